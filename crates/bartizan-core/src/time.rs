@@ -1,0 +1,79 @@
+//! What time is it? An argument, always.
+
+use std::fmt;
+use std::time::Duration;
+
+/// An instant: microseconds since 1970-01-01T00:00:00Z.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// The instant `later` after this one; the end of time where that does not exist.
+    #[must_use]
+    pub fn plus(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(micros(later)))
+    }
+
+    /// The instant `earlier` before this one; the epoch where that does not exist.
+    #[must_use]
+    pub fn minus(self, earlier: Duration) -> Self {
+        Self(self.0.saturating_sub(micros(earlier)))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The instant of a NumericDate (RFC 7519 section 2), whole seconds.
+    #[must_use]
+    pub fn from_secs(secs: u64) -> Self {
+        Self(secs.saturating_mul(1_000_000))
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    #[must_use]
+    pub fn as_secs(self) -> u64 {
+        self.0 / 1_000_000
+    }
+}
+
+/// RFC 3339, UTC, microseconds: `2026-11-22T02:03:04.000005Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = i64::try_from(self.0).unwrap_or(i64::MAX);
+        match jiff::Timestamp::from_microsecond(micros) {
+            Ok(at) => write!(f, "{at:.6}"),
+            Err(_) => f.write_str("9999-12-31T23:59:59.999999Z"),
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn written_as_rfc_3339_in_utc_with_microseconds() {
+        assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(Timestamp(1_795_305_895_000_005).to_string(), "2026-11-22T00:04:55.000005Z");
+        assert_eq!(Timestamp(u64::MAX).to_string(), "9999-12-31T23:59:59.999999Z");
+    }
+}

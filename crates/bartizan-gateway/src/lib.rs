@@ -1,0 +1,1 @@
+//! The house: everything around the road that makes it a program.

@@ -1,0 +1,3 @@
+//! The binary `bartizan`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! `#[agent_endpoint]`: an async function becomes an endpoint with a policy.

@@ -1,0 +1,1 @@
+//! The eye: finds and masks personal data. Pure, knows no HTTP, useful alone.

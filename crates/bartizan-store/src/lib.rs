@@ -1,0 +1,1 @@
+//! The memory: meters and identities, in memory and in SQLite.

@@ -1,0 +1,1 @@
+//! Fakes, and the conformance suites that every store runs.

@@ -1,0 +1,1 @@
+//! The road, and the face of the library: App, stages, tower layers.
