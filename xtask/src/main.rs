@@ -1,3 +1,60 @@
-//! Everything about the project that is not the product: tests, conformance, tidy.
+//! What can be done with this project besides running it?
 
-fn main() {}
+mod command;
+mod conformance;
+mod count;
+mod long;
+mod needs;
+mod pages;
+mod suite;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test                every test: unit, integration and doc tests; ends with the count
+  conformance         the suites that need the conformance data ($BARTIZAN_DATA, else ../shared/data)
+  tidy                the house rules that neither rustc nor clippy knows
+  pages [--check]     writes the generated pages of docs/; --check says which are stale
+  bench [ARGS]        the road without network; ARGS go to the benchmark
+  nightly             what takes long: many property cases, the comparison with other gateways";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match dispatch(&root(), &args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(root: &Path, args: &[&str]) -> Result<()> {
+    match args {
+        ["test"] => suite::run(root),
+        ["conformance"] => conformance::run(root),
+        ["tidy"] => tidy::run(root),
+        ["pages"] => pages::write(root),
+        ["pages", "--check"] => pages::check(root),
+        ["bench", rest @ ..] => long::bench(root, rest),
+        ["nightly"] => long::nightly(root),
+        [] | ["help" | "-h" | "--help"] => {
+            eprintln!("{HELP}");
+            Ok(())
+        }
+        _ => anyhow::bail!("`{}` is no command\n\n{HELP}", args.join(" ")),
+    }
+}
+
+/// The folder that holds the workspace.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}

@@ -1,0 +1,52 @@
+//! What takes too long for every change?
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::command::{command, run};
+
+/// A long check: what it is, extra environment, the command.
+struct Long {
+    what: &'static str,
+    env: &'static [(&'static str, &'static str)],
+    words: &'static [&'static str],
+}
+
+const NIGHTLY: &[Long] = &[
+    Long {
+        what: "every property on many more cases, and every cut of every text",
+        env: &[("PROPTEST_CASES", "20000")],
+        words: &["cargo", "test", "--workspace", "--release", "--lib", "--tests"],
+    },
+    Long { what: "the road, timed", env: &[], words: BENCH },
+    Long { what: "the comparison with nginx and HAProxy", env: &[], words: &["bench/gateway"] },
+];
+
+const BENCH: &[&str] = &["cargo", "bench", "--package", "bartizan", "--benches"];
+
+/// The road without network; `args` go to the benchmark.
+pub(crate) fn bench(root: &Path, args: &[&str]) -> Result<()> {
+    let mut words = BENCH.to_vec();
+    if !args.is_empty() {
+        words.push("--");
+        words.extend(args);
+    }
+    run(root, &words)
+}
+
+/// Runs every long check, also after one has failed: a night is too long to learn one thing.
+pub(crate) fn nightly(root: &Path) -> Result<()> {
+    let mut failed = Vec::new();
+    for long in NIGHTLY {
+        eprintln!("\n{}\n$ {}", long.what, long.words.join(" "));
+        let status = command(root, long.words).envs(long.env.iter().copied()).status();
+        if !status.is_ok_and(|status| status.success()) {
+            failed.push(long.what);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join("; "));
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! What do the tests need that Rust does not bring, and how does it get here?
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::{output, run, succeeds};
+
+/// Something that must be on the machine before the tests run. A new one is a row.
+struct Need {
+    name: &'static str,
+    /// A command that succeeds where the thing is present.
+    present: &'static [&'static str],
+    cure: Cure,
+}
+
+/// Where a missing thing comes from.
+enum Cure {
+    /// Packages of Debian.
+    Debian(&'static [&'static str]),
+    /// Python packages, in a virtual environment in the target folder.
+    Pip(&'static [&'static str]),
+}
+
+const PYTHON: &str = "target/tools/python";
+
+const NEEDS: &[Need] = &[
+    Need {
+        name: "python3 with venv",
+        present: &["python3", "-c", "import ensurepip, venv"],
+        cure: Cure::Debian(&["python3", "python3-venv"]),
+    },
+    Need {
+        name: "FastAPI and uvicorn, to stand behind the gateway",
+        present: &["target/tools/python/bin/python", "-c", "import fastapi, uvicorn"],
+        cure: Cure::Pip(&["fastapi>=0.115,<1", "uvicorn>=0.30,<1"]),
+    },
+];
+
+impl Cure {
+    /// The commands to type, in order.
+    fn commands(&self) -> Vec<Vec<&'static str>> {
+        match self {
+            Self::Debian(packages) => vec![
+                vec!["apt-get", "update"],
+                [&["apt-get", "install", "-y", "--no-install-recommends"], *packages].concat(),
+            ],
+            Self::Pip(packages) => vec![
+                vec!["python3", "-m", "venv", PYTHON],
+                [&["target/tools/python/bin/pip", "install", "--quiet"], *packages].concat(),
+            ],
+        }
+    }
+}
+
+/// Installs what is missing when root; otherwise says what to type.
+///
+/// # Errors
+/// When something is missing and we are not root, or when it cannot be installed.
+pub(crate) fn provide(root: &Path) -> Result<()> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !succeeds(root, need.present)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !is_root(root)? {
+        bail!("{}", instructions(&missing));
+    }
+    for need in missing {
+        eprintln!("the tests need {}: installing", need.name);
+        for command in need.cure.commands() {
+            run(root, &command).with_context(|| format!("cannot install {}", need.name))?;
+        }
+        if !succeeds(root, need.present) {
+            bail!("{} was installed and is still not there", need.name);
+        }
+    }
+    Ok(())
+}
+
+fn is_root(root: &Path) -> Result<bool> {
+    Ok(output(root, &["id", "-u"])?.trim() == "0")
+}
+
+/// What somebody who is not root has to type, in the project's folder.
+fn instructions(missing: &[&Need]) -> String {
+    let mut text = String::from("the tests need what is not here; install it and run this again\n");
+    for need in missing {
+        text.push_str(&format!("\n  # {}\n", need.name));
+        let sudo = matches!(need.cure, Cure::Debian(_));
+        for command in need.cure.commands() {
+            let words: Vec<String> = command.into_iter().map(quoted).collect();
+            let prefix = if sudo { "sudo " } else { "" };
+            text.push_str(&format!("  {prefix}{}\n", words.join(" ")));
+        }
+    }
+    text
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=".contains(c);
+    if word.chars().all(plain) { word.to_owned() } else { format!("'{word}'") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_with_a_command_that_a_shell_takes() {
+        let text = instructions(&NEEDS.iter().collect::<Vec<_>>());
+        assert!(
+            text.contains(
+                "\n  sudo apt-get install -y --no-install-recommends python3 python3-venv\n"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("\n  target/tools/python/bin/pip install --quiet 'fastapi>=0.115,<1' 'uvicorn>=0.30,<1'\n"), "{text}");
+    }
+}
