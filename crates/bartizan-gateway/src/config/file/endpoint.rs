@@ -1,0 +1,213 @@
+//! The keys below `endpoints`: what is served, to whom, and from where.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::decode::Located;
+use super::leaf::{Count, Fraction, Size, Source, Word};
+use super::personal::Pii;
+use super::server::Timeouts;
+
+/// What is served at a path. One of `public`, `authenticated`, `scopes` and `roles` must be written.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// The path; `{name}` stands for one segment, `{*rest}` at the end for the rest.
+    pub path: Located<Word>,
+    /// The verbs: any HTTP token, as `GET` or `SUMMARIZE`. Default: with `protocol` the protocol's own, else required.
+    pub verbs: Option<Located<Vec<Located<Word>>>>,
+    /// Verbs that mean another verb of this endpoint, as `POST: SUMMARIZE`.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, Located<Word>>,
+    /// What kind of action it is, for agents.
+    pub category: Option<Located<Category>>,
+    /// What it does, in a sentence.
+    pub description: Option<Located<Word>>,
+    /// What must hold before, for agents.
+    #[serde(default)]
+    pub preconditions: Vec<Located<Word>>,
+    /// How far its effects reach, for agents.
+    pub intent_impact: Option<Located<Word>>,
+    /// What it changes, for agents.
+    #[serde(default)]
+    pub side_effects: Vec<Located<Word>>,
+    /// How much it weighs among alternatives, for agents.
+    pub intent_weighting: Option<Located<Fraction>>,
+    /// `true`: everybody may call it, without a credential.
+    pub public: Option<Located<bool>>,
+    /// `true`: everybody with a good credential may call it.
+    pub authenticated: Option<Located<bool>>,
+    /// The caller needs all of these scopes.
+    #[serde(default)]
+    pub scopes: Vec<Located<Word>>,
+    /// The caller needs one of these roles.
+    #[serde(default)]
+    pub roles: Vec<Located<Word>>,
+    /// One of the caller's roles must permit this resource.
+    pub resource: Option<Located<Word>>,
+    /// What is done to the resource. Default: the verb in lower case.
+    pub action: Option<Located<Word>>,
+    /// The JSON Schema (2020-12) of a request's body: written here, or `{ file: PATH }`.
+    pub schema: Option<Located<SchemaSource>>,
+    /// Where requests go.
+    pub upstream: Option<Located<Upstream>>,
+    /// What answers instead of an upstream.
+    pub handler: Option<Located<Handler>>,
+    /// What is spoken. Default: `http`.
+    pub protocol: Option<Located<Protocol>>,
+    /// Rights of single tools (MCP, A2A), by name or pattern. Tools that are not listed are denied.
+    #[serde(default)]
+    pub tools: BTreeMap<String, Located<Tool>>,
+    /// Whether a person must agree first.
+    pub approval: Option<Located<Approval>>,
+    /// The largest request body. Default: the server's.
+    pub max_request_size: Option<Located<Size>>,
+    /// How long to wait for what. Default: the server's.
+    pub timeouts: Option<Located<Timeouts>>,
+    /// What happens to a call whose caller hung up. Default: `cancel`.
+    pub on_disconnect: Option<Located<OnDisconnect>>,
+    /// Personal data. Default: the gateway's.
+    pub pii: Option<Located<Pii>>,
+    /// `false`: `X-AGIS-Method` is refused here. Default: `true`.
+    pub method_override: Option<Located<bool>>,
+    /// The most tokens of an answer; put into requests that name none.
+    pub max_output_tokens: Option<Located<Count>>,
+}
+
+/// What kind of action an endpoint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// It gets something.
+    Acquire,
+    /// It works something out.
+    Compute,
+    /// It changes something.
+    Transact,
+    /// It tells somebody.
+    Communicate,
+    /// It leads others.
+    Orchestrate,
+}
+
+/// What answers instead of an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Handler {
+    /// `{"status":"healthy"}`.
+    Health,
+}
+
+/// What is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// HTTP, and nothing known about its bodies.
+    Http,
+    /// OpenAI's API.
+    Openai,
+    /// Anthropic's API.
+    Anthropic,
+    /// The Model Context Protocol.
+    Mcp,
+    /// Agent to Agent.
+    A2a,
+}
+
+/// What happens to a call whose caller hung up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDisconnect {
+    /// It runs on: it costs money anyway.
+    Finish,
+    /// It is broken off.
+    Cancel,
+}
+
+/// Whether a person must agree first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Approval {
+    /// Somebody must.
+    Required,
+}
+
+/// Where requests go.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// The address; a path in it is put before the request's.
+    pub url: Located<Source>,
+    /// How verbs of one's own go on. Default: `post`.
+    pub verbs: Option<Located<UpstreamVerbs>>,
+    /// What the gateway itself shows to the upstream, as a bearer token. Environment: `OPENAI_API_KEY`, for
+    /// `https://api.openai.com`.
+    pub credential: Option<Located<Source>>,
+}
+
+/// How verbs of one's own go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UpstreamVerbs {
+    /// As POST with `X-AGIS-Method`.
+    Post,
+    /// As they are.
+    Native,
+}
+
+/// Rights of one tool.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    /// The caller needs all of these scopes.
+    #[serde(default)]
+    pub scopes: Vec<Located<Word>>,
+    /// The caller needs one of these roles.
+    #[serde(default)]
+    pub roles: Vec<Located<Word>>,
+    /// Whether a person must agree first.
+    pub approval: Option<Located<Approval>>,
+}
+
+/// A JSON Schema, written here or in a file.
+#[derive(Clone, Debug)]
+pub enum SchemaSource {
+    /// It stands here.
+    Inline(Value),
+    /// It stands in this file.
+    File(String),
+}
+
+impl<'de> Deserialize<'de> for SchemaSource {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        // No keyword of JSON Schema is called `file`, so the two cannot be taken for one another.
+        Ok(match value.get("file").and_then(Value::as_str) {
+            Some(path) => SchemaSource::File(path.to_owned()),
+            None => SchemaSource::Inline(value),
+        })
+    }
+}
+
+impl JsonSchema for SchemaSource {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "SchemaSource".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "x-expects": "a JSON Schema or `{ file: PATH }`",
+            "type": "object",
+            "if": { "required": ["file"] },
+            "then": { "properties": { "file": { "type": "string", "minLength": 1 } }, "additionalProperties": false },
+        })
+    }
+}

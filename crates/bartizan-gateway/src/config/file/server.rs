@@ -1,0 +1,98 @@
+//! The keys below `server`: how the gateway is reached.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::decode::Located;
+use super::leaf::{Count, Listen, Network, Size, Source, Span, Word};
+
+/// How the gateway is reached.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// The address and port to listen on. Flags: `--host`, `--port`. Default: `127.0.0.1:8000`.
+    pub listen: Option<Located<Listen>>,
+    /// The certificate. Without it the gateway speaks plain HTTP, off loopback only with `danger_allow_plaintext`.
+    pub tls: Option<Located<Tls>>,
+    /// The largest request body. Default: `1MB`.
+    pub max_request_size: Option<Located<Size>>,
+    /// Forwarded addresses are believed only from these ranges. Default: none.
+    #[serde(default)]
+    pub trusted_proxies: Vec<Located<Network>>,
+    /// How long to wait for what.
+    pub timeouts: Option<Located<Timeouts>>,
+    /// The listener for health, readiness and metrics.
+    pub admin: Option<Located<Admin>>,
+    /// `true` serves plain HTTP on an address that others can reach. Write it only behind something that speaks TLS.
+    pub danger_allow_plaintext: Option<Located<bool>>,
+    /// Bounds of the protocol.
+    pub http: Option<Located<Http>>,
+    /// Which web pages may call. Default: none.
+    pub cors: Option<Located<Cors>>,
+}
+
+/// The certificate of the gateway.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain, PEM, the server's own first. Flag: `--ssl-certfile`.
+    pub cert: Located<Word>,
+    /// The private key, PEM. Flag: `--ssl-keyfile`.
+    pub key: Located<Word>,
+    /// The authorities of client certificates, PEM; with it a client needs a certificate.
+    pub client_ca: Option<Located<Word>>,
+}
+
+/// How long to wait for what.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// For a request's head. Default: `10s`.
+    pub header: Option<Located<Span>>,
+    /// For a request's body. Default: `30s`.
+    pub body: Option<Located<Span>>,
+    /// For the upstream's answer to begin, and between its parts. Default: `5m`.
+    pub upstream: Option<Located<Span>>,
+    /// For the next request on a connection. Default: `60s`.
+    pub idle: Option<Located<Span>>,
+    /// For requests under way when the gateway stops. Default: `30s`.
+    pub drain: Option<Located<Span>>,
+}
+
+/// The listener for health, readiness and metrics.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// Its address and port. Flag: `--admin-port`. Default: `127.0.0.1:8001`.
+    pub listen: Option<Located<Listen>>,
+    /// Its certificate.
+    pub tls: Option<Located<Tls>>,
+    /// The token that its callers must bring.
+    pub auth: Option<Located<Source>>,
+}
+
+/// Bounds of the protocol.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// The largest head of a request. Default: `32KiB`.
+    pub max_header_bytes: Option<Located<Size>>,
+    /// The most header lines. Default: 100.
+    pub max_headers: Option<Located<Count>>,
+    /// The most HTTP/2 streams on one connection. Default: 100.
+    pub max_streams: Option<Located<Count>>,
+    /// The most connections. Default: 10000.
+    pub max_connections: Option<Located<Count>>,
+}
+
+/// Which web pages may call.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cors {
+    /// The origins, as `https://app.example.com`.
+    #[serde(default)]
+    pub origins: Vec<Located<Word>>,
+    /// The request headers that they may send.
+    #[serde(default)]
+    pub headers: Vec<Located<Word>>,
+}

@@ -1,0 +1,135 @@
+//! The keys below `limits`, `budgets` and `prices`: how often, how much, and what it costs.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::decode::Located;
+use super::leaf::{Amount, Count, OneOrMany, RateText, Word};
+
+/// A limit on how often, or how much at a time.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// Its name in `RateLimit` headers and in the audit log.
+    pub name: Located<Word>,
+    /// What is counted together: `ip`, `user`, `key`, `role`, `tenant`, `endpoint`, `verb`, `tool`, `model` or
+    /// `claim:NAME`. `ip` is decided at the door, before any credential is looked at.
+    pub by: Located<Word>,
+    /// Requests in any minute.
+    pub rpm: Option<Located<Count>>,
+    /// Tokens in any minute.
+    pub tpm: Option<Located<Count>>,
+    /// Requests in a window of one's own, as `5/minute`.
+    pub rate: Option<Located<RateText>>,
+    /// How many may come at once beyond the rate; with it the limit is smooth (GCRA), without it a sliding window.
+    pub burst: Option<Located<Count>>,
+    /// Requests at the same time.
+    pub concurrency: Option<Located<Count>>,
+    /// What happens when the store is down. Default: `closed`.
+    pub on_failure: Option<Located<OnFailure>>,
+    /// To which requests it applies. Default: all.
+    #[serde(rename = "match")]
+    pub matches: Option<Located<Match>>,
+}
+
+/// What happens when a store is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// Nobody passes.
+    Closed,
+    /// Everybody passes.
+    Open,
+}
+
+/// To which requests a limit or a budget applies: those that fit every key. With `by: ip` only `path`, `verb` and `host`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Match {
+    /// Paths; `*` at the end stands for the rest.
+    pub path: Option<OneOrMany>,
+    /// Verbs.
+    pub verb: Option<OneOrMany>,
+    /// Hosts.
+    pub host: Option<OneOrMany>,
+    /// Callers in one of these roles.
+    pub role: Option<OneOrMany>,
+    /// Callers of one of these organisations.
+    pub tenant: Option<OneOrMany>,
+    /// One of these models.
+    pub model: Option<OneOrMany>,
+    /// One of these tools.
+    pub tool: Option<OneOrMany>,
+}
+
+/// How much in a period.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Its name in refusals, alerts and the audit log.
+    pub name: Located<Word>,
+    /// Who shares it: `global`, `tenant`, `user`, `key`, `role`, `endpoint` or `model`. Default: `global`.
+    pub by: Option<Located<Word>>,
+    /// Dollars.
+    pub usd: Option<Located<Amount>>,
+    /// Tokens, in and out.
+    pub tokens: Option<Located<Count>>,
+    /// Requests.
+    pub requests: Option<Located<Count>>,
+    /// How long a period is.
+    pub period: Located<Period>,
+    /// Where a day begins, as `Europe/Berlin`. Default: `UTC`.
+    pub timezone: Option<Located<Word>>,
+    /// `true`: any time span of that length, not the calendar's. Default: `false`.
+    pub rolling: Option<Located<bool>>,
+    /// `true`: what passes the limit is told, not refused. Default: `false`.
+    pub soft_limit: Option<Located<bool>>,
+    /// Tell when so many percent are used.
+    #[serde(default)]
+    pub alert_at: Vec<Located<Count>>,
+    /// What a call costs whose gateway crashed while it was away. Default: `charge`.
+    pub on_crash: Option<Located<OnCrash>>,
+    /// To which requests it applies. Default: all.
+    #[serde(rename = "match")]
+    pub matches: Option<Located<Match>>,
+}
+
+/// How long a period is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Period {
+    /// 60 seconds.
+    Minute,
+    /// 60 minutes.
+    Hour,
+    /// From midnight to midnight.
+    Day,
+    /// From Monday to Sunday.
+    Week,
+    /// From the first of a month to the last.
+    Month,
+}
+
+/// What a call costs whose gateway crashed while it was away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCrash {
+    /// What was reserved.
+    Charge,
+    /// Nothing.
+    GiveBack,
+}
+
+/// What a model costs, in US dollars.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// A million tokens in.
+    pub input_per_million: Located<Amount>,
+    /// A million tokens out.
+    pub output_per_million: Located<Amount>,
+    /// A million tokens in that the provider had in its cache. Default: the price of input.
+    pub cached_input_per_million: Option<Located<Amount>>,
+    /// The most tokens that the model writes; reserved when a request names no maximum.
+    pub max_output_tokens: Option<Located<Count>>,
+}

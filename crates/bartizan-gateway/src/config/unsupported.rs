@@ -1,0 +1,132 @@
+//! Which keys of the contract does this version not know how to keep? A key that is ignored in silence is a hole.
+//!
+//! One row a key; whoever builds the function deletes the row.
+
+use std::collections::BTreeSet;
+
+use super::findings::Findings;
+use super::tree::{Kind, Node};
+
+/// What stands in the file and is not built.
+struct Row {
+    /// Where: tokens of the pointer, `*` for any one.
+    at: &'static str,
+    /// Which texts of it; `None` for any value.
+    when: Option<fn(&str) -> bool>,
+    /// What to do instead.
+    help: &'static str,
+}
+
+const REMOVE: &str = "remove the key";
+
+const ROWS: &[Row] = &[
+    Row { at: "/policies", when: None, help: "say who may do what with `scopes` and `roles`" },
+    Row { at: "/hooks", when: None, help: REMOVE },
+    Row { at: "/alerts", when: None, help: REMOVE },
+    Row { at: "/telemetry", when: None, help: REMOVE },
+    Row { at: "/egress", when: None, help: REMOVE },
+    Row { at: "/auth/mtls", when: None, help: REMOVE },
+    Row { at: "/auth/dpop", when: None, help: REMOVE },
+    Row { at: "/auth/oidc/*/introspection", when: None, help: "accept JWTs of this issuer only" },
+    Row { at: "/server/tls/client_ca", when: None, help: "ask for client certificates in front of the gateway" },
+    Row { at: "/server/admin/tls", when: None, help: "keep the admin listener on loopback" },
+    Row { at: "/server/admin/auth", when: None, help: "keep the admin listener on loopback" },
+    Row { at: "/server/cors", when: None, help: REMOVE },
+    Row { at: "/store/durable", when: Some(is_postgres), help: "use `sqlite:FILE`" },
+    Row { at: "/store/shared", when: Some(is_redis), help: "use `memory`, and run one gateway" },
+    Row { at: "/audit/destination", when: Some(is_postgres), help: "use `file://PATH` or `stdout:`" },
+    Row { at: "/limits/*/on_failure", when: Some(is_open), help: "leave it out: a limit that cannot be counted refuses" },
+    Row { at: "/endpoints/*/approval", when: None, help: REMOVE },
+    Row { at: "/endpoints/*/tools", when: None, help: "give the whole endpoint its `scopes` or `roles`" },
+    Row { at: "/endpoints/*/protocol", when: Some(is_later_protocol), help: "use `http`, which looks at no body, or `openai`" },
+];
+
+fn is_postgres(text: &str) -> bool {
+    text.starts_with("postgres:") || text.starts_with("postgresql:")
+}
+
+fn is_redis(text: &str) -> bool {
+    text.starts_with("redis:") || text.starts_with("rediss:") || text.starts_with("redis+cluster:")
+}
+
+fn is_open(text: &str) -> bool {
+    text == "open"
+}
+
+fn is_later_protocol(text: &str) -> bool {
+    ["anthropic", "mcp", "a2a"].contains(&text)
+}
+
+/// Tells every key that is not built, and returns their pointers.
+pub fn check(tree: &mut Node, findings: &mut Findings) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    tree.walk_mut(&mut |node| {
+        let Some(row) = ROWS.iter().find(|row| row.fits(node)) else { return };
+        findings.error_help(&node.key, row.message(), row.help);
+        found.insert(node.place.pointer.clone());
+    });
+    found
+}
+
+/// The message for a value that came from the environment and not from the file.
+pub fn from_environment(at: &str, text: &str) -> Option<(String, &'static str)> {
+    let row = ROWS.iter().find(|row| row.at == at && row.when.is_some_and(|when| when(text)))?;
+    Some((row.message(), row.help))
+}
+
+impl Row {
+    fn fits(&self, node: &Node) -> bool {
+        let pointer = &node.place.pointer;
+        let same = pointer.split('/').count() == self.at.split('/').count()
+            && pointer.split('/').zip(self.at.split('/')).all(|(have, want)| want == "*" || have == want);
+        same && match (self.when, &node.kind) {
+            (None, _) => true,
+            (Some(when), Kind::Scalar(scalar)) => when(&scalar.text),
+            (Some(_), _) => false,
+        }
+    }
+
+    fn message(&self) -> String {
+        let key = self.at.rsplit('/').next().unwrap_or_default();
+        match self.when {
+            None => format!("`{key}` is not supported by this version"),
+            Some(_) => format!("this value of `{key}` is not supported by this version"),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::super::shape::schema;
+    use super::super::tree::parse;
+    use super::*;
+
+    #[test]
+    fn what_is_not_built_is_told_and_not_ignored() {
+        let text = "telemetry: {}\nstore: { durable: 'postgres://u:pw@h/d', shared: memory }\nendpoints:\n  - { path: /m, protocol: mcp }\n  - { path: /o, protocol: openai }\n";
+        let (mut tree, _) = parse(text).unwrap();
+        let mut findings = Findings::default();
+        let found = check(&mut tree, &mut findings);
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["/endpoints/0/protocol", "/store/durable", "/telemetry"]);
+        assert!(findings.iter().all(|finding| !finding.message.contains("pw")));
+    }
+
+    #[test]
+    fn every_row_names_a_key_that_the_file_form_has() {
+        for row in ROWS {
+            let mut here = schema();
+            for token in row.at.split('/').skip(1) {
+                if let Some(reference) = here.get("$ref").and_then(|r| r.as_str()) {
+                    here = schema().pointer(reference.trim_start_matches('#')).unwrap();
+                }
+                let next = if token == "*" {
+                    here.get("items").or_else(|| here.get("additionalProperties"))
+                } else {
+                    here.get("properties").and_then(|properties| properties.get(token))
+                };
+                here = next.unwrap_or_else(|| panic!("{}: no `{token}`", row.at));
+            }
+        }
+    }
+}
