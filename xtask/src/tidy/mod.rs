@@ -1,5 +1,6 @@
 //! Are the house rules kept that neither rustc nor clippy knows? A rule is a row.
 
+mod dependencies;
 mod rules;
 mod source;
 
@@ -26,7 +27,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     }
 }
 
-/// Every breach of every rule as `path:line: what: why`.
+/// Every breach as `path:line: what: why`, those of the dependency graph last.
 fn breaches(root: &Path) -> Result<Vec<String>> {
     let sources = Source::all(root)?;
     let mut breaches = Vec::new();
@@ -37,6 +38,7 @@ fn breaches(root: &Path) -> Result<Vec<String>> {
             }
         }
     }
+    breaches.extend(dependencies::breaches(root)?);
     Ok(breaches)
 }
 
