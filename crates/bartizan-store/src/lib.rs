@@ -1,1 +1,3 @@
 //! The memory: meters and identities, in memory and in SQLite.
+
+pub mod memory;

@@ -1,0 +1,392 @@
+//! What have all counters counted, and what is still reserved?
+
+use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::time::Duration;
+
+use super::counter::{Counter, Room};
+use super::meter::{Charge, Expired, Order, ReservationId, Settlement, Unavailable};
+use super::reservation::{Reservation, State, Take};
+use super::{Draw, Exhausted, Kind, MeterKey, Rule, Shape, Standing, Verdict};
+use crate::time::Timestamp;
+
+/// The state of a meter as a value. A meter in memory is a book behind a lock; one on a disk loads
+/// the counters that a call touches into a book, asks it, and writes them back.
+#[derive(Debug, Default)]
+pub struct Book {
+    capacity: Capacity,
+    /// The latest instant it was told; it never goes back.
+    clock: Timestamp,
+    counters: HashMap<MeterKey, Counter>,
+    reservations: HashMap<ReservationId, Reservation>,
+    /// The open ones, the next to expire first.
+    deadlines: BTreeSet<(Timestamp, ReservationId)>,
+    /// The others, the first to be forgotten first.
+    closed: VecDeque<ReservationId>,
+    /// When to look whether a counter is idle: one appointment for each that was made here.
+    appointments: BinaryHeap<Reverse<(Timestamp, MeterKey)>>,
+    /// What expired and nobody has been told of.
+    expired: VecDeque<Expired>,
+}
+
+/// How much a book holds. When it is full of counters or of open reservations it is unavailable
+/// for new ones, and so closed: forgetting one that counts would admit more than its limit.
+/// A refused draw leaves no counter behind, and an idle counter is forgotten.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Capacity {
+    /// Counters; each takes 200 bytes to 6 kB.
+    pub counters: usize,
+    /// Open reservations.
+    pub open: usize,
+    /// Closed reservations that are remembered, so that a second word on them is recognised.
+    pub closed: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { counters: 1 << 18, open: 1 << 17, closed: 1 << 16 }
+    }
+}
+
+/// How much of what is due any call does in passing: the cost of a call stays bounded.
+const IN_PASSING: usize = 8;
+/// How much of it a call for that purpose does.
+const IN_BULK: usize = 4096;
+/// How many expired reservations wait to be told; the oldest are dropped first.
+const MOST_UNTOLD: usize = 4096;
+/// A counter that only settling makes idle is looked at again after this.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+impl Book {
+    /// An empty book that holds so much.
+    #[must_use]
+    pub fn with_capacity(capacity: Capacity) -> Self {
+        Self { capacity, ..Self::default() }
+    }
+
+    /// Takes every draw, or none: see [`super::Meter::reserve`].
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the book is full, or the id was closed already.
+    pub fn reserve(
+        &mut self,
+        id: ReservationId,
+        draws: &[Draw],
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Result<Verdict, Unavailable> {
+        let at = self.tick(now);
+        if let Some(reservation) = self.reservations.get(&id) {
+            if reservation.is_open() {
+                return Ok(Verdict::Taken { standings: self.standings(draws, at, now) });
+            }
+            return Err(Unavailable::new("the reservation is closed: reserve under a new id"));
+        }
+        if let Some(exhausted) = self.exhausted(draws, at, now) {
+            return Ok(Verdict::Short(exhausted));
+        }
+        self.make_room(draws)?;
+        let takes = merged(draws).map(|(draw, amount)| self.take(draw, amount, at)).collect();
+        // The deadline is a distance from the caller's clock, which may be behind ours.
+        let deadline = at.plus(deadline.since(now));
+        self.hold_reservation(id, Reservation { deadline, state: State::Held, takes });
+        Ok(Verdict::Taken { standings: self.standings(draws, at, now) })
+    }
+
+    /// Marks the call as sent: see [`super::Meter::depart`].
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the reservation is not open any more.
+    pub fn depart(&mut self, id: ReservationId, now: Timestamp) -> Result<(), Unavailable> {
+        let at = self.tick(now);
+        match self.reservations.get_mut(&id) {
+            Some(Reservation { state: State::Departed, .. }) => Ok(()),
+            Some(Reservation { state: state @ State::Held, deadline, .. }) if at < *deadline => {
+                *state = State::Departed;
+                Ok(())
+            }
+            _ => Err(Unavailable::new("the reservation is not open any more: reserve again")),
+        }
+    }
+
+    /// What it really was: see [`super::Meter::settle`].
+    pub fn settle(&mut self, id: ReservationId, actual: &[Draw], now: Timestamp) -> Settlement {
+        self.clock = self.clock.max(now);
+        let settlement = self.close(id, actual, self.clock);
+        self.sweep(IN_PASSING);
+        settlement
+    }
+
+    /// Closes what has run out of time: see [`super::Meter::expire`].
+    pub fn expire(&mut self, now: Timestamp) -> Vec<Expired> {
+        self.clock = self.clock.max(now);
+        self.sweep(IN_BULK);
+        self.expired.drain(..).collect()
+    }
+
+    /// The counter of that key, if it counts anything.
+    #[must_use]
+    pub fn counter(&self, key: &MeterKey) -> Option<&Counter> {
+        self.counters.get(key)
+    }
+
+    /// Every counter that counts something, in no order.
+    pub fn counters(&self) -> impl Iterator<Item = (&MeterKey, &Counter)> {
+        self.counters.iter()
+    }
+
+    /// The reservation of that id, if it is open or not yet forgotten.
+    #[must_use]
+    pub fn reservation(&self, id: ReservationId) -> Option<&Reservation> {
+        self.reservations.get(&id)
+    }
+
+    /// Every reservation that is open or not yet forgotten, in no order.
+    pub fn reservations(&self) -> impl Iterator<Item = (ReservationId, &Reservation)> {
+        self.reservations.iter().map(|(id, reservation)| (*id, reservation))
+    }
+
+    /// Puts in a counter that a store has kept. It is never forgotten here: that is the store's.
+    pub fn hold_counter(&mut self, key: MeterKey, counter: Counter) {
+        self.counters.insert(key, counter);
+    }
+
+    /// Puts in a reservation, as a store has kept it.
+    pub fn hold_reservation(&mut self, id: ReservationId, reservation: Reservation) {
+        if reservation.is_open() {
+            self.deadlines.insert((reservation.deadline, id));
+        }
+        self.reservations.insert(id, reservation);
+    }
+
+    /// Moves the clock, never back, and does a little of what is due.
+    fn tick(&mut self, now: Timestamp) -> Timestamp {
+        self.clock = self.clock.max(now);
+        self.sweep(IN_PASSING);
+        self.clock
+    }
+
+    /// Why the draws cannot all be taken, if they cannot.
+    fn exhausted(&mut self, draws: &[Draw], at: Timestamp, now: Timestamp) -> Option<Exhausted> {
+        let mut worst: Option<(&Draw, Timestamp)> = None;
+        for (draw, amount) in merged(draws) {
+            let until =
+                match self.ask(&draw.key, &draw.rule, at, |counter| counter.room(amount, at)) {
+                    Room::Free => continue,
+                    Room::At(until) => until,
+                    Room::Never => Timestamp(u64::MAX),
+                };
+            if worst.is_none_or(|(_, latest)| latest < until) {
+                worst = Some((draw, until));
+            }
+        }
+        let (draw, until) = worst?;
+        let never = until == Timestamp(u64::MAX);
+        let standings = self.standings(draws, at, now);
+        let whole = draws.iter().zip(&standings).find(|(other, _)| *other == draw);
+        let window = whole.map_or(Duration::ZERO, |(_, standing)| standing.window);
+        let retry_after = if never { window } else { until.since(now) };
+        let (name, kind) = (draw.rule.name.clone(), draw.rule.kind());
+        Some(Exhausted { name, kind, retry_after, never, standings })
+    }
+
+    /// How the counters of `draws` stand.
+    fn standings(&mut self, draws: &[Draw], at: Timestamp, now: Timestamp) -> Vec<Standing> {
+        let standing = |draw: &Draw| {
+            self.ask(&draw.key, &draw.rule, at, |counter| {
+                counter.room(0, at);
+                counter.standing(&draw.rule, now)
+            })
+        };
+        draws.iter().map(standing).collect()
+    }
+
+    /// Asks a counter, or a fresh one where there is none: asking leaves nothing behind.
+    fn ask<T>(
+        &mut self,
+        key: &MeterKey,
+        rule: &Rule,
+        at: Timestamp,
+        question: impl FnOnce(&mut Counter) -> T,
+    ) -> T {
+        match self.counters.get_mut(key) {
+            Some(counter) => {
+                counter.fit(&rule.shape, at);
+                question(counter)
+            }
+            None => question(&mut Counter::new(&rule.shape, at)),
+        }
+    }
+
+    fn take(&mut self, draw: &Draw, amount: u64, at: Timestamp) -> Take {
+        let mark = self.counter_mut(draw, at).take(amount, at);
+        let (name, measure, kind) = (draw.rule.name.clone(), draw.rule.measure, draw.rule.kind());
+        Take { key: draw.key.clone(), name, measure, kind, amount, mark }
+    }
+
+    /// The counter of a draw, made if there is none.
+    fn counter_mut(&mut self, draw: &Draw, at: Timestamp) -> &mut Counter {
+        match self.counters.entry(draw.key.clone()) {
+            Entry::Occupied(counter) => counter.into_mut(),
+            Entry::Vacant(place) => {
+                let look = at.plus(look_after(&draw.rule));
+                self.appointments.push(Reverse((look, draw.key.clone())));
+                place.insert(Counter::new(&draw.rule.shape, at))
+            }
+        }
+    }
+
+    /// Is there memory for what these draws would add?
+    fn make_room(&mut self, draws: &[Draw]) -> Result<(), Unavailable> {
+        let new = merged(draws).filter(|(draw, _)| !self.counters.contains_key(&draw.key)).count();
+        if self.counters.len() + new > self.capacity.counters {
+            self.forget_idle(IN_BULK);
+            if self.counters.len() + new > self.capacity.counters {
+                return Err(Unavailable::new("it has no memory for another counter"));
+            }
+        }
+        if self.deadlines.len() >= self.capacity.open {
+            return Err(Unavailable::new("it has no memory for another reservation"));
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, id: ReservationId, actual: &[Draw], at: Timestamp) -> Settlement {
+        let Some(reservation) = self.reservations.get_mut(&id) else {
+            return Settlement { order: Order::Unknown, charges: Vec::new() };
+        };
+        let was = std::mem::replace(&mut reservation.state, State::Settled);
+        let takes = std::mem::take(&mut reservation.takes);
+        let order = match was {
+            State::Held | State::Departed => Order::First,
+            State::Charged | State::GivenBack => Order::Late,
+            State::Settled => Order::Repeated,
+        };
+        if order == Order::First {
+            self.deadlines.remove(&(reservation.deadline, id));
+            self.remember_closed(id);
+        }
+        let charge = |take: &Take| {
+            let said = merged(actual).find(|(draw, _)| draw.key == take.key);
+            let amount = said.map_or(take.amount, |(_, amount)| amount);
+            self.charge(take, was, amount, said.map(|(draw, _)| draw), at)
+        };
+        Settlement { order, charges: takes.iter().filter_map(charge).collect() }
+    }
+
+    /// Charges `actual` for one take, and tells what must be told: of budgets all, of others
+    /// overdrafts.
+    fn charge(
+        &mut self,
+        take: &Take,
+        was: State,
+        actual: u64,
+        draw: Option<&Draw>,
+        at: Timestamp,
+    ) -> Option<Charge> {
+        let stands = if was == State::GivenBack { 0 } else { take.amount };
+        let counter = match draw {
+            // The window it was counted in may be long past, and the counter forgotten: what goes
+            // beyond the reservation counts all the same.
+            Some(draw) if actual > stands => self.counter_mut(draw, at),
+            _ => self.counters.get_mut(&take.key)?,
+        };
+        let before = counter.spent(take.mark);
+        match was {
+            State::Held | State::Departed => counter.settle(take.mark, stands, actual, at),
+            State::Charged | State::GivenBack => counter.correct(take.mark, stands, actual, at),
+            State::Settled => {}
+        }
+        let overdrawn = actual > stands && counter.overdrawn(take.mark);
+        (take.kind == Kind::Budget || overdrawn).then(|| Charge {
+            key: take.key.clone(),
+            name: take.name.clone(),
+            measure: take.measure,
+            kind: take.kind,
+            limit: counter.limit(),
+            reserved: take.amount,
+            actual,
+            before,
+            after: counter.spent(take.mark),
+        })
+    }
+
+    fn remember_closed(&mut self, id: ReservationId) {
+        self.closed.push_back(id);
+        if self.closed.len() > self.capacity.closed
+            && let Some(oldest) = self.closed.pop_front()
+        {
+            self.reservations.remove(&oldest);
+        }
+    }
+
+    fn sweep(&mut self, many: usize) {
+        for _ in 0..many {
+            match self.deadlines.first() {
+                Some((deadline, id)) if *deadline <= self.clock => self.run_out(*id),
+                _ => break,
+            }
+        }
+        self.forget_idle(many);
+    }
+
+    /// The deadline of an open reservation has passed.
+    fn run_out(&mut self, id: ReservationId) {
+        let Some(reservation) = self.reservations.get_mut(&id) else { return };
+        self.deadlines.remove(&(reservation.deadline, id));
+        let (was, departed) = (reservation.state, reservation.state == State::Departed);
+        reservation.state = if departed { State::Charged } else { State::GivenBack };
+        let (takes, at) = (reservation.takes.clone(), self.clock);
+        let amount = |take: &Take| if departed { take.amount } else { 0 };
+        let charge = |take| self.charge(take, was, amount(take), None, at);
+        let charges = takes.iter().filter_map(charge).collect();
+        self.remember_closed(id);
+        self.tell(Expired { id, departed, charges });
+    }
+
+    fn tell(&mut self, expired: Expired) {
+        self.expired.push_back(expired);
+        if self.expired.len() > MOST_UNTOLD {
+            self.expired.pop_front();
+        }
+    }
+
+    /// Keeps the appointments that are due: an idle counter goes, another is looked at later.
+    fn forget_idle(&mut self, many: usize) {
+        for _ in 0..many {
+            match self.appointments.peek() {
+                Some(Reverse((due, _))) if *due <= self.clock => {}
+                _ => break,
+            }
+            let Some(Reverse((_, key))) = self.appointments.pop() else { break };
+            let Some(counter) = self.counters.get_mut(&key) else { continue };
+            if counter.is_idle(self.clock) {
+                self.counters.remove(&key);
+            } else {
+                let later = counter.idle_at().unwrap_or_else(|| self.clock.plus(LOOK_AGAIN));
+                self.appointments.push(Reverse((later, key)));
+            }
+        }
+    }
+}
+
+/// Draws on the same key count together: each key once, with the sum.
+fn merged(draws: &[Draw]) -> impl Iterator<Item = (&Draw, u64)> {
+    let sum = |key: &MeterKey| {
+        let same = draws.iter().filter(|draw| draw.key == *key);
+        same.fold(0_u64, |sum, draw| sum.saturating_add(draw.amount))
+    };
+    let first = |(index, draw): &(usize, &Draw)| {
+        !draws.iter().take(*index).any(|earlier| earlier.key == draw.key)
+    };
+    draws.iter().enumerate().filter(first).map(move |(_, draw)| (draw, sum(&draw.key)))
+}
+
+/// When a new counter is looked at for the first time.
+fn look_after(rule: &Rule) -> Duration {
+    match rule.shape {
+        Shape::Window { length, .. } | Shape::Gcra { length, .. } => length,
+        Shape::Budget { .. } | Shape::Concurrency { .. } => LOOK_AGAIN,
+    }
+}

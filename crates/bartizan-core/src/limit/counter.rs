@@ -1,0 +1,228 @@
+//! One counter, whatever its shape.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::budget::Budget;
+use super::concurrency::Concurrency;
+use super::gcra::{Gcra, Place};
+use super::period::Period;
+use super::window::Window;
+use super::{Rule, Shape, Standing};
+use crate::time::Timestamp;
+
+/// The state behind one [`super::MeterKey`]. A store keeps it as one value.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Counter {
+    /// Of [`Shape::Budget`] by the calendar.
+    Budget(Budget),
+    /// Of [`Shape::Concurrency`].
+    Concurrency(Concurrency),
+    /// Of [`Shape::Gcra`].
+    Gcra(Gcra),
+    /// Of [`Shape::Window`], and of budgets that roll.
+    Window(Window),
+}
+
+/// Is there room for a draw?
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Room {
+    /// Not now, but from this instant on if nobody else draws.
+    At(Timestamp),
+    /// Yes.
+    Free,
+    /// The draw is larger than the rule ever allows.
+    Never,
+}
+
+/// Where a counter finds a draw again.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Mark {
+    /// The start of the period it was reserved in.
+    Budget(Timestamp),
+    /// Places need no finding.
+    Concurrency,
+    /// Its place in the queue.
+    Gcra(Place),
+    /// The entry it was counted in.
+    Window(Timestamp),
+}
+
+impl Counter {
+    /// A counter that has counted nothing.
+    #[must_use]
+    pub fn new(shape: &Shape, now: Timestamp) -> Self {
+        match shape {
+            Shape::Budget { limit, period: Period::Rolling(length) } => {
+                Self::Window(Window::new(*limit, *length))
+            }
+            Shape::Budget { limit, period } => Self::Budget(Budget::new(*limit, period, now)),
+            Shape::Concurrency { limit } => Self::Concurrency(Concurrency::new(*limit)),
+            Shape::Gcra { limit, length, burst } => Self::Gcra(Gcra::new(*limit, *length, *burst)),
+            Shape::Window { limit, length } => Self::Window(Window::new(*limit, *length)),
+        }
+    }
+
+    /// Takes over the rule as it is now; limits may have been reloaded. What was counted stays,
+    /// unless the shape is another: then counting starts anew.
+    pub fn fit(&mut self, shape: &Shape, now: Timestamp) {
+        match (self, shape) {
+            (
+                Self::Window(window),
+                Shape::Window { limit, length }
+                | Shape::Budget { limit, period: Period::Rolling(length) },
+            ) => window.fit(*limit, *length),
+            (
+                Self::Budget(budget),
+                Shape::Budget { limit, period: period @ Period::Calendar(..) },
+            ) => {
+                budget.fit(*limit, period, now);
+            }
+            (Self::Concurrency(places), Shape::Concurrency { limit }) => places.fit(*limit),
+            (Self::Gcra(gcra), Shape::Gcra { limit, length, burst }) => {
+                gcra.fit(*limit, *length, *burst);
+            }
+            (other, shape) => *other = Self::new(shape, now),
+        }
+    }
+
+    /// Is there room for `amount`?
+    pub fn room(&mut self, amount: u64, now: Timestamp) -> Room {
+        match self {
+            Self::Budget(budget) => budget.room(amount, now),
+            Self::Concurrency(places) => places.room(amount, now),
+            Self::Gcra(gcra) => gcra.room(amount, now),
+            Self::Window(window) => window.room(amount, now),
+        }
+    }
+
+    /// Takes `amount`. Ask for room first: this does not.
+    pub fn take(&mut self, amount: u64, now: Timestamp) -> Mark {
+        match self {
+            Self::Budget(budget) => Mark::Budget(budget.take(amount)),
+            Self::Concurrency(places) => {
+                places.take(amount);
+                Mark::Concurrency
+            }
+            Self::Gcra(gcra) => Mark::Gcra(gcra.take(amount, now)),
+            Self::Window(window) => Mark::Window(window.take(amount, now)),
+        }
+    }
+
+    /// What was reserved at `mark` was really `actual`. A mark of another shape is of a rule that
+    /// is no more, and changes nothing.
+    pub fn settle(&mut self, mark: Mark, reserved: u64, actual: u64, now: Timestamp) {
+        match (self, mark) {
+            (Self::Budget(budget), Mark::Budget(start)) => budget.settle(start, reserved, actual),
+            (Self::Concurrency(places), Mark::Concurrency) => places.release(reserved),
+            (Self::Gcra(gcra), Mark::Gcra(place)) => gcra.settle(place, reserved, actual, now),
+            (Self::Window(window), Mark::Window(at)) => window.settle(at, reserved, actual, now),
+            _ => {}
+        }
+    }
+
+    /// What was `charged` when the reservation expired was really `actual`.
+    pub fn correct(&mut self, mark: Mark, charged: u64, actual: u64, now: Timestamp) {
+        match (self, mark) {
+            (Self::Budget(budget), Mark::Budget(start)) => budget.correct(start, charged, actual),
+            (Self::Gcra(gcra), Mark::Gcra(place)) => gcra.settle(place, charged, actual, now),
+            (Self::Window(window), Mark::Window(at)) => window.settle(at, charged, actual, now),
+            // Expiry has freed the place already.
+            _ => {}
+        }
+    }
+
+    /// May it be forgotten? A new one would say the same.
+    pub fn is_idle(&mut self, now: Timestamp) -> bool {
+        match self {
+            Self::Budget(budget) => budget.is_idle(now),
+            Self::Concurrency(places) => places.held() == 0,
+            Self::Gcra(gcra) => gcra.is_idle(now),
+            Self::Window(window) => window.is_idle(now),
+        }
+    }
+
+    /// The instant from which it may be forgotten if nothing happens until then; none while it
+    /// holds something that only settling ends.
+    #[must_use]
+    pub fn idle_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Budget(budget) if budget.is_idle(Timestamp(u64::MAX)) => {
+                let ledger = budget.current();
+                Some(if ledger.settled == 0 { ledger.start } else { ledger.end })
+            }
+            Self::Concurrency(places) if places.held() == 0 => Some(Timestamp(0)),
+            Self::Budget(_) | Self::Concurrency(_) => None,
+            Self::Gcra(gcra) => Some(gcra.idle_at()),
+            Self::Window(window) => Some(window.idle_at()),
+        }
+    }
+
+    /// How much it allows.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        match self {
+            Self::Budget(budget) => budget.limit(),
+            Self::Concurrency(places) => places.limit(),
+            Self::Gcra(gcra) => gcra.limit(),
+            Self::Window(window) => window.limit(),
+        }
+    }
+
+    /// What stands against the limit for good, in the period that `mark` belongs to: what a
+    /// budget has settled, what a window holds.
+    #[must_use]
+    pub fn spent(&self, mark: Mark) -> u64 {
+        match (self, mark) {
+            (Self::Budget(budget), Mark::Budget(start)) => budget.settled_in(start),
+            (Self::Budget(budget), _) => budget.current().settled,
+            (Self::Concurrency(places), _) => places.held(),
+            (Self::Gcra(gcra), _) => gcra.held(),
+            (Self::Window(window), _) => window.total(),
+        }
+    }
+
+    /// Has more been settled than the rule allows?
+    #[must_use]
+    pub fn overdrawn(&self, mark: Mark) -> bool {
+        match self {
+            Self::Gcra(gcra) => gcra.overdrawn(),
+            _ => self.spent(mark) > self.limit(),
+        }
+    }
+
+    /// How it stands. Ask for room first: that brings it to `now`.
+    #[must_use]
+    pub fn standing(&self, rule: &Rule, now: Timestamp) -> Standing {
+        let (window, remaining, reset) = match self {
+            Self::Budget(budget) => {
+                let ledger = budget.current();
+                (ledger.length(), budget.remaining(), ledger.end)
+            }
+            Self::Concurrency(places) => {
+                (Duration::ZERO, places.limit().saturating_sub(places.held()), now)
+            }
+            Self::Gcra(gcra) => (gcra.length(), gcra.remaining(), gcra.reset()),
+            Self::Window(window) => {
+                let remaining = window.limit().saturating_sub(window.total());
+                (rule.shape.length(), remaining, window.reset())
+            }
+        };
+        let (name, measure, kind) = (rule.name.clone(), rule.measure, rule.kind());
+        let (limit, reset) = (rule.shape.limit(), reset.since(now));
+        Standing { name, measure, kind, limit, window, remaining, reset }
+    }
+}
+
+impl Shape {
+    /// The length of a window; zero where the calendar decides, and for concurrency.
+    fn length(&self) -> Duration {
+        match self {
+            Self::Budget { period: Period::Rolling(length), .. }
+            | Self::Gcra { length, .. }
+            | Self::Window { length, .. } => *length,
+            Self::Budget { .. } | Self::Concurrency { .. } => Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What must a store do for limits?
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Draw, Kind, Measure, MeterKey, Verdict};
+use crate::time::Timestamp;
+
+/// A future behind a seam.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Counters that several gates may share. This is the whole of what a store must do for limits.
+///
+/// The life of a reservation: `reserve` → `depart` → `settle`. One whose deadline passes expires:
+/// if it had departed it is charged in full, since somebody bills the call; if not, it is given
+/// back. A gate that wants crashed calls given back never calls `depart`.
+///
+/// `now` is the clock of embedded meters; a shared one uses its own. None follows a clock that
+/// goes back. `bartizan-testkit` holds the suite that every meter passes.
+pub trait Meter: Send + Sync + fmt::Debug {
+    /// Takes every draw, or none. Draws on the same key count together.
+    ///
+    /// Idempotent by id: asked again while the reservation is open, the answer is `Taken` and
+    /// nothing more is taken.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the meter cannot be reached, has no memory for another counter or
+    /// reservation, or has closed this id already. The road treats it as a refusal.
+    fn reserve<'a>(
+        &'a self,
+        id: ReservationId,
+        draws: &'a [Draw],
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Verdict, Unavailable>>;
+
+    /// Marks the call as sent: from now on an expiry is charged.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the meter cannot be reached, or the reservation is not open any more:
+    /// then the call must not be sent, nothing stands behind it.
+    fn depart<'a>(
+        &'a self,
+        id: ReservationId,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), Unavailable>>;
+
+    /// What it really was; [`super::actual_draws`] works it out. A reserved draw that `actual`
+    /// does not name is charged in full; one that was not reserved is not looked at.
+    ///
+    /// Idempotent by id. Of settling and expiring the first wins, the later becomes a correction.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the meter cannot be reached: the reservation then runs into its deadline.
+    fn settle<'a>(
+        &'a self,
+        id: ReservationId,
+        actual: &'a [Draw],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Settlement, Unavailable>>;
+
+    /// Closes what has run out of time, and tells what closed since it was asked last: for the log
+    /// and the alarms. The other calls close some of it in passing, so limits do not depend on
+    /// this being called; a caller asks every few seconds.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the meter cannot be reached.
+    fn expire(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<Expired>, Unavailable>>;
+}
+
+/// Which reservation. Chosen by the gate, unguessable and never used twice.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ReservationId(pub u128);
+
+/// What settling did.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settlement {
+    /// Was it the first word on this reservation?
+    pub order: Order,
+    /// What budgets were charged, and which other limits were overdrawn.
+    pub charges: Vec<Charge>,
+}
+
+/// Which word on a reservation this was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// The first: the reservation was open.
+    First,
+    /// It had expired: what expiry did was corrected.
+    Late,
+    /// It had been settled: nothing was done.
+    Repeated,
+    /// It was never made, or closed so long ago that it is forgotten: nothing was done.
+    Unknown,
+}
+
+/// A charge to one counter.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Charge {
+    /// The counter.
+    pub key: MeterKey,
+    /// The rule's name.
+    pub name: Arc<str>,
+    /// What is counted.
+    pub measure: Measure,
+    /// Which kind of promise it is.
+    pub kind: Kind,
+    /// How much the rule allows.
+    pub limit: u64,
+    /// How much had been reserved.
+    pub reserved: u64,
+    /// How much it really was.
+    pub actual: u64,
+    /// What stood settled before this charge.
+    pub before: u64,
+    /// What stands settled after it.
+    pub after: u64,
+}
+
+impl Charge {
+    /// By how much what is settled passes the limit. Recorded, alarmed, and blocking until the
+    /// period ends.
+    #[must_use]
+    pub fn overdraft(&self) -> u64 {
+        self.after.saturating_sub(self.limit)
+    }
+
+    /// Did this charge carry the counter to `percent` of its limit? Every threshold is crossed
+    /// once in a period: the meter decides the order of charges.
+    #[must_use]
+    pub fn crosses(&self, percent: u8) -> bool {
+        let threshold = u128::from(self.limit) * u128::from(percent);
+        let reaches = |spent: u64| spent > 0 && u128::from(spent) * 100 >= threshold;
+        reaches(self.after) && !reaches(self.before)
+    }
+}
+
+/// A reservation whose deadline passed before it was settled.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Expired {
+    /// Which one.
+    pub id: ReservationId,
+    /// The call had departed: it was charged in full. Otherwise it was given back.
+    pub departed: bool,
+    /// What budgets were charged, and which other limits were overdrawn.
+    pub charges: Vec<Charge>,
+}
+
+/// The meter cannot answer; closed by default.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize, thiserror::Error)]
+#[error("the meter cannot answer: {reason}")]
+pub struct Unavailable {
+    /// Why, for the operator. Never for the client.
+    pub reason: String,
+}
+
+impl Unavailable {
+    /// Cannot answer, because.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+}

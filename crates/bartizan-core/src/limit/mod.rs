@@ -1,0 +1,306 @@
+//! Is there room and money for it?
+//!
+//! A [`Rule`] is one limit or one budget as meant. A call becomes [`Draw`]s, and a [`Meter`] takes
+//! all of them or none. When the call is over, what it really was is settled, and the rest goes
+//! back. The arithmetic is here, in [`Book`]: a value that is handed the time. A store keeps it.
+//!
+//! | shape | what is promised |
+//! |---|---|
+//! | [`Shape::Window`] | no window of the length, wherever it begins, holds more than the limit |
+//! | [`Shape::Gcra`] | smooth at the rate; no window of the length holds more than limit + burst |
+//! | [`Shape::Budget`] | settled + reserved never pass the limit at admission |
+//! | [`Shape::Concurrency`] | never more than the limit are under way |
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+pub mod rate;
+pub mod price;
+pub mod usage;
+pub mod period;
+pub mod meter;
+pub mod book;
+pub mod permit;
+pub mod counter;
+pub mod reservation;
+mod window;
+mod gcra;
+mod budget;
+mod concurrency;
+#[cfg(test)]
+mod tests;
+
+pub use book::{Book, Capacity};
+pub use budget::{Budget, Ledger};
+pub use concurrency::Concurrency;
+pub use counter::{Counter, Mark, Room};
+pub use gcra::Gcra;
+pub use meter::{BoxFuture, Charge, Expired, Meter, Order, ReservationId, Settlement, Unavailable};
+pub use period::{Calendar, Period};
+pub use price::{NanoUsd, Price};
+pub use reservation::{Reservation, State, Take};
+pub use usage::{Usage, actual_draws, nothing_used};
+pub use window::Window;
+
+/// One limit or budget as meant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rule {
+    /// What the configuration calls it; clients read it in the `RateLimit` fields.
+    pub name: Arc<str>,
+    /// What it counts.
+    pub measure: Measure,
+    /// How it counts.
+    pub shape: Shape,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Measure {
+    /// Calls under way.
+    Concurrent,
+    /// Billionths of a US dollar.
+    NanoUsd,
+    /// Calls.
+    Requests,
+    /// Tokens of a language model, in and out.
+    Tokens,
+}
+
+/// How it is counted, and how much of it there is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Shape {
+    /// Money (or tokens, or calls) for a period.
+    Budget {
+        /// The most that may be settled and reserved together.
+        limit: u64,
+        /// When the counting starts again.
+        period: Period,
+    },
+    /// How many at once.
+    Concurrency {
+        /// The most that may be under way.
+        limit: u64,
+    },
+    /// Smooth at `limit` per `length`, and `burst` more at once (the generic cell rate algorithm).
+    Gcra {
+        /// How many in a length, in the long run.
+        limit: u64,
+        /// The length.
+        length: Duration,
+        /// How many may come early. A single draw of more than `burst + 1` never passes.
+        burst: u64,
+    },
+    /// A sliding window.
+    Window {
+        /// The most that any window holds.
+        limit: u64,
+        /// How long the window is.
+        length: Duration,
+    },
+}
+
+/// Which promise was about to be broken; the road words its refusal after it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum Kind {
+    /// A budget: its money comes back with the next period.
+    Budget,
+    /// A limit on how many are under way: room comes back when one of them ends.
+    Concurrency,
+    /// A rate: waiting helps.
+    Rate,
+}
+
+impl Rule {
+    /// A rule of that name.
+    pub fn new(name: impl Into<Arc<str>>, measure: Measure, shape: Shape) -> Self {
+        Self { name: name.into(), measure, shape }
+    }
+
+    /// Which kind of promise it makes.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self.shape {
+            Shape::Budget { .. } => Kind::Budget,
+            Shape::Concurrency { .. } => Kind::Concurrency,
+            Shape::Gcra { .. } | Shape::Window { .. } => Kind::Rate,
+        }
+    }
+}
+
+impl Shape {
+    /// How much there is of it: in a window, in a period, or at once.
+    #[must_use]
+    pub fn limit(&self) -> u64 {
+        match self {
+            Self::Budget { limit, .. }
+            | Self::Concurrency { limit }
+            | Self::Gcra { limit, .. }
+            | Self::Window { limit, .. } => *limit,
+        }
+    }
+}
+
+/// Who shares a counter: the rule, and whom it counts.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct MeterKey(Arc<str>);
+
+/// Subjects up to this many bytes stand in the key as they are, so that an operator can read them.
+const READABLE_SUBJECT: usize = 96;
+
+impl MeterKey {
+    /// The counter of `rule` for `subject`. Two rules never share one by accident: the name, what
+    /// is counted and how stand in the key. A subject longer than 96 bytes stands as its SHA-256,
+    /// so that a caller cannot choose how much memory a key takes.
+    #[must_use]
+    pub fn new(rule: &Rule, subject: &str) -> Self {
+        // A slash in a name would let one rule spell the key of another.
+        let name = rule.name.replace('%', "%25").replace('/', "%2F");
+        let (measure, form) = (rule.measure.code(), Form(&rule.shape));
+        let key = if subject.len() <= READABLE_SUBJECT {
+            format!("{name}/{measure}.{form}/{subject}")
+        } else {
+            let digest = Hex(Sha256::digest(subject.as_bytes()).into());
+            format!("{name}/{measure}.{form}/sha256:{digest}")
+        };
+        Self(key.into())
+    }
+
+    /// The key as a store writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A key that a store wrote.
+impl From<&str> for MeterKey {
+    fn from(key: &str) -> Self {
+        Self(key.into())
+    }
+}
+
+impl fmt::Display for MeterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for MeterKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for MeterKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(String::deserialize(deserializer)?.into()))
+    }
+}
+
+impl Measure {
+    /// The word for it in keys and in stores.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Concurrent => "concurrent",
+            Self::NanoUsd => "usd",
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+        }
+    }
+}
+
+/// One withdrawal from one counter.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Draw {
+    /// Which counter.
+    pub key: MeterKey,
+    /// By which rule.
+    pub rule: Arc<Rule>,
+    /// How much, in the rule's measure.
+    pub amount: u64,
+}
+
+impl Draw {
+    /// Draws `amount` by `rule` for `subject`.
+    #[must_use]
+    pub fn new(rule: Arc<Rule>, subject: &str, amount: u64) -> Self {
+        Self { key: MeterKey::new(&rule, subject), rule, amount }
+    }
+}
+
+/// How a counter stands after a verdict: what the `RateLimit` fields say.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Standing {
+    /// The rule's name.
+    pub name: Arc<str>,
+    /// What is counted.
+    pub measure: Measure,
+    /// Which kind of promise it is.
+    pub kind: Kind,
+    /// How much there is.
+    pub limit: u64,
+    /// For how long: the window or the period; zero for concurrency.
+    pub window: Duration,
+    /// How much is left now.
+    pub remaining: u64,
+    /// When there will be more: the oldest leaves the window, or the period ends. Zero if nothing
+    /// is used.
+    pub reset: Duration,
+}
+
+/// What a meter answers to a reservation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// At least one draw found no room, and none was taken.
+    Short(Exhausted),
+    /// Every draw was taken.
+    Taken {
+        /// How each counter stands now, in the order of the draws.
+        standings: Vec<Standing>,
+    },
+}
+
+/// There is no room, or no money.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("`{name}` is used up")]
+pub struct Exhausted {
+    /// The rule that refused; of several the one with the longest wait.
+    pub name: Arc<str>,
+    /// Which kind of promise it is.
+    pub kind: Kind,
+    /// How long to wait. Exact for windows of at most 128; never shorter than what is needed for
+    /// the others, as far as is known now.
+    pub retry_after: Duration,
+    /// The draw is larger than the rule ever allows: waiting does not help.
+    pub never: bool,
+    /// How each counter stands, in the order of the draws.
+    pub standings: Vec<Standing>,
+}
+
+/// A shape as it stands in a key: everything that makes counts incomparable, and not the limit, so
+/// that raising a limit does not forget what was counted.
+struct Form<'a>(&'a Shape);
+
+impl fmt::Display for Form<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Shape::Budget { period, .. } => write!(f, "budget.{}", period.code()),
+            Shape::Concurrency { .. } => f.write_str("atonce"),
+            Shape::Gcra { length, .. } => write!(f, "gcra.{}", period::Seconds(*length)),
+            Shape::Window { length, .. } => write!(f, "window.{}", period::Seconds(*length)),
+        }
+    }
+}
+
+struct Hex([u8; 32]);
+
+impl fmt::Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}

@@ -1,0 +1,136 @@
+//! What does a call draw on, and what holds it while it is away? Grant and call in, draws out.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict};
+use crate::admit::ClientAddress;
+use crate::authenticate::{Caller, Kind};
+use crate::authorize::endpoint::{By, Limit};
+use crate::authorize::{Endpoint, Grant};
+use crate::validate::{Call, Estimate};
+
+/// Leave to go on: the grant, and what was reserved under it.
+#[derive(Debug)]
+pub struct Permit {
+    grant: Grant,
+    id: ReservationId,
+    draws: Vec<Draw>,
+    standings: Vec<Standing>,
+}
+
+/// A model without a price, where money is counted: it is refused and never taken for free.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the model `{0}` has no price here")]
+pub struct Unpriced(pub Arc<str>);
+
+impl Permit {
+    /// Turns a verdict into leave to go on.
+    ///
+    /// # Errors
+    /// [`Exhausted`] where the meter had no room.
+    pub(crate) fn issue(
+        grant: Grant,
+        id: ReservationId,
+        draws: Vec<Draw>,
+        verdict: Verdict,
+    ) -> Result<Self, Exhausted> {
+        match verdict {
+            Verdict::Taken { standings } => Ok(Self { grant, id, draws, standings }),
+            Verdict::Short(exhausted) => Err(exhausted),
+        }
+    }
+
+    /// What it was given under.
+    #[must_use]
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// The reservation.
+    #[must_use]
+    pub fn id(&self) -> ReservationId {
+        self.id
+    }
+
+    /// What was reserved.
+    #[must_use]
+    pub fn draws(&self) -> &[Draw] {
+        &self.draws
+    }
+
+    /// How the counters stood then.
+    #[must_use]
+    pub fn standings(&self) -> &[Standing] {
+        &self.standings
+    }
+}
+
+/// What a request draws at the door: the limits by address.
+#[must_use]
+pub fn at_the_door(endpoint: &Endpoint, client: ClientAddress) -> Vec<Draw> {
+    let by_address = endpoint.limits.iter().filter(|limit| limit.at_the_door());
+    let bucket = client.bucket();
+    by_address.map(|limit| Draw::new(Arc::clone(&limit.rule), &bucket.to_string(), 1)).collect()
+}
+
+/// What a call draws on the road: all limits and budgets but those of the door.
+///
+/// # Errors
+/// [`Unpriced`] where a budget counts money and the call names a model without a price.
+pub fn on_the_road<B>(
+    grant: &Grant,
+    call: &Call<B>,
+    client: ClientAddress,
+) -> Result<Vec<Draw>, Unpriced> {
+    let endpoint = grant.endpoint();
+    let limits = endpoint.limits.iter().filter(|limit| !limit.at_the_door());
+    let draw = |limit: &Arc<Limit>| {
+        let amount = amount(endpoint, call, limit.rule.measure)?;
+        let subject = subject(grant, call.model(), client.bucket(), &limit.by);
+        Ok(Draw::new(Arc::clone(&limit.rule), &subject, amount))
+    };
+    limits.map(draw).collect()
+}
+
+fn amount<B>(endpoint: &Endpoint, call: &Call<B>, measure: Measure) -> Result<u64, Unpriced> {
+    match measure {
+        Measure::Concurrent | Measure::Requests => Ok(1),
+        Measure::Tokens => Ok(call.estimate().tokens().max(endpoint.cost.tokens)),
+        Measure::NanoUsd => cost(endpoint, call.model(), call.estimate()),
+    }
+}
+
+/// The worst case in nano-dollars.
+fn cost(endpoint: &Endpoint, model: Option<&Arc<str>>, worst: Estimate) -> Result<u64, Unpriced> {
+    let Some(model) = model else { return Ok(endpoint.cost.usd_nano) };
+    let price = endpoint.cost.prices.get(&**model).ok_or_else(|| Unpriced(Arc::clone(model)))?;
+    Ok(price.worst_case(worst.tokens_in, worst.tokens_out).max(endpoint.cost.usd_nano))
+}
+
+/// Whose counter it is. An attribute that the caller lacks is one shared bucket, never none.
+fn subject(grant: &Grant, model: Option<&Arc<str>>, bucket: IpAddr, by: &By) -> String {
+    const NOBODY: &str = "-";
+    let caller = grant.caller();
+    match by {
+        By::Claim(name) => claim(caller, name).unwrap_or_else(|| NOBODY.into()),
+        By::Endpoint => format!("{} {}", grant.endpoint().verb, grant.endpoint().path),
+        By::Everybody => NOBODY.into(),
+        By::Ip => bucket.to_string(),
+        By::Key if caller.principal().kind == Kind::Key => caller.principal().to_string(),
+        By::Key | By::Tool => NOBODY.into(),
+        By::Model => model.map_or_else(|| NOBODY.into(), |model| model.to_string()),
+        By::Role => grant.roles().first().map_or_else(|| NOBODY.into(), |role| role.to_string()),
+        By::Tenant => caller.tenant().map_or_else(|| NOBODY.into(), |tenant| tenant.to_string()),
+        By::User if caller.is_anonymous() => format!("ip:{bucket}"),
+        By::User => caller.principal().to_string(),
+        By::Verb => grant.endpoint().verb.to_string(),
+    }
+}
+
+fn claim(caller: &Caller, name: &str) -> Option<String> {
+    match caller.claims().get(name)? {
+        serde_json::Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}

@@ -1,0 +1,101 @@
+//! What does a reservation remember?
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::counter::Mark;
+use super::{Kind, Measure, MeterKey};
+use crate::time::Timestamp;
+
+/// What one reservation holds, or held.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reservation {
+    /// Until when it waits to be settled.
+    pub deadline: Timestamp,
+    /// How far it has come.
+    pub state: State,
+    /// What it took; nothing once it is settled.
+    pub takes: Vec<Take>,
+}
+
+/// How far a reservation has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// It expired after its call had departed, and was charged in full.
+    Charged,
+    /// Its call has departed.
+    Departed,
+    /// It expired before its call departed, and was given back.
+    GivenBack,
+    /// Its call has not departed yet.
+    Held,
+    /// It is settled.
+    Settled,
+}
+
+/// One draw that was taken.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Take {
+    /// From which counter.
+    pub key: MeterKey,
+    /// The rule's name.
+    #[serde(with = "shared")]
+    pub name: Arc<str>,
+    /// What is counted.
+    pub measure: Measure,
+    /// Which kind of promise the rule makes.
+    pub kind: Kind,
+    /// How much.
+    pub amount: u64,
+    /// Where the counter finds it again.
+    pub mark: Mark,
+}
+
+impl Reservation {
+    /// Does it wait to be settled?
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Held | State::Departed)
+    }
+}
+
+impl State {
+    /// The word for it in stores.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Charged => "charged",
+            Self::Departed => "departed",
+            Self::GivenBack => "given_back",
+            Self::Held => "held",
+            Self::Settled => "settled",
+        }
+    }
+
+    /// The state of that word.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Charged, Self::Departed, Self::GivenBack, Self::Held, Self::Settled]
+            .into_iter()
+            .find(|state| state.code() == code)
+    }
+}
+
+/// A shared text is written as a text.
+mod shared {
+    use super::{Arc, Deserialize as _};
+
+    pub(super) fn serialize<S: serde::Serializer>(
+        text: &Arc<str>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(text)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        source: D,
+    ) -> Result<Arc<str>, D::Error> {
+        Ok(String::deserialize(source)?.into())
+    }
+}

@@ -1,0 +1,64 @@
+//! The meter of a single gate: a book behind a lock, gone when the process ends.
+
+use bartizan_core::limit::{
+    Book, BoxFuture, Capacity, Draw, Expired, Meter, ReservationId, Settlement, Unavailable,
+    Verdict,
+};
+use bartizan_core::time::Timestamp;
+use parking_lot::Mutex;
+
+/// Counters in memory. A restart forgets them; budgets that must hold across one belong in a
+/// durable store.
+#[derive(Debug, Default)]
+pub struct MemoryMeter {
+    book: Mutex<Book>,
+}
+
+impl MemoryMeter {
+    /// A meter that has counted nothing, of the default capacity.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A meter that holds so much.
+    #[must_use]
+    pub fn with_capacity(capacity: Capacity) -> Self {
+        Self { book: Mutex::new(Book::with_capacity(capacity)) }
+    }
+}
+
+// No call waits for anything but the lock, which is held for microseconds: the futures are ready
+// when they are first polled.
+impl Meter for MemoryMeter {
+    fn reserve<'a>(
+        &'a self,
+        id: ReservationId,
+        draws: &'a [Draw],
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Verdict, Unavailable>> {
+        Box::pin(async move { self.book.lock().reserve(id, draws, deadline, now) })
+    }
+
+    fn depart<'a>(
+        &'a self,
+        id: ReservationId,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), Unavailable>> {
+        Box::pin(async move { self.book.lock().depart(id, now) })
+    }
+
+    fn settle<'a>(
+        &'a self,
+        id: ReservationId,
+        actual: &'a [Draw],
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Settlement, Unavailable>> {
+        Box::pin(async move { Ok(self.book.lock().settle(id, actual, now)) })
+    }
+
+    fn expire(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<Expired>, Unavailable>> {
+        Box::pin(async move { Ok(self.book.lock().expire(now)) })
+    }
+}
