@@ -1,1 +1,50 @@
-//! The eye: finds and masks personal data. Pure, knows no HTTP, useful alone.
+//! The eye: finds and masks personal data and secrets in text. Pure, knows no HTTP, useful alone.
+//!
+//! ```
+//! use bartizan_pii::{Action, Config, Masker, Scanner};
+//!
+//! let masker = Masker::new(Scanner::new(&Config::default())?.into(), Action::MASK);
+//! assert_eq!(masker.mask_text("ssn 123-45-6789").text, "ssn ***********");
+//!
+//! // The same in pieces, wherever they are cut: nothing of a value goes out before it is decided.
+//! let (mut stream, mut out) = (masker.stream(), Vec::new());
+//! stream.feed(b"ssn 123-4", &mut out);
+//! assert_eq!(out, b"ssn ");
+//! stream.feed(b"5-6789", &mut out);
+//! stream.finish(&mut out);
+//! assert_eq!(out, b"ssn ***********");
+//! # Ok::<(), bartizan_pii::ConfigError>(())
+//! ```
+//!
+//! A [`Scanner`] finds, by the rows of [`RECOGNIZERS`] and patterns of the user's own; a [`Masker`]
+//! acts on what is found, in texts, JSON documents and [`Stream`]s. There is no I/O and no clock
+//! here, and the work is linear in the length of the text: every row answers from a bounded number
+//! of bytes.
+
+mod entity;
+mod window;
+mod recognizer;
+mod digits;
+mod email;
+mod phone;
+mod ssn;
+mod card;
+mod ip;
+mod iban;
+mod secret;
+mod context;
+mod custom;
+mod scan;
+mod mask;
+mod stream;
+mod json;
+pub mod report;
+
+pub use custom::CustomPattern;
+pub use entity::{Entity, EntityError};
+pub use json::{JsonError, Located, MAX_DEPTH, MaskedJson};
+pub use mask::{Action, Masked, Masker, Tally};
+pub use recognizer::{CONTEXT_BOOST, COUNTER_WEIGHT, End, RECOGNIZERS, Recognizer, Run};
+pub use scan::{Config, ConfigError, Finding, Scanner};
+pub use stream::Stream;
+pub use window::{LOOK_BEHIND, More, Peek, Window};

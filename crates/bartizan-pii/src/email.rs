@@ -1,0 +1,116 @@
+//! Is this an e-mail address?
+//!
+//! RFC 5321 bounds the local part to 64 bytes and the domain to 255. Of the letters that RFC 5322
+//! allows in a local part, those are left out that stand beside addresses more often than in them
+//! (`=`, `/`, `&`, `?`, `{`): `user=jane@example.com` holds `jane@example.com`. Letters of the
+//! Latin, Greek and Cyrillic scripts count (RFC 6531), also as look-alikes in a domain.
+
+use crate::{End, Peek, Window, window::is_word};
+
+pub(crate) const MAX_LEN: usize = MAX_LOCAL + 1 + MAX_DOMAIN + MAX_LABEL + 2;
+
+const MAX_LOCAL: usize = 64;
+const MAX_DOMAIN: usize = 255;
+const MAX_LABEL: usize = 63;
+
+pub(crate) fn starts(byte: u8) -> bool {
+    is_word(byte) || is_lead(byte)
+}
+
+pub(crate) fn check(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
+    if !begins_here(window, at) {
+        return Ok(None);
+    }
+    let Some(sign) = local(window, at)? else { return Ok(None) };
+    Ok(domain(window, sign + 1)?.map(End::At))
+}
+
+/// A local part does not begin behind `x.`: it began at `x`, or this text is none. Behind the
+/// leaders of `Contact.....jane@example.com`, or an option's dashes, it does.
+fn begins_here(window: &Window<'_>, at: usize) -> bool {
+    match (window.before(at, 2), window.before(at, 1)) {
+        (Some(b'.'), Some(b'.')) | (Some(b'-'), Some(b'-')) => true,
+        (Some(before), Some(b'.' | b'-' | b'+' | b'%' | b'\'')) => !is_word(before),
+        (_, Some(before)) => !is_word(before),
+        (_, None) => true,
+    }
+}
+
+/// The place of the `@` behind the local part.
+fn local(window: &Window<'_>, at: usize) -> Peek<Option<usize>> {
+    let mut end = at;
+    while end - at <= MAX_LOCAL {
+        let width = match window.byte(end)? {
+            Some(b'@') => return Ok((end > at).then_some(end)),
+            Some(b'.') if window.is(end + 1, |b| b == b'.')? => return Ok(None),
+            // A quotation mark only where letters stand on both sides: o'brien.
+            Some(b'\'') => usize::from(window.is(end + 1, |b| b.is_ascii_alphabetic())?),
+            Some(b'.' | b'-' | b'+' | b'%') => 1,
+            Some(byte) if is_word(byte) => 1,
+            Some(byte) if is_lead(byte) => letter(window, end)?,
+            _ => 0,
+        };
+        if width == 0 {
+            return Ok(None);
+        }
+        end += width;
+    }
+    Ok(None)
+}
+
+/// The end of the longest domain at `at` whose last label can be a top-level domain.
+fn domain(window: &Window<'_>, at: usize) -> Peek<Option<usize>> {
+    let mut end = at;
+    let mut labels = 0;
+    let mut plausible = None;
+    while end - at < MAX_DOMAIN {
+        let (stop, top) = label(window, end)?;
+        if stop == end {
+            break;
+        }
+        labels += 1;
+        if labels > 1 && top {
+            plausible = Some(stop);
+        }
+        if !window.is(stop, |b| b == b'.')? {
+            break;
+        }
+        end = stop + 1;
+    }
+    Ok(plausible)
+}
+
+/// The end of the label at `at`, without trailing hyphens, and whether it can be a top-level
+/// domain: two letters at least, or an `xn--` form.
+fn label(window: &Window<'_>, at: usize) -> Peek<(usize, bool)> {
+    let (mut next, mut end, mut letters) = (at, at, true);
+    while next - at < MAX_LABEL {
+        let Some(byte) = window.byte(next)? else { break };
+        let width = match byte {
+            _ if byte.is_ascii_alphanumeric() => 1,
+            _ if is_lead(byte) => letter(window, next)?,
+            _ => 0,
+        };
+        if width > 0 {
+            letters &= !byte.is_ascii_digit() && end == next;
+            next += width;
+            end = next;
+        } else if byte == b'-' && next > at {
+            next += 1;
+        } else {
+            break;
+        }
+    }
+    let punycode = end > at + 4 && window.starts_with(at, b"xn--")?;
+    Ok((end, punycode || (letters && end - at >= 2)))
+}
+
+/// The first byte of a letter of two bytes: U+00C0 to U+052F, Latin to Cyrillic.
+fn is_lead(byte: u8) -> bool {
+    (0xC3..=0xD4).contains(&byte)
+}
+
+/// The width of the letter whose first byte stands at `at`: 2, or 0 where it is broken.
+fn letter(window: &Window<'_>, at: usize) -> Peek<usize> {
+    Ok(if window.is(at + 1, |b| (0x80..0xC0).contains(&b))? { 2 } else { 0 })
+}

@@ -1,0 +1,80 @@
+//! What does a JSON string mean, and where in its source does each part of the meaning stand?
+
+/// The meaning of the source of a string, escapes resolved. Half a surrogate pair, which is no
+/// character, becomes U+FFFD.
+pub(super) fn decode(source: &str) -> String {
+    let mut text = String::with_capacity(source.len());
+    let mut at = 0;
+    while let Some((character, width)) = unit(source, at) {
+        text.push(character);
+        at += width;
+    }
+    text
+}
+
+/// Where in the source the given offsets of the meaning stand; they must ascend.
+pub(super) fn raw_offsets(source: &str, meant: impl Iterator<Item = usize>) -> Vec<usize> {
+    let (mut at, mut meaning) = (0, 0);
+    meant
+        .map(|wanted| {
+            while meaning < wanted
+                && let Some((character, width)) = unit(source, at)
+            {
+                at += width;
+                meaning += character.len_utf8();
+            }
+            at
+        })
+        .collect()
+}
+
+/// Writes text as the source of a string.
+pub(super) fn escape_into(text: &str, out: &mut Vec<u8>) {
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            _ => out.push(byte),
+        }
+    }
+}
+
+/// The character that is written at `at`, and how many bytes of source it takes.
+fn unit(source: &str, at: usize) -> Option<(char, usize)> {
+    let rest = source.get(at..)?;
+    let mut characters = rest.chars();
+    let first = characters.next()?;
+    if first != '\\' {
+        return Some((first, first.len_utf8()));
+    }
+    let simple = match characters.next()? {
+        'u' => return Some(unicode(rest)),
+        'b' => '\u{8}',
+        'f' => '\u{c}',
+        'n' => '\n',
+        'r' => '\r',
+        't' => '\t',
+        itself => itself,
+    };
+    Some((simple, 2))
+}
+
+/// RFC 8259, section 7: `\uXXXX`, and two of them for a character beyond the basic plane.
+fn unicode(rest: &str) -> (char, usize) {
+    let high = code(rest, 2);
+    if let Some(character) = char::from_u32(high) {
+        return (character, 6);
+    }
+    let paired = rest.get(6..8) == Some("\\u");
+    let low = if paired { code(rest, 8) } else { 0 };
+    if (0xD800..0xDC00).contains(&high) && (0xDC00..0xE000).contains(&low) {
+        let beyond = 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+        return (char::from_u32(beyond).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
+    }
+    (char::REPLACEMENT_CHARACTER, 6)
+}
+
+fn code(rest: &str, at: usize) -> u32 {
+    let digits = rest.get(at..at + 4).unwrap_or_default();
+    u32::from_str_radix(digits, 16).unwrap_or_default()
+}

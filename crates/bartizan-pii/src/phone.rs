@@ -1,0 +1,248 @@
+//! Is this a telephone number?
+//!
+//! Three forms, from sure to unsure: international (ITU-T E.164, `+` and a country code),
+//! North American with separators (the numbering plan's digits), and national in any grouping,
+//! which counts only beside a word such as `phone`. An extension belongs to the number.
+
+use crate::{End, Peek, Window, digits, window::is_word};
+
+/// Fifteen digits, two bytes between any two of them, and an extension.
+pub(crate) const MAX_LEN: usize = 16 + 15 * 2 + 12;
+
+/// Country codes with the fewest and the most digits that follow, where that is narrower than
+/// E.164's own bounds. Zeros in parentheses (`+46 (0)8`) are not counted.
+const COUNTRIES: &[(u16, usize, usize)] = &[
+    (1, 10, 10),
+    (7, 10, 10),
+    (20, 8, 10),
+    (27, 9, 9),
+    (30, 10, 10),
+    (31, 9, 9),
+    (32, 8, 9),
+    (33, 9, 9),
+    (34, 9, 9),
+    (36, 8, 9),
+    (39, 6, 11),
+    (40, 9, 9),
+    (41, 9, 9),
+    (43, 6, 13),
+    (44, 9, 10),
+    (45, 8, 8),
+    (46, 7, 10),
+    (47, 8, 8),
+    (48, 9, 9),
+    (49, 6, 12),
+    (51, 8, 9),
+    (52, 10, 11),
+    (53, 6, 8),
+    (54, 10, 11),
+    (55, 10, 11),
+    (56, 9, 9),
+    (57, 8, 10),
+    (58, 10, 10),
+    (60, 8, 10),
+    (61, 9, 9),
+    (62, 8, 12),
+    (63, 8, 10),
+    (64, 8, 10),
+    (65, 8, 8),
+    (66, 8, 9),
+    (81, 9, 10),
+    (82, 8, 10),
+    (84, 9, 10),
+    (86, 9, 11),
+    (90, 10, 10),
+    (91, 10, 10),
+    (92, 9, 10),
+    (93, 9, 9),
+    (94, 9, 9),
+    (95, 7, 10),
+    (98, 10, 10),
+    (351, 9, 9),
+    (352, 5, 11),
+    (353, 7, 10),
+    (354, 7, 9),
+    (358, 5, 12),
+    (370, 8, 8),
+    (371, 8, 8),
+    (372, 7, 8),
+    (380, 9, 9),
+    (385, 8, 9),
+    (420, 9, 9),
+    (421, 9, 9),
+    (852, 8, 8),
+    (886, 8, 9),
+    (966, 8, 9),
+    (971, 8, 9),
+    (972, 8, 9),
+];
+
+/// The first two digits of the country codes that have three (ITU-T, list of 2024).
+const THREE_DIGITS: &[u16] =
+    &[21, 22, 23, 24, 25, 26, 29, 35, 37, 38, 42, 50, 59, 67, 68, 69, 80, 85, 87, 88, 96, 97, 99];
+
+/// A country code's digits, then this many at least, where the table says nothing narrower.
+const FEWEST: usize = 6;
+/// E.164, section 6.1: fifteen digits with the country code.
+const MOST: usize = 15;
+
+pub(crate) fn international(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
+    let first = at + 1;
+    let after_digit = window.before(at, 1).is_some_and(is_word);
+    if after_digit || !window.is(first, |b| matches!(b, b'1'..=b'9'))? {
+        return Ok(None);
+    }
+    let Some((code, fewest, most)) = country(window, first)? else { return Ok(None) };
+    let reading = read(window, first, code + most)?;
+    if reading.digits < code + fewest {
+        return Ok(None);
+    }
+    finish(window, reading.end)
+}
+
+pub(crate) fn north_american(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
+    if !digits::may_begin(window, at) {
+        return Ok(None);
+    }
+    let area = trunk(window, at)?;
+    let parenthesis = window.is(area, |b| b == b'(')?;
+    let area = area + usize::from(parenthesis);
+    if !code(window, area)? {
+        return Ok(None);
+    }
+    let mut exchange = area + 3;
+    if parenthesis {
+        if !window.is(exchange, |b| b == b')')? {
+            return Ok(None);
+        }
+        exchange += 1;
+    }
+    let gap = usize::from(window.is(exchange, is_gap)?);
+    if (gap == 0 && !parenthesis) || !code(window, exchange + gap)? {
+        return Ok(None);
+    }
+    let line = exchange + gap + 3;
+    if !window.is(line, is_gap)? || digits::run(window, line + 1, 5)? != 4 {
+        return Ok(None);
+    }
+    finish(window, line + 5)
+}
+
+pub(crate) fn national(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
+    let parenthesis = window.is(at, |b| b == b'(')?;
+    let first = at + usize::from(parenthesis);
+    if !digits::may_begin(window, at) || !window.is(first, |b| b.is_ascii_digit())? {
+        return Ok(None);
+    }
+    let reading = read(window, first, 12)?;
+    if reading.digits < 7 || is_date(window, first)? {
+        return Ok(None);
+    }
+    finish(window, reading.end)
+}
+
+/// Behind a leading `1` or `001` and its separator, if they stand there.
+fn trunk(window: &Window<'_>, at: usize) -> Peek<usize> {
+    for prefix in [b"1".as_slice(), b"001"] {
+        if window.starts_with(at, prefix)? && window.is(at + prefix.len(), is_gap)? {
+            return Ok(at + prefix.len() + 1);
+        }
+    }
+    Ok(at)
+}
+
+/// Area and exchange codes have three digits, the first 2 to 9 (NANPA).
+fn code(window: &Window<'_>, at: usize) -> Peek<bool> {
+    Ok(window.is(at, |b| matches!(b, b'2'..=b'9'))? && digits::run(window, at, 4)? == 3)
+}
+
+/// The length of the country code at `at`, and the bounds of what follows it.
+fn country(window: &Window<'_>, at: usize) -> Peek<Option<(usize, usize, usize)>> {
+    let mut code = 0;
+    for length in 1..=3 {
+        let Some(digit) = window.byte(at + length - 1)?.filter(u8::is_ascii_digit) else {
+            return Ok(None);
+        };
+        code = code * 10 + u16::from(digit - b'0');
+        if let Some((_, fewest, most)) = COUNTRIES.iter().find(|(known, ..)| *known == code) {
+            return Ok(Some((length, *fewest, *most)));
+        }
+    }
+    let assigned = THREE_DIGITS.contains(&(code / 10));
+    Ok(assigned.then_some((3, FEWEST, MOST - 3)))
+}
+
+struct Reading {
+    digits: usize,
+    end: usize,
+}
+
+/// Reads groups of digits with up to two separators between, as many whole groups as fit `most`.
+/// A first group that is longer counts as nothing.
+fn read(window: &Window<'_>, at: usize, most: usize) -> Peek<Reading> {
+    let mut reading = Reading { digits: 0, end: at };
+    let mut next = at;
+    loop {
+        let group = digits::run(window, next, most + 1)?;
+        if group == 0 || reading.digits + group > most {
+            return Ok(reading);
+        }
+        reading = Reading { digits: reading.digits + group, end: next + group };
+        let Some(after) = gap(window, reading.end)? else { return Ok(reading) };
+        next = after;
+    }
+}
+
+/// The place of the digit behind one or two separators, a zero in parentheses skipped.
+fn gap(window: &Window<'_>, at: usize) -> Peek<Option<usize>> {
+    let zero = at + usize::from(window.is(at, |b| b == b' ')?);
+    if window.is(zero, |b| b == b'(')? && window.starts_with(zero, b"(0)")? {
+        let next = zero + 3 + usize::from(window.is(zero + 3, |b| b == b' ')?);
+        return Ok(window.is(next, |b| b.is_ascii_digit())?.then_some(next));
+    }
+    let separator = |b| is_gap(b) || matches!(b, b'(' | b')' | b'/');
+    match window.count(at, 3, separator)? {
+        width @ 1..=2 if window.is(at + width, |b| b.is_ascii_digit())? => Ok(Some(at + width)),
+        _ => Ok(None),
+    }
+}
+
+fn is_gap(byte: u8) -> bool {
+    matches!(byte, b' ' | b'-' | b'.')
+}
+
+/// `2024-05-17`, `17.05.2024` and the like.
+fn is_date(window: &Window<'_>, at: usize) -> Peek<bool> {
+    let separator = |b| matches!(b, b'-' | b'.' | b'/' | b' ');
+    for shape in [&[4, 2, 2], &[2, 2, 4]] {
+        if let Some(end) = digits::groups(window, at, shape, separator)? {
+            let number = digits::number(window, at, end);
+            let year = if shape.first() == Some(&4) { number / 10_000 } else { number % 10_000 };
+            return Ok((1900..2100).contains(&year));
+        }
+    }
+    Ok(false)
+}
+
+/// The end of the number with its extension, if the text may go on like that.
+fn finish(window: &Window<'_>, end: usize) -> Peek<Option<End>> {
+    if let Some(extended) = extension(window, end)? {
+        return Ok(Some(End::At(extended)));
+    }
+    Ok(digits::may_end(window, end)?.then_some(End::At(end)))
+}
+
+/// ` x12`, `x0135`, ` ext. 7`: one to six digits.
+fn extension(window: &Window<'_>, end: usize) -> Peek<Option<usize>> {
+    let start = end + usize::from(window.is(end, |b| b == b' ')?);
+    for mark in [b"ext. ".as_slice(), b"ext.", b"ext ", b"ext", b"x"] {
+        if window.starts_with(start, mark)? {
+            let number = start + mark.len();
+            let length = digits::run(window, number, 7)?;
+            let stop = number + length;
+            let sound = (1..=6).contains(&length) && !window.is(stop, is_word)?;
+            return Ok(sound.then_some(stop));
+        }
+    }
+    Ok(None)
+}

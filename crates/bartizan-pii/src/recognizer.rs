@@ -1,0 +1,441 @@
+//! What can be found? One row for each way of writing an entity; each row carries its own test.
+
+use crate::{
+    Entity, Peek, Window, card, email, iban, ip, phone,
+    secret::{api_key, jwt, private_key},
+    ssn,
+};
+
+/// What a context word adds to the score of a finding.
+pub const CONTEXT_BOOST: f32 = 0.4;
+
+/// What a word that speaks against a finding takes from its score.
+pub const COUNTER_WEIGHT: f32 = 0.3;
+
+/// One way in which an entity is written.
+///
+/// To add an entity is to add a row; its examples are tested by the row being there.
+#[derive(Debug)]
+pub struct Recognizer {
+    /// What it finds.
+    pub entity: Entity,
+    /// What this row finds, in words, for the reference page.
+    pub finds: &'static str,
+    /// The bytes at which a value may begin.
+    pub starts: fn(u8) -> bool,
+    /// Where a value ends that begins exactly here, if one does.
+    pub check: fn(&Window<'_>, usize) -> Peek<Option<End>>,
+    /// How sure it is without context, 0 to 1. Below the default threshold of 0.5 the row speaks
+    /// only beside one of its context words.
+    pub score: f32,
+    /// Words before the value that add [`CONTEXT_BOOST`].
+    pub context: &'static [&'static str],
+    /// Words before the value that take [`COUNTER_WEIGHT`], where no context word stands.
+    pub against: &'static [&'static str],
+    /// How many bytes from the beginning of a candidate on it may ask for before it answers: the
+    /// most that a stream holds back for this row.
+    pub max_len: usize,
+    /// Texts in which it finds something.
+    pub yes: &'static [&'static str],
+    /// Texts in which it must find nothing.
+    pub no: &'static [&'static str],
+}
+
+/// Where a value ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Before this byte.
+    At(usize),
+    /// It is established up to this byte and goes on for as long as the run does, however long.
+    Open(usize, Run),
+}
+
+/// How an open-ended value goes on. Nothing of it needs to be held back: it is masked as it comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// Letters, digits, `-` and `_`.
+    Token,
+    /// The same, and single dots between.
+    Dotted,
+    /// Everything up to and including the line `-----END …-----`, or the end of the text.
+    Pem,
+}
+
+impl Run {
+    /// How many bytes at `at` still belong to it; `None` where it ends.
+    pub(crate) fn step(self, window: &Window<'_>, at: usize) -> Peek<Option<Step>> {
+        use crate::secret::is_token;
+        let Some(byte) = window.byte(at)? else { return Ok(None) };
+        match self {
+            Self::Token | Self::Dotted if is_token(byte) => Ok(Some(Step::More(1))),
+            // Two dots enclose the empty key of a directly encrypted token (RFC 7516).
+            Self::Dotted => {
+                let dots = window.count(at, 2, |b| b == b'.')?;
+                let joined = dots > 0 && window.is(at + dots, is_token)?;
+                Ok(joined.then_some(Step::More(dots + 1)))
+            }
+            Self::Token => Ok(None),
+            Self::Pem => private_key::step(window, at).map(Some),
+        }
+    }
+}
+
+/// One step along an open-ended value, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    More(usize),
+    Last(usize),
+}
+
+const CARD_WORDS: &[&str] = &[
+    "card",
+    "cc",
+    "credit",
+    "debit",
+    "visa",
+    "mastercard",
+    "amex",
+    "discover",
+    "jcb",
+    "diners",
+    "maestro",
+    "unionpay",
+    "pan",
+    "cardholder",
+    "cvv",
+    "cvc",
+];
+const NOT_CARD_WORDS: &[&str] = &[
+    "order",
+    "invoice",
+    "tracking",
+    "parcel",
+    "shipment",
+    "timestamp",
+    "epoch",
+    "millis",
+    "sku",
+    "isbn",
+    "ean",
+    "serial",
+    "build",
+    "commit",
+    "transaction",
+    "txn",
+];
+const SSN_WORDS: &[&str] = &["ssn", "ssns", "social", "socialsecurity", "ssid"];
+const PHONE_WORDS: &[&str] = &[
+    "phone",
+    "telephone",
+    "tel",
+    "telefon",
+    "téléphone",
+    "teléfono",
+    "mobile",
+    "mobil",
+    "cell",
+    "cellphone",
+    "handy",
+    "fax",
+    "call",
+    "calling",
+    "dial",
+    "whatsapp",
+    "sms",
+    "hotline",
+    "landline",
+    "voicemail",
+    "callback",
+    "answering",
+    "messages",
+    "desk",
+    "msisdn",
+];
+const IP_WORDS: &[&str] = &["ip", "ipv4", "ipv6", "host", "server", "client", "address", "addr"];
+const VERSION_WORDS: &[&str] =
+    &["version", "ver", "release", "build", "firmware", "upgrade", "changelog", "section", "oid"];
+
+/// The built-in rows, the most specific first: that is the order in which equally long findings at
+/// the same place are preferred.
+pub static RECOGNIZERS: &[Recognizer] = &[
+    Recognizer {
+        entity: Entity::PRIVATE_KEY,
+        finds: "a private key in PEM or OpenPGP armour, up to its last line",
+        starts: |b| b == b'-',
+        check: private_key::check,
+        score: 1.0,
+        context: &[],
+        against: &[],
+        max_len: private_key::MAX_LEN,
+        yes: &[
+            "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49\n-----END PRIVATE KEY-----",
+            "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIE",
+            "\"-----BEGIN EC PRIVATE KEY-----\\nMHcCAQEEIIrYSSNQFaA2Hwf1\"",
+        ],
+        no: &[
+            "A key begins with -----BEGIN PRIVATE KEY----- and ends likewise.",
+            "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUXxxx\n-----END CERTIFICATE-----",
+        ],
+    },
+    Recognizer {
+        entity: Entity::JWT,
+        finds: "a JSON Web Token in compact form",
+        starts: |b| b == b'e',
+        check: jwt::check,
+        score: 0.95,
+        context: &[],
+        against: &[],
+        max_len: jwt::MAX_LEN,
+        yes: &["Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dBjftJeZ4CVPmB92K27uhbUJU1p1r"],
+        no: &["eyJ is how they begin", "eyJhbGciOiJIUzI1NiJ9 is only a header"],
+    },
+    Recognizer {
+        entity: Entity::API_KEY,
+        finds: "a key with a well-known prefix",
+        starts: api_key::starts,
+        check: api_key::check,
+        score: 0.95,
+        context: &[],
+        against: &[],
+        max_len: api_key::MAX_LEN,
+        yes: &[
+            "OPENAI_API_KEY=sk-proj-4f9aK2LmN8pQ7rS6tU5v",
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "aws AKIAIOSFODNN7EXAMPLE",
+            "btz_live_8Zq2mVw4Kx7Nf1Rt9Yb3",
+        ],
+        no: &["sk-learn is a library", "ghp_short", "AKIAIOSFODNN7", "task-sk-1"],
+    },
+    Recognizer {
+        entity: Entity::EMAIL_ADDRESS,
+        finds: "an e-mail address with a plausible top-level domain",
+        starts: email::starts,
+        check: email::check,
+        score: 1.0,
+        context: &[],
+        against: &[],
+        max_len: email::MAX_LEN,
+        yes: &[
+            "write to jane.doe+x@mail.example.co.uk.",
+            "<a@xn--d1acufc.xn--p1ai>",
+            "josé@ñandú.es",
+        ],
+        no: &["@decorator", "user@localhost", "pkg@1.2.3", "a@b", "5 @ 3.50"],
+    },
+    Recognizer {
+        entity: Entity::IBAN_CODE,
+        finds: "an account number with the length of its country and a right check number",
+        starts: |b| b.is_ascii_alphabetic(),
+        check: iban::check,
+        score: 1.0,
+        context: &[],
+        against: &[],
+        max_len: iban::MAX_LEN,
+        yes: &[
+            "GB29 NWBK 6016 1331 9268 19",
+            "gb42nawi04454264788619",
+            "DE89-3704-0044-0532-0130-00",
+        ],
+        no: &["GB29 NWBK 6016 1331 9268 18", "CY17 0020 0128 0000 0012 0052 760", "SD 20241"],
+    },
+    Recognizer {
+        entity: Entity::IP_ADDRESS,
+        finds: "an IPv4 address, with a prefix length if one follows",
+        starts: |b| b.is_ascii_digit(),
+        check: ip::v4,
+        score: 0.6,
+        context: IP_WORDS,
+        against: VERSION_WORDS,
+        max_len: ip::MAX_LEN_V4,
+        yes: &[
+            "from 192.168.1.1, port 80",
+            "10.0.0.0/8",
+            "version of 2.179.219.175 on that server 2.179.219.175",
+        ],
+        no: &["version 1.2.3.4", "256.1.1.1", "1.2.3", "OID 1.3.6.1.4.1", "v1.2.3.4"],
+    },
+    Recognizer {
+        entity: Entity::IP_ADDRESS,
+        finds: "an IPv6 address, with zone and prefix length if they follow",
+        starts: |b| b.is_ascii_hexdigit() || b == b':',
+        check: ip::v6,
+        score: 0.6,
+        context: IP_WORDS,
+        against: &[],
+        max_len: ip::MAX_LEN_V6,
+        yes: &["2001:db8::8a2e:370:7334", "[::ffff:192.168.1.1]:80", "fe80::1%eth0"],
+        no: &["12:34:56", "std::cout", "MyClass::add", "::", ":::", "aa:bb:cc"],
+    },
+    Recognizer {
+        entity: Entity::CREDIT_CARD,
+        finds: "a card number in groups, with the range of an issuer and a right check digit",
+        starts: |b| b.is_ascii_digit(),
+        check: card::grouped,
+        score: 0.9,
+        context: CARD_WORDS,
+        against: &[],
+        max_len: card::MAX_LEN,
+        yes: &["4111 1111 1111 1111", "3714-496353-98431", "4111-1111-1111-1111."],
+        no: &["4111 1111 1111 1112", "4111-1111 1111-1111", "9111 1111 1111 1113"],
+    },
+    Recognizer {
+        entity: Entity::CREDIT_CARD,
+        finds: "a bare card number of a large issuer in its usual length, with a right check digit",
+        starts: |b| b.is_ascii_digit(),
+        check: card::bare_usual,
+        score: 0.55,
+        context: CARD_WORDS,
+        against: NOT_CARD_WORDS,
+        max_len: card::MAX_LEN,
+        yes: &["4111111111111111", "pay with 371449635398431 now"],
+        no: &["order 4111111111111111", "4111111111111112", "1748503543012", "1700000000000"],
+    },
+    Recognizer {
+        entity: Entity::CREDIT_CARD,
+        finds: "any other card number of 12 to 19 digits with a right check digit, beside a word",
+        starts: |b| b.is_ascii_digit(),
+        check: card::bare_other,
+        score: 0.2,
+        context: CARD_WORDS,
+        against: &[],
+        max_len: card::MAX_LEN,
+        yes: &["my card 30288610434735", "card number 630427373398"],
+        no: &["30288610434735", "my card 30288610434736", "card from 1748503543012"],
+    },
+    Recognizer {
+        entity: Entity::US_SSN,
+        finds: "a social security number with dashes, by the administration's rules",
+        starts: |b| b.is_ascii_digit(),
+        check: ssn::dashed,
+        score: 0.65,
+        context: SSN_WORDS,
+        against: &[],
+        max_len: ssn::MAX_LEN,
+        yes: &["ssn 123-45-6789", "536-90-4399"],
+        no: &[
+            "000-12-3456",
+            "666-12-3456",
+            "123-00-4567",
+            "123-45-0000",
+            "123-45-67890",
+            "912-34-5678",
+        ],
+    },
+    Recognizer {
+        entity: Entity::US_SSN,
+        finds: "a social security number with spaces or dots",
+        starts: |b| b.is_ascii_digit(),
+        check: ssn::spaced,
+        score: 0.5,
+        context: SSN_WORDS,
+        against: &[],
+        max_len: ssn::MAX_LEN,
+        yes: &["abc 078 05 1123 abc"],
+        no: &["078 05-1123", "078 5 1123"],
+    },
+    Recognizer {
+        entity: Entity::US_SSN,
+        finds: "nine bare digits, or a number beyond the issued areas, beside a word",
+        starts: |b| b.is_ascii_digit(),
+        check: ssn::weak,
+        score: 0.15,
+        context: SSN_WORDS,
+        against: &[],
+        max_len: ssn::MAX_LEN,
+        yes: &["SSN: 536904399", "ssn 912-34-5678"],
+        no: &["536904399", "ssn 000000000", "ssn 111111111"],
+    },
+    Recognizer {
+        entity: Entity::PHONE_NUMBER,
+        finds: "a number in international form, with the length of its country",
+        starts: |b| b == b'+',
+        check: phone::international,
+        score: 0.75,
+        context: PHONE_WORDS,
+        against: &[],
+        max_len: phone::MAX_LEN,
+        yes: &[
+            "+55 11 98456 5666",
+            "+46 (0)8 928 571 38",
+            "+1 (423) 996-1370.",
+            "+1-903-140-4508x769",
+        ],
+        no: &["+1 555", "+0 123 456 789", "1 + 1234567", "+12345678901234567890"],
+    },
+    Recognizer {
+        entity: Entity::PHONE_NUMBER,
+        finds: "a North American number with separators, with its extension",
+        starts: |b| b.is_ascii_digit() || b == b'(',
+        check: phone::north_american,
+        score: 0.6,
+        context: PHONE_WORDS,
+        against: &[],
+        max_len: phone::MAX_LEN,
+        yes: &["(415) 555-0132", "415.555.0132 x12", "1-415-555-0132", "(898)666-3621x0135"],
+        no: &["4155550132", "115-555-0132", "415-155-0132", "2415-555-0132", "415-555-01321"],
+    },
+    Recognizer {
+        entity: Entity::PHONE_NUMBER,
+        finds: "a national number of 7 to 12 digits in any grouping, beside a word",
+        starts: |b| b.is_ascii_digit() || b == b'(',
+        check: phone::national,
+        score: 0.2,
+        context: PHONE_WORDS,
+        against: &[],
+        max_len: phone::MAX_LEN,
+        yes: &[
+            "call 4155550132",
+            "Phone: 60-56-85-91",
+            "Mobile: 03.93.92.16.85",
+            "tel. (37) 788-063",
+        ],
+        no: &["4155550132", "60-56-85-91", "call me on 2024-05-17", "call 112"],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Scanner};
+
+    #[test]
+    fn every_row_finds_its_examples_and_not_its_counterexamples() {
+        let scanner = Scanner::new(&Config::default()).expect("the default is sound");
+        for row in RECOGNIZERS {
+            let found = |text: &str| scanner.scan(text).iter().any(|f| f.entity == row.entity);
+            for text in row.yes {
+                assert!(found(text), "{} is not found in {text:?}", row.entity);
+            }
+            for text in row.no {
+                assert!(
+                    !found(text),
+                    "{} is found in {text:?}: {:?}",
+                    row.entity,
+                    scanner.scan(text)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_example_is_found_by_its_own_row_alone() {
+        for row in RECOGNIZERS {
+            for text in row.yes {
+                let window = crate::Window::whole(text.as_bytes());
+                let here = (0..text.len()).filter(|at| {
+                    let byte = text.as_bytes()[*at];
+                    (row.starts)(byte) && (row.check)(&window, *at).is_ok_and(|end| end.is_some())
+                });
+                assert_ne!(here.count(), 0, "{} by {:?} in {text:?}", row.entity, row.finds);
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_speaks_beside_its_words_or_on_its_own() {
+        for row in RECOGNIZERS {
+            let reach = row.score + if row.context.is_empty() { 0.0 } else { CONTEXT_BOOST };
+            assert!(reach >= 0.5, "{} can never be found by default", row.finds);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! How is a text masked while it is still being written?
+//!
+//! For every way to cut a text into chunks the output is that of [`Masker::mask_text`], because the
+//! same search runs over the same bytes and answers only what later bytes cannot change (see
+//! [`Window`]). A byte is held back as long as a value that more text could complete might begin at
+//! or before it: at most [`Recognizer::max_len`](crate::Recognizer::max_len) bytes, or
+//! [`CustomPattern::max_length`](crate::CustomPattern::max_length), and usually the last word.
+//! Values without a bound (keys, tokens) are masked as they come and hold back nothing.
+
+use crate::{
+    Action, LOOK_BEHIND, Masker, Tally, Window,
+    scan::{Candidate, Search},
+};
+
+/// Masks one text that comes in chunks, which may cut it anywhere, also inside a character.
+#[derive(Debug)]
+pub struct Stream {
+    masker: Masker,
+    /// Some of the text that went out, as look-behind, then what is held back.
+    buffer: Vec<u8>,
+    /// The first byte of the buffer that has not gone out.
+    held: usize,
+    /// The open-ended value that the text is inside of.
+    open: Option<Candidate>,
+    blocked: bool,
+    tallies: Vec<Tally>,
+}
+
+impl Stream {
+    pub(crate) fn new(masker: Masker) -> Self {
+        let buffer = Vec::with_capacity(4 * LOOK_BEHIND);
+        Self { masker, buffer, held: 0, open: None, blocked: false, tallies: Vec::new() }
+    }
+
+    /// Takes the next chunk and appends to `out` what is certain by now: whole characters only.
+    pub fn feed(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+        if !self.blocked {
+            self.buffer.extend_from_slice(chunk);
+            self.advance(false, out);
+            self.forget();
+        }
+    }
+
+    /// Ends the text: everything that was held back is decided and appended to `out`.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        if !self.blocked {
+            self.advance(true, out);
+        }
+        self.buffer.clear();
+        (self.held, self.open) = (0, None);
+    }
+
+    /// What was found so far, by entity.
+    pub fn findings(&self) -> &[Tally] {
+        &self.tallies
+    }
+
+    /// Whether something was found whose action is [`Action::Block`]. Nothing came out of the
+    /// stream from that value on, and nothing will.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// How many bytes are held back now.
+    pub fn held(&self) -> usize {
+        self.buffer.len() - self.held
+    }
+
+    fn advance(&mut self, complete: bool, out: &mut Vec<u8>) {
+        let masker = self.masker.clone();
+        let buffer = std::mem::take(&mut self.buffer);
+        let window = if complete { Window::whole(&buffer) } else { Window::partial(&buffer) };
+        while !self.blocked {
+            if let Some(open) = self.open.take() {
+                let (end, is_final) = open.extend(&window, self.held);
+                let end = if is_final { end } else { end.min(last_boundary(&buffer)) };
+                masker.action(&open.entity).go_on(part(&buffer, self.held, end), out);
+                self.held = end;
+                if !is_final {
+                    self.open = Some(open);
+                    break;
+                }
+            }
+            match masker.scanner.search(&window, self.held) {
+                Search::ClearUpTo(end) => {
+                    let end = if complete { end } else { end.min(last_boundary(&buffer)) };
+                    out.extend_from_slice(part(&buffer, self.held, end));
+                    self.held = end.max(self.held);
+                    break;
+                }
+                Search::Found(candidate) => {
+                    out.extend_from_slice(part(&buffer, self.held, candidate.start));
+                    self.take(candidate, &masker, &buffer, out);
+                }
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    fn take(&mut self, found: Candidate, masker: &Masker, buffer: &[u8], out: &mut Vec<u8>) {
+        self.count(&found);
+        self.held = found.end;
+        let action = masker.action(&found.entity);
+        let value = part(buffer, found.start, found.end);
+        if *action == Action::Block {
+            self.blocked = true;
+            self.held = buffer.len();
+        } else if found.run.is_some() {
+            action.open(&found.entity, out);
+            action.go_on(value, out);
+            self.open = Some(found);
+        } else {
+            action.apply(&found.entity, value, out);
+        }
+    }
+
+    fn count(&mut self, found: &Candidate) {
+        match self.tallies.iter_mut().find(|tally| tally.entity == found.entity) {
+            Some(tally) => tally.count += 1,
+            None => self.tallies.push(Tally { entity: found.entity.clone(), count: 1 }),
+        }
+    }
+
+    /// Drops what went out, but for the look-behind.
+    fn forget(&mut self) {
+        let dropped = self.held.saturating_sub(LOOK_BEHIND);
+        // Moving the rest costs more than keeping it, until there is some to drop.
+        if dropped >= LOOK_BEHIND || self.buffer.len() == self.held {
+            self.buffer.drain(..dropped);
+            self.held -= dropped;
+        }
+    }
+}
+
+/// The end of the last whole character.
+fn last_boundary(buffer: &[u8]) -> usize {
+    let tail = buffer.len().saturating_sub(3);
+    let Some(lead) = buffer.iter().skip(tail).rposition(|byte| byte & 0xC0 != 0x80) else {
+        return buffer.len();
+    };
+    let lead = tail + lead;
+    let width = match buffer.get(lead) {
+        Some(0xC2..=0xDF) => 2,
+        Some(0xE0..=0xEF) => 3,
+        Some(0xF0..=0xF4) => 4,
+        _ => 1,
+    };
+    if lead + width > buffer.len() { lead } else { buffer.len() }
+}
+
+fn part(text: &[u8], start: usize, end: usize) -> &[u8] {
+    text.get(start..end).unwrap_or_default()
+}

@@ -1,0 +1,127 @@
+//! What may a recognizer know? Only what has arrived: the seam that makes streams equal wholes.
+//!
+//! A recognizer reads the text through [`Window`]. A question about a byte that has not arrived yet
+//! is answered with [`More`], which travels up by `?` and makes the stream wait. So an answer, once
+//! given, was given from bytes that nothing can change any more, and is the answer for the whole
+//! text too, however that text was cut.
+
+use crate::context;
+
+/// How many bytes before a position a recognizer may look at; a [`Stream`](crate::Stream) keeps as
+/// many of the text that it has already handed out.
+pub const LOOK_BEHIND: usize = 64;
+
+/// The answer depends on bytes that have not arrived yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct More;
+
+/// An answer that holds for every continuation of the text, or [`More`].
+pub type Peek<T> = Result<T, More>;
+
+/// The part of a text that is known: some of what was before, and what has arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Window<'t> {
+    bytes: &'t [u8],
+    complete: bool,
+    hint: &'t str,
+}
+
+impl<'t> Window<'t> {
+    /// A text of which nothing more will come.
+    pub fn whole(bytes: &'t [u8]) -> Self {
+        Self { bytes, complete: true, hint: "" }
+    }
+
+    /// A text of which more may come.
+    pub fn partial(bytes: &'t [u8]) -> Self {
+        Self { bytes, complete: false, hint: "" }
+    }
+
+    /// The same window, with words that count as if they stood before every position: the name of
+    /// the JSON member that holds the text, say.
+    #[must_use]
+    pub fn with_hint(self, hint: &'t str) -> Self {
+        Self { hint, ..self }
+    }
+
+    /// The bytes that are known.
+    pub fn bytes(&self) -> &'t [u8] {
+        self.bytes
+    }
+
+    /// The byte at `at`, `None` behind the end of the text.
+    #[inline]
+    pub fn byte(&self, at: usize) -> Peek<Option<u8>> {
+        match self.bytes.get(at) {
+            Some(byte) => Ok(Some(*byte)),
+            None if self.complete => Ok(None),
+            None => Err(More),
+        }
+    }
+
+    /// Whether the byte at `at` exists and satisfies `test`.
+    #[inline]
+    pub fn is(&self, at: usize, test: impl Fn(u8) -> bool) -> Peek<bool> {
+        Ok(self.byte(at)?.is_some_and(test))
+    }
+
+    /// Whether `literal` stands at `at`; known as soon as one byte differs.
+    pub fn starts_with(&self, at: usize, literal: &[u8]) -> Peek<bool> {
+        for (offset, expected) in literal.iter().enumerate() {
+            if self.byte(at + offset)? != Some(*expected) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// How many bytes from `at` on satisfy `test`, counted up to `most`.
+    pub fn count(&self, at: usize, most: usize, test: impl Fn(u8) -> bool) -> Peek<usize> {
+        let mut count = 0;
+        while count < most && self.is(at + count, &test)? {
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// The byte `distance` before `at` (1 is the neighbour), `None` before the beginning. No
+    /// recognizer may ask further back than [`LOOK_BEHIND`].
+    #[inline]
+    pub fn before(&self, at: usize, distance: usize) -> Option<u8> {
+        debug_assert!(distance <= LOOK_BEHIND);
+        self.bytes.get(at.checked_sub(distance)?).copied()
+    }
+
+    /// Whether one of `words` stands, as a whole word, closely before `at` or in the hint.
+    pub fn near<W: AsRef<str>>(&self, at: usize, words: &[W]) -> bool {
+        if words.is_empty() {
+            return false;
+        }
+        let from = at.saturating_sub(LOOK_BEHIND);
+        let left = self.bytes.get(from..at).unwrap_or_default();
+        context::mentions(left, words) || context::mentions(self.hint.as_bytes(), words)
+    }
+}
+
+/// Letters, digits and `_`: what a value must not touch on either side.
+#[inline]
+pub(crate) fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_not_arrived_is_never_answered() {
+        let part = Window::partial(b"ab");
+        assert_eq!(part.byte(1), Ok(Some(b'b')));
+        assert_eq!(part.byte(2), Err(More));
+        assert_eq!(part.starts_with(0, b"abc"), Err(More));
+        assert_eq!(part.starts_with(0, b"ax"), Ok(false));
+        assert_eq!(part.count(0, 2, is_word), Ok(2));
+        assert_eq!(part.count(0, 3, is_word), Err(More));
+        assert_eq!(Window::whole(b"ab").byte(2), Ok(None));
+    }
+}
