@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::price::find;
 use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict};
 use crate::admit::ClientAddress;
 use crate::authenticate::{Caller, Kind};
@@ -104,7 +105,7 @@ fn amount<B>(endpoint: &Endpoint, call: &Call<B>, measure: Measure) -> Result<u6
 /// The worst case in nano-dollars.
 fn cost(endpoint: &Endpoint, model: Option<&Arc<str>>, worst: Estimate) -> Result<u64, Unpriced> {
     let Some(model) = model else { return Ok(endpoint.cost.usd_nano) };
-    let price = endpoint.cost.prices.get(&**model).ok_or_else(|| Unpriced(Arc::clone(model)))?;
+    let price = find(&endpoint.cost.prices, model).ok_or_else(|| Unpriced(Arc::clone(model)))?;
     Ok(price.worst_case(worst.tokens_in, worst.tokens_out).max(endpoint.cost.usd_nano))
 }
 
