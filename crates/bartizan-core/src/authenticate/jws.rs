@@ -1,0 +1,136 @@
+//! Is this a signed text, and did one of these keys sign it? The compact serialisation of RFC 7515.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::algorithm::Algorithm;
+use super::jwks::{KeySet, MAX_KEY_ID};
+use super::{MAX_CREDENTIAL, Rejection};
+use crate::json;
+
+/// How deep a header or a set of claims may nest.
+pub const MAX_DEPTH: usize = 32;
+
+/// A compact JWS, taken apart. Nothing in it is true before [`Jws::verify`] says so.
+///
+/// `jku`, `x5u`, `jwk` and `x5c` are never looked at: a token does not say by which key it is to
+/// be checked, and no address in it is ever fetched.
+pub struct Jws<'a> {
+    algorithm: Algorithm,
+    key_id: Option<String>,
+    kind: Option<String>,
+    signed: &'a str,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+/// Why a signed text was turned away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum VerifyError {
+    /// The caller must show another token.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// It names a key that is not among those at hand. The issuer may have a new one.
+    #[error("the token is signed by a key that is not known here")]
+    UnknownKey,
+}
+
+impl<'a> Jws<'a> {
+    /// Takes `text` apart: exactly three parts in base64url without padding, a header that has
+    /// one reading, an asymmetric algorithm, nothing critical that is not understood.
+    ///
+    /// # Errors
+    /// [`Rejection::Malformed`] for what is no JWS, [`Rejection::Untrusted`] for one of a sort
+    /// that is not taken here.
+    pub fn parse(text: &'a str) -> Result<Self, Rejection> {
+        if text.len() > MAX_CREDENTIAL {
+            return Err(Rejection::Malformed);
+        }
+        let (signed, signature) = text.rsplit_once('.').ok_or(Rejection::Malformed)?;
+        let (header, payload) = signed.split_once('.').ok_or(Rejection::Malformed)?;
+        let (header, payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
+        let header = json::object(&header, MAX_DEPTH).map_err(|_| Rejection::Malformed)?;
+        let algorithm = algorithm(&header)?;
+        if ["crit", "b64", "zip"].iter().any(|name| header.contains_key(*name)) {
+            // RFC 7515 section 4.1.11: what must be understood and is not must be refused.
+            return Err(Rejection::Untrusted("it asks for an extension that is not spoken here"));
+        }
+        if signature.is_empty() {
+            return Err(Rejection::Malformed);
+        }
+        let (key_id, kind) = (word(&header, "kid")?, word(&header, "typ")?);
+        Ok(Self { algorithm, key_id, kind, signed, payload, signature })
+    }
+
+    /// The algorithm that the header names.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The `kid` of the header.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
+    /// The `typ` of the header, as it is written.
+    #[must_use]
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+
+    /// What is signed; true only after [`Jws::verify`].
+    #[must_use]
+    pub fn unverified_payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Checks the signature, by the key that the header names or by each that fits.
+    ///
+    /// # Errors
+    /// [`VerifyError`] where none of `keys` made it.
+    pub fn verify(&self, keys: &KeySet) -> Result<(), VerifyError> {
+        let id = self.key_id();
+        if id.is_some_and(|id| !keys.knows(id)) {
+            return Err(VerifyError::UnknownKey);
+        }
+        let mut fitting = keys.find(id, self.algorithm).peekable();
+        if fitting.peek().is_none() {
+            return Err(Rejection::Untrusted("its algorithm is not that of the key").into());
+        }
+        let signed = self.signed.as_bytes();
+        if fitting.any(|key| key.verify_sig(signed, &self.signature).is_ok()) {
+            Ok(())
+        } else {
+            Err(Rejection::Forged.into())
+        }
+    }
+}
+
+impl fmt::Debug for Jws<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jws").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, Rejection> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejection::Malformed)
+}
+
+fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, Rejection> {
+    let alg = header.get("alg").and_then(Value::as_str).ok_or(Rejection::Malformed)?;
+    Algorithm::parse(alg).ok_or(Rejection::Untrusted("its algorithm is not accepted"))
+}
+
+/// A member of the header that is a short text, if it is there.
+fn word(header: &Map<String, Value>, name: &str) -> Result<Option<String>, Rejection> {
+    match header.get(name) {
+        None => Ok(None),
+        Some(Value::String(word)) if word.len() <= MAX_KEY_ID => Ok(Some(word.clone())),
+        Some(_) => Err(Rejection::Malformed),
+    }
+}

@@ -1,0 +1,294 @@
+//! Did an issuer that we trust say this, to us, now, for this use? RFC 7519 as RFC 8725 wants it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::algorithm::Algorithm;
+use super::claims::{ClaimPaths, Grants, texts};
+use super::jwks::KeySet;
+use super::jws::{Jws, MAX_DEPTH, VerifyError};
+use super::{Caller, Identity, Kind, Method, Principal, Rejection};
+use crate::json;
+use crate::time::Timestamp;
+
+/// The longest subject, in bytes.
+pub const MAX_SUBJECT: usize = 256;
+
+/// The issuer name of our own token endpoint's users.
+pub const LOCAL: &str = "local";
+
+/// The issuer name of programs that authenticate as themselves at our own token endpoint.
+pub const CLIENT: &str = "client";
+
+/// Names that no configured issuer may have, for principals of another origin bear them.
+const RESERVED: [&str; 4] = [LOCAL, CLIENT, "key", "anonymous"];
+
+/// The last second of the year 9999. What lies behind it is a mistake or a trick.
+const END_OF_TIME: u64 = 253_402_300_799;
+
+/// Somebody who signs tokens, and how far they are believed.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    name: Arc<str>,
+    url: Arc<str>,
+    own: bool,
+    /// For whom a token must be meant: one of these must be in its `aud`.
+    pub audiences: Vec<String>,
+    /// By which algorithms it signs.
+    pub algorithms: Vec<Algorithm>,
+    /// How far its clock and ours may differ.
+    pub leeway: Duration,
+    /// Which `typ` its tokens have, in lower case and without `application/`. A token without
+    /// one counts as a `jwt`.
+    pub types: BTreeSet<String>,
+    /// Where in the claims is what we need.
+    pub claims: ClaimPaths,
+    /// Which roles and scopes it may assert.
+    pub grants_at_most: Grants,
+    /// The longest that a token may live, from `iat` (or from now) to `exp`.
+    pub max_lifetime: Option<Duration>,
+}
+
+/// Why an issuer cannot be configured.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum IssuerError {
+    /// Its name would be somebody else's.
+    #[error("the issuer name `{0}` is empty, reserved or holds a colon; choose another one")]
+    Name(String),
+    /// Tokens for anybody would be taken.
+    #[error("the issuer `{0}` has no audience; name the one that its tokens are meant for")]
+    Audience(String),
+}
+
+impl Issuer {
+    /// An issuer with the defaults of a stranger: asymmetric algorithms, a minute of leeway,
+    /// `JWT` or `at+jwt`, all scopes, no roles. `name` is what its principals are called by,
+    /// `url` what its tokens have as `iss`, to the letter.
+    ///
+    /// # Errors
+    /// [`IssuerError`] where the name would clash, or there is no audience.
+    pub fn new(name: &str, url: &str, audiences: Vec<String>) -> Result<Self, IssuerError> {
+        if name.is_empty() || name.contains(':') || RESERVED.contains(&name) {
+            return Err(IssuerError::Name(name.to_owned()));
+        }
+        if audiences.is_empty() {
+            return Err(IssuerError::Audience(name.to_owned()));
+        }
+        Ok(Self {
+            name: name.into(),
+            url: url.into(),
+            own: false,
+            audiences,
+            algorithms: Algorithm::ALL.to_vec(),
+            leeway: Duration::from_mins(1),
+            types: ["jwt", "at+jwt"].map(String::from).into(),
+            claims: ClaimPaths::default(),
+            grants_at_most: Grants::default(),
+            max_lifetime: None,
+        })
+    }
+
+    /// Our own token endpoint: it is believed in everything, and no other may sign in its name.
+    #[must_use]
+    pub fn own(url: &str, audience: &str) -> Self {
+        Self {
+            name: LOCAL.into(),
+            url: url.into(),
+            own: true,
+            audiences: vec![audience.to_owned()],
+            algorithms: vec![Algorithm::Es256],
+            leeway: Duration::ZERO,
+            types: ["at+jwt"].map(String::from).into(),
+            claims: ClaimPaths { tenant: Some("tenant".into()), ..ClaimPaths::default() },
+            grants_at_most: Grants::everything(),
+            max_lifetime: None,
+        }
+    }
+
+    /// What its principals are called by.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// What its tokens have as `iss`.
+    #[must_use]
+    pub fn url(&self) -> &Arc<str> {
+        &self.url
+    }
+
+    /// Whether it is our own token endpoint.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.own
+    }
+
+    /// Checks everything about a token: sort, signature, origin, audience, time, use. Only then
+    /// is there a caller.
+    ///
+    /// # Errors
+    /// [`VerifyError`] on any doubt.
+    pub fn verify(
+        &self,
+        token: &Token<'_>,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<Caller, VerifyError> {
+        self.check_sort(&token.jws)?;
+        token.jws.verify(keys)?;
+        let claims = &token.claims;
+        if claims.get("iss").and_then(Value::as_str) != Some(&*self.url) {
+            return Err(Rejection::Untrusted("it is of another issuer").into());
+        }
+        self.check_audience(claims)?;
+        let expires = self.check_time(claims, now)?;
+        check_use(claims)?;
+        Ok(Caller::verified(self.identity(claims, expires)?, Method::Jwt))
+    }
+
+    fn check_sort(&self, jws: &Jws<'_>) -> Result<(), Rejection> {
+        if !self.algorithms.contains(&jws.algorithm()) {
+            return Err(Rejection::Untrusted("its algorithm is not accepted"));
+        }
+        // RFC 7515 section 4.1.9: a media type, whose `application/` may be left out.
+        let kind = jws.kind().unwrap_or("jwt").to_ascii_lowercase();
+        let kind = kind.strip_prefix("application/").unwrap_or(&kind);
+        if self.types.contains(kind) {
+            Ok(())
+        } else {
+            Err(Rejection::Untrusted("its type is not that of an access token"))
+        }
+    }
+
+    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), Rejection> {
+        let ours = |audience: &str| self.audiences.iter().any(|one| one == audience);
+        let meant = match claims.get("aud") {
+            Some(Value::String(one)) => ours(one),
+            Some(Value::Array(many)) if many.iter().all(Value::is_string) => {
+                many.iter().filter_map(Value::as_str).any(ours)
+            }
+            None => false,
+            Some(_) => return Err(Rejection::Malformed),
+        };
+        if meant { Ok(()) } else { Err(Rejection::Untrusted("it is meant for somebody else")) }
+    }
+
+    /// When the token ends, if now is a time at which it counts.
+    fn check_time(
+        &self,
+        claims: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<Timestamp, Rejection> {
+        let expires = date(claims, "exp")?.ok_or(Rejection::Malformed)?;
+        let (not_before, issued) = (date(claims, "nbf")?, date(claims, "iat")?);
+        if now >= expires.plus(self.leeway) {
+            return Err(Rejection::Expired);
+        }
+        let soon = now.plus(self.leeway);
+        if not_before.is_some_and(|at| at > soon) || issued.is_some_and(|at| at > soon) {
+            return Err(Rejection::NotYetValid);
+        }
+        let life = expires.since(issued.unwrap_or(now));
+        if self.max_lifetime.is_some_and(|longest| life > longest) {
+            return Err(Rejection::Untrusted("it lives longer than its issuer may allow"));
+        }
+        Ok(expires)
+    }
+
+    fn identity(
+        &self,
+        claims: &Map<String, Value>,
+        expires: Timestamp,
+    ) -> Result<Identity, Rejection> {
+        let subject = self.claims.subject(claims)?;
+        let tenant = self.claims.tenant(claims)?;
+        let mut roles = texts(claims, &self.claims.roles)?;
+        let mut scopes = texts(claims, &self.claims.scopes)?;
+        roles.retain(|role| self.grants_at_most.allows_role(role));
+        scopes.retain(|scope| self.grants_at_most.allows_scope(scope));
+        // Only our own endpoint distinguishes its clients from its users; a stranger's word on
+        // it would let its users be taken for our clients.
+        let client = self.own && claims.get("kind").is_some_and(|kind| kind == "client");
+        let (kind, issuer) =
+            if client { (Kind::Client, CLIENT.into()) } else { (Kind::User, self.name.clone()) };
+        let principal = Principal { kind, issuer, subject };
+        let (claims, expires) = (claims.clone(), Some(expires));
+        Ok(Identity { principal, tenant, scopes, roles, claims, expires })
+    }
+}
+
+/// A JWT that has been read, and not yet believed.
+pub struct Token<'a> {
+    jws: Jws<'a>,
+    claims: Map<String, Value>,
+}
+
+impl<'a> Token<'a> {
+    /// Reads a token: a JWS whose payload is an object with one reading.
+    ///
+    /// # Errors
+    /// As [`Jws::parse`]; [`Rejection::Malformed`] where the claims are no such object.
+    pub fn parse(text: &'a str) -> Result<Self, Rejection> {
+        let jws = Jws::parse(text)?;
+        let claims = json::object(jws.unverified_payload(), MAX_DEPTH);
+        Ok(Self { jws, claims: claims.map_err(|_| Rejection::Malformed)? })
+    }
+
+    /// The `kid` of its header.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.jws.key_id()
+    }
+
+    /// By whom it says it was issued: good for finding the issuer that is to check it, and for
+    /// nothing else.
+    #[must_use]
+    pub fn unverified_issuer(&self) -> Option<&str> {
+        self.claims.get("iss").and_then(Value::as_str)
+    }
+}
+
+impl fmt::Debug for Token<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("jws", &self.jws).finish_non_exhaustive()
+    }
+}
+
+/// A NumericDate (RFC 7519 section 2): a number, whole or not. A text that looks like one is
+/// none, and what overflows is refused rather than rounded into the future.
+fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Rejection> {
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    if let Some(secs) = value.as_u64().filter(|secs| *secs <= END_OF_TIME) {
+        return Ok(Some(Timestamp::from_secs(secs)));
+    }
+    let range = 0.0..=END_OF_TIME as f64;
+    let secs = value.as_f64().filter(|secs| value.is_f64() && range.contains(secs));
+    let micros = secs.ok_or(Rejection::Malformed)? * 1e6;
+    Ok(Some(Timestamp(micros as u64)))
+}
+
+/// Claims that only tokens of another use have: ID tokens (OpenID Connect Core 3.1.3.6 and
+/// 3.3.2.11) and security events, logout tokens among them (RFC 8417).
+const OF_ANOTHER_USE: [&str; 4] = ["at_hash", "c_hash", "s_hash", "events"];
+
+/// An access token, shown by its bearer, is what we take; and nothing else that happens to be
+/// signed by the same key.
+fn check_use(claims: &Map<String, Value>) -> Result<(), Rejection> {
+    if claims.contains_key("cnf") {
+        return Err(Rejection::Untrusted("it is bound to a key, and comes without its proof"));
+    }
+    let marked = OF_ANOTHER_USE.iter().any(|name| claims.contains_key(*name));
+    // Amazon Cognito writes `token_use`, Keycloak a `typ` among the claims.
+    let used = claims.get("token_use").is_some_and(|usage| usage != "access");
+    let typed = claims.get("typ").and_then(Value::as_str).is_some_and(|kind| {
+        ["id", "refresh", "offline", "logout"].iter().any(|other| kind.eq_ignore_ascii_case(other))
+    });
+    if marked || used || typed {
+        return Err(Rejection::Untrusted("it is no access token"));
+    }
+    Ok(())
+}

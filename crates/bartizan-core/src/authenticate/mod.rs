@@ -1,0 +1,403 @@
+//! Who is calling? Credential in, [`Caller`] out.
+
+pub mod api_key;
+pub mod jwt;
+pub mod claims;
+pub mod jws;
+pub mod jwks;
+pub mod algorithm;
+pub mod password;
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+use serde_json::{Map, Value};
+
+use crate::time::Timestamp;
+
+/// Somebody whose credential has been verified, or nobody in particular.
+///
+/// Cheap to clone. There is no public constructor but [`Caller::anonymous`] and
+/// [`Caller::assert`]; to audit where identities come from, read this folder and search for that
+/// name.
+#[derive(Clone, Debug)]
+pub struct Caller(Arc<Verified>);
+
+#[derive(Debug)]
+struct Verified {
+    principal: Principal,
+    tenant: Option<Arc<str>>,
+    scopes: Vec<Arc<str>>,
+    roles: Vec<Arc<str>>,
+    method: Method,
+    claims: Map<String, Value>,
+    expires: Option<Timestamp>,
+}
+
+/// Who it is: a subject, and the issuer that vouches for it. The same subject of another issuer
+/// is somebody else.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Principal {
+    /// What sort of principal it is.
+    pub kind: Kind,
+    /// `local`, `key`, or the configured name of an issuer.
+    pub issuer: Arc<str>,
+    /// The subject within the issuer.
+    pub subject: Arc<str>,
+}
+
+/// What sort of principal.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Kind {
+    /// No credential was shown.
+    Anonymous,
+    /// A program that authenticates as itself (RFC 6749 section 4.4).
+    Client,
+    /// The holder of an API key.
+    Key,
+    /// A person, or an agent that has an account like one.
+    User,
+}
+
+/// By what the caller was recognised.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Method {
+    /// By an API key.
+    ApiKey,
+    /// By the embedding program's own means: see [`Caller::assert`].
+    Asserted,
+    /// By a signed token (RFC 7519).
+    Jwt,
+    /// Not at all.
+    None,
+}
+
+/// What an embedding program vouches for in [`Caller::assert`], and what this folder builds
+/// callers from.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Who it is.
+    pub principal: Principal,
+    /// The tenant they belong to.
+    pub tenant: Option<Arc<str>>,
+    /// The scopes they hold, as granted; implication is the policy's business.
+    pub scopes: Vec<Arc<str>>,
+    /// The roles they hold. Roles that the issuer may not assert are already gone.
+    pub roles: Vec<Arc<str>>,
+    /// Every claim of the token, for conditions; empty where there is none.
+    pub claims: Map<String, Value>,
+    /// When the credential ends.
+    pub expires: Option<Timestamp>,
+}
+
+impl Caller {
+    /// Nobody in particular: the request showed no credential.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        let nobody = Principal {
+            kind: Kind::Anonymous,
+            issuer: Arc::from("anonymous"),
+            subject: Arc::from(""),
+        };
+        Self::verified(Identity::bare(nobody), Method::None)
+    }
+
+    /// Vouches for a caller whom the embedding program has verified by a method of its own.
+    #[must_use]
+    pub fn assert(identity: Identity) -> Self {
+        Self::verified(identity, Method::Asserted)
+    }
+
+    fn verified(identity: Identity, method: Method) -> Self {
+        let Identity { principal, tenant, scopes, roles, claims, expires } = identity;
+        Self(Arc::new(Verified { principal, tenant, scopes, roles, method, claims, expires }))
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.0.principal
+    }
+
+    /// The tenant they belong to, if any.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&Arc<str>> {
+        self.0.tenant.as_ref()
+    }
+
+    /// The scopes they were given, without what those imply.
+    #[must_use]
+    pub fn scopes(&self) -> &[Arc<str>] {
+        &self.0.scopes
+    }
+
+    /// The roles they were given, without what the policy assigns.
+    #[must_use]
+    pub fn roles(&self) -> &[Arc<str>] {
+        &self.0.roles
+    }
+
+    /// By what they were recognised.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.0.method
+    }
+
+    /// The claims of their token.
+    #[must_use]
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.0.claims
+    }
+
+    /// When their credential ends.
+    #[must_use]
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.0.expires
+    }
+
+    /// Whether no credential was shown.
+    #[must_use]
+    pub fn is_anonymous(&self) -> bool {
+        self.0.principal.kind == Kind::Anonymous
+    }
+}
+
+impl Identity {
+    /// An identity with nothing but a name: no scopes, no roles, no tenant, no end.
+    #[must_use]
+    pub fn bare(principal: Principal) -> Self {
+        Self {
+            principal,
+            tenant: None,
+            scopes: Vec::new(),
+            roles: Vec::new(),
+            claims: Map::new(),
+            expires: None,
+        }
+    }
+}
+
+impl Principal {
+    /// Reads `issuer:subject`; a bare name means `local:`. The kind is a user's, or a key's for
+    /// the issuer `key`.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let (issuer, subject) = text.split_once(':').unwrap_or(("local", text));
+        let kind = if issuer == "key" { Kind::Key } else { Kind::User };
+        Self { kind, issuer: Arc::from(issuer), subject: Arc::from(subject) }
+    }
+}
+
+/// `local:agent1`; an anonymous caller is `anonymous`.
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Anonymous => f.write_str("anonymous"),
+            Kind::Client | Kind::Key | Kind::User => write!(f, "{}:{}", self.issuer, self.subject),
+        }
+    }
+}
+
+impl Kind {
+    /// The word for it in the audit record.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anonymous => "anonymous",
+            Self::Client => "client",
+            Self::Key => "key",
+            Self::User => "user",
+        }
+    }
+}
+
+impl Method {
+    /// The word for it in the audit record.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key",
+            Self::Asserted => "asserted",
+            Self::Jwt => "jwt",
+            Self::None => "none",
+        }
+    }
+}
+
+/// The header of the contract in which a key may stand beside `Authorization`.
+pub static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The longest credential that is looked at, in bytes.
+pub const MAX_CREDENTIAL: usize = 16 * 1024;
+
+/// In which headers a credential may stand, beside `Authorization: Bearer`.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// Whether `Authorization: Bearer` may carry an API key.
+    pub key_as_bearer: bool,
+    /// Headers whose whole value is an API key.
+    pub key_headers: Vec<HeaderName>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { key_as_bearer: true, key_headers: vec![X_API_KEY.clone()] }
+    }
+}
+
+/// What a request shows at the gate, unverified.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub enum Credential<'a> {
+    /// A key from one of the key headers.
+    ApiKey(&'a str),
+    /// A bearer token (RFC 6750 section 2.1): a JWT, or a key where [`Places`] allows it.
+    Bearer(&'a str),
+}
+
+impl<'a> Credential<'a> {
+    /// Finds the one credential in `head`.
+    ///
+    /// # Errors
+    /// Two are refused, for nobody can say which of them counts; so is a token in the query
+    /// (RFC 6750 section 5.3), a scheme that is not spoken here, and what cannot be read.
+    pub fn find(head: &'a Parts, places: &Places) -> Result<Option<Self>, Rejection> {
+        if head.uri.query().is_some_and(shows_token) {
+            return Err(Rejection::InQuery);
+        }
+        let mut found = bearer(&head.headers)?;
+        for name in &places.key_headers {
+            let mut values = head.headers.get_all(name).iter();
+            let Some(value) = values.next() else { continue };
+            if found.is_some() || values.next().is_some() {
+                return Err(Rejection::Ambiguous);
+            }
+            let key = value.to_str().map_err(|_| Rejection::Malformed)?.trim();
+            found = Some(Self::ApiKey(bounded(key)?));
+        }
+        Ok(found)
+    }
+}
+
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ApiKey(_) => "ApiKey(***)",
+            Self::Bearer(_) => "Bearer(***)",
+        })
+    }
+}
+
+/// The token of `Authorization: Bearer`; the scheme's case does not matter (RFC 9110 11.1).
+fn bearer(headers: &HeaderMap) -> Result<Option<Credential<'_>>, Rejection> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Rejection::Ambiguous);
+    }
+    let value = value.to_str().map_err(|_| Rejection::Malformed)?;
+    let (scheme, token) = value.split_once(' ').ok_or(Rejection::Malformed)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Rejection::Scheme);
+    }
+    Ok(Some(Credential::Bearer(bounded(token.trim())?)))
+}
+
+fn bounded(credential: &str) -> Result<&str, Rejection> {
+    match credential.len() {
+        1..=MAX_CREDENTIAL => Ok(credential),
+        _ => Err(Rejection::Malformed),
+    }
+}
+
+/// Whether a query names a credential, in whatever way it is percent-encoded.
+fn shows_token(query: &str) -> bool {
+    query.split('&').any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+        ["access_token", "api_key", "apikey"].iter().any(|taboo| name.eq_ignore_ascii_case(taboo))
+    })
+}
+
+/// Why a credential was turned away. The caller must show another one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Rejection {
+    /// More than one credential: which of them counts?
+    #[error("more than one credential was presented; send exactly one")]
+    Ambiguous,
+    /// The credential's time is over.
+    #[error("the credential has expired")]
+    Expired,
+    /// The signature is not the issuer's.
+    #[error("the signature does not verify")]
+    Forged,
+    /// A token in the query would stand in every log on its way (RFC 6750 section 5.3).
+    #[error("a credential in the query is not accepted; use the Authorization header")]
+    InQuery,
+    /// Not a credential by its form.
+    #[error("the credential could not be read")]
+    Malformed,
+    /// None at all, where one is needed.
+    #[error("no credential was presented")]
+    Missing,
+    /// Its time has not come.
+    #[error("the credential is not valid yet")]
+    NotYetValid,
+    /// It was taken back.
+    #[error("the credential has been revoked")]
+    Revoked,
+    /// An authentication scheme that is not spoken here.
+    #[error("the authentication scheme is not supported; use Bearer")]
+    Scheme,
+    /// A key or a key id that is not known.
+    #[error("the credential is not known here")]
+    Unknown,
+    /// Well signed perhaps, but not for us, not by whom we trust, or not of this use.
+    #[error("the token was not issued for this use: {0}")]
+    Untrusted(&'static str),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(build: impl FnOnce(http::request::Builder) -> http::request::Builder) -> String {
+        let (head, ()) = build(http::Request::builder().uri("/x")).body(()).unwrap().into_parts();
+        match Credential::find(&head, &Places::default()) {
+            Ok(None) => "none".into(),
+            Ok(Some(Credential::ApiKey(key))) => format!("key {key}"),
+            Ok(Some(Credential::Bearer(token))) => format!("bearer {token}"),
+            Err(rejection) => format!("{rejection:?}"),
+        }
+    }
+
+    #[test]
+    fn exactly_one_credential_is_found_wherever_it_may_stand() {
+        assert_eq!(find(|r| r), "none");
+        assert_eq!(find(|r| r.header("authorization", "bearer abc")), "bearer abc");
+        assert_eq!(find(|r| r.header("x-api-key", "abc")), "key abc");
+        assert_eq!(find(|r| r.header("authorization", "Basic YTpi")), "Scheme");
+        assert_eq!(find(|r| r.header("authorization", "Bearer ")), "Malformed");
+        assert_eq!(find(|r| r.header("authorization", "Bearer")), "Malformed");
+    }
+
+    #[test]
+    fn two_credentials_are_as_bad_as_none() {
+        let two = |a: (&str, &str), b: (&str, &str)| {
+            find(|r| r.header(a.0, a.1).header(b.0, b.1))
+        };
+        assert_eq!(two(("authorization", "Bearer a"), ("authorization", "Bearer a")), "Ambiguous");
+        assert_eq!(two(("authorization", "Bearer a"), ("x-api-key", "a")), "Ambiguous");
+        assert_eq!(two(("x-api-key", "a"), ("x-api-key", "b")), "Ambiguous");
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_refused_however_it_is_spelt() {
+        for query in ["access_token=a", "x=1&ACCESS_TOKEN=a", "access%5Ftoken=a", "api_key=k"] {
+            assert_eq!(find(|r| r.uri(format!("/x?{query}"))), "InQuery", "{query}");
+        }
+        assert_eq!(find(|r| r.uri("/x?my_access_token_count=3")), "none");
+    }
+}
