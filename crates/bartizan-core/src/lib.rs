@@ -21,4 +21,5 @@ pub mod exchange;
 pub mod issue;
 
 pub mod id;
+pub mod json;
 pub mod time;

@@ -1,0 +1,43 @@
+//! Is this a request at all, and is there room at the door? Before any credential is looked at.
+
+pub mod target;
+pub mod address;
+
+pub use address::{ClientAddress, Proxies};
+pub use target::Target;
+
+/// Why a request is turned away at the door. The client must send another one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Misdirected {
+    /// No `Host`, several, or one that differs from the request line (RFC 9112 section 3.2).
+    #[error("exactly one Host is needed, and it must equal the authority of the request")]
+    Host,
+    /// A path that could mean different things to different readers.
+    #[error(
+        "the path is not in canonical form: no encoded slash, backslash, dot segment, empty \
+         segment or control character"
+    )]
+    Path,
+    /// A method that equals a known one but for its case: somebody hopes that a check differs
+    /// from a handler.
+    #[error("the method differs from a known one only in case; methods are case-sensitive")]
+    MethodCase,
+    /// A method that no endpoint may have: it would open a tunnel or echo credentials.
+    #[error("the method is not served")]
+    MethodRefused,
+    /// `X-AGIS-Method` used where it does not count.
+    #[error(
+        "X-AGIS-Method counts once, on POST, and names a verb of the endpoint that is no \
+         standard method"
+    )]
+    Override,
+    /// `Content-Length` and `Transfer-Encoding` together, or more than one of either.
+    #[error("the length of the body is ambiguous")]
+    Framing,
+    /// More header fields, or longer ones, than the server takes.
+    #[error("the header section is too large")]
+    HeadTooLarge,
+    /// The request was not complete in time.
+    #[error("the request was not complete in time")]
+    TooSlow,
+}

@@ -1,0 +1,241 @@
+//! What is asked for, in the one form in which it is decided and forwarded?
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, Method, header};
+
+use super::Misdirected;
+
+/// The longest path and query that is served, in bytes.
+pub const MAX_TARGET: usize = 8 * 1024;
+
+/// The longest method that is served, in bytes.
+pub const MAX_METHOD: usize = 32;
+
+/// A request target that every reader reads alike: what the policy decides on is, byte for
+/// byte, what the upstream gets.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Target {
+    host: Arc<str>,
+    path: Arc<str>,
+}
+
+impl Target {
+    /// Checks the target of `head` and brings it into canonical form.
+    ///
+    /// # Errors
+    /// [`Misdirected`] where host, path or method can be read in two ways.
+    pub fn parse(head: &Parts) -> Result<Self, Misdirected> {
+        check_method(&head.method)?;
+        let host = authority(head)?;
+        let path = canonical(head.uri.path())?;
+        if head.uri.query().is_some_and(|query| query.len() + path.len() > MAX_TARGET) {
+            return Err(Misdirected::Path);
+        }
+        Ok(Self { host: host.to_ascii_lowercase().into(), path: path.into() })
+    }
+
+    /// Host and port as the client wrote them, in lower case.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The path, starting with a slash, without its query.
+    #[must_use]
+    pub fn path(&self) -> &Arc<str> {
+        &self.path
+    }
+}
+
+const KNOWN: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+
+fn check_method(method: &Method) -> Result<(), Misdirected> {
+    let name = method.as_str();
+    if matches!(name, "TRACE" | "CONNECT") || name.len() > MAX_METHOD {
+        return Err(Misdirected::MethodRefused);
+    }
+    let twin = KNOWN.iter().any(|known| name.eq_ignore_ascii_case(known) && name != *known);
+    if twin { Err(Misdirected::MethodCase) } else { Ok(()) }
+}
+
+/// Exactly one authority: of the request target, of `Host`, or of both where they agree
+/// (RFC 9112 section 3.2, RFC 9113 section 8.3.1).
+fn authority(head: &Parts) -> Result<&str, Misdirected> {
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let host = hosts.next().map(|value| value.to_str().map_err(|_| Misdirected::Host));
+    let host = host.transpose()?;
+    if hosts.next().is_some() {
+        return Err(Misdirected::Host);
+    }
+    let named = head.uri.authority().map(Authority::as_str);
+    let authority = match (named, host) {
+        (Some(named), Some(host)) if named.eq_ignore_ascii_case(host) => host,
+        (Some(named), None) => named,
+        (None, Some(host)) => host,
+        (Some(_), Some(_)) | (None, None) => return Err(Misdirected::Host),
+    };
+    let sound = authority.parse::<Authority>().is_ok_and(|a| !a.host().is_empty())
+        && !authority.contains('@');
+    if sound { Ok(authority) } else { Err(Misdirected::Host) }
+}
+
+/// A path that has one reading: percent-encodings are valid, with capital digits; what need not
+/// be encoded is not; no byte that a reader further on may take for a separator or a step up.
+fn canonical(path: &str) -> Result<String, Misdirected> {
+    if !path.starts_with('/') || path.len() > MAX_TARGET {
+        return Err(Misdirected::Path);
+    }
+    let mut out = String::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => decode(&mut bytes, &mut out)?,
+            b'\\' | 0..=b' ' | 0x7f.. => return Err(Misdirected::Path),
+            _ => out.push(char::from(byte)),
+        }
+    }
+    let mut segments = out.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let inner = segments.peek().is_some();
+        // Servlet containers cut `;…` off before they look for `..`.
+        let name = segment.split(';').next().unwrap_or_default();
+        if matches!(name, "." | "..") || (segment.is_empty() && inner) {
+            return Err(Misdirected::Path);
+        }
+    }
+    Ok(out)
+}
+
+fn decode(bytes: &mut impl Iterator<Item = u8>, out: &mut String) -> Result<(), Misdirected> {
+    let mut digit = || bytes.next().and_then(|b| char::from(b).to_digit(16));
+    let (Some(high), Some(low)) = (digit(), digit()) else { return Err(Misdirected::Path) };
+    let byte = u8::try_from(high * 16 + low).map_err(|_| Misdirected::Path)?;
+    match byte {
+        b'/' | b'\\' | 0..=0x1f | 0x7f => return Err(Misdirected::Path),
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            out.push(char::from(byte));
+        }
+        // A percent sign that stands for itself: decoded twice it could become anything.
+        b'%' => return Err(Misdirected::Path),
+        _ => out.push_str(&format!("%{byte:02X}")),
+    }
+    Ok(())
+}
+
+/// Removes every header by which a client might name a method, and reads the one that counts
+/// (contract.md, verb override).
+///
+/// # Errors
+/// [`Misdirected::Override`] where it is there more than once, not on `POST`, or names a
+/// standard method.
+pub fn take_override(
+    method: &Method,
+    headers: &mut HeaderMap,
+) -> Result<Option<Method>, Misdirected> {
+    for other in ["x-http-method-override", "x-http-method", "x-method-override"] {
+        headers.remove(other);
+    }
+    let mut values = headers.get_all("x-agis-method").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() || method != Method::POST {
+        return Err(Misdirected::Override);
+    }
+    let verb = Method::from_bytes(value.as_bytes()).map_err(|_| Misdirected::Override)?;
+    let standard = KNOWN.iter().any(|known| verb.as_str().eq_ignore_ascii_case(known));
+    if standard || verb.as_str().len() > MAX_METHOD {
+        return Err(Misdirected::Override);
+    }
+    headers.remove("x-agis-method");
+    Ok(Some(verb))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_two_readings_is_refused() {
+        for path in [
+            "/a/../b", "/a/..", "/./a", "/a/%2e%2e/b", "/a%2Fb", "/a%2fb", "/a\\b", "/a%5cb",
+            "/a%00", "/a%0d%0a", "//a", "/a//b", "/a%", "/a%2", "/a%zz", "/a%252e", "/..;/a",
+            "/a/..;x=1/b", "a", "*", "/a b",
+        ] {
+            assert_eq!(canonical(path), Err(Misdirected::Path), "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_that_mean_the_same_become_the_same() {
+        assert_eq!(canonical("/%64ocument").unwrap(), "/document");
+        assert_eq!(canonical("/a%e2%82%ac").unwrap(), "/a%E2%82%AC");
+        assert_eq!(canonical("/v1/models/").unwrap(), "/v1/models/");
+        assert_eq!(canonical("/a..b/...").unwrap(), "/a..b/...");
+        assert_eq!(canonical("/").unwrap(), "/");
+    }
+
+    #[test]
+    fn methods_that_differ_from_a_known_one_only_in_case_are_refused() {
+        let check = |m: &str| check_method(&Method::from_bytes(m.as_bytes()).unwrap());
+        assert_eq!(check("post"), Err(Misdirected::MethodCase));
+        assert_eq!(check("Get"), Err(Misdirected::MethodCase));
+        assert_eq!(check("TRACE"), Err(Misdirected::MethodRefused));
+        assert_eq!(check("CONNECT"), Err(Misdirected::MethodRefused));
+        assert_eq!(check("SUMMARIZE"), Ok(()));
+        assert_eq!(check("summarize"), Ok(()));
+    }
+
+    #[test]
+    fn host_and_authority_must_be_one() {
+        let host = |uri: &str, hosts: &[&str]| {
+            let mut request = http::Request::builder().uri(uri);
+            for host in hosts {
+                request = request.header("host", *host);
+            }
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            Target::parse(&head).map(|t| t.host().to_owned())
+        };
+        assert_eq!(host("/", &["Example.org"]).unwrap(), "example.org");
+        assert_eq!(host("http://a/", &["a"]).unwrap(), "a");
+        assert_eq!(host("http://a/", &[]).unwrap(), "a");
+        for (uri, hosts) in [
+            ("/", &[][..]),
+            ("/", &["a", "a"]),
+            ("http://a/", &["b"]),
+            ("/", &[""]),
+            ("/", &["a@b"]),
+            ("/", &["a b"]),
+        ] {
+            assert_eq!(host(uri, hosts), Err(Misdirected::Host), "{uri} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn an_override_counts_only_once_on_post_and_for_a_custom_verb() {
+        let take = |method: Method, values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("x-agis-method", value.parse().unwrap());
+            }
+            headers.insert("x-http-method-override", "DELETE".parse().unwrap());
+            let verb = take_override(&method, &mut headers);
+            assert!(!headers.contains_key("x-http-method-override"));
+            verb
+        };
+        assert_eq!(take(Method::POST, &[]), Ok(None));
+        let summarize = Method::from_bytes(b"SUMMARIZE").unwrap();
+        assert_eq!(take(Method::POST, &["SUMMARIZE"]), Ok(Some(summarize)));
+        for (method, values) in [
+            (Method::GET, &["SUMMARIZE"][..]),
+            (Method::POST, &["SUMMARIZE", "SUMMARIZE"]),
+            (Method::POST, &["DELETE"]),
+            (Method::POST, &["delete"]),
+            (Method::POST, &["SUM MARIZE"]),
+        ] {
+            assert_eq!(take(method, values), Err(Misdirected::Override), "{values:?}");
+        }
+    }
+}

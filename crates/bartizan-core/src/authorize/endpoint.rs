@@ -1,0 +1,219 @@
+//! What is an endpoint? One verb at one path, and everything that is decided about it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+
+use super::role::Permission;
+use crate::authenticate::Caller;
+use crate::limit::{Price, Rule};
+use crate::mask::Profile;
+use crate::validate::{Protocol, Schema};
+
+/// One verb at one path.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Where it stands among all endpoints: what a handler is found by.
+    pub index: usize,
+    /// The verb, one of HTTP's or any other token.
+    pub verb: Method,
+    /// The path template, `/document/{id}` or `/v1/{*rest}`.
+    pub path: Arc<str>,
+    /// Other verbs that mean this one: `POST` for `SUMMARIZE`.
+    pub aliases: Vec<Method>,
+    /// Whether `X-AGIS-Method` may name its verb on a POST.
+    pub method_override: bool,
+    /// Who may use it.
+    pub access: Access,
+    /// What some role of the caller must permit besides.
+    pub permission: Option<Permission>,
+    /// What the bodies look like.
+    pub protocol: Protocol,
+    /// What a body must conform to.
+    pub schema: Option<Arc<Schema>>,
+    /// The largest request body, in bytes.
+    pub max_request_size: u64,
+    /// Limits at the door and on the road.
+    pub limits: Vec<Arc<Limit>>,
+    /// What a call costs at the most, where the protocol does not say it.
+    pub cost: Cost,
+    /// What must not pass.
+    pub profile: Profile,
+    /// How long an answer may take to begin, and how long a stream may stand still.
+    pub timeout: Duration,
+    /// What becomes of a call whose client hangs up.
+    pub on_disconnect: OnDisconnect,
+    /// What `DISCOVER`, OpenAPI and people are told about it.
+    pub about: About,
+}
+
+/// Who may use an endpoint. There is no default: it must be written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Access {
+    /// Everybody, with or without a credential.
+    Public,
+    /// Everybody with a valid credential.
+    Authenticated,
+    /// Whoever holds all of the scopes and any of the roles.
+    Held {
+        /// All of these.
+        scopes: Vec<Arc<str>>,
+        /// Any of these; none where empty.
+        roles: Vec<Arc<str>>,
+    },
+}
+
+/// What becomes of a call that has departed when its client hangs up.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum OnDisconnect {
+    /// It is cancelled, and charged for what was reserved unless its usage is known.
+    #[default]
+    Cancel,
+    /// It runs to its end, and is charged for what it used.
+    Finish,
+}
+
+/// What a call costs at the most, and what a handler or upstream that reports nothing is
+/// charged.
+#[derive(Clone, Debug, Default)]
+pub struct Cost {
+    /// Nano-dollars for each call.
+    pub usd_nano: u64,
+    /// Tokens for each call.
+    pub tokens: u64,
+    /// Prices by model, for protocols that name one.
+    pub prices: Arc<BTreeMap<String, Price>>,
+    /// What `max_tokens` is taken to be where a call does not say it.
+    pub max_output_tokens: u64,
+}
+
+/// A limit or budget as it applies to endpoints: how much, and who shares it.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    /// How much.
+    pub rule: Arc<Rule>,
+    /// Who shares one counter.
+    pub by: By,
+}
+
+/// Who shares one counter.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum By {
+    /// A claim of the token.
+    Claim(Arc<str>),
+    /// All callers of one endpoint.
+    Endpoint,
+    /// All requests from one address; decided at the door.
+    Ip,
+    /// One API key.
+    Key,
+    /// One model.
+    Model,
+    /// One role: callers share the counter of their first role.
+    Role,
+    /// One tenant.
+    Tenant,
+    /// One tool.
+    Tool,
+    /// One principal; an anonymous one counts by address.
+    User,
+    /// One verb.
+    Verb,
+    /// Everybody.
+    Everybody,
+}
+
+/// What `DISCOVER`, OpenAPI and people are told about an endpoint.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// `acquire`, `compute`, `transact`, `communicate` or `orchestrate`.
+    pub category: Option<Arc<str>>,
+    /// One sentence.
+    pub description: Option<Arc<str>>,
+    /// What must be true before it is called.
+    pub preconditions: Vec<Arc<str>>,
+    /// What it changes in the world.
+    pub side_effects: Vec<Arc<str>>,
+    /// How far its effects reach.
+    pub intent_impact: Option<Arc<str>>,
+    /// How much an agent should favour it, 0 to 1, in thousandths.
+    pub intent_weighting: Option<u16>,
+    /// The JSON Schema of its answers.
+    pub response_schema: Option<Arc<serde_json::Value>>,
+    /// Whether it is one of the gateway's own (`/actions`, `/openapi.json`).
+    pub built_in: bool,
+}
+
+impl Access {
+    /// The scopes that are asked for; none for the other kinds.
+    #[must_use]
+    pub fn scopes(&self) -> &[Arc<str>] {
+        match self {
+            Self::Held { scopes, .. } => scopes,
+            Self::Public | Self::Authenticated => &[],
+        }
+    }
+
+    /// The roles of which one is asked for; none for the other kinds.
+    #[must_use]
+    pub fn roles(&self) -> &[Arc<str>] {
+        match self {
+            Self::Held { roles, .. } => roles,
+            Self::Public | Self::Authenticated => &[],
+        }
+    }
+
+    /// Whether nobody needs a credential.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        *self == Self::Public
+    }
+}
+
+impl Limit {
+    /// Whether it is decided at the door, before any credential is looked at.
+    #[must_use]
+    pub fn at_the_door(&self) -> bool {
+        self.by == By::Ip
+    }
+}
+
+impl By {
+    /// Reads the word of the configuration.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "endpoint" => Self::Endpoint,
+            "global" => Self::Everybody,
+            "ip" => Self::Ip,
+            "key" => Self::Key,
+            "model" => Self::Model,
+            "role" => Self::Role,
+            "tenant" => Self::Tenant,
+            "tool" => Self::Tool,
+            "user" => Self::User,
+            "verb" => Self::Verb,
+            _ => Self::Claim(word.strip_prefix("claim:").filter(|name| !name.is_empty())?.into()),
+        })
+    }
+
+    /// The words that [`By::parse`] reads.
+    pub const WORDS: &'static str =
+        "ip, user, key, role, tenant, endpoint, verb, tool, model, global, claim:NAME";
+}
+
+impl Endpoint {
+    /// The action that a role must permit where none is written: the verb in lower case.
+    #[must_use]
+    pub fn default_action(verb: &Method) -> Arc<str> {
+        verb.as_str().to_ascii_lowercase().into()
+    }
+
+    /// Whether `caller` being anonymous is fine here.
+    #[must_use]
+    pub fn welcomes(&self, caller: &Caller) -> bool {
+        self.access.is_public() || !caller.is_anonymous()
+    }
+}

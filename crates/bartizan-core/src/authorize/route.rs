@@ -1,0 +1,159 @@
+//! Which endpoint is meant? First the path, then the verb.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use super::{Denial, Endpoint};
+
+/// Which endpoint answers which verb at which path.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    paths: matchit::Router<usize>,
+    places: Vec<Place>,
+    endpoints: Vec<Arc<Endpoint>>,
+    /// Whether any endpoint asks who is calling.
+    guarded: bool,
+}
+
+/// One path template, and the verbs it serves.
+#[derive(Clone, Debug)]
+struct Place {
+    template: Arc<str>,
+    /// Verbs and aliases, each with its endpoint.
+    verbs: Vec<(Method, usize)>,
+}
+
+/// Where a request leads.
+#[derive(Clone, Debug)]
+pub enum Route {
+    /// To this endpoint.
+    Found(Arc<Endpoint>),
+    /// Nowhere.
+    Missing {
+        /// Whether guarded endpoints stand near: then an anonymous caller is asked for a
+        /// credential first, and learns nothing about what exists.
+        guarded: bool,
+        /// What a known caller is told.
+        denial: Denial,
+    },
+}
+
+/// Two endpoints that cannot stand beside each other, or a template that cannot be read.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum RouteError {
+    /// The same verb, or alias, twice at one path.
+    #[error("`{verb} {path}` is served twice")]
+    Twice {
+        /// The verb or alias.
+        verb: Method,
+        /// The path template.
+        path: Arc<str>,
+    },
+    /// Two templates match the same paths and differ only in names, or one is malformed.
+    #[error("the path `{path}` cannot be served: {why}")]
+    Template {
+        /// The path template.
+        path: Arc<str>,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Route {
+    /// The endpoint, where there is one.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+        match self {
+            Self::Found(endpoint) => Some(endpoint),
+            Self::Missing { .. } => None,
+        }
+    }
+}
+
+impl Routes {
+    /// Adds an endpoint; its index becomes its place among all.
+    ///
+    /// # Errors
+    /// [`RouteError`] where it clashes with one that is there.
+    pub fn add(&mut self, mut endpoint: Endpoint) -> Result<Arc<Endpoint>, RouteError> {
+        endpoint.index = self.endpoints.len();
+        let place = self.place(&endpoint.path)?;
+        let verbs = std::iter::once(&endpoint.verb).chain(&endpoint.aliases);
+        for verb in verbs {
+            if place.verbs.iter().any(|(taken, _)| taken == verb) {
+                let path = Arc::clone(&endpoint.path);
+                return Err(RouteError::Twice { verb: verb.clone(), path });
+            }
+            place.verbs.push((verb.clone(), endpoint.index));
+        }
+        self.guarded |= !endpoint.access.is_public();
+        let endpoint = Arc::new(endpoint);
+        self.endpoints.push(Arc::clone(&endpoint));
+        Ok(endpoint)
+    }
+
+    fn place(&mut self, path: &Arc<str>) -> Result<&mut Place, RouteError> {
+        let next = self.places.len();
+        let known = self.places.iter().position(|place| place.template == *path);
+        let index = match known {
+            Some(index) => index,
+            None => {
+                self.paths.insert(path.to_string(), next).map_err(|error| {
+                    RouteError::Template { path: Arc::clone(path), why: error.to_string() }
+                })?;
+                self.places.push(Place { template: Arc::clone(path), verbs: Vec::new() });
+                next
+            }
+        };
+        let missing = || RouteError::Template { path: Arc::clone(path), why: "lost".into() };
+        self.places.get_mut(index).ok_or_else(missing)
+    }
+
+    /// All endpoints, in the order in which they were added.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.endpoints.iter()
+    }
+
+    /// The endpoint of that index.
+    #[must_use]
+    pub fn endpoint(&self, index: usize) -> Option<&Arc<Endpoint>> {
+        self.endpoints.get(index)
+    }
+
+    /// Where `verb path` leads. `overridden` is the verb of `X-AGIS-Method`, which counts where
+    /// the endpoint allows it; the path must be canonical.
+    #[must_use]
+    pub fn find(&self, verb: &Method, overridden: Option<&Method>, path: &str) -> Route {
+        let place = self.paths.at(path).ok().and_then(|found| self.places.get(*found.value));
+        let Some(place) = place else {
+            let guarded = self.guarded && !self.beside_public_only(path);
+            return Route::Missing { guarded, denial: Denial::UnknownPath };
+        };
+        let verb = overridden.unwrap_or(verb);
+        let served = place.verbs.iter().find(|(served, _)| served == verb);
+        let endpoint = served.and_then(|(_, index)| self.endpoints.get(*index));
+        match endpoint {
+            Some(endpoint) if overridden.is_none() || endpoint.method_override => {
+                Route::Found(Arc::clone(endpoint))
+            }
+            _ => self.no_verb(place),
+        }
+    }
+
+    fn no_verb(&self, place: &Place) -> Route {
+        let endpoint = |(_, index): &(Method, usize)| self.endpoints.get(*index);
+        let guarded =
+            place.verbs.iter().filter_map(endpoint).any(|endpoint| !endpoint.access.is_public());
+        let allow = place.verbs.iter().map(|(verb, _)| verb.clone()).collect();
+        Route::Missing { guarded, denial: Denial::UnknownVerb(allow) }
+    }
+
+    /// Whether all endpoints under the first segment of `path` are public, and there are some.
+    fn beside_public_only(&self, path: &str) -> bool {
+        let first = |path: &str| path.split('/').nth(1).map(str::to_owned);
+        let segment = first(path);
+        let mut near = self.endpoints.iter().filter(|e| first(&e.path) == segment).peekable();
+        near.peek().is_some() && near.all(|endpoint| endpoint.access.is_public())
+    }
+}

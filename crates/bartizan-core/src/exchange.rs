@@ -1,0 +1,792 @@
+//! One request on its way: the order of the stages, and proof that it was kept.
+//!
+//! ```text
+//! Received → Routed → Admitted → Authenticated → Authorized → Validated → Permitted → Masked → Announced → away
+//! ```
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderName, Method, Request, Response, header};
+use serde_json::{Map, Value};
+
+use crate::admit::target::take_override;
+use crate::admit::{ClientAddress, Misdirected, Target};
+use crate::audit::{Dossier, Ending, Event, Facts, Lost, Outcome, Receipt, Trail, Usage};
+use crate::authenticate::{Caller, Places, Rejection};
+use crate::authorize::{Endpoint, Grant, Policy, Route, Routes};
+use crate::id::RequestId;
+use crate::limit::permit::{Permit, at_the_door, on_the_road};
+use crate::limit::{Draw, Exhausted, Kind, ReservationId, Standing, Unavailable, Verdict};
+use crate::mask::{Detection, Profile};
+use crate::problem::{self, Context};
+use crate::refusal::{Outage, Refusal, Upstream};
+use crate::settle::{self, Spent};
+use crate::time::Timestamp;
+use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol};
+
+/// A request, and proof of how far it has come.
+///
+/// `S` is the stage last passed. States are built in this file and nowhere else, so whoever
+/// holds an `Exchange<Masked<B>>` holds a request that has passed every stage before.
+#[derive(Debug)]
+pub struct Exchange<S> {
+    head: Parts,
+    now: Timestamp,
+    dossier: Dossier,
+    standings: Vec<Standing>,
+    state: S,
+}
+
+/// A head was parsed; nothing else is known.
+#[derive(Debug)]
+pub struct Received<B> {
+    body: B,
+}
+
+/// The target has one reading, and leads somewhere or nowhere.
+#[derive(Debug)]
+pub struct Routed<B> {
+    route: Route,
+    body: B,
+}
+
+/// There is room at the door.
+#[derive(Debug)]
+pub struct Admitted<B> {
+    route: Route,
+    body: B,
+}
+
+/// Who is calling is known, or that nobody says so.
+#[derive(Debug)]
+pub struct Authenticated<B> {
+    caller: Caller,
+    route: Route,
+    body: B,
+}
+
+/// They may do it.
+#[derive(Debug)]
+pub struct Authorized<B> {
+    grant: Grant,
+    body: B,
+}
+
+/// The call is sound.
+#[derive(Debug)]
+pub struct Validated<B> {
+    grant: Grant,
+    call: Call<B>,
+}
+
+/// Room and money are reserved.
+#[derive(Debug)]
+pub struct Permitted<B> {
+    permit: Permit,
+    call: Call<B>,
+}
+
+/// What must not leave is gone.
+#[derive(Debug)]
+pub struct Masked<B> {
+    permit: Permit,
+    call: Call<B>,
+}
+
+/// The log knows that it is about to depart.
+#[derive(Debug)]
+pub struct Announced<B> {
+    permit: Permit,
+    call: Call<B>,
+}
+
+/// What the road knows of a request when it arrives.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Its name.
+    pub id: RequestId,
+    /// When it arrived: the time of every decision about it.
+    pub now: Timestamp,
+    /// From where.
+    pub client: ClientAddress,
+    /// The trace it belongs to (W3C Trace Context), 32 hexadecimal digits.
+    pub trace_id: Option<Arc<str>>,
+    /// With what, masked.
+    pub user_agent: Option<Arc<str>>,
+    /// The path, masked, without its query.
+    pub path: Arc<str>,
+    /// The exchange of which it is a step, and which.
+    pub parent: Option<(RequestId, u16)>,
+    /// Whether nothing is to be sent.
+    pub dry_run: bool,
+}
+
+/// The request to send. There is no way to one but through every stage.
+#[derive(Debug)]
+pub struct Departure<B> {
+    /// Verb, target and header fields, without the caller's credential.
+    pub head: Parts,
+    /// The body.
+    pub body: Payload<B>,
+    /// On whose behalf.
+    pub caller: Caller,
+    /// To which endpoint.
+    pub endpoint: Arc<Endpoint>,
+}
+
+/// What stays at the gate while the request is away.
+#[derive(Debug)]
+#[must_use = "a journey holds a reservation: settle it"]
+pub struct Journey {
+    permit: Permit,
+    model: Option<Arc<str>>,
+    dossier: Dossier,
+    standings: Vec<Standing>,
+}
+
+/// The end of an exchange that did not go through.
+#[derive(Debug)]
+#[must_use = "the client is waiting for an answer"]
+pub struct Refused {
+    refusal: Box<Refusal>,
+    dossier: Dossier,
+    protocol: Protocol,
+    standings: Vec<Standing>,
+    /// What was reserved before the refusal, to be given back or charged.
+    permit: Option<Box<Permit>>,
+}
+
+/// What answering a refusal leaves to be done.
+#[derive(Debug)]
+pub struct Answered {
+    /// For the client.
+    pub response: Response<Bytes>,
+    /// That the end is on record.
+    pub receipt: Receipt,
+}
+
+impl<B> Exchange<Received<B>> {
+    /// Opens an exchange. From here on it leaves exactly one end in the log.
+    pub fn open(request: Request<B>, arrival: Arrival, trail: Arc<dyn Trail>) -> Self {
+        let (mut head, body) = request.into_parts();
+        for secret in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE] {
+            if let Some(value) = head.headers.get_mut(secret) {
+                value.set_sensitive(true);
+            }
+        }
+        let Arrival { id, now, client, trace_id, user_agent, path, parent, dry_run } = arrival;
+        let facts = Facts {
+            request_id: id,
+            trace_id,
+            caller: None,
+            client,
+            user_agent,
+            verb: head.method.clone(),
+            path,
+            endpoint: None,
+            tool: None,
+            model: None,
+            parent,
+            dry_run,
+        };
+        let dossier = Dossier::open(facts, now, trail);
+        Self { head, now, dossier, standings: Vec::new(), state: Received { body } }
+    }
+
+    /// Reads the target, and finds where it leads. The decided verb replaces the one that was
+    /// sent.
+    ///
+    /// # Errors
+    /// Refused where the request can be read in two ways.
+    pub fn route(self, routes: &Routes) -> Result<Exchange<Routed<B>>, Refused> {
+        self.step(|head, dossier, _, Received { body }| {
+            let target = Target::parse(head)?;
+            let overridden = take_override(&head.method, &mut head.headers)?;
+            let route = routes.find(&head.method, overridden.as_ref(), target.path());
+            head.uri = canonical_uri(head, &target)?;
+            match &route {
+                Route::Found(endpoint) => {
+                    head.method = endpoint.verb.clone();
+                    dossier.learn(|facts| {
+                        facts.verb = endpoint.verb.clone();
+                        facts.endpoint = Some(Arc::clone(&endpoint.path));
+                    });
+                }
+                // Named where nothing answers to it: nobody may learn more from that than from
+                // a verb that is sent as one.
+                Route::Missing { .. } => {}
+            }
+            Ok::<_, Misdirected>(Routed { route, body })
+        })
+    }
+}
+
+impl<B> Exchange<Routed<B>> {
+    /// What the door draws: the limits by address.
+    #[must_use]
+    pub fn door_draws(&self) -> Vec<Draw> {
+        let client = self.dossier.facts().client;
+        self.state.endpoint().map_or_else(Vec::new, |endpoint| at_the_door(endpoint, client))
+    }
+
+    /// Lets the request in, if there is room.
+    ///
+    /// # Errors
+    /// Refused where a limit by address is used up, or cannot be asked.
+    pub fn admit(
+        self,
+        verdict: Result<Verdict, Unavailable>,
+    ) -> Result<Exchange<Admitted<B>>, Refused> {
+        let mut standings = Vec::new();
+        let exchange = self.step(|_, _, _, Routed { route, body }| {
+            match verdict? {
+                Verdict::Taken { standings: taken } => standings = taken,
+                Verdict::Short(exhausted) => return Err(Refusal::Exhausted(exhausted)),
+            }
+            Ok(Admitted { route, body })
+        })?;
+        Ok(Exchange { standings, ..exchange })
+    }
+}
+
+impl<B> Exchange<Admitted<B>> {
+    /// Whether the endpoint reads its clients' credentials itself (the token endpoint).
+    #[must_use]
+    pub fn has_own_credentials(&self) -> bool {
+        self.state.endpoint().is_some_and(|endpoint| endpoint.protocol == Protocol::OAuth)
+    }
+
+    /// Goes on in the name of `caller`, or not at all. From here on nobody sees the credential.
+    ///
+    /// # Errors
+    /// Refused where a credential was shown that is not valid, also at a public endpoint, or
+    /// where it could not be looked up.
+    pub fn authenticate(
+        self,
+        caller: Result<Caller, NotAuthenticated>,
+        places: &Places,
+    ) -> Result<Exchange<Authenticated<B>>, Refused> {
+        let keeps_credential = self.has_own_credentials();
+        self.step(|head, dossier, now, Admitted { route, body }| {
+            let caller = match caller {
+                Ok(caller) => caller,
+                Err(NotAuthenticated::Rejected(rejection)) => return Err(Refusal::from(rejection)),
+                Err(NotAuthenticated::Outage) => {
+                    return Err(Refusal::Unavailable(Outage::Identities));
+                }
+            };
+            if !keeps_credential {
+                head.headers.remove(header::AUTHORIZATION);
+                for name in &places.key_headers {
+                    head.headers.remove(name);
+                }
+            }
+            dossier.learn(|facts| facts.caller = Some(caller.clone()));
+            if !caller.is_anonymous() {
+                drop(dossier.note(Event::AuthSuccess, Outcome::Allow, now, None, Map::new()));
+            }
+            Ok(Authenticated { caller, route, body })
+        })
+    }
+}
+
+/// Why there is no caller.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NotAuthenticated {
+    /// The credential is not good.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The credential could not be looked up.
+    #[error("identities cannot be looked up")]
+    Outage,
+}
+
+impl<B> Exchange<Authenticated<B>> {
+    /// Asks the policy.
+    ///
+    /// # Errors
+    /// Refused where it says no.
+    pub fn authorize(self, policy: &Policy) -> Result<Exchange<Authorized<B>>, Refused> {
+        self.step(|_, dossier, now, Authenticated { caller, route, body }| {
+            let grant = policy.decide(caller, &route)?;
+            drop(dossier.note(Event::AccessGranted, Outcome::Allow, now, None, Map::new()));
+            Ok::<_, Refusal>(Authorized { grant, body })
+        })
+    }
+}
+
+impl<B> Exchange<Authorized<B>> {
+    /// What was granted.
+    #[must_use]
+    pub fn grant(&self) -> &Grant {
+        &self.state.grant
+    }
+
+    /// How the body must be taken in.
+    #[must_use]
+    pub fn intake(&self) -> Intake {
+        self.state.grant.intake()
+    }
+
+    /// Hands out the body to be read; give it back to [`Exchange::validate`].
+    pub fn take_body(self) -> (Exchange<Authorized<()>>, B) {
+        let Self { head, now, dossier, standings, state: Authorized { grant, body } } = self;
+        (Exchange { head, now, dossier, standings, state: Authorized { grant, body: () } }, body)
+    }
+}
+
+impl Exchange<Authorized<()>> {
+    /// Looks whether the call is sound.
+    ///
+    /// # Errors
+    /// Refused where it is not, or where the body could not be read.
+    pub fn validate<B>(
+        self,
+        body: Result<Payload<B>, Invalid>,
+    ) -> Result<Exchange<Validated<B>>, Refused> {
+        self.step(|head, dossier, _, Authorized { grant, .. }| {
+            let call = Call::parse(&grant, &head.headers, body?)?;
+            if let Some(model) = call.model() {
+                dossier.learn(|facts| facts.model = Some(Arc::clone(model)));
+            }
+            Ok::<_, Invalid>(Validated { grant, call })
+        })
+    }
+}
+
+impl<B> Exchange<Validated<B>> {
+    /// What must be drawn before this call may pass.
+    ///
+    /// # Errors
+    /// Refused where money is counted and the price is not known.
+    pub fn draws(self) -> Result<(Self, Vec<Draw>), Refused> {
+        let client = self.dossier.facts().client;
+        let mut draws = Vec::new();
+        let exchange = self.step(|_, _, _, Validated { grant, call }| {
+            draws = on_the_road(&grant, &call, client)?;
+            Ok::<_, Refusal>(Validated { grant, call })
+        })?;
+        Ok((exchange, draws))
+    }
+
+    /// Goes on with what was reserved.
+    ///
+    /// # Errors
+    /// Refused where there was no room or no money, or where the meter could not be asked.
+    pub fn permit(
+        self,
+        id: ReservationId,
+        draws: Vec<Draw>,
+        verdict: Result<Verdict, Unavailable>,
+    ) -> Result<Exchange<Permitted<B>>, Refused> {
+        let exchange = self.step(|_, _, _, Validated { grant, call }| {
+            let permit = Permit::issue(grant, id, draws, verdict?)?;
+            Ok::<_, Refusal>(Permitted { permit, call })
+        })?;
+        let mut standings = exchange.standings;
+        standings.extend_from_slice(exchange.state.permit.standings());
+        Ok(Exchange { standings, ..exchange })
+    }
+}
+
+impl<B> Exchange<Permitted<B>> {
+    /// Takes out of the call what must not leave.
+    ///
+    /// # Errors
+    /// Refused where the profile blocks what was found; what was reserved goes back.
+    pub fn mask(self) -> Result<Exchange<Masked<B>>, Refused> {
+        let Self { head, now, dossier, standings, state: Permitted { permit, call } } = self;
+        let profile = permit.grant().endpoint().profile.clone();
+        let (guard, bytes) = match (&profile.request, call.body()) {
+            (Some(guard), Payload::Whole(bytes)) if !bytes.is_empty() => (guard, bytes.clone()),
+            _ => {
+                let state = Masked { permit, call };
+                return Ok(Exchange { head, now, dossier, standings, state });
+            }
+        };
+        match guard.screen(call.media(), bytes) {
+            Ok(screened) => {
+                note_detections(&dossier, &profile, "request", &screened.detections, now);
+                let state = Masked { permit, call: call.with_bytes(screened.bytes) };
+                Ok(Exchange { head, now, dossier, standings, state })
+            }
+            Err(blocked) => {
+                let protocol = permit.grant().endpoint().protocol;
+                let permit = Some(Box::new(permit));
+                let refusal = Box::new(Refusal::Blocked(blocked));
+                Err(Refused { refusal, dossier, protocol, standings, permit })
+            }
+        }
+    }
+}
+
+impl<B> Exchange<Masked<B>> {
+    /// Tells the log that the request is about to depart; it departs when that is durable.
+    pub fn announce(self) -> (Exchange<Announced<B>>, Receipt) {
+        let Self { head, now, dossier, standings, state: Masked { permit, call } } = self;
+        let receipt = dossier.note(Event::RequestStart, Outcome::Allow, now, None, Map::new());
+        let state = Announced { permit, call };
+        (Exchange { head, now, dossier, standings, state }, receipt)
+    }
+
+    /// Ends a dry run here: everything was decided, and nothing is sent.
+    pub fn rehearsed(self, status: u16, now: Timestamp) -> Rehearsed {
+        let Self { dossier, state: Masked { permit, .. }, .. } = self;
+        let receipt = dossier.close(ending(Outcome::Allow, now, Some(status)));
+        Rehearsed { release: release(&permit, None, &Spent::Nothing), receipt }
+    }
+}
+
+/// What is left of a dry run.
+#[derive(Debug)]
+pub struct Rehearsed {
+    /// To be settled with the meter.
+    pub release: Release,
+    /// That the end is on record.
+    pub receipt: Receipt,
+}
+
+/// What is to be settled with the meter.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Release {
+    /// The reservation.
+    pub id: ReservationId,
+    /// What was really used of each draw.
+    pub actual: Vec<Draw>,
+}
+
+impl<B> Exchange<Announced<B>> {
+    /// The reservation, which the meter must know to have departed.
+    #[must_use]
+    pub fn reservation(&self) -> Option<ReservationId> {
+        let permit = &self.state.permit;
+        (!permit.draws().is_empty()).then(|| permit.id())
+    }
+
+    /// The request to send, and what waits for its answer. No other state has this method.
+    ///
+    /// # Errors
+    /// Refused where the log could not take the announcement, or the meter could not take the
+    /// departure: what is not on record does not happen.
+    pub fn depart(
+        self,
+        announced: Result<(), Lost>,
+        departed: Result<(), Unavailable>,
+    ) -> Result<(Departure<B>, Journey), Refused> {
+        let Self { mut head, dossier, standings, state: Announced { permit, call }, .. } = self;
+        let endpoint = Arc::clone(permit.grant().endpoint());
+        let outage = match (announced, departed) {
+            (Ok(()), Ok(())) => None,
+            (Err(Lost), _) => Some(Outage::Audit),
+            (Ok(()), Err(unavailable)) => Some(Outage::Meter(unavailable)),
+        };
+        if let Some(outage) = outage {
+            let (protocol, permit) = (endpoint.protocol, Some(Box::new(permit)));
+            let refusal = Box::new(Refusal::Unavailable(outage));
+            return Err(Refused { refusal, dossier, protocol, standings, permit });
+        }
+        if let Payload::Whole(bytes) = call.body() {
+            // Masking may have changed it; the length is ours to state.
+            head.headers.remove(header::TRANSFER_ENCODING);
+            head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
+        }
+        let caller = permit.grant().caller().clone();
+        let model = call.model().cloned();
+        let departure = Departure { head, body: call.into_body(), caller, endpoint };
+        Ok((departure, Journey { permit, model, dossier, standings }))
+    }
+}
+
+impl Journey {
+    /// The endpoint it leads to.
+    #[must_use]
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        self.permit.grant().endpoint()
+    }
+
+    /// How the counters stand: for the header fields of the answer.
+    #[must_use]
+    pub fn standings(&self) -> &[Standing] {
+        &self.standings
+    }
+
+    /// What the answer must be screened for.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.endpoint().profile
+    }
+
+    /// The name of the exchange.
+    #[must_use]
+    pub fn request_id(&self) -> RequestId {
+        self.dossier.facts().request_id
+    }
+
+    /// Notes what was found in the answer.
+    pub fn detected(&self, detections: &[Detection], now: Timestamp) {
+        note_detections(&self.dossier, self.profile(), "response", detections, now);
+    }
+
+    /// What is to be settled with the meter, if anything was reserved.
+    #[must_use]
+    pub fn release(&self, spent: &Spent) -> Option<Release> {
+        let release = release(&self.permit, self.model.as_ref(), spent);
+        (!release.actual.is_empty()).then_some(release)
+    }
+
+    /// The answer went out with this status, whole.
+    pub fn end(self, status: u16, spent: &Spent, now: Timestamp) -> Receipt {
+        self.close(Outcome::Allow, Some(status), None, spent, now)
+    }
+
+    /// The client hung up, or the answer broke off.
+    pub fn break_off(self, outcome: Outcome, status: Option<u16>, spent: &Spent, now: Timestamp) {
+        let reason = match outcome {
+            Outcome::Error => Some(Upstream::Garbled.to_string()),
+            Outcome::Abandoned | Outcome::Allow | Outcome::Deny => None,
+        };
+        drop(self.close(outcome, status, reason, spent, now));
+    }
+
+    /// There is no answer that may pass. What the call cost is charged all the same.
+    pub fn refuse(self, refusal: impl Into<Refusal>) -> Refused {
+        let Self { permit, dossier, standings, .. } = self;
+        let protocol = permit.grant().endpoint().protocol;
+        let refusal = Box::new(refusal.into());
+        Refused { refusal, dossier, protocol, standings, permit: Some(Box::new(permit)) }
+    }
+
+    fn close(
+        self,
+        outcome: Outcome,
+        status: Option<u16>,
+        reason: Option<String>,
+        spent: &Spent,
+        now: Timestamp,
+    ) -> Receipt {
+        let usage = settle::recorded(&self.permit, self.model.as_ref(), spent);
+        self.dossier.close(Ending { outcome, time: now, status, reason, usage })
+    }
+}
+
+impl Refused {
+    /// Why.
+    #[must_use]
+    pub fn refusal(&self) -> &Refusal {
+        &self.refusal
+    }
+
+    /// What is to be settled with the meter, if anything was reserved. What never departed costs
+    /// nothing; a call whose upstream failed after it departed is charged by `spent`.
+    #[must_use]
+    pub fn release(&self, spent: &Spent) -> Option<Release> {
+        let permit = self.permit.as_ref().filter(|permit| !permit.draws().is_empty())?;
+        Some(release(permit, None, spent))
+    }
+
+    /// Records the refusal, and words it for the client.
+    pub fn answer(self, realm: &Realm, now: Timestamp) -> Answered {
+        let Self { refusal, dossier, protocol, standings, .. } = self;
+        let context = Context {
+            request_id: dossier.facts().request_id,
+            protocol,
+            realm: &realm.name,
+            resource_metadata: realm.resource_metadata.as_deref(),
+        };
+        let mut response = problem::answer(&refusal, &context);
+        if !matches!(*refusal, Refusal::Exhausted(_)) {
+            problem::standings(&standings, response.headers_mut());
+        }
+        let (event, outcome) = verdict(&refusal);
+        let reason = refusal.to_string();
+        if let Some(event) = event {
+            drop(dossier.note(event, outcome, now, Some(reason.clone()), about(&refusal)));
+        }
+        let status = Some(response.status().as_u16());
+        let end = Ending { reason: Some(reason), ..ending(outcome, now, status) };
+        Answered { response, receipt: dossier.close(end) }
+    }
+}
+
+/// What challenges say about us.
+#[derive(Clone, Debug)]
+pub struct Realm {
+    /// The realm (RFC 9110 section 11.5); no quotation marks or backslashes.
+    pub name: String,
+    /// Where protected resource metadata lies (RFC 9728).
+    pub resource_metadata: Option<String>,
+}
+
+impl Default for Realm {
+    fn default() -> Self {
+        Self { name: "bartizan".into(), resource_metadata: None }
+    }
+}
+
+impl<S> Exchange<S> {
+    /// Verb, target and header fields.
+    #[must_use]
+    pub fn head(&self) -> &Parts {
+        &self.head
+    }
+
+    /// When it was opened.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// What is known of it.
+    #[must_use]
+    pub fn facts(&self) -> &Arc<Facts> {
+        self.dossier.facts()
+    }
+
+    /// Turns the old state into the new one, or ends the exchange.
+    fn step<T, E: Into<Refusal>>(
+        self,
+        step: impl FnOnce(&mut Parts, &mut Dossier, Timestamp, S) -> Result<T, E>,
+    ) -> Result<Exchange<T>, Refused>
+    where
+        S: Situated,
+    {
+        let Self { mut head, now, mut dossier, standings, state } = self;
+        let protocol = state.protocol();
+        match step(&mut head, &mut dossier, now, state) {
+            Ok(state) => Ok(Exchange { head, now, dossier, standings, state }),
+            Err(refusal) => {
+                let refusal = Box::new(refusal.into());
+                Err(Refused { refusal, dossier, protocol, standings, permit: None })
+            }
+        }
+    }
+}
+
+/// A state that knows in which dialect to refuse.
+trait Situated {
+    fn endpoint(&self) -> Option<&Arc<Endpoint>>;
+
+    fn protocol(&self) -> Protocol {
+        self.endpoint().map_or_else(Protocol::default, |endpoint| endpoint.protocol)
+    }
+}
+
+macro_rules! situated {
+    ($($state:ident: |$this:ident| $endpoint:expr;)*) => {
+        $(impl<B> Situated for $state<B> {
+            fn endpoint(&self) -> Option<&Arc<Endpoint>> {
+                let $this = self;
+                $endpoint
+            }
+        })*
+    };
+}
+
+situated! {
+    Received: |_unrouted| None;
+    Routed: |this| this.route.endpoint();
+    Admitted: |this| this.route.endpoint();
+    Authenticated: |this| this.route.endpoint();
+    Authorized: |this| Some(this.grant.endpoint());
+    Validated: |this| Some(this.grant.endpoint());
+}
+
+/// The target as it was decided on, with the query as it came.
+fn canonical_uri(head: &Parts, target: &Target) -> Result<http::Uri, Misdirected> {
+    let query = head.uri.query();
+    if head.uri.path() == &**target.path() && head.uri.authority().is_none() {
+        return Ok(head.uri.clone());
+    }
+    let text = match query {
+        Some(query) => format!("{}?{query}", target.path()),
+        None => target.path().to_string(),
+    };
+    text.parse().map_err(|_| Misdirected::Path)
+}
+
+fn release(permit: &Permit, model: Option<&Arc<str>>, spent: &Spent) -> Release {
+    Release { id: permit.id(), actual: settle::actual(permit, model, spent) }
+}
+
+fn ending(outcome: Outcome, time: Timestamp, status: Option<u16>) -> Ending {
+    Ending { outcome, time, status, reason: None, usage: Usage::default() }
+}
+
+fn note_detections(
+    dossier: &Dossier,
+    profile: &Profile,
+    direction: &str,
+    detections: &[Detection],
+    now: Timestamp,
+) {
+    if profile.log_detections && !detections.is_empty() {
+        let mut details = detections_of(detections);
+        details.insert("direction".into(), direction.into());
+        drop(dossier.note(Event::PiiDetected, Outcome::Allow, now, None, details));
+    }
+}
+
+fn detections_of(detections: &[Detection]) -> Map<String, Value> {
+    let row = |d: &Detection| {
+        serde_json::json!({ "entity": d.entity.to_string(), "pointer": d.pointer, "count": d.count })
+    };
+    let rows = detections.iter().map(row).collect();
+    Map::from_iter([("detections".to_owned(), Value::Array(rows))])
+}
+
+/// Which event a refusal is, and how it counts.
+fn verdict(refusal: &Refusal) -> (Option<Event>, Outcome) {
+    match refusal {
+        Refusal::Unauthenticated { .. } => (Some(Event::AuthFailure), Outcome::Deny),
+        Refusal::Forbidden(_) | Refusal::Unpriced(_) => (Some(Event::AccessDenied), Outcome::Deny),
+        Refusal::Blocked(_) => (Some(Event::PiiBlocked), Outcome::Deny),
+        Refusal::Exhausted(Exhausted { kind: Kind::Budget, .. }) => {
+            (Some(Event::BudgetExceeded), Outcome::Deny)
+        }
+        Refusal::Exhausted(_) => (Some(Event::RateLimitExceeded), Outcome::Deny),
+        Refusal::Misdirected(_) | Refusal::Invalid(_) => (None, Outcome::Deny),
+        Refusal::Unavailable(_) | Refusal::Failed | Refusal::Upstream(_) => (None, Outcome::Error),
+    }
+}
+
+/// What belongs to the event of a refusal: names and counts, never values.
+fn about(refusal: &Refusal) -> Map<String, Value> {
+    match refusal {
+        Refusal::Blocked(blocked) => detections_of(&blocked.detections),
+        Refusal::Exhausted(exhausted) => {
+            Map::from_iter([("limit".to_owned(), exhausted.name.to_string().into())])
+        }
+        _ => Map::new(),
+    }
+}
+
+/// The header fields by which the gate tells an upstream who is calling. No client may set them.
+pub const IDENTITY_PREFIX: &str = "x-bartizan-";
+
+/// Whether a field is one by which a client might pretend to be somebody: in any case, and with
+/// `_` for `-`, which some servers cannot tell apart.
+#[must_use]
+pub fn claims_identity(name: &HeaderName) -> bool {
+    name.as_str().replace('_', "-").starts_with(IDENTITY_PREFIX)
+}
+
+/// Whether a media type is that of a stream of events.
+#[must_use]
+pub fn is_event_stream(headers: &http::HeaderMap) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value.is_some_and(|value| value.trim_start().starts_with("text/event-stream"))
+}
+
+/// The kind of text that a message with these header fields is.
+#[must_use]
+pub fn media(headers: &http::HeaderMap) -> Media {
+    Media::of(headers)
+}
+
+/// The standard methods, which are forwarded as they are.
+#[must_use]
+pub fn is_standard(verb: &Method) -> bool {
+    matches!(verb.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS")
+}

@@ -1,0 +1,211 @@
+//! What must not pass? Texts in, the same texts without it out.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bartizan_pii::{Entity, Finding, Masker};
+use bytes::Bytes;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::validate::Media;
+
+/// What must not pass an endpoint, in either direction.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// Of requests, before they depart.
+    pub request: Option<Arc<Guard>>,
+    /// Of answers, before they reach the client.
+    pub response: Option<Arc<Guard>>,
+    /// Whether what is found is noted in the audit log: types and counts, never values.
+    pub log_detections: bool,
+}
+
+/// What is looked for, and what becomes of it.
+#[derive(Clone, Debug)]
+pub struct Guard(Masker);
+
+/// How often something was found, and where.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Detection {
+    /// What it is.
+    pub entity: Entity,
+    /// JSON Pointer (RFC 6901) to the string; empty for a text as a whole.
+    pub pointer: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// Found, and not to pass.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the message holds personal data that must not pass")]
+pub struct Blocked {
+    /// What was found, and where.
+    pub detections: Vec<Detection>,
+}
+
+/// A message that was screened.
+#[derive(Clone, Debug)]
+pub struct Screened {
+    /// It, without what must not pass.
+    pub bytes: Bytes,
+    /// What was found.
+    pub detections: Vec<Detection>,
+}
+
+impl Guard {
+    /// Guards with `masker`, whose actions say what becomes of what is found.
+    #[must_use]
+    pub fn new(masker: Masker) -> Self {
+        Self(masker)
+    }
+
+    /// The engine, for texts that come in chunks.
+    #[must_use]
+    pub fn masker(&self) -> &Masker {
+        &self.0
+    }
+
+    /// Looks through a whole message.
+    ///
+    /// # Errors
+    /// [`Blocked`] where something was found whose action is to block, and where a message that
+    /// says it is JSON, or text, is not: what cannot be read cannot be cleared.
+    pub fn screen(&self, media: Media, bytes: Bytes) -> Result<Screened, Blocked> {
+        match media {
+            Media::Json => self.screen_json(bytes),
+            Media::Unnamed if looks_like_json(&bytes) => self.screen_json(bytes),
+            Media::Form => self.screen_form(&bytes),
+            Media::Text | Media::Unnamed | Media::Other => self.screen_text(bytes),
+        }
+    }
+
+    fn screen_json(&self, bytes: Bytes) -> Result<Screened, Blocked> {
+        let unreadable = |_| Blocked { detections: Vec::new() };
+        let masked = self.0.mask_json(&bytes).map_err(unreadable)?;
+        let detections: Vec<_> = masked
+            .findings
+            .into_iter()
+            .map(|located| Detection {
+                entity: located.entity,
+                pointer: located.pointer,
+                count: located.count,
+            })
+            .collect();
+        if masked.blocked {
+            return Err(Blocked { detections });
+        }
+        let changed = match masked.bytes {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(changed) => Some(Bytes::from(changed)),
+        };
+        Ok(Screened { bytes: changed.unwrap_or(bytes), detections })
+    }
+
+    fn screen_text(&self, bytes: Bytes) -> Result<Screened, Blocked> {
+        let text = str::from_utf8(&bytes).map_err(|_| Blocked { detections: Vec::new() })?;
+        let masked = self.0.mask_text(text);
+        let detections = tally(&masked.findings, "");
+        if masked.blocked {
+            return Err(Blocked { detections });
+        }
+        let changed = match masked.text {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(changed) => Some(Bytes::from(changed)),
+        };
+        Ok(Screened { bytes: changed.unwrap_or(bytes), detections })
+    }
+
+    /// Each value of a form by itself; the pointer is `/name`.
+    fn screen_form(&self, bytes: &Bytes) -> Result<Screened, Blocked> {
+        let text = str::from_utf8(bytes).map_err(|_| Blocked { detections: Vec::new() })?;
+        let (mut out, mut detections, mut blocked) = (Vec::new(), Vec::new(), false);
+        for pair in text.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let plain = value.replace('+', " ");
+            let plain = percent_decode_str(&plain).decode_utf8_lossy();
+            let masked = self.0.mask_text(&plain);
+            detections.extend(tally(&masked.findings, &format!("/{name}")));
+            blocked |= masked.blocked;
+            out.push(match masked.text {
+                Cow::Borrowed(_) => pair.to_owned(),
+                Cow::Owned(changed) => {
+                    format!("{name}={}", utf8_percent_encode(&changed, NON_ALPHANUMERIC))
+                }
+            });
+        }
+        if blocked {
+            return Err(Blocked { detections });
+        }
+        Ok(Screened { bytes: out.join("&").into(), detections })
+    }
+}
+
+/// How often each entity was found, at one place.
+fn tally(findings: &[Finding], pointer: &str) -> Vec<Detection> {
+    let mut counts: BTreeMap<&Entity, u64> = BTreeMap::new();
+    for finding in findings {
+        *counts.entry(&finding.entity).or_default() += 1;
+    }
+    let detection = |(entity, count): (&Entity, u64)| Detection {
+        entity: entity.clone(),
+        pointer: pointer.to_owned(),
+        count,
+    };
+    counts.into_iter().map(detection).collect()
+}
+
+fn looks_like_json(bytes: &[u8]) -> bool {
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    first.is_some_and(|byte| matches!(byte, b'{' | b'['))
+}
+
+#[cfg(test)]
+mod tests {
+    use bartizan_pii::{Action, Config, Scanner};
+
+    use super::*;
+
+    fn guard(action: Action) -> Guard {
+        let scanner = Scanner::new(&Config::default()).unwrap();
+        Guard::new(Masker::new(Arc::new(scanner), action))
+    }
+
+    fn screen(media: Media, text: &str) -> String {
+        let screened = guard(Action::default()).screen(media, Bytes::from(text.to_owned()));
+        String::from_utf8(screened.unwrap().bytes.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_masked_message_is_the_same_message_with_other_values() {
+        assert_eq!(screen(Media::Text, "to ann@example.org, now"), "to ***************, now");
+        assert_eq!(
+            screen(Media::Json, r#"{ "to": "ann@example.org", "n": 1.50 }"#),
+            r#"{ "to": "***************", "n": 1.50 }"#
+        );
+        assert_eq!(screen(Media::Unnamed, r#"["ann@example.org"]"#), r#"["***************"]"#);
+        assert_eq!(
+            screen(Media::Form, "a=1+2&to=ann%40example.org&b=%7E"),
+            format!("a=1+2&to={}&b=%7E", "%2A".repeat(15))
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_does_not_pass() {
+        let guard = guard(Action::default());
+        for (media, bytes) in [(Media::Json, &b"{\"a\":"[..]), (Media::Text, b"\xff\xfe")] {
+            assert!(guard.screen(media, Bytes::from_static(bytes)).is_err(), "{media:?}");
+        }
+    }
+
+    #[test]
+    fn a_blocking_guard_says_what_and_where_and_nothing_more() {
+        let text = r#"{"deep":[{"mail":"ann@example.org"}]}"#;
+        let blocked = guard(Action::Block).screen(Media::Json, text.into()).unwrap_err();
+        let [Detection { entity, pointer, count: 1 }] = &blocked.detections[..] else {
+            panic!("{blocked:?}");
+        };
+        assert_eq!((entity.as_str(), pointer.as_str()), ("EMAIL_ADDRESS", "/deep/0/mail"));
+        assert!(!format!("{blocked:?}").contains("ann@"));
+    }
+}

@@ -1,0 +1,390 @@
+//! What does a refusal look like from outside? RFC 9457, and the only place that knows statuses.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::admit::Misdirected;
+use crate::authenticate::Rejection;
+use crate::authorize::Denial;
+use crate::id::RequestId;
+use crate::limit::{Exhausted, Kind, Measure, Standing};
+use crate::mask::Detection;
+use crate::refusal::{Outage, Refusal, Upstream};
+use crate::validate::{Invalid, Protocol};
+
+/// One kind of problem: a row of `docs/problems.md`.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Problem {
+    /// The last part of `urn:bartizan:problem:NAME`.
+    pub name: &'static str,
+    /// The status.
+    pub status: StatusCode,
+    /// One line, the same for every occurrence.
+    pub title: &'static str,
+    /// Who must act, and how.
+    pub remedy: &'static str,
+}
+
+macro_rules! problems {
+    ($($id:ident $name:literal $status:ident $title:literal $remedy:literal;)*) => {
+        $(static $id: Problem = Problem {
+            name: $name,
+            status: StatusCode::$status,
+            title: $title,
+            remedy: $remedy,
+        };)*
+
+        /// Every kind of problem there is.
+        pub static ALL: &[&Problem] = &[$(&$id,)*];
+    };
+}
+
+problems! {
+    MALFORMED "malformed-request" BAD_REQUEST "Malformed request"
+        "Send a request that can be read in one way only: one Host, a canonical path, one length.";
+    AMBIGUOUS "ambiguous-credential" BAD_REQUEST "More than one credential"
+        "Send exactly one credential.";
+    HEAD_TOO_LARGE "headers-too-large" REQUEST_HEADER_FIELDS_TOO_LARGE "Header section too large"
+        "Send fewer or shorter header fields.";
+    TOO_SLOW "request-timeout" REQUEST_TIMEOUT "Request too slow"
+        "Send the whole request in time.";
+    METHOD_REFUSED "method-not-served" METHOD_NOT_ALLOWED "Method not served"
+        "Use a verb of the endpoint; see Allow.";
+    UNAUTHENTICATED "unauthenticated" UNAUTHORIZED "Not authenticated"
+        "Send a valid credential; see WWW-Authenticate.";
+    FORBIDDEN "forbidden" FORBIDDEN "Not authorized"
+        "Ask the operator for the scope or role that the endpoint needs.";
+    NOT_FOUND "not-found" NOT_FOUND "Not found"
+        "Ask DISCOVER /actions for what there is.";
+    INVALID_JSON "invalid-json" BAD_REQUEST "Body is not sound JSON"
+        "Send JSON without duplicate members, nested at most 128 deep.";
+    INCOMPLETE "incomplete-body" BAD_REQUEST "Body incomplete"
+        "Send the whole body.";
+    TOO_LARGE "too-large" PAYLOAD_TOO_LARGE "Body too large"
+        "Send less, or ask the operator to raise max_request_size.";
+    MEDIA "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "Media type not supported"
+        "Send the media type that the endpoint takes.";
+    INVALID "invalid-body" UNPROCESSABLE_ENTITY "Body does not conform"
+        "Mend what `violations` names.";
+    PII_BLOCKED "pii-blocked" UNPROCESSABLE_ENTITY "Personal data not allowed"
+        "Remove what `detections` names.";
+    RATE_LIMITED "rate-limited" TOO_MANY_REQUESTS "Too many requests"
+        "Wait as long as Retry-After says.";
+    BUDGET_EXHAUSTED "budget-exhausted" TOO_MANY_REQUESTS "Budget used up"
+        "Wait for the next period, or ask the operator for more.";
+    UNPRICED "model-unpriced" FORBIDDEN "Model without a price"
+        "Use another model, or ask the operator to add its price.";
+    UNAVAILABLE "unavailable" SERVICE_UNAVAILABLE "Temporarily unavailable"
+        "Try again later; the operator finds the reason in the log.";
+    INTERNAL "internal" INTERNAL_SERVER_ERROR "Internal error"
+        "Tell the operator the request_id.";
+    UPSTREAM "upstream-failed" BAD_GATEWAY "No answer from the upstream"
+        "Try again later; the operator finds the reason in the log.";
+    UPSTREAM_SLOW "upstream-timeout" GATEWAY_TIMEOUT "Upstream too slow"
+        "Try again later; the operator finds the reason in the log.";
+    RESPONSE_BLOCKED "response-blocked" BAD_GATEWAY "Answer withheld"
+        "The answer held what must not pass; ask the operator.";
+}
+
+/// What wording an answer needs to know beside the refusal.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// The exchange.
+    pub request_id: RequestId,
+    /// The dialect of the endpoint.
+    pub protocol: Protocol,
+    /// The realm of challenges.
+    pub realm: &'a str,
+    /// Where protected resource metadata lies (RFC 9728).
+    pub resource_metadata: Option<&'a str>,
+}
+
+/// The kind of problem that a refusal is.
+#[must_use]
+pub fn kind(refusal: &Refusal) -> &'static Problem {
+    match refusal {
+        Refusal::Misdirected(misdirected) => match misdirected {
+            Misdirected::HeadTooLarge => &HEAD_TOO_LARGE,
+            Misdirected::TooSlow => &TOO_SLOW,
+            Misdirected::MethodRefused => &METHOD_REFUSED,
+            Misdirected::Host
+            | Misdirected::Path
+            | Misdirected::MethodCase
+            | Misdirected::Override
+            | Misdirected::Framing => &MALFORMED,
+        },
+        Refusal::Unauthenticated { rejection, .. } => match rejection {
+            Rejection::Ambiguous => &AMBIGUOUS,
+            Rejection::Expired
+            | Rejection::Forged
+            | Rejection::InQuery
+            | Rejection::Malformed
+            | Rejection::Missing
+            | Rejection::NotYetValid
+            | Rejection::Revoked
+            | Rejection::Scheme
+            | Rejection::Unknown
+            | Rejection::Untrusted(_) => &UNAUTHENTICATED,
+        },
+        Refusal::Forbidden(denial) => match denial {
+            Denial::NotPermitted { .. } | Denial::Role(_) | Denial::Scope(_) => &FORBIDDEN,
+            Denial::UnknownPath => &NOT_FOUND,
+            Denial::UnknownVerb(_) => &METHOD_REFUSED,
+        },
+        Refusal::Invalid(invalid) => match invalid {
+            Invalid::Incomplete => &INCOMPLETE,
+            Invalid::Json(_) => &INVALID_JSON,
+            Invalid::Media => &MEDIA,
+            Invalid::Member(_) | Invalid::Schema(_) => &INVALID,
+            Invalid::TooLarge(_) => &TOO_LARGE,
+            Invalid::TooSlow => &TOO_SLOW,
+            Invalid::Unread => &INTERNAL,
+        },
+        Refusal::Blocked(_) => &PII_BLOCKED,
+        Refusal::Exhausted(exhausted) => match exhausted.kind {
+            Kind::Budget => &BUDGET_EXHAUSTED,
+            Kind::Concurrency | Kind::Rate => &RATE_LIMITED,
+        },
+        Refusal::Unpriced(_) => &UNPRICED,
+        Refusal::Unavailable(_) => &UNAVAILABLE,
+        Refusal::Failed => &INTERNAL,
+        Refusal::Upstream(upstream) => match upstream {
+            Upstream::Blocked => &RESPONSE_BLOCKED,
+            Upstream::Garbled | Upstream::Unreachable => &UPSTREAM,
+            Upstream::TooSlow => &UPSTREAM_SLOW,
+        },
+    }
+}
+
+/// The answer that a refused client gets, in the dialect of the endpoint.
+#[must_use]
+pub fn answer(refusal: &Refusal, context: &Context<'_>) -> Response<Bytes> {
+    let problem = kind(refusal);
+    let body = match context.protocol {
+        Protocol::Http => as_problem(problem, refusal, context),
+        Protocol::OAuth => as_oauth(problem, refusal),
+        Protocol::OpenAi => as_openai(problem, refusal),
+    };
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = problem.status;
+    let headers = response.headers_mut();
+    let media = match context.protocol {
+        Protocol::Http => "application/problem+json",
+        Protocol::OAuth | Protocol::OpenAi => "application/json",
+    };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    advise(refusal, context, headers);
+    response
+}
+
+/// An RFC 9457 document for something that is not the road's to refuse: a handler's own error.
+#[must_use]
+pub fn document(name: &str, title: &str, status: StatusCode, detail: &str) -> Value {
+    json!({
+        "type": format!("urn:bartizan:problem:{name}"),
+        "title": title,
+        "status": status.as_u16(),
+        "detail": detail,
+    })
+}
+
+/// What a client may read of the reason. What the operator reads is in the audit log.
+fn detail(refusal: &Refusal) -> String {
+    match refusal {
+        // Which role or scope is missing is told to those who are known, in the challenge.
+        Refusal::Forbidden(Denial::NotPermitted { .. } | Denial::Role(_) | Denial::Scope(_)) => {
+            "Not authorized".into()
+        }
+        // How a token failed helps whoever forges tokens.
+        Refusal::Unauthenticated { rejection, .. } => match rejection {
+            Rejection::Missing => "Not authenticated".into(),
+            Rejection::Ambiguous | Rejection::InQuery | Rejection::Scheme => rejection.to_string(),
+            Rejection::Expired
+            | Rejection::Forged
+            | Rejection::Malformed
+            | Rejection::NotYetValid
+            | Rejection::Revoked
+            | Rejection::Unknown
+            | Rejection::Untrusted(_) => "the credential is not valid".into(),
+        },
+        Refusal::Unavailable(outage) => match outage {
+            Outage::Overload => "too much is under way; try again later".into(),
+            Outage::ShuttingDown => "the gateway is shutting down; try again".into(),
+            Outage::Audit | Outage::Identities | Outage::Meter(_) => {
+                "something this request depends on cannot be reached; try again later".into()
+            }
+        },
+        Refusal::Invalid(Invalid::Unread) | Refusal::Failed => "the request failed".into(),
+        Refusal::Misdirected(_)
+        | Refusal::Forbidden(Denial::UnknownPath | Denial::UnknownVerb(_))
+        | Refusal::Invalid(_)
+        | Refusal::Blocked(_)
+        | Refusal::Exhausted(_)
+        | Refusal::Unpriced(_)
+        | Refusal::Upstream(_) => refusal.to_string(),
+    }
+}
+
+/// RFC 9457, with members that say what exactly is wrong.
+fn as_problem(problem: &Problem, refusal: &Refusal, context: &Context<'_>) -> Value {
+    let mut body = document(problem.name, problem.title, problem.status, &detail(refusal));
+    let mut add = |name: &str, value: Value| {
+        if let Some(members) = body.as_object_mut() {
+            members.insert(name.into(), value);
+        }
+    };
+    add("request_id", context.request_id.to_string().into());
+    match refusal {
+        Refusal::Invalid(Invalid::Schema(violations)) => add("violations", json!(violations)),
+        Refusal::Invalid(Invalid::Member(name)) => {
+            let violation = json!({ "pointer": format!("/{name}"), "detail": detail(refusal) });
+            add("violations", json!([violation]));
+        }
+        Refusal::Blocked(blocked) => add("detections", detections(&blocked.detections)),
+        Refusal::Exhausted(exhausted) => add("limit", exhausted.name.to_string().into()),
+        _ => {}
+    }
+    body
+}
+
+fn detections(found: &[Detection]) -> Value {
+    let row = |d: &Detection| {
+        let mut row = Map::new();
+        row.insert("entity".into(), d.entity.to_string().into());
+        row.insert("pointer".into(), d.pointer.clone().into());
+        row.insert("count".into(), d.count.into());
+        Value::Object(row)
+    };
+    found.iter().map(row).collect()
+}
+
+/// RFC 6749 section 5.2.
+fn as_oauth(problem: &Problem, refusal: &Refusal) -> Value {
+    let error = match problem.status {
+        StatusCode::UNAUTHORIZED => "invalid_client",
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            "temporarily_unavailable"
+        }
+        _ => "invalid_request",
+    };
+    json!({ "error": error, "error_description": detail(refusal) })
+}
+
+/// The error object that OpenAI's SDKs turn into their typed errors.
+fn as_openai(problem: &Problem, refusal: &Refusal) -> Value {
+    let kind = match problem.status {
+        StatusCode::UNAUTHORIZED => "authentication_error",
+        StatusCode::FORBIDDEN => "permission_error",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+        status if status.is_client_error() => "invalid_request_error",
+        _ => "server_error",
+    };
+    let code = match refusal {
+        Refusal::Exhausted(Exhausted { kind: Kind::Budget, .. }) => "insufficient_quota",
+        _ => problem.name,
+    };
+    json!({ "error": { "message": detail(refusal), "type": kind, "param": null, "code": code } })
+}
+
+/// What the header fields of a refusal tell the client to do next.
+fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
+    match refusal {
+        Refusal::Unauthenticated { rejection, scopes } => {
+            let error = match rejection {
+                Rejection::Missing => None,
+                Rejection::Ambiguous => Some("invalid_request"),
+                _ => Some("invalid_token"),
+            };
+            let challenge = challenge(context, error, scopes);
+            put(headers, header::WWW_AUTHENTICATE, &challenge);
+        }
+        Refusal::Forbidden(Denial::Scope(scopes)) => {
+            let challenge = challenge(context, Some("insufficient_scope"), scopes);
+            put(headers, header::WWW_AUTHENTICATE, &challenge);
+        }
+        Refusal::Forbidden(Denial::UnknownVerb(allow)) => {
+            put(headers, header::ALLOW, &verbs(allow));
+        }
+        Refusal::Misdirected(Misdirected::MethodRefused) => put(headers, header::ALLOW, ""),
+        Refusal::Exhausted(exhausted) => {
+            let wait = whole_seconds(exhausted.retry_after);
+            headers.insert(header::RETRY_AFTER, wait.max(1).into());
+            standings(&exhausted.standings, headers);
+        }
+        Refusal::Unavailable(_) => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        _ => {}
+    }
+}
+
+/// A Bearer challenge (RFC 6750 section 3, RFC 9728 section 5.1).
+fn challenge(
+    context: &Context<'_>,
+    error: Option<&str>,
+    scopes: &[std::sync::Arc<str>],
+) -> String {
+    let mut text = format!("Bearer realm=\"{}\"", context.realm);
+    if let Some(error) = error {
+        let _ = write!(text, ", error=\"{error}\"");
+    }
+    if !scopes.is_empty() {
+        let _ = write!(text, ", scope=\"{}\"", scopes.join(" "));
+    }
+    if let Some(url) = context.resource_metadata {
+        let _ = write!(text, ", resource_metadata=\"{url}\"");
+    }
+    text
+}
+
+/// The `Allow` field for these verbs.
+#[must_use]
+pub fn verbs(allow: &[Method]) -> String {
+    allow.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
+}
+
+static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11): how the
+/// counters stand, names as Strings, times in whole seconds. What counts calls under way has no
+/// window and is left out.
+pub fn standings(standings: &[Standing], headers: &mut HeaderMap) {
+    let (mut now, mut policy) = (String::new(), String::new());
+    for standing in standings.iter().filter(|standing| standing.kind != Kind::Concurrency) {
+        if !now.is_empty() {
+            now.push_str(", ");
+            policy.push_str(", ");
+        }
+        let (reset, window) = (whole_seconds(standing.reset), whole_seconds(standing.window));
+        let Standing { name, remaining, limit, measure, .. } = standing;
+        let _ = write!(now, "\"{name}\";r={remaining};t={reset}");
+        let _ = write!(policy, "\"{name}\";q={limit};w={}", window.max(1));
+        match measure {
+            Measure::NanoUsd => policy.push_str(";qu=\"nano-usd\""),
+            Measure::Tokens => policy.push_str(";qu=\"tokens\""),
+            Measure::Requests | Measure::Concurrent => {}
+        }
+    }
+    if !now.is_empty() {
+        put(headers, RATE_LIMIT.clone(), &now);
+        put(headers, RATE_LIMIT_POLICY.clone(), &policy);
+    }
+}
+
+fn whole_seconds(duration: std::time::Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+/// Sets a field; a value that no field may have is left out. The values are the operator's own
+/// names, so that happens only where a name holds control characters.
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,120 @@
+//! Every way to be turned away, sorted by who must do something about it.
+
+use std::sync::Arc;
+
+use crate::admit::Misdirected;
+use crate::authenticate::Rejection;
+use crate::authorize::{Denial, Denied};
+use crate::limit::permit::Unpriced;
+use crate::limit::{Exhausted, Unavailable};
+use crate::mask::Blocked;
+use crate::validate::Invalid;
+
+/// Why there is no answer but this one. [`crate::problem`] words it for the outside.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    // The client must send another request.
+    /// The request cannot be read in one way only.
+    #[error(transparent)]
+    Misdirected(#[from] Misdirected),
+    /// The call is not sound.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The call holds what must not pass.
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
+
+    // The client must show another credential, or ask for more rights.
+    /// Who is calling is not known.
+    #[error("{rejection}")]
+    Unauthenticated {
+        /// What was wrong with the credential.
+        rejection: Rejection,
+        /// Which scopes would be needed.
+        scopes: Vec<Arc<str>>,
+    },
+    /// Who is calling is known, and they may not.
+    #[error(transparent)]
+    Forbidden(#[from] Denial),
+
+    // The client must wait, or be given more.
+    /// A limit or a budget is used up.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
+
+    // The operator must do something.
+    /// A model that the price table does not know.
+    #[error(transparent)]
+    Unpriced(#[from] Unpriced),
+    /// Something that the decision needs cannot be reached.
+    #[error(transparent)]
+    Unavailable(#[from] Outage),
+    /// A handler failed, or panicked.
+    #[error("the handler failed")]
+    Failed,
+
+    // The upstream must do something.
+    /// There is no answer, or none that may pass.
+    #[error(transparent)]
+    Upstream(#[from] Upstream),
+}
+
+/// What of ours cannot be reached.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Outage {
+    /// The audit log cannot be written.
+    #[error("the audit log cannot be written")]
+    Audit,
+    /// The store of identities, or the keys of an issuer.
+    #[error("identities cannot be looked up")]
+    Identities,
+    /// The meter.
+    #[error(transparent)]
+    Meter(#[from] Unavailable),
+    /// More is under way than is configured.
+    #[error("more requests are under way than the configuration allows")]
+    Overload,
+    /// The gateway is about to stop.
+    #[error("the gateway is shutting down")]
+    ShuttingDown,
+}
+
+/// What went wrong behind us.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Upstream {
+    /// It answered, and its answer holds what must not pass.
+    #[error("the answer of the upstream was withheld")]
+    Blocked,
+    /// It answered something that is no answer.
+    #[error("the answer of the upstream could not be read")]
+    Garbled,
+    /// No answer in time.
+    #[error("the upstream did not answer in time")]
+    TooSlow,
+    /// No connection, or one that broke.
+    #[error("the upstream could not be reached")]
+    Unreachable,
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Forbidden(denial) => Self::Forbidden(denial),
+            Denied::Unauthenticated(rejection, scopes) => {
+                Self::Unauthenticated { rejection, scopes }
+            }
+        }
+    }
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        Self::Unauthenticated { rejection, scopes: Vec::new() }
+    }
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(Outage::Meter(unavailable))
+    }
+}

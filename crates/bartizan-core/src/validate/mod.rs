@@ -1,0 +1,239 @@
+//! Is the call sound, and inside the grant? Bytes in, [`Call`] out.
+
+pub mod json;
+pub mod openai;
+pub mod schema;
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+
+pub use schema::{Schema, SchemaError, Violation};
+
+use crate::authorize::Grant;
+
+/// What the bodies of an endpoint look like, and in which dialect its errors are worded.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Protocol {
+    /// Plain HTTP: JSON where a schema says so, anything otherwise.
+    #[default]
+    Http,
+    /// The token endpoint and its neighbours (RFC 6749): they read their clients' credentials
+    /// themselves.
+    OAuth,
+    /// OpenAI's API.
+    OpenAi,
+}
+
+/// A call that was understood, or one that nothing needs to understand.
+#[derive(Debug)]
+pub struct Call<B> {
+    /// What will be sent.
+    body: Payload<B>,
+    /// What kind of text it is.
+    media: Media,
+    /// What it may use.
+    estimate: Estimate,
+    /// The model it names.
+    model: Option<Arc<str>>,
+}
+
+/// A body that was read whole, or one that passes in chunks because nothing must inspect it.
+pub enum Payload<B> {
+    /// All of it.
+    Whole(Bytes),
+    /// As it comes.
+    Stream(B),
+}
+
+/// How a body must be taken in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Intake {
+    /// Read it, at most so many bytes: something must inspect it.
+    Whole(u64),
+    /// Let it pass in chunks, and stop it after so many bytes.
+    Stream(u64),
+}
+
+/// What kind of text a body is, by its `Content-Type`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Media {
+    /// `application/json` and whatever ends in `+json`.
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `text/…`.
+    Text,
+    /// No type given.
+    Unnamed,
+    /// What nobody here can read.
+    Other,
+}
+
+/// The most a call can use, known before it is sent.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Estimate {
+    /// Tokens of the request.
+    pub tokens_in: u64,
+    /// Tokens of the answer, at the most.
+    pub tokens_out: u64,
+}
+
+/// Why a call was turned away. The caller must send another one.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Invalid {
+    /// The connection ended before the body did.
+    #[error("the body ended early")]
+    Incomplete,
+    /// Not JSON, or JSON that two readers may read differently.
+    #[error("the body is not sound JSON: {0}")]
+    Json(json::Unsound),
+    /// A media type that this endpoint does not take.
+    #[error("the media type is not supported here; send application/json")]
+    Media,
+    /// Something that this protocol asks for is missing or of the wrong type.
+    #[error("`{0}` is missing or of the wrong type")]
+    Member(&'static str),
+    /// The body does not conform to the endpoint's schema.
+    #[error("the body does not conform to the schema of this endpoint")]
+    Schema(Vec<Violation>),
+    /// Larger than the endpoint allows.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(u64),
+    /// The body did not come in time.
+    #[error("the body did not come in time")]
+    TooSlow,
+    /// A body that must be inspected was not read. It never happens on the road; it is here so
+    /// that leaving the reading out fails closed.
+    #[error("the body was not read")]
+    Unread,
+}
+
+impl Grant {
+    /// How the body of a call under this grant must be taken in.
+    #[must_use]
+    pub fn intake(&self) -> Intake {
+        let endpoint = self.endpoint();
+        let inspected = endpoint.schema.is_some()
+            || endpoint.protocol != Protocol::Http
+            || endpoint.profile.request.is_some();
+        if inspected {
+            Intake::Whole(endpoint.max_request_size)
+        } else {
+            Intake::Stream(endpoint.max_request_size)
+        }
+    }
+}
+
+impl<B> Call<B> {
+    /// There is no other way to a call than through a grant that covers it.
+    ///
+    /// # Errors
+    /// [`Invalid`] where the body is not what the endpoint takes.
+    pub fn parse(grant: &Grant, headers: &HeaderMap, body: Payload<B>) -> Result<Self, Invalid> {
+        let endpoint = grant.endpoint();
+        let media = Media::of(headers);
+        let bytes = match (&body, grant.intake()) {
+            (Payload::Stream(_), Intake::Whole(_)) => return Err(Invalid::Unread),
+            (Payload::Stream(_), Intake::Stream(_)) => {
+                return Ok(Self { body, media, estimate: Estimate::default(), model: None });
+            }
+            (Payload::Whole(bytes), Intake::Whole(max) | Intake::Stream(max)) => {
+                if bytes.len() as u64 > max {
+                    return Err(Invalid::TooLarge(max));
+                }
+                bytes
+            }
+        };
+        let (estimate, model) = match endpoint.protocol {
+            Protocol::Http | Protocol::OAuth => (Estimate::default(), None),
+            Protocol::OpenAi => {
+                let call = openai::read(bytes, media, endpoint.cost.max_output_tokens)?;
+                (call.estimate, call.model)
+            }
+        };
+        if let Some(schema) = &endpoint.schema {
+            let violations = schema.check(&json::document(bytes, media)?);
+            if !violations.is_empty() {
+                return Err(Invalid::Schema(violations));
+            }
+        }
+        let readable = media != Media::Other || bytes.is_empty();
+        if endpoint.profile.request.is_some() && !readable {
+            return Err(Invalid::Media);
+        }
+        Ok(Self { body, media, estimate, model })
+    }
+
+    /// What kind of text the body is.
+    #[must_use]
+    pub fn media(&self) -> Media {
+        self.media
+    }
+
+    /// The most it can use.
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        self.estimate
+    }
+
+    /// The model it names.
+    #[must_use]
+    pub fn model(&self) -> Option<&Arc<str>> {
+        self.model.as_ref()
+    }
+
+    /// What will be sent.
+    #[must_use]
+    pub fn body(&self) -> &Payload<B> {
+        &self.body
+    }
+
+    /// The same call with other bytes, of the same meaning.
+    #[must_use]
+    pub(crate) fn with_bytes(self, bytes: Bytes) -> Self {
+        Self { body: Payload::Whole(bytes), ..self }
+    }
+
+    /// What will be sent, to be sent.
+    #[must_use]
+    pub fn into_body(self) -> Payload<B> {
+        self.body
+    }
+}
+
+impl Media {
+    /// The media type of a message with these headers.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        let Some(value) = headers.get(header::CONTENT_TYPE) else { return Self::Unnamed };
+        let essence = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default();
+        let essence = essence.trim().to_ascii_lowercase();
+        match essence.as_str() {
+            "application/json" => Self::Json,
+            "application/x-www-form-urlencoded" => Self::Form,
+            _ if essence.ends_with("+json") => Self::Json,
+            _ if essence.starts_with("text/") => Self::Text,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Estimate {
+    /// Both directions together.
+    #[must_use]
+    pub fn tokens(self) -> u64 {
+        self.tokens_in.saturating_add(self.tokens_out)
+    }
+}
+
+impl<B> fmt::Debug for Payload<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}

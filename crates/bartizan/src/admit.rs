@@ -1,0 +1,40 @@
+//! Is there room at the door? Routes the request and takes the limits by address.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bartizan_core::authorize::Policy;
+use bartizan_core::exchange::{Admitted, Exchange, Received, Refused};
+use bartizan_core::limit::{Meter, ReservationId, Verdict};
+
+use crate::clock;
+use crate::stage::Stage;
+
+/// The first stage.
+#[derive(Clone, Debug)]
+pub struct Admit {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) meter: Arc<dyn Meter>,
+}
+
+/// A draw at the door is never given back, so its reservation may end at once.
+const AT_ONCE: Duration = Duration::ZERO;
+
+impl<B: Send> Stage<Exchange<Received<B>>> for Admit {
+    type Out = Exchange<Admitted<B>>;
+
+    async fn pass(&self, exchange: Exchange<Received<B>>) -> Result<Self::Out, Refused> {
+        let exchange = exchange.route(&self.policy.routes)?;
+        let draws = exchange.door_draws();
+        if draws.is_empty() {
+            return exchange.admit(Ok(Verdict::Taken { standings: Vec::new() }));
+        }
+        let (id, now) = (ReservationId(clock::chance()), exchange.now());
+        let verdict = self.meter.reserve(id, &draws, now.plus(AT_ONCE), now).await;
+        if matches!(verdict, Ok(Verdict::Taken { .. })) {
+            let settled = self.meter.settle(id, &draws, now).await;
+            tracing::trace!(?settled, "door");
+        }
+        exchange.admit(verdict)
+    }
+}

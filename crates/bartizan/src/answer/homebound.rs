@@ -1,0 +1,193 @@
+//! How does an answer pass while it is still being written? Screened, counted, and settled at
+//! its end, whoever ends it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bartizan_core::mask::{Detection, Guard};
+use bartizan_core::settle::Spent;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::sse::Events;
+use crate::body::{Body, BodyError};
+use crate::settle::Away;
+
+/// What is done to the bytes on the way.
+pub(super) enum Screen {
+    /// They pass as they are.
+    Nothing,
+    /// They are one text.
+    Text(Box<bartizan_pii::Stream>),
+    /// They are events; usage is read from them, and each is screened where there is a guard.
+    Events(Option<Arc<Guard>>),
+}
+
+impl Screen {
+    /// Whether what comes out may differ from what goes in.
+    pub(super) fn changes(&self) -> bool {
+        !matches!(self, Self::Nothing | Self::Events(None))
+    }
+}
+
+/// The body of an answer on its way home.
+pub(super) struct Homebound {
+    body: Body,
+    machine: Machine,
+    away: Option<Away>,
+    /// The last frame, which waits until the end of the exchange is on record.
+    last: Option<Frame<Bytes>>,
+    closing: Option<Pin<Box<dyn Future<Output = bool> + Send>>>,
+}
+
+enum Machine {
+    Nothing,
+    Text(Box<bartizan_pii::Stream>),
+    Events(Events),
+}
+
+impl Homebound {
+    pub(super) fn new(body: Body, screen: Screen, away: Away) -> Self {
+        let machine = match screen {
+            Screen::Nothing => Machine::Nothing,
+            Screen::Text(stream) => Machine::Text(stream),
+            Screen::Events(guard) => Machine::Events(Events::new(guard)),
+        };
+        Self { body, machine, away: Some(away), last: None, closing: None }
+    }
+
+    /// Ends the exchange; the last frame goes out when that is on record.
+    fn close(&mut self, last: Option<Frame<Bytes>>) {
+        let Some(mut away) = self.away.take() else { return };
+        let (detections, used) = self.machine.learnt();
+        away.detected(&detections);
+        if let Some(used) = used {
+            away.used(used);
+        }
+        self.last = last;
+        self.closing = Some(Box::pin(async move { away.end().await.durable().await.is_ok() }));
+    }
+
+    fn fail(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(away) = self.away.take() {
+            let (detections, _) = self.machine.learnt();
+            away.detected(&detections);
+            away.fail();
+        }
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl HttpBody for Homebound {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            if let Some(closing) = &mut self.closing {
+                let recorded = ready!(closing.as_mut().poll(cx));
+                self.closing = None;
+                if !recorded {
+                    return Poll::Ready(Some(Err(BodyError::Stopped("not on record"))));
+                }
+                return Poll::Ready(self.last.take().map(Ok));
+            }
+            if self.away.is_none() {
+                return Poll::Ready(None);
+            }
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => return self.fail(error),
+                None => {
+                    let rest = self.machine.finish();
+                    let last = (!rest.is_empty()).then(|| Frame::data(rest));
+                    self.close(last);
+                    continue;
+                }
+            };
+            let data = match frame.into_data() {
+                Ok(data) => data,
+                Err(trailers) => {
+                    // Nothing may follow trailers, so what is held goes first, and they are lost.
+                    let rest = self.machine.finish();
+                    let last = if rest.is_empty() { trailers } else { Frame::data(rest) };
+                    self.close(Some(last));
+                    continue;
+                }
+            };
+            let mut out = match self.machine.feed(data) {
+                Ok(out) => out,
+                Err(Withheld) => return self.fail(BodyError::Stopped("withheld")),
+            };
+            if self.body.is_end_stream() {
+                let rest = self.machine.finish();
+                if !rest.is_empty() {
+                    out = [out, rest].concat().into();
+                }
+                self.close(Some(Frame::data(out)));
+            } else if !out.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(out))));
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.away.is_none() && self.closing.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.machine {
+            Machine::Nothing => self.body.size_hint(),
+            Machine::Text(_) | Machine::Events(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// Something was found that must not pass, or an event that is too long to be inspected.
+pub(super) struct Withheld;
+
+impl Machine {
+    fn feed(&mut self, data: Bytes) -> Result<Bytes, Withheld> {
+        match self {
+            Self::Nothing => Ok(data),
+            Self::Text(stream) => {
+                let mut out = Vec::with_capacity(data.len());
+                stream.feed(&data, &mut out);
+                if stream.is_blocked() { Err(Withheld) } else { Ok(out.into()) }
+            }
+            Self::Events(events) => events.feed(data),
+        }
+    }
+
+    fn finish(&mut self) -> Bytes {
+        match self {
+            Self::Nothing => Bytes::new(),
+            Self::Text(stream) => {
+                let mut out = Vec::new();
+                stream.finish(&mut out);
+                if stream.is_blocked() { Bytes::new() } else { out.into() }
+            }
+            Self::Events(events) => events.finish(),
+        }
+    }
+
+    fn learnt(&self) -> (Vec<Detection>, Option<Spent>) {
+        match self {
+            Self::Nothing => (Vec::new(), None),
+            Self::Text(stream) => {
+                let detection = |tally: &bartizan_pii::Tally| Detection {
+                    entity: tally.entity.clone(),
+                    pointer: String::new(),
+                    count: tally.count,
+                };
+                (stream.findings().iter().map(detection).collect(), None)
+            }
+            Self::Events(events) => (events.detections(), events.used().map(Spent::Reported)),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What stands in a stream of events? Each is screened by itself, and usage is read from it.
+//!
+//! A value that a model spreads over several events is not seen here: that needs the texts of
+//! the deltas, which is a protocol's business.
+
+use std::sync::Arc;
+
+use bartizan_core::mask::{Detection, Guard};
+use bartizan_core::settle::Reported;
+use bartizan_core::validate::Media;
+use bytes::{Bytes, BytesMut};
+
+use super::homebound::Withheld;
+use super::usage;
+
+/// The longest line of an event, in bytes.
+const MAX_LINE: usize = 1024 * 1024;
+
+/// Lines of events (WHATWG HTML section 9.2.5), as they come.
+pub(super) struct Events {
+    guard: Option<Arc<Guard>>,
+    /// The beginning of a line whose end has not come.
+    open: BytesMut,
+    detections: Vec<Detection>,
+    used: Option<Reported>,
+}
+
+impl Events {
+    pub(super) fn new(guard: Option<Arc<Guard>>) -> Self {
+        Self { guard, open: BytesMut::new(), detections: Vec::new(), used: None }
+    }
+
+    /// Takes a chunk; where there is a guard only whole lines come out.
+    pub(super) fn feed(&mut self, chunk: Bytes) -> Result<Bytes, Withheld> {
+        self.open.extend_from_slice(&chunk);
+        let mut out = Vec::with_capacity(self.open.len());
+        while let Some(end) = memchr(b'\n', &self.open) {
+            let line = self.open.split_to(end + 1);
+            out.extend_from_slice(&self.line(line.freeze())?);
+        }
+        if self.open.len() > MAX_LINE {
+            return Err(Withheld);
+        }
+        Ok(if self.guard.is_some() { out.into() } else { chunk })
+    }
+
+    /// The last line, where it has no end.
+    pub(super) fn finish(&mut self) -> Bytes {
+        let rest = self.open.split().freeze();
+        let line = self.line(rest);
+        if self.guard.is_some() { line.unwrap_or_default() } else { Bytes::new() }
+    }
+
+    pub(super) fn detections(&self) -> Vec<Detection> {
+        self.detections.clone()
+    }
+
+    pub(super) fn used(&self) -> Option<Reported> {
+        self.used.clone()
+    }
+
+    fn line(&mut self, line: Bytes) -> Result<Bytes, Withheld> {
+        let Some(data) = line.strip_prefix(b"data:") else {
+            return self.screen(line.clone(), 0, Media::Text);
+        };
+        if let Some(reported) = usage::of_event(data) {
+            self.used = Some(reported);
+        }
+        let start = line.len() - data.trim_ascii_start().len();
+        let json = data.trim_ascii_start().starts_with(b"{");
+        self.screen(line.clone(), start, if json { Media::Json } else { Media::Text })
+    }
+
+    /// The line with everything from `start` on screened, its line end aside.
+    fn screen(&mut self, line: Bytes, start: usize, media: Media) -> Result<Bytes, Withheld> {
+        let Some(guard) = &self.guard else { return Ok(line) };
+        let text = line.slice(start..);
+        let end = text.trim_ascii_end().len();
+        if end == 0 {
+            return Ok(line);
+        }
+        let screened = guard.screen(media, text.slice(..end)).map_err(|_| Withheld)?;
+        self.detections.extend(screened.detections);
+        Ok([&line.slice(..start)[..], &screened.bytes, &text.slice(end..)].concat().into())
+    }
+}
+
+fn memchr(needle: u8, haystack: &[u8]) -> Option<usize> {
+    haystack.iter().position(|byte| *byte == needle)
+}

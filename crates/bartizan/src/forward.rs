@@ -1,0 +1,118 @@
+//! Sends the call to its handler. Nothing but an `Exchange<Masked>` can be sent:
+//!
+//! ```compile_fail,E0308
+//! # use bartizan::{body::Body, core::exchange::{Arrival, Exchange}, forward::Forward};
+//! # async fn f(forward: Forward, request: http::Request<Body>, arrival: Arrival,
+//! #     trail: std::sync::Arc<dyn bartizan::core::audit::Trail>) {
+//! let stranger = Exchange::open(request, arrival, trail);
+//! let _ = forward.send(stranger).await; // expected `Exchange<Masked<Body>>`, found `Exchange<Received<Body>>`
+//! # }
+//! ```
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bartizan_core::authorize::endpoint::OnDisconnect;
+use bartizan_core::exchange::{Departure, Exchange, Journey, Masked, Refused};
+use bartizan_core::limit::Meter;
+use bartizan_core::refusal::{Refusal, Upstream};
+use futures_util::FutureExt as _;
+use tokio_util::task::TaskTracker;
+
+use crate::body::Body;
+use crate::handler::{Answer, Failure, Handler};
+use crate::settle::{Away, Settle};
+use crate::stage::Stage;
+
+/// The seventh stage: the call departs, and an answer comes back.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// By the index of their endpoint.
+    pub(crate) handlers: Arc<[Arc<dyn Handler>]>,
+    pub(crate) meter: Arc<dyn Meter>,
+    pub(crate) settle: Settle,
+    /// Calls that run on after their client hung up; shutting down waits for them.
+    pub(crate) tasks: TaskTracker,
+}
+
+/// An answer that has come back, and the journey that is to be settled.
+#[derive(Debug)]
+pub struct Returned {
+    pub(crate) answer: Result<Answer, Failure>,
+    pub(crate) away: Away,
+}
+
+impl Stage<Exchange<Masked<Body>>> for Forward {
+    type Out = Returned;
+
+    async fn pass(&self, exchange: Exchange<Masked<Body>>) -> Result<Returned, Refused> {
+        self.send(exchange).await
+    }
+}
+
+impl Forward {
+    /// Announces the call, sends it, and waits for the answer to begin.
+    ///
+    /// # Errors
+    /// Refused where what is about to happen cannot be put on record.
+    pub async fn send(&self, exchange: Exchange<Masked<Body>>) -> Result<Returned, Refused> {
+        let (departure, journey) = self.depart(exchange).await?;
+        let away = Away::new(journey, self.settle.clone());
+        let Some(handler) = self.handlers.get(departure.endpoint.index) else {
+            return Ok(Returned { answer: Err(failed()), away });
+        };
+        let handler = Arc::clone(handler);
+        match departure.endpoint.on_disconnect {
+            OnDisconnect::Cancel => {
+                let answer = answer(&*handler, departure).await;
+                Ok(Returned { answer, away })
+            }
+            OnDisconnect::Finish => {
+                let run = async move {
+                    let answer = answer(&*handler, departure).await;
+                    Returned { answer, away }
+                };
+                // Dropping the handle leaves the task running: the call comes to its end, and
+                // `Returned` settles itself when nobody takes it.
+                match self.tasks.spawn(run).await {
+                    Ok(returned) => Ok(returned),
+                    Err(lost) => std::panic::resume_unwind(lost.into_panic()),
+                }
+            }
+        }
+    }
+
+    async fn depart(
+        &self,
+        exchange: Exchange<Masked<Body>>,
+    ) -> Result<(Departure<Body>, Journey), Refused> {
+        let now = exchange.now();
+        let (exchange, receipt) = exchange.announce();
+        let announced = receipt.durable().await;
+        let departed = match exchange.reservation() {
+            Some(id) if announced.is_ok() => self.meter.depart(id, now).await,
+            Some(_) | None => Ok(()),
+        };
+        exchange.depart(announced, departed)
+    }
+}
+
+/// The handler's answer, in its time. One that panics fails, and nobody else notices.
+async fn answer(handler: &dyn Handler, departure: Departure<Body>) -> Result<Answer, Failure> {
+    let patience = departure.endpoint.timeout;
+    let work = AssertUnwindSafe(async move { handler.answer(departure).await }).catch_unwind();
+    match tokio::time::timeout(patience, work).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_panic)) => {
+            tracing::error!("a handler panicked");
+            Err(failed())
+        }
+        Err(_elapsed) => {
+            Err(Failure { refusal: Refusal::Upstream(Upstream::TooSlow), departed: true })
+        }
+    }
+}
+
+fn failed() -> Failure {
+    Failure { refusal: Refusal::Failed, departed: true }
+}

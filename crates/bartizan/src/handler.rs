@@ -1,0 +1,54 @@
+//! Who answers a call? An agent of the embedding program, or an upstream: both are handlers.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bartizan_core::exchange::Departure;
+use bartizan_core::refusal::Refusal;
+use bartizan_core::settle::Reported;
+use http::Response;
+
+use crate::body::Body;
+
+/// What a handler works on.
+pub type Work = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>;
+
+/// Whoever answers calls. It is given a [`Departure`], which nothing but the road can make.
+pub trait Handler: Debug + Send + Sync {
+    /// Answers. Dropping the future cancels the work.
+    fn answer(&self, departure: Departure<Body>) -> Work;
+}
+
+/// An answer, and what it cost.
+#[derive(Debug)]
+pub struct Answer {
+    /// For the client; its body may stream.
+    pub response: Response<Body>,
+    /// What was used, if it is known already; an upstream's usage may also stand in its body.
+    pub used: Option<Reported>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What the client is told.
+    pub refusal: Refusal,
+    /// Whether the call may have reached somebody who bills it.
+    pub departed: bool,
+}
+
+impl Answer {
+    /// An answer whose cost is not known: it is charged what was reserved.
+    #[must_use]
+    pub fn new(response: Response<Body>) -> Self {
+        Self { response, used: None }
+    }
+}
+
+impl<H: Handler + ?Sized> Handler for Arc<H> {
+    fn answer(&self, departure: Departure<Body>) -> Work {
+        (**self).answer(departure)
+    }
+}

@@ -1,0 +1,33 @@
+//! Is there room and money for it? Takes the draws from the meter.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bartizan_core::exchange::{Exchange, Permitted, Refused, Validated};
+use bartizan_core::limit::{Meter, ReservationId, Verdict};
+
+use crate::clock;
+use crate::stage::Stage;
+
+/// The fifth stage.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    pub(crate) meter: Arc<dyn Meter>,
+    /// How long a reservation stands before it is charged or given back by itself.
+    pub(crate) deadline: Duration,
+}
+
+impl<B: Send> Stage<Exchange<Validated<B>>> for Limit {
+    type Out = Exchange<Permitted<B>>;
+
+    async fn pass(&self, exchange: Exchange<Validated<B>>) -> Result<Self::Out, Refused> {
+        let (exchange, draws) = exchange.draws()?;
+        let (id, now) = (ReservationId(clock::chance()), exchange.now());
+        let verdict = if draws.is_empty() {
+            Ok(Verdict::Taken { standings: Vec::new() })
+        } else {
+            self.meter.reserve(id, &draws, now.plus(self.deadline), now).await
+        };
+        exchange.permit(id, draws, verdict)
+    }
+}

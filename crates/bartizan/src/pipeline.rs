@@ -1,0 +1,224 @@
+//! The whole road on one page.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bartizan_core::admit::Proxies;
+use bartizan_core::audit::Trail;
+use bartizan_core::authorize::Policy;
+use bartizan_core::exchange::{Arrival, Exchange, Realm, Received, Refused};
+use bartizan_core::id::RequestId;
+use bartizan_core::limit::Meter;
+use bartizan_core::settle::Spent;
+use http::{HeaderMap, Request, Response};
+use tokio_util::task::TaskTracker;
+
+use crate::admit::Admit;
+use crate::answer;
+use crate::authenticate::Authenticate;
+use crate::authorize::Authorize;
+use crate::body::Body;
+use crate::clock;
+use crate::forward::Forward;
+use crate::handler::Handler;
+use crate::limit::Limit;
+use crate::mask::Mask;
+use crate::redact::Redactor;
+use crate::settle::{Settle, Settler};
+use crate::stage::Stage;
+use crate::validate::Validate;
+
+/// Every request travels this road, and there is no other.
+#[derive(Debug)]
+pub struct Road {
+    admit: Admit,
+    authenticate: Authenticate,
+    authorize: Authorize,
+    validate: Validate,
+    limit: Limit,
+    mask: Mask,
+    forward: Forward,
+    settle: Settle,
+    door: Door,
+}
+
+/// What the road knows before any stage.
+#[derive(Debug)]
+struct Door {
+    proxies: Proxies,
+    realm: Realm,
+    redactor: Redactor,
+    trail: Arc<dyn Trail>,
+}
+
+/// What a road is built from. `assemble` and `App` fill it; nothing else does.
+#[derive(Debug)]
+pub struct Parts {
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// Who is calling.
+    pub authenticate: Authenticate,
+    /// Counters.
+    pub meter: Arc<dyn Meter>,
+    /// The audit log.
+    pub trail: Arc<dyn Trail>,
+    /// By the index of their endpoint.
+    pub handlers: Vec<Arc<dyn Handler>>,
+    /// The developer's own checks, in their order.
+    pub mask: Mask,
+    /// Whose word on addresses is believed.
+    pub proxies: Proxies,
+    /// What challenges say about us.
+    pub realm: Realm,
+    /// How long a body may take that is read whole.
+    pub body_timeout: Duration,
+    /// How long a reservation stands before it is charged by itself.
+    pub reservation: Duration,
+    /// Calls that run on after their client hung up.
+    pub tasks: TaskTracker,
+}
+
+/// A request as a step of another exchange, or as one that comes from outside.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Origin {
+    /// The exchange of which it is a step, and which.
+    pub parent: Option<(RequestId, u16)>,
+    /// Whether nothing is to be sent.
+    pub dry_run: bool,
+}
+
+impl Road {
+    /// Builds a road, and the worker that settles beside it.
+    #[must_use]
+    pub fn build(parts: Parts) -> (Self, Settler) {
+        let Parts { policy, authenticate, meter, trail, handlers, mask, proxies, .. } = parts;
+        let Parts { realm, body_timeout, reservation, tasks, .. } = parts;
+        let (settle, settler) = Settle::new(Arc::clone(&meter));
+        let road = Self {
+            admit: Admit { policy: Arc::clone(&policy), meter: Arc::clone(&meter) },
+            authenticate,
+            authorize: Authorize { policy },
+            validate: Validate { patience: body_timeout },
+            limit: Limit { meter: Arc::clone(&meter), deadline: reservation },
+            mask,
+            forward: Forward { handlers: handlers.into(), meter, settle: settle.clone(), tasks },
+            settle,
+            door: Door { proxies, realm, redactor: Redactor::new(), trail },
+        };
+        (road, settler)
+    }
+
+    /// Answers a request that came from `peer`.
+    pub async fn handle(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+        self.travel(request, peer, Origin::default()).await
+    }
+
+    /// Answers a request that may be a step of another exchange.
+    pub(crate) async fn travel(
+        &self,
+        request: Request<Body>,
+        peer: IpAddr,
+        origin: Origin,
+    ) -> Response<Body> {
+        let arrival = self.door.arrival(&request, peer, origin);
+        let id = arrival.id;
+        let exchange = Exchange::open(request, arrival, Arc::clone(&self.door.trail));
+        let answer = if origin.dry_run { self.rehearse(exchange).await } else { self.pass(exchange).await };
+        let mut response = match answer {
+            Ok(response) => response,
+            Err(refused) => self.refuse(refused).await,
+        };
+        answer::name(response.headers_mut(), id);
+        response
+    }
+
+    /// The road.
+    async fn pass(&self, exchange: Exchange<Received<Body>>) -> Result<Response<Body>, Refused> {
+        let exchange = self.admit.pass(exchange).await?;
+        let exchange = self.authenticate.pass(exchange).await?;
+        let exchange = self.authorize.pass(exchange).await?;
+        let exchange = self.validate.pass(exchange).await?;
+        let exchange = self.limit.pass(exchange).await?;
+        let exchange = self.mask.pass(exchange).await?;
+        let returned = self.forward.pass(exchange).await?;
+        // Settling and the end of the record come with the last byte of the answer.
+        answer::bring_home(returned).await
+    }
+
+    /// The road up to the departure: everything is decided, and nothing is sent or charged.
+    async fn rehearse(&self, exchange: Exchange<Received<Body>>) -> Result<Response<Body>, Refused> {
+        let exchange = self.admit.pass(exchange).await?;
+        let exchange = self.authenticate.pass(exchange).await?;
+        let exchange = self.authorize.pass(exchange).await?;
+        let exchange = self.validate.pass(exchange).await?;
+        let exchange = self.limit.pass(exchange).await?;
+        let exchange = self.mask.pass(exchange).await?;
+        let rehearsed = exchange.rehearsed(204, clock::now());
+        self.settle.now(Some(rehearsed.release)).await;
+        drop(rehearsed.receipt);
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = http::StatusCode::NO_CONTENT;
+        Ok(response)
+    }
+
+    /// Gives back what was reserved, records the refusal, and words it.
+    async fn refuse(&self, refused: Refused) -> Response<Body> {
+        self.settle.now(refused.release(&Spent::Nothing)).await;
+        let answered = refused.answer(&self.door.realm, clock::now());
+        if answered.receipt.durable().await.is_err() {
+            tracing::error!("a refusal could not be recorded");
+        }
+        answered.response.map(Body::full)
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.authorize.policy
+    }
+
+    /// Who is calling, by the credentials in `head`; for the action endpoints.
+    pub(crate) fn authenticate(&self) -> &Authenticate {
+        &self.authenticate
+    }
+}
+
+impl Door {
+    fn arrival(&self, request: &Request<Body>, peer: IpAddr, origin: Origin) -> Arrival {
+        let now = clock::now();
+        let headers = request.headers();
+        let client = self.proxies.client(peer, headers);
+        let taken_over = self.proxies.trusts(peer).then(|| named(headers)).flatten();
+        let id = match (origin.parent, taken_over) {
+            // Steps have names of their own, else their records could not be told apart.
+            (None, Some(id)) => id,
+            (Some(_), _) | (None, None) => RequestId::new(now, clock::chance()),
+        };
+        Arrival {
+            id,
+            now,
+            client,
+            trace_id: trace_id(headers).map(Arc::from),
+            user_agent: self.redactor.user_agent(headers),
+            path: self.redactor.path(request.uri().path()),
+            parent: origin.parent,
+            dry_run: origin.dry_run,
+        }
+    }
+}
+
+/// The name that a trusted proxy gave the request.
+fn named(headers: &HeaderMap) -> Option<RequestId> {
+    headers.get("x-request-id").and_then(|value| value.to_str().ok()).and_then(RequestId::parse)
+}
+
+/// The trace of `traceparent` (W3C Trace Context section 3.2.2): 32 hexadecimal digits, not all
+/// of them zero.
+fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get("traceparent")?.to_str().ok()?;
+    let id = value.split('-').nth(1)?;
+    let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let sound = id.len() == 32 && id.bytes().all(hex) && id.bytes().any(|byte| byte != b'0');
+    sound.then_some(id)
+}

@@ -1,0 +1,71 @@
+//! What of a request's head may stand in the log? Paths and agents without personal data and
+//! secrets.
+
+use std::sync::Arc;
+
+use bartizan_pii::{Action, Config, Masker, Scanner};
+use http::{HeaderMap, header};
+
+/// The longest path that is recorded, in bytes; what is longer is cut.
+const MAX_PATH: usize = 1024;
+
+/// The longest user agent that is recorded, in bytes.
+const MAX_AGENT: usize = 256;
+
+/// Masks what a client wrote before it is recorded.
+#[derive(Debug)]
+pub struct Redactor {
+    /// Absent where the built-in recognizers could not be loaded: then nothing is recorded.
+    masker: Option<Masker>,
+}
+
+impl Redactor {
+    /// With the built-in recognizers, secrets among them.
+    #[must_use]
+    pub fn new() -> Self {
+        let scanner = Scanner::new(&Config::default()).ok();
+        Self { masker: scanner.map(|s| Masker::new(Arc::new(s), Action::Replace)) }
+    }
+
+    /// A path, percent-decoded as far as it is text, so that `%40` hides nothing.
+    #[must_use]
+    pub fn path(&self, path: &str) -> Arc<str> {
+        if path.contains('%') {
+            let plain = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+            return self.masked(&plain, MAX_PATH);
+        }
+        self.masked(path, MAX_PATH)
+    }
+
+    /// The user agent, if the client names one.
+    #[must_use]
+    pub fn user_agent(&self, headers: &HeaderMap) -> Option<Arc<str>> {
+        let agent = headers.get(header::USER_AGENT)?.to_str().ok()?;
+        Some(self.masked(agent, MAX_AGENT))
+    }
+
+    fn masked(&self, text: &str, most: usize) -> Arc<str> {
+        let Some(masker) = &self.masker else { return Arc::from("") };
+        let text = text.get(..text.floor_char_boundary(most)).unwrap_or_default();
+        Arc::from(&*masker.mask_text(text).text)
+    }
+}
+
+impl Default for Redactor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_mail_nor_keys_reach_the_log_by_way_of_the_path() {
+        let redactor = Redactor::new();
+        assert_eq!(&*redactor.path("/document"), "/document");
+        assert_eq!(&*redactor.path("/u/ann%40example.org/x"), "/u/<EMAIL_ADDRESS>/x");
+        assert_eq!(redactor.path(&"/x".repeat(4000)).len(), MAX_PATH);
+    }
+}

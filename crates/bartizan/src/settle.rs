@@ -1,0 +1,153 @@
+//! What did it really cost? Settles the journey when its answer has ended, however it ends.
+
+use std::sync::Arc;
+
+use bartizan_core::audit::{Outcome, Receipt};
+use bartizan_core::exchange::{Journey, Release};
+use bartizan_core::limit::{Meter, Settlement};
+use bartizan_core::mask::{Detection, Profile};
+use bartizan_core::refusal::Refusal;
+use bartizan_core::settle::Spent;
+use tokio::sync::mpsc;
+
+use crate::clock;
+
+/// The eighth stage: what was reserved becomes what was used.
+#[derive(Clone, Debug)]
+pub struct Settle {
+    meter: Arc<dyn Meter>,
+    /// For those who cannot wait: a body that is dropped.
+    later: mpsc::Sender<Release>,
+}
+
+/// How many settlements may wait. Beyond that a reservation runs into its deadline, which
+/// charges it in full: the budget never loses.
+const QUEUE: usize = 4096;
+
+/// The worker that settles for those who cannot wait. It ends when the road is gone and the
+/// queue is empty.
+#[derive(Debug)]
+pub struct Settler {
+    meter: Arc<dyn Meter>,
+    queue: mpsc::Receiver<Release>,
+}
+
+impl Settle {
+    /// A stage, and the worker to be run beside it.
+    #[must_use]
+    pub fn new(meter: Arc<dyn Meter>) -> (Self, Settler) {
+        let (later, queue) = mpsc::channel(QUEUE);
+        (Self { meter: Arc::clone(&meter), later }, Settler { meter, queue })
+    }
+
+    /// Settles, and waits for it.
+    pub async fn now(&self, release: Option<Release>) {
+        if let Some(release) = release {
+            settle(&*self.meter, release).await;
+        }
+    }
+
+    /// Settles soon, without waiting.
+    fn soon(&self, release: Option<Release>) {
+        let Some(release) = release else { return };
+        if let Err(error) = self.later.try_send(release) {
+            tracing::error!(%error, "a settlement was not taken; its reservation is charged in full");
+        }
+    }
+}
+
+impl Settler {
+    /// Settles what is handed over until nobody can hand over any more.
+    pub async fn run(mut self) {
+        while let Some(release) = self.queue.recv().await {
+            settle(&*self.meter, release).await;
+        }
+    }
+}
+
+async fn settle(meter: &dyn Meter, Release { id, actual }: Release) {
+    match meter.settle(id, &actual, clock::now()).await {
+        Ok(Settlement { charges, .. }) => {
+            for charge in charges.iter().filter(|charge| charge.overdraft() > 0) {
+                let (limit, by) = (&charge.name, charge.overdraft());
+                tracing::warn!(%limit, by, "overdrawn: more was used than was reserved");
+            }
+        }
+        Err(error) => tracing::error!(%error, "not settled: the reservation runs to its deadline"),
+    }
+}
+
+/// A journey that cannot be forgotten: dropped, it is settled and closed all the same.
+#[derive(Debug)]
+pub struct Away {
+    journey: Option<Journey>,
+    settle: Settle,
+    /// The status that the client has seen.
+    status: Option<u16>,
+    spent: Spent,
+}
+
+impl Away {
+    pub(crate) fn new(journey: Journey, settle: Settle) -> Self {
+        Self { journey: Some(journey), settle, status: None, spent: Spent::Unknown }
+    }
+
+    /// The client sees the head of the answer now.
+    pub(crate) fn answered(&mut self, status: u16) {
+        self.status = Some(status);
+    }
+
+    /// What the call used is known now.
+    pub(crate) fn used(&mut self, spent: Spent) {
+        self.spent = spent;
+    }
+
+    pub(crate) fn journey(&self) -> Option<&Journey> {
+        self.journey.as_ref()
+    }
+
+    pub(crate) fn profile(&self) -> Profile {
+        self.journey.as_ref().map(|journey| journey.profile().clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn detected(&self, detections: &[Detection]) {
+        if let Some(journey) = &self.journey {
+            journey.detected(detections, clock::now());
+        }
+    }
+
+    /// The answer went out whole: settles, and closes the exchange.
+    pub(crate) async fn end(mut self) -> Receipt {
+        let Some(journey) = self.journey.take() else { return Receipt::Done };
+        self.settle.now(journey.release(&self.spent)).await;
+        journey.end(self.status.unwrap_or_default(), &self.spent, clock::now())
+    }
+
+    /// No answer may pass: settles, and hands the exchange over to be refused.
+    pub(crate) async fn refuse(
+        mut self,
+        refusal: Refusal,
+    ) -> Option<bartizan_core::exchange::Refused> {
+        let journey = self.journey.take()?;
+        self.settle.now(journey.release(&self.spent)).await;
+        Some(journey.refuse(refusal))
+    }
+
+    /// The answer broke off on the way.
+    pub(crate) fn fail(mut self) {
+        self.break_off(Outcome::Error);
+    }
+
+    fn break_off(&mut self, outcome: Outcome) {
+        if let Some(journey) = self.journey.take() {
+            self.settle.soon(journey.release(&self.spent));
+            journey.break_off(outcome, self.status, &self.spent, clock::now());
+        }
+    }
+}
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        self.break_off(Outcome::Abandoned);
+    }
+}

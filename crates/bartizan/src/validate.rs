@@ -1,0 +1,154 @@
+//! Is the call sound? Takes its body in, bounded in size and time.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bartizan_core::exchange::{Authorized, Exchange, Refused, Validated};
+use bartizan_core::validate::{Intake, Invalid, Payload};
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+
+use crate::body::{Body, BodyError};
+use crate::stage::Stage;
+
+/// The fourth stage.
+#[derive(Clone, Debug)]
+pub struct Validate {
+    /// How long a body may take that must be read whole.
+    pub(crate) patience: Duration,
+}
+
+impl Stage<Exchange<Authorized<Body>>> for Validate {
+    type Out = Exchange<Validated<Body>>;
+
+    async fn pass(&self, exchange: Exchange<Authorized<Body>>) -> Result<Self::Out, Refused> {
+        let intake = exchange.intake();
+        let (exchange, body) = exchange.take_body();
+        let body = match intake {
+            Intake::Whole(max) => {
+                let whole = tokio::time::timeout(self.patience, read(body, max)).await;
+                whole.unwrap_or(Err(Invalid::TooSlow)).map(Payload::Whole)
+            }
+            Intake::Stream(max) => bounded(body, max),
+        };
+        exchange.validate(body)
+    }
+}
+
+/// Reads a body of at most `max` bytes, declared or chunked.
+async fn read(mut body: Body, max: u64) -> Result<Bytes, Invalid> {
+    if body.size_hint().lower() > max {
+        return Err(Invalid::TooLarge(max));
+    }
+    if let Some(whole) = body.whole() {
+        return Ok(whole);
+    }
+    let mut first = Bytes::new();
+    let mut more = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Invalid::Incomplete)?;
+        let Ok(data) = frame.into_data() else { continue };
+        if (first.len() + more.len() + data.len()) as u64 > max {
+            return Err(Invalid::TooLarge(max));
+        }
+        // Most bodies come in one frame: that one is not copied.
+        if first.is_empty() && more.is_empty() {
+            first = data;
+        } else {
+            if more.is_empty() {
+                more.extend_from_slice(&std::mem::take(&mut first));
+            }
+            more.extend_from_slice(&data);
+        }
+    }
+    Ok(if more.is_empty() { first } else { more.freeze() })
+}
+
+/// Lets a body pass in chunks, and breaks it off after `max` bytes.
+fn bounded(body: Body, max: u64) -> Result<Payload<Body>, Invalid> {
+    if body.size_hint().lower() > max {
+        return Err(Invalid::TooLarge(max));
+    }
+    match body.whole() {
+        Some(whole) => Ok(Payload::Whole(whole)),
+        None if body.size_hint().upper().is_some_and(|upper| upper <= max) => {
+            Ok(Payload::Stream(body))
+        }
+        None => Ok(Payload::Stream(Body::wrap(Bounded { body, left: max }))),
+    }
+}
+
+/// A body that breaks off where it becomes too long. The upstream then sees an incomplete
+/// request, never one that looks whole.
+struct Bounded {
+    body: Body,
+    left: u64,
+}
+
+impl HttpBody for Bounded {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            match self.left.checked_sub(data.len() as u64) {
+                Some(left) => self.left = left,
+                None => {
+                    self.body = Body::empty();
+                    return Poll::Ready(Some(Err(BodyError::Stopped("too large"))));
+                }
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    fn chunks(sizes: &'static [usize]) -> Body {
+        let frame = |size: &usize| {
+            Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![b'x'; *size])))
+        };
+        Body::new(StreamBody::new(futures_util::stream::iter(sizes.iter().map(frame))))
+    }
+
+    #[tokio::test]
+    async fn a_chunked_body_cannot_be_longer_than_a_declared_one() {
+        assert_eq!(read(chunks(&[3, 3, 4]), 10).await.unwrap().len(), 10);
+        assert_eq!(read(chunks(&[3, 3, 5]), 10).await, Err(Invalid::TooLarge(10)));
+        assert_eq!(read(Body::full("x".repeat(11)), 10).await, Err(Invalid::TooLarge(10)));
+        assert_eq!(read(Body::empty(), 0).await.unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_streamed_body_breaks_off_where_it_becomes_too_long() {
+        let pass = |sizes, max| async move {
+            match bounded(chunks(sizes), max).unwrap() {
+                Payload::Whole(bytes) => Some(bytes.len()),
+                Payload::Stream(body) => body.collect().await.ok().map(|all| all.to_bytes().len()),
+            }
+        };
+        assert_eq!(pass(&[5, 5], 10).await, Some(10));
+        assert_eq!(pass(&[5, 5, 1], 10).await, None);
+    }
+}
