@@ -1,0 +1,114 @@
+//! Does anything malformed pass the real gateway? The request corpus of llhttp, sent as raw bytes.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::gateway::Gateway;
+use crate::origin::Origin;
+
+/// A request of the corpus, in one of the forms in which it is sent.
+struct Case {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+#[test]
+fn nothing_malformed_reaches_the_upstream_and_nothing_brings_the_gateway_down() {
+    let cases = cases();
+    let origin = Origin::start();
+    let gateway = Gateway::start(origin.address);
+    let mut wrong = Vec::new();
+    let mut forwarded = 0;
+    for case in &cases {
+        let answer = send(gateway.address, &case.bytes);
+        let seen = origin.take();
+        forwarded += usize::from(seen.requests > 0);
+        wrong.extend(seen.malformed.iter().map(|how| format!("{} | upstream: {how}", case.name)));
+        wrong.extend(bad_answer(&answer).map(|how| format!("{} | client: {how}", case.name)));
+        if seen.requests > heads(&case.bytes) {
+            wrong.push(format!(
+                "{} | {} requests out of {:?}",
+                case.name,
+                seen.requests,
+                show(&case.bytes)
+            ));
+        }
+        let good =
+            send(gateway.address, b"GET /good HTTP/1.1\r\nHost: gate\r\nConnection: close\r\n\r\n");
+        assert!(good.starts_with(b"HTTP/1.1 200 "), "after {}: {:?}", case.name, show(&good));
+        assert_eq!(origin.take().requests, 1, "after {}", case.name);
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(
+        forwarded > 40,
+        "only {forwarded} of {} were forwarded: this proves nothing",
+        cases.len()
+    );
+}
+
+/// What is wrong with an answer: a client's mistake is never the server's fault.
+fn bad_answer(answer: &[u8]) -> Option<String> {
+    let status = answer.strip_prefix(b"HTTP/1.1 ").or_else(|| answer.strip_prefix(b"HTTP/1.0 "));
+    match status {
+        _ if answer.is_empty() => None,
+        Some([b'2'..=b'4', ..] | b"505" | [b'5', b'0', b'5', ..]) => None,
+        _ => Some(show(answer)),
+    }
+}
+
+/// How many request lines a reader could find at the most.
+fn heads(bytes: &[u8]) -> usize {
+    String::from_utf8_lossy(bytes).matches("HTTP/1.").count()
+}
+
+fn show(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().take(300).collect()
+}
+
+/// Sends all of it, says that there is no more, and reads until the gateway closes.
+fn send(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut answer = Vec::new();
+    // A gateway that refuses closes while we are still writing: both may fail.
+    let _ = stream.write_all(bytes);
+    let _ = stream.shutdown(Shutdown::Write);
+    let _ = stream.read_to_end(&mut answer);
+    answer
+}
+
+/// Every request as it stands, with the end of its head, and with a Host as well: many of the corpus lack both,
+/// and would be refused for that alone.
+fn cases() -> Vec<Case> {
+    let text = std::fs::read_to_string(crate::data("http/llhttp_requests.jsonl")).unwrap();
+    let mut cases = Vec::new();
+    for line in text.lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let bytes = unhex(row["hex"].as_str().unwrap());
+        let name = row["what"].as_str().unwrap();
+        let ended = [&bytes[..], b"\r\n\r\n"].concat();
+        let hosted = with_host(&ended);
+        for (form, bytes) in [("as it stands", bytes), ("ended", ended), ("with a Host", hosted)] {
+            cases.push(Case { name: format!("{name} ({form})"), bytes });
+        }
+    }
+    assert!(cases.len() > 400, "only {} cases were read", cases.len());
+    cases
+}
+
+/// A Host behind the first line that ends as a line should.
+fn with_host(bytes: &[u8]) -> Vec<u8> {
+    let has = String::from_utf8_lossy(bytes).to_ascii_lowercase().contains("\r\nhost:");
+    match bytes.windows(2).position(|window| window == b"\r\n") {
+        Some(end) if !has => [&bytes[..end + 2], b"Host: gate\r\n", &bytes[end + 2..]].concat(),
+        _ => bytes.to_vec(),
+    }
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digit = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(digit).collect()
+}
