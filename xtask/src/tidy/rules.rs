@@ -25,6 +25,10 @@ const ABOVE: &[&str] = &["exchange", "refusal", "problem"];
 /// An endpoint holds the settings of every stage that comes after it: written down, not yet decided upon.
 const PLANS: &[&str] = &["crates/bartizan-core/src/authorize/endpoint.rs"];
 
+/// Where refusals become answers.
+const WORDING: &[&str] =
+    &["crates/bartizan-core/src/problem.rs", "crates/bartizan-core/src/issue/answer.rs"];
+
 /// Crates that bring a runtime, a transport or a disk.
 const OUTSIDE: &[&str] =
     &["tokio", "hyper", "hyper_util", "axum", "sqlx", "rustls", "mio", "socket2"];
@@ -127,10 +131,10 @@ pub(super) const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        why: "only `problem.rs` knows statuses",
+        why: "only `problem.rs` knows statuses, and `issue/answer.rs` those of RFC 6749",
         applies: |path| {
             path.starts_with("crates/bartizan-core/src/")
-                && !path.ends_with("/problem.rs")
+                && !WORDING.contains(&path)
                 && !is_test(path)
         },
         find: |source| words(source.code(), &["StatusCode"], |_, _| true),
