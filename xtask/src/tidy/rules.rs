@@ -69,6 +69,13 @@ pub(super) const RULES: &[Rule] = &[
         good: &[("docs/run.md", concat!("the frame", "work/", "road; GET /a/wo", "rk/\n"))],
     },
     Rule {
+        why: "a reader has only the pages of this repository",
+        applies: |_| true,
+        find: |source| words(source.lines(), ELSEWHERE, starts_a_word),
+        bad: &[("crates/bartizan-core/src/audit/record.rs", concat!("//! As in con", "tract.md."))],
+        good: &[("docs/audit.md", "[the subcontract.md](x) and [a page](audit.md)")],
+    },
+    Rule {
         why: "the rules and the eye are pure: no runtime, no transport, no disk, no clock",
         applies: |path| is_pure(path) && path.contains("/src/") && !is_test(path),
         find: |source| {
@@ -194,6 +201,16 @@ pub(super) const RULES: &[Rule] = &[
 /// Written in halves, so that this file keeps its own rules.
 const MACHINE: &[&str] =
     &[concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/tm", "p/"), concat!("/ho", "me/")];
+/// Pages of the design that preceded the code.
+const ELSEWHERE: &[&str] = &[
+    concat!("con", "tract.md"),
+    concat!("pro", "duct.md"),
+    concat!("fig", "ures.md"),
+    concat!("real", "-parts.md"),
+    concat!("depend", "encies.md"),
+    concat!("token", "-attacks.md"),
+    concat!("shared/", "design"),
+];
 const UNDONE: &[&str] = &[
     concat!("TO", "DO"),
     concat!("FIX", "ME"),
