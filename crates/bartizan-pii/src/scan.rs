@@ -230,18 +230,20 @@ impl Scanner {
     }
 
     fn try_row(&self, row: &Recognizer, window: &Window<'_>, at: usize) -> Peek<Option<Candidate>> {
-        // Context lies in what is known: to ask for it first saves waiting for what follows.
-        let unsure = row.score < self.min_confidence;
-        if unsure && !window.near(at, row.context) {
+        let answer = (row.check)(window, at);
+        if answer == Ok(None) {
             return Ok(None);
         }
-        let Some(end) = (row.check)(window, at)? else { return Ok(None) };
-        let score = if unsure || window.near(at, row.context) {
-            row.score + CONTEXT_BOOST
-        } else if window.near(at, row.against) {
-            row.score - COUNTER_WEIGHT
-        } else {
-            row.score
+        // Context lies in what is known. Where it is missing and needed, nothing waits for more.
+        let supported = window.near(at, row.context);
+        if row.score < self.min_confidence && !supported {
+            return Ok(None);
+        }
+        let Some(end) = answer? else { return Ok(None) };
+        let score = match supported {
+            true => row.score + CONTEXT_BOOST,
+            false if window.near(at, row.against) => row.score - COUNTER_WEIGHT,
+            false => row.score,
         };
         let (end, run) = match end {
             End::At(end) => (end, None),
@@ -263,13 +265,16 @@ impl Scanner {
         window: &Window<'_>,
         at: usize,
     ) -> Peek<Option<Candidate>> {
-        let unsure = custom.score < self.min_confidence;
-        if unsure && !window.near(at, &custom.context) {
+        let answer = custom.check(window, at);
+        if answer == Ok(None) {
             return Ok(None);
         }
-        let Some(end) = custom.check(window, at)? else { return Ok(None) };
         let boost = if window.near(at, &custom.context) { CONTEXT_BOOST } else { 0.0 };
         let score = tidy(custom.score + boost);
+        if score < self.min_confidence {
+            return Ok(None);
+        }
+        let Some(end) = answer? else { return Ok(None) };
         let entity = custom.entity.clone();
         Ok((score >= self.min_confidence).then_some(Candidate {
             entity,

@@ -52,6 +52,8 @@ impl<'t> Window<'t> {
     /// The byte at `at`, `None` behind the end of the text.
     #[inline]
     pub fn byte(&self, at: usize) -> Peek<Option<u8>> {
+        #[cfg(test)]
+        tests::work(1);
         match self.bytes.get(at) {
             Some(byte) => Ok(Some(*byte)),
             None if self.complete => Ok(None),
@@ -99,6 +101,8 @@ impl<'t> Window<'t> {
         }
         let from = at.saturating_sub(LOOK_BEHIND);
         let left = self.bytes.get(from..at).unwrap_or_default();
+        #[cfg(test)]
+        tests::work(left.len());
         context::mentions(left, words) || context::mentions(self.hint.as_bytes(), words)
     }
 }
@@ -111,7 +115,85 @@ pub(crate) fn is_word(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+    use crate::{Config, CustomPattern, Entity, Scanner};
+
+    thread_local! {
+        /// How many bytes were looked at.
+        static WORK: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn work(bytes: usize) {
+        WORK.set(WORK.get() + bytes);
+    }
+
+    fn work_for(scanner: &Scanner, text: &str) -> usize {
+        WORK.set(0);
+        scanner.scan(text);
+        WORK.get()
+    }
+
+    /// Inputs that make scanners of this kind quadratic.
+    const HOSTILE: &[&str] = &[
+        "1 ",
+        "12-",
+        "a@",
+        "@",
+        "a.",
+        "a--",
+        "::",
+        "1:",
+        "a:",
+        "-",
+        "-----BEGIN ",
+        "(",
+        "+1",
+        "+1 ",
+        "x",
+        "eyJ",
+        "sk-",
+        "sk-a1",
+        "1.1.",
+        "4111 ",
+        "4111-",
+        "GB29 ",
+        "GB29NWBK",
+        "phone 1 ",
+        "phone 555-",
+        "card 4",
+        "123456789 ",
+        "é",
+        "é@",
+        "'a",
+        "a'",
+        "a%",
+        "fe80::",
+        "0",
+        "_",
+        "a-.",
+    ];
+
+    #[test]
+    fn the_work_is_linear_in_the_text_whatever_stands_in_it() {
+        let scanner = Scanner::new(&Config::default()).expect("the default is sound");
+        for unit in HOSTILE {
+            let [once, twice] =
+                [4_000, 8_000].map(|n| work_for(&scanner, &unit.repeat(n / unit.len())));
+            assert!(twice <= 2 * once + once / 10, "{unit:?}: {once} then {twice}");
+            assert!(twice <= 8_000 * 150, "{unit:?}: {} for each byte", twice / 8_000);
+        }
+    }
+
+    #[test]
+    fn a_pattern_of_the_users_looks_no_further_than_its_longest_match() {
+        let entity: Entity = "GREEDY".parse().expect("a name");
+        let custom = vec![CustomPattern::new(entity, "a+b|(a|aa)+c")];
+        let scanner = Scanner::new(&Config { custom, ..Config::default() }).expect("sound");
+        let [once, twice] = [4_000, 8_000].map(|n| work_for(&scanner, &"a".repeat(n)));
+        assert!(twice <= 2 * once + once / 10, "{once} then {twice}");
+    }
 
     #[test]
     fn what_has_not_arrived_is_never_answered() {
