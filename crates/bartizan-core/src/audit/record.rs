@@ -1,0 +1,535 @@
+//! What does an entry look like once it is written? One line of canonical JSON (contract.md).
+//!
+//! A member that has nothing to say is left out; there is no `null`, and no empty object. Strings
+//! end after [`MAX_TEXT`] bytes, the user agent after [`MAX_USER_AGENT`]. `usd_nano` is a decimal
+//! string, for a budget outgrows the integers of a double.
+//!
+//! [`write`] writes the members in canonical order in one pass, because it stands in the way of
+//! every exchange; [`Record::parse`] reads a line back by the general rules, which is also the
+//! proof that the two agree.
+
+use std::fmt;
+use std::io::Write as _;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::details::{self, MAX_TEXT, beginning};
+use super::{Entry, Facts, Usage, canonical};
+use crate::authenticate::Caller;
+
+/// The longest user agent of a record, in bytes.
+pub const MAX_USER_AGENT: usize = 256;
+
+/// The longest line that is read as a record, its end included. None that is written comes near.
+pub const MAX_LINE: usize = 1 << 20;
+
+/// The SHA-256 of a record's canonical form without its `hash`.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct Hash([u8; 32]);
+
+/// Where a record stands in its chain.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Its number; the first is 1.
+    pub seq: u64,
+    /// The hash of the record before it.
+    pub prev: Hash,
+    /// The gateway that writes.
+    pub gateway: &'a str,
+    /// The chain's name.
+    pub chain: &'a str,
+}
+
+/// Appends the record of `entry`, and the line feed after it, to `out`.
+pub fn write(entry: &Entry, place: Place<'_>, out: &mut Vec<u8>) -> Hash {
+    let start = out.len();
+    let facts = entry.facts.as_deref();
+    let mut record = Members::begin(out);
+    if let Some(facts) = facts {
+        action(facts, record.member("action"));
+    }
+    record.text("chain", place.chain);
+    if let Some(facts) = facts {
+        client(facts, record.member("client"));
+    }
+    details(entry, &mut record);
+    record.text("event", entry.event.as_str());
+    record.text("gateway", place.gateway);
+    let slot = record.blank_hash();
+    record.text("outcome", entry.outcome.as_str());
+    record.shown("prev", place.prev);
+    if let Some(caller) = facts.and_then(|facts| facts.caller.as_ref()) {
+        principal(caller, record.member("principal"));
+    }
+    record.maybe("reason", entry.reason.as_deref());
+    if let Some(facts) = facts {
+        record.shown("request_id", facts.request_id);
+    }
+    record.count("seq", place.seq);
+    record.text("severity", entry.event.severity().as_str());
+    record.shown("time", entry.time);
+    record.maybe("trace_id", facts.and_then(|facts| facts.trace_id.as_deref()));
+    if let Some(spent) = &entry.usage {
+        usage(spent, record.member("usage"));
+    }
+    record.end();
+    let hash = seal(out, start, slot);
+    out.push(b'\n');
+    hash
+}
+
+/// Appends the record that has these members and this place, and the line feed after it, to
+/// `out`. This is for records that are made from records; an exchange's go through [`write`].
+pub fn write_members(mut members: Map<String, Value>, place: Place<'_>, out: &mut Vec<u8>) -> Hash {
+    members.remove("hash");
+    members.insert("seq".into(), place.seq.into());
+    members.insert("prev".into(), place.prev.to_string().into());
+    members.insert("gateway".into(), beginning(place.gateway, MAX_TEXT).into());
+    members.insert("chain".into(), beginning(place.chain, MAX_TEXT).into());
+    let mut bare = Vec::new();
+    canonical::object(&members, &mut bare);
+    let hash = Hash(Sha256::digest(&bare).into());
+    members.insert("hash".into(), hash.to_string().into());
+    canonical::object(&members, out);
+    out.push(b'\n');
+    hash
+}
+
+fn action(facts: &Facts, out: &mut Vec<u8>) {
+    let mut action = Members::begin(out);
+    action.maybe("endpoint", facts.endpoint.as_deref());
+    action.maybe("model", facts.model.as_deref());
+    action.text("path", &facts.path);
+    action.maybe("tool", facts.tool.as_deref());
+    action.text("verb", facts.verb.as_str());
+    action.end();
+}
+
+fn client(facts: &Facts, out: &mut Vec<u8>) {
+    let mut client = Members::begin(out);
+    client.shown("ip", facts.client);
+    if let Some(agent) = &facts.user_agent {
+        client.text("user_agent", beginning(agent, MAX_USER_AGENT));
+    }
+    client.end();
+}
+
+fn principal(caller: &Caller, out: &mut Vec<u8>) {
+    let who = caller.principal();
+    let mut principal = Members::begin(out);
+    principal.text("id", &who.subject);
+    principal.text("issuer", &who.issuer);
+    principal.text("kind", who.kind.as_str());
+    principal.text("method", caller.method().as_str());
+    principal.maybe("tenant", caller.tenant().map(AsRef::as_ref));
+    principal.end();
+}
+
+fn usage(spent: &Usage, out: &mut Vec<u8>) {
+    let mut usage = Members::begin(out);
+    usage.count("tokens_cached", spent.tokens_cached);
+    usage.count("tokens_in", spent.tokens_in);
+    usage.count("tokens_out", spent.tokens_out);
+    usage.shown("usd_nano", spent.usd_nano);
+    usage.end();
+}
+
+/// The entry's own details, and those facts that have no member of their own.
+fn details(entry: &Entry, record: &mut Members<'_>) {
+    let facts = entry.facts.as_deref();
+    let parent = facts.and_then(|facts| facts.parent);
+    let dry_run = facts.is_some_and(|facts| facts.dry_run);
+    if parent.is_none() && !dry_run {
+        if !entry.details.is_empty() {
+            canonical::object(&details::bounded(&entry.details), record.member("details"));
+        }
+        return;
+    }
+    let mut all = details::bounded(&entry.details).into_owned();
+    if let Some((request, step)) = parent {
+        all.insert("parent_request_id".into(), request.to_string().into());
+        all.insert("step".into(), step.into());
+    }
+    if dry_run {
+        all.insert("dry_run".into(), true.into());
+    }
+    canonical::object(&all, record.member("details"));
+}
+
+/// The member that [`Members::blank_hash`] leaves to be filled in.
+const HASH_MEMBER: &[u8] = b",\"hash\":\"";
+/// Its length: name, 64 digits, quote.
+const HASH_LENGTH: usize = HASH_MEMBER.len() + 64 + 1;
+
+/// Computes the hash over what stands from `start` on, but for the slot, and fills that in.
+fn seal(out: &mut [u8], start: usize, slot: usize) -> Hash {
+    let (before, rest) = out.split_at_mut(slot);
+    let (blank, after) = rest.split_at_mut(HASH_LENGTH);
+    let mut digest = Sha256::new();
+    digest.update(before.split_at(start).1);
+    digest.update(after);
+    let hash = Hash(digest.finalize().into());
+    let digits = blank.iter_mut().skip(HASH_MEMBER.len());
+    for (place, digit) in digits.zip(hash.digits()) {
+        *place = digit;
+    }
+    hash
+}
+
+/// Writes the members of one object. They come in canonical order, and nobody checks that here:
+/// a test compares every record with its canonical form.
+struct Members<'a> {
+    out: &'a mut Vec<u8>,
+    first: bool,
+}
+
+impl<'a> Members<'a> {
+    fn begin(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, first: true }
+    }
+
+    fn member(&mut self, name: &str) -> &mut Vec<u8> {
+        self.out.extend_from_slice(if self.first { b"\"" } else { b",\"" });
+        self.first = false;
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        canonical::string(beginning(text, MAX_TEXT), self.member(name));
+    }
+
+    fn maybe(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(name, text);
+        }
+    }
+
+    /// A string whose form needs no escapes.
+    fn shown(&mut self, name: &str, value: impl fmt::Display) {
+        // Writing to a vector cannot fail.
+        let _ = write!(self.member(name), "\"{value}\"");
+    }
+
+    fn count(&mut self, name: &str, n: u64) {
+        canonical::integer(n, self.member(name));
+    }
+
+    /// Leaves room for the hash, and says where.
+    fn blank_hash(&mut self) -> usize {
+        let slot = self.out.len();
+        self.out.extend_from_slice(HASH_MEMBER);
+        self.out.extend_from_slice(&[b'0'; 64]);
+        self.out.push(b'"');
+        slot
+    }
+
+    fn end(self) {
+        self.out.push(b'}');
+    }
+}
+
+impl Hash {
+    /// What the first record of a chain has before it.
+    pub const NONE: Self = Self([0; 32]);
+
+    /// Reads 64 hexadecimal digits in lower case.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digit = |byte: &u8| match byte {
+            b'0'..=b'9' => Some(byte - b'0'),
+            b'a'..=b'f' => Some(byte - b'a' + 10),
+            _ => None,
+        };
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+        let pairs: &[[u8; 2]; 32] = pairs.try_into().ok()?;
+        let mut bytes = [0; 32];
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = digit(high)? << 4 | digit(low)?;
+        }
+        Some(Self(bytes))
+    }
+
+    fn digits(&self) -> impl Iterator<Item = u8> {
+        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        self.0.iter().flat_map(move |byte| [digit(byte >> 4), digit(byte & 15)])
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = [0; 64];
+        for (place, digit) in text.iter_mut().zip(self.digits()) {
+            *place = digit;
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A line of the log that is whole and unaltered by its own account. Whether it stands where it
+/// should is the chain's question: see [`Verifier`](super::chain::Verifier).
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Its number.
+    pub seq: u64,
+    /// The hash of the record before it.
+    pub prev: Hash,
+    /// Its own hash.
+    pub hash: Hash,
+    members: Map<String, Value>,
+}
+
+/// Why a line is not a record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Malformed {
+    /// The hash is not that of the other members.
+    #[error("the record was altered: its hash is not that of its content")]
+    Altered,
+    /// Valid JSON, but not in the one form in which records are written. Duplicate members, other
+    /// orders, spaces and needless escapes all come to this.
+    #[error("the record was rewritten: it is not in canonical form")]
+    NotCanonical,
+    /// No JSON object with a number and two hashes.
+    #[error("the line is not a record")]
+    NotRecord,
+    /// It is longer than any record.
+    #[error("the line is longer than any record")]
+    TooLong,
+    /// The line has no end.
+    #[error("the line is cut off")]
+    Torn,
+}
+
+impl Record {
+    /// Reads one line, its line feed included.
+    ///
+    /// # Errors
+    /// Whatever is not, byte for byte, what [`write`] would have written.
+    pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
+        if line.len() > MAX_LINE {
+            return Err(Malformed::TooLong);
+        }
+        let text = line.strip_suffix(b"\n").ok_or(Malformed::Torn)?;
+        let read = serde_json::from_slice(text).map_err(|_| Malformed::NotRecord)?;
+        let Value::Object(mut members) = read else { return Err(Malformed::NotRecord) };
+        let hash = |name: &str| members.get(name).and_then(Value::as_str).and_then(Hash::parse);
+        let seq = members.get("seq").and_then(Value::as_u64);
+        let (Some(seq), Some(prev), Some(hash)) = (seq, hash("prev"), hash("hash")) else {
+            return Err(Malformed::NotRecord);
+        };
+        let mut written = Vec::with_capacity(text.len());
+        canonical::object(&members, &mut written);
+        if written != text {
+            return Err(Malformed::NotCanonical);
+        }
+        written.clear();
+        members.remove("hash");
+        canonical::object(&members, &mut written);
+        if Hash(Sha256::digest(&written).into()) != hash {
+            return Err(Malformed::Altered);
+        }
+        Ok(Self { seq, prev, hash, members })
+    }
+
+    /// Its members, without the hash.
+    #[must_use]
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.members
+    }
+
+    /// Its members, without the hash.
+    #[must_use]
+    pub fn into_members(self) -> Map<String, Value> {
+        self.members
+    }
+
+    /// The string at `path`, such as `["principal", "id"]`; empty where there is none.
+    #[must_use]
+    pub fn text(&self, path: &[&str]) -> &str {
+        let (last, path) = path.split_last().unwrap_or((&"", &[]));
+        let start = Some(&self.members);
+        let parent = path.iter().fold(start, |at, name| at?.get(*name)?.as_object());
+        parent.and_then(|at| at.get(*last)).and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admit::ClientAddress;
+    use crate::audit::{Event, Outcome};
+    use crate::authenticate::{Identity, Principal};
+    use crate::id::RequestId;
+    use crate::time::Timestamp;
+    use serde_json::json;
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    fn facts() -> Facts {
+        let mut identity = Identity::bare(Principal::parse("corp:ann"));
+        identity.tenant = Some(Arc::from("acme \"east\""));
+        Facts {
+            request_id: RequestId(7),
+            trace_id: Some(Arc::from("4bf92f3577b34da6a3ce929d0e0e4736")),
+            caller: Some(Caller::assert(identity)),
+            client: ClientAddress::from("2001:db8::1".parse::<IpAddr>().unwrap()),
+            user_agent: Some(Arc::from("curl/8\n")),
+            verb: "SUMMARIZE".parse().unwrap(),
+            path: Arc::from("/document/€"),
+            endpoint: Some(Arc::from("/document/{id}")),
+            tool: Some(Arc::from("search")),
+            model: Some(Arc::from("gpt-4o")),
+            parent: Some((RequestId(6), 3)),
+            dry_run: true,
+        }
+    }
+
+    fn entry(facts: Option<Facts>) -> Entry {
+        Entry {
+            event: Event::RequestEnd,
+            outcome: Outcome::Allow,
+            time: Timestamp(1_795_305_895_000_005),
+            facts: facts.map(Arc::new),
+            reason: Some("scope `data:read`".into()),
+            details: json!({"status": 200, "zz": [1.5, {"b": 1, "a": "\u{1}"}]})
+                .as_object()
+                .unwrap()
+                .clone(),
+            usage: Some(Usage {
+                tokens_in: 1,
+                tokens_out: 2,
+                tokens_cached: 0,
+                usd_nano: u64::MAX,
+            }),
+        }
+    }
+
+    fn place() -> Place<'static> {
+        Place { seq: 1, prev: Hash::NONE, gateway: "gate-1", chain: "main" }
+    }
+
+    fn line(entry: &Entry) -> String {
+        let mut out = Vec::new();
+        write(entry, place(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_full_record_has_the_members_of_the_contract() {
+        let read: Value = serde_json::from_str(&line(&entry(Some(facts())))).unwrap();
+        let expected = json!({
+            "seq": 1,
+            "time": "2026-11-22T00:04:55.000005Z",
+            "event": "REQUEST_END",
+            "outcome": "allow",
+            "severity": "info",
+            "request_id": "00000000000000000000000007",
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+            "principal": {"kind": "user", "issuer": "corp", "id": "ann",
+                          "tenant": "acme \"east\"", "method": "asserted"},
+            "client": {"ip": "2001:db8::1", "user_agent": "curl/8\n"},
+            "action": {"verb": "SUMMARIZE", "path": "/document/€", "endpoint": "/document/{id}",
+                       "tool": "search", "model": "gpt-4o"},
+            "reason": "scope `data:read`",
+            "details": {"status": 200, "zz": [1.5, {"b": 1, "a": "\u{1}"}], "dry_run": true,
+                        "parent_request_id": "00000000000000000000000006", "step": 3},
+            "usage": {"tokens_in": 1, "tokens_out": 2, "tokens_cached": 0,
+                      "usd_nano": "18446744073709551615"},
+            "gateway": "gate-1",
+            "chain": "main",
+            "prev": "0000000000000000000000000000000000000000000000000000000000000000",
+            "hash": read["hash"],
+        });
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn what_is_written_directly_is_the_canonical_form_whatever_is_absent() {
+        let strip: [fn(&mut Facts); 7] = [
+            |f| f.trace_id = None,
+            |f| f.caller = None,
+            |f| f.user_agent = None,
+            |f| f.endpoint = None,
+            |f| (f.tool, f.model) = (None, None),
+            |f| f.parent = None,
+            |f| f.dry_run = false,
+        ];
+        for absent in 0..1 << strip.len() {
+            let mut facts = facts();
+            let chosen = strip.iter().enumerate().filter(|(bit, _)| absent & 1 << bit != 0);
+            chosen.for_each(|(_, strip)| strip(&mut facts));
+            let mut entry = entry(Some(facts));
+            if absent & 1 != 0 {
+                (entry.reason, entry.usage) = (None, None);
+                entry.details.clear();
+            }
+            // Parsing compares with the general canonical form and recomputes the hash.
+            Record::parse(line(&entry).as_bytes()).unwrap();
+        }
+        let bare = line(&entry(None));
+        let record = Record::parse(bare.as_bytes()).unwrap();
+        assert!(!bare.contains("null") && !bare.contains("client"), "{bare}");
+        assert_eq!(record.text(&["event"]), "REQUEST_END");
+    }
+
+    #[test]
+    fn a_record_made_from_members_equals_the_one_written_directly() {
+        let direct = line(&entry(Some(facts())));
+        let members = Record::parse(direct.as_bytes()).unwrap().into_members();
+        let mut again = Vec::new();
+        write_members(members, place(), &mut again);
+        assert_eq!(String::from_utf8(again).unwrap(), direct);
+    }
+
+    #[test]
+    fn no_string_of_a_request_makes_a_record_long() {
+        let endless: Arc<str> = Arc::from("\u{1}é".repeat(100_000));
+        let mut facts = facts();
+        (facts.user_agent, facts.path) = (Some(endless.clone()), endless.clone());
+        (facts.endpoint, facts.tool) = (Some(endless.clone()), Some(endless.clone()));
+        let mut entry = entry(Some(facts));
+        entry.reason = Some(endless.to_string());
+        entry.details.insert("x".into(), endless.to_string().into());
+        let line = line(&entry);
+        assert!(line.len() < MAX_LINE / 8, "{}", line.len());
+        let record = Record::parse(line.as_bytes()).unwrap();
+        assert!(record.text(&["client", "user_agent"]).len() <= MAX_USER_AGENT);
+        assert!(record.text(&["action", "path"]).len() <= MAX_TEXT);
+    }
+
+    #[test]
+    fn a_line_in_any_other_form_is_refused() {
+        let good = line(&entry(None));
+        for (from, to, why) in [
+            ("\n", "", Malformed::Torn),
+            ("{", "{ ", Malformed::NotCanonical),
+            ("{", "{\"seq\":1,", Malformed::NotCanonical),
+            ("allow", "\\u0061llow", Malformed::NotCanonical),
+            ("allow", "deny", Malformed::Altered),
+            ("\"seq\":1", "\"seq\":\"1\"", Malformed::NotRecord),
+            ("{", "", Malformed::NotRecord),
+        ] {
+            let bad = good.replacen(from, to, 1);
+            assert_eq!(Record::parse(bad.as_bytes()).unwrap_err(), why, "{bad}");
+        }
+        assert_eq!(Record::parse(&[b' '; MAX_LINE + 1]).unwrap_err(), Malformed::TooLong);
+    }
+
+    #[test]
+    fn a_hash_is_64_digits_in_lower_case_and_nothing_else() {
+        let text = "00ff10abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123";
+        assert_eq!(Hash::parse(text).unwrap().to_string(), text);
+        for bad in ["", "0", &text.to_uppercase(), &format!("{text}00"), &text.replace('f', "g")] {
+            assert_eq!(Hash::parse(bad), None, "{bad}");
+        }
+    }
+}
