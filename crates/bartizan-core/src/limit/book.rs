@@ -65,6 +65,13 @@ impl Book {
         Self { capacity, ..Self::default() }
     }
 
+    /// An empty book whose clock stands at `clock`: a page, on which a store puts what a call
+    /// touches before it asks, and reads what became of it.
+    #[must_use]
+    pub fn page(clock: Timestamp) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
     /// Takes every draw, or none: see [`super::Meter::reserve`].
     ///
     /// # Errors
@@ -292,6 +299,8 @@ impl Book {
             Some(draw) if actual > stands => self.counter_mut(draw, at),
             _ => self.counters.get_mut(&take.key)?,
         };
+        // What has left the window since it was looked at last is not spent any more.
+        counter.room(0, at);
         let before = counter.spent(take.mark);
         match was {
             State::Held | State::Departed => counter.settle(take.mark, stands, actual, at),

@@ -166,6 +166,21 @@ fn a_call_that_crosses_the_edge_of_a_period_is_charged_where_it_was_reserved() {
 }
 
 #[test]
+fn a_call_that_lasts_for_days_finds_its_period_again() {
+    const DAY: u64 = 86_400 * SECOND;
+    let money = rule("money", Measure::NanoUsd, daily(100));
+    let mut book = Book::default();
+    let (held, other) = ([draw(&money, "ann", 60)], [draw(&money, "ann", 10)]);
+    book.reserve(id(1), &held, at(9 * DAY), at(DAY - 1)).unwrap();
+    reserve(&mut book, 2, &other, DAY);
+    book.settle(id(2), &other, at(DAY));
+    // The counter's own period is over and settled; only the long call holds it.
+    book.expire(at(4 * DAY));
+    let charges = book.settle(id(1), &held, at(5 * DAY)).charges;
+    assert_eq!(charges.iter().map(|charge| charge.after).collect::<Vec<_>>(), [60]);
+}
+
+#[test]
 fn every_threshold_is_crossed_once_whatever_the_order() {
     let money = rule("money", Measure::NanoUsd, daily(100));
     let mut book = Book::default();

@@ -18,19 +18,21 @@ struct Step {
     settle: Option<(usize, u64)>,
 }
 
-fn steps(amounts: std::ops::RangeInclusive<u64>) -> impl Strategy<Value = Vec<Step>> {
+/// Draws that come about a `pace` apart.
+fn steps(pace: u64, amounts: std::ops::RangeInclusive<u64>) -> impl Strategy<Value = Vec<Step>> {
     let second = i64::try_from(SECOND).unwrap();
+    let pace = i64::try_from(pace).unwrap();
     // Mostly forward, often not at all, now and then back; whole seconds meet the edges exactly.
     let clock = prop_oneof![
         3 => Just(0),
-        4 => 0..4 * second,
+        6 => 0..pace,
         2 => (0..12_i64).prop_map(move |seconds| seconds * second),
         1 => -3 * second..0,
     ];
     let settle = prop::option::weighted(0.3, (0..40_usize, amounts.clone()));
     let step =
         (clock, amounts, settle).prop_map(|(clock, amount, settle)| Step { clock, amount, settle });
-    prop::collection::vec(step, 1..80)
+    prop::collection::vec(step, 1..120)
 }
 
 /// The whole history, and nothing clever: every draw that was admitted, and when.
@@ -100,23 +102,24 @@ proptest! {
     #[test]
     fn no_window_wherever_it_begins_holds_more_than_a_small_limit(
         limit in 1_u64..=5,
-        steps in steps(1..=3),
+        steps in steps(4 * SECOND, 1..=3),
     ) {
         replay(limit, 0, &steps);
     }
 
     #[test]
-    fn no_window_holds_more_than_the_largest_exact_limit(steps in steps(1..=60)) {
+    fn no_window_holds_more_than_the_largest_exact_limit(steps in steps(SECOND, 1..=60)) {
         replay(128, 0, &steps);
     }
 
+    // Several draws to a part of the window, so that they are remembered as one.
     #[test]
-    fn no_window_holds_more_than_a_large_limit(steps in steps(1..=4_000)) {
+    fn no_window_holds_more_than_a_large_limit(steps in steps(LENGTH / 100, 1..=1_500)) {
         replay(10_000, LENGTH / 64, &steps);
     }
 
     #[test]
-    fn a_window_that_was_written_and_read_goes_on_as_it_was(steps in steps(1..=3)) {
+    fn a_window_that_was_written_and_read_goes_on_as_it_was(steps in steps(4 * SECOND, 1..=3)) {
         let mut window = Window::new(5, Duration::from_micros(LENGTH));
         let mut now = 100 * SECOND;
         for step in steps {

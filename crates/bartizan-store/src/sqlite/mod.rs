@@ -1,0 +1,132 @@
+//! What is kept in one file: the embedded default.
+//!
+//! Writes go through a single connection and wait for each other there; reads have connections of
+//! their own and wait for nobody (write-ahead log). Whoever reads and then writes begins with
+//! `BEGIN IMMEDIATE`: a transaction that began as a reader cannot wait for its turn to write.
+//! What is committed survives a power cut (`synchronous = FULL`).
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{SqlSafeStr as _, Transaction};
+
+mod meter;
+
+pub use meter::SqliteMeter;
+
+/// The schema, step by step. A step that was released is never changed; the next one is added.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "meter", include_str!("migrations/0001_meter.sql"))];
+
+const READERS: u32 = 4;
+/// How long a write waits for another process that writes, and any call for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A database in one file. Cloning gives another handle to the same one.
+#[derive(Clone, Debug)]
+pub struct Sqlite {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// Why a database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be made or opened.
+    #[error("`{path}` cannot be opened: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no database, or cannot be read.
+    #[error("`{path}` cannot be used as a database: {source}")]
+    Database {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// Its schema cannot be brought up to date; it may be that of a newer version.
+    #[error("the schema of `{path}` does not fit this version: {source}")]
+    Schema {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: sqlx::migrate::MigrateError,
+    },
+}
+
+impl Sqlite {
+    /// Opens the database in the file at `path`, makes it if there is none (readable by its owner
+    /// only), and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`] says which file and why.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        create(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+        let broken = |source| OpenError::Database { path: path.to_owned(), source };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(PATIENCE)
+            .foreign_keys(true);
+        let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).max_lifetime(None);
+        let single = pool.clone().max_connections(1).min_connections(1).idle_timeout(None);
+        let writer = single.connect_with(options.clone()).await.map_err(broken)?;
+        let schema = |source| OpenError::Schema { path: path.to_owned(), source };
+        migrations().run(&writer).await.map_err(schema)?;
+        let reading = options.pragma("query_only", "on");
+        let many = pool.max_connections(READERS);
+        let readers = many.connect_with(reading).await.map_err(broken)?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Limits and budgets that outlive the process.
+    #[must_use]
+    pub fn meter(&self) -> SqliteMeter {
+        SqliteMeter::new(self.clone())
+    }
+
+    /// Waits until what is under way is done, and closes the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// For queries that only read.
+    #[allow(dead_code, reason = "the meter reads inside of its transactions only")]
+    pub(crate) fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// A transaction that may write, when it is its turn. Dropped before `commit` it never was.
+    pub(crate) async fn write(&self) -> sqlx::Result<Transaction<'static, sqlx::Sqlite>> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+}
+
+fn migrations() -> Migrator {
+    let step = |(version, name, sql): &(i64, &'static str, &'static str)| {
+        let (name, sql) = (Cow::Borrowed(*name), (*sql).into_sql_str());
+        Migration::new(*version, name, MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(MIGRATIONS.iter().map(step).collect())
+}
+
+/// SQLite would make the file with the rights that the umask leaves, and it holds hashes and keys.
+/// Its companions (`-wal`, `-shm`) take over the rights of the file.
+fn create(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}

@@ -1,0 +1,274 @@
+//! What every meter must do, run against a real one.
+//!
+//! A store calls [`suite`] in a test. What it says of one call at a time is compared with
+//! [`Book`], the rules as a value; what happens when many call at once is checked here.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bartizan_core::limit::{
+    Book, Calendar, Draw, Expired, Measure, Meter, Order, Period, ReservationId, Rule, Shape,
+    Unavailable, Verdict,
+};
+use bartizan_core::time::Timestamp;
+use tokio::task::JoinSet;
+
+/// Runs every check; each asks `make` for a meter that has counted nothing.
+///
+/// # Panics
+/// If the meter breaks one of its promises.
+pub async fn suite<M, F>(make: impl Fn() -> F)
+where
+    M: Meter + 'static,
+    F: Future<Output = M>,
+{
+    takes_all_or_nothing(&make().await).await;
+    does_everything_once(&make().await).await;
+    charges_or_gives_back_what_expires(&make().await).await;
+    corrects_what_is_settled_late(&make().await).await;
+    tells_of_overdrafts(&make().await).await;
+    for seed in 1..=4 {
+        follows_the_rules(&make().await, seed).await;
+    }
+    admits_no_more_however_many_ask(Arc::new(make().await)).await;
+    settles_once_however_many_say_so(Arc::new(make().await)).await;
+}
+
+const SECOND: u64 = 1_000_000;
+/// The clock of the checks starts here: a Thursday in 2026.
+const START: u64 = 1_795_000_000 * SECOND;
+const LIFE: Duration = Duration::from_secs(30);
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp(START + seconds * SECOND)
+}
+
+fn id(number: u64) -> ReservationId {
+    ReservationId(u128::from(number))
+}
+
+fn window(name: &str, limit: u64) -> Arc<Rule> {
+    let shape = Shape::Window { limit, length: Duration::from_secs(10) };
+    Arc::new(Rule::new(name, Measure::Requests, shape))
+}
+
+fn budget(limit: u64) -> Arc<Rule> {
+    let shape = Shape::Budget { limit, period: Period::utc(Calendar::Day) };
+    Arc::new(Rule::new("money", Measure::NanoUsd, shape))
+}
+
+fn draw(rule: &Arc<Rule>, amount: u64) -> Draw {
+    Draw::new(Arc::clone(rule), "ann", amount)
+}
+
+/// Reserves for half a minute. Was everything taken?
+async fn takes<M: Meter>(meter: &M, number: u64, draws: &[Draw], now: Timestamp) -> bool {
+    let verdict = meter.reserve(id(number), draws, now.plus(LIFE), now).await;
+    assert!(verdict.is_ok(), "the meter must answer: {verdict:?}");
+    matches!(verdict, Ok(Verdict::Taken { .. }))
+}
+
+/// How a settlement went: which word it was, and how each counter stood before and after.
+async fn settles<M: Meter>(
+    meter: &M,
+    number: u64,
+    actual: &[Draw],
+    now: Timestamp,
+) -> (Option<Order>, Vec<(u64, u64)>) {
+    let Ok(settlement) = meter.settle(id(number), actual, now).await else {
+        return (None, Vec::new());
+    };
+    let charges = settlement.charges.iter().map(|charge| (charge.before, charge.after));
+    (Some(settlement.order), charges.collect())
+}
+
+async fn takes_all_or_nothing<M: Meter>(meter: &M) {
+    let (calls, money) = (window("calls", 1), budget(100));
+    assert!(!takes(meter, 1, &[draw(&calls, 1), draw(&money, 101)], at(0)).await);
+    assert!(takes(meter, 2, &[draw(&calls, 1), draw(&money, 60)], at(0)).await, "one was taken");
+    // The window refuses, and the money it would have cost is still there.
+    assert!(!takes(meter, 3, &[draw(&money, 40), draw(&calls, 1)], at(1)).await);
+    assert!(takes(meter, 4, &[draw(&money, 40)], at(1)).await, "money was taken for a refusal");
+    assert!(!takes(meter, 5, &[draw(&money, 1)], at(1)).await);
+}
+
+async fn does_everything_once<M: Meter>(meter: &M) {
+    let money = budget(100);
+    for _ in 0..3 {
+        assert!(takes(meter, 1, &[draw(&money, 60)], at(0)).await);
+        assert!(meter.depart(id(1), at(1)).await.is_ok());
+    }
+    assert!(takes(meter, 2, &[draw(&money, 40)], at(0)).await, "taken more than once");
+    let first = settles(meter, 1, &[draw(&money, 50)], at(2)).await;
+    assert_eq!(first, (Some(Order::First), vec![(0, 50)]));
+    let again = settles(meter, 1, &[draw(&money, 60)], at(2)).await;
+    assert_eq!(again, (Some(Order::Repeated), vec![]));
+    assert_eq!(settles(meter, 9, &[draw(&money, 1)], at(2)).await, (Some(Order::Unknown), vec![]));
+    // A closed id is not opened again: nobody would settle it.
+    let closed = meter.reserve(id(1), &[draw(&money, 1)], at(9), at(2)).await;
+    assert!(closed.is_err(), "{closed:?}");
+    assert!(meter.depart(id(1), at(2)).await.is_err());
+    assert!(meter.depart(id(9), at(2)).await.is_err());
+    assert!(takes(meter, 3, &[draw(&money, 10)], at(2)).await, "charged more than once");
+    assert!(!takes(meter, 4, &[draw(&money, 1)], at(2)).await, "gave back too much");
+}
+
+async fn charges_or_gives_back_what_expires<M: Meter>(meter: &M) {
+    let (money, calls) = (budget(100), window("calls", 2));
+    let places =
+        Arc::new(Rule::new("places", Measure::Concurrent, Shape::Concurrency { limit: 2 }));
+    let half = [draw(&money, 50), draw(&calls, 1), draw(&places, 1)];
+    assert!(takes(meter, 1, &half, at(0)).await);
+    assert!(takes(meter, 2, &half, at(0)).await);
+    assert!(meter.depart(id(1), at(1)).await.is_ok());
+    assert!(!takes(meter, 3, &[draw(&places, 1)], at(29)).await);
+    assert_eq!(told(meter.expire(at(29)).await), Some(vec![]), "expired early");
+    assert_eq!(told(meter.expire(at(30)).await), Some(vec![(id(1), true), (id(2), false)]));
+    assert_eq!(told(meter.expire(at(31)).await), Some(vec![]), "told twice");
+    assert!(meter.depart(id(2), at(31)).await.is_err(), "nothing stands behind that call");
+    assert!(takes(meter, 4, &half, at(31)).await, "what had not departed was not given back");
+    assert!(!takes(meter, 5, &[draw(&money, 1)], at(31)).await, "what had departed is not charged");
+    // Nobody has to call expire for a deadline to hold.
+    assert!(takes(meter, 6, &[draw(&money, 50)], at(61)).await);
+    assert_eq!(told(meter.expire(at(61)).await), Some(vec![(id(4), false)]));
+}
+
+/// Ids and whether they had departed, in order of the ids.
+fn told(expired: Result<Vec<Expired>, Unavailable>) -> Option<Vec<(ReservationId, bool)>> {
+    let set: BTreeSet<_> = expired.ok()?.iter().map(|one| (one.id, one.departed)).collect();
+    Some(set.into_iter().collect())
+}
+
+async fn corrects_what_is_settled_late<M: Meter>(meter: &M) {
+    let money = budget(100);
+    for number in [1, 2] {
+        assert!(takes(meter, number, &[draw(&money, 50)], at(0)).await);
+    }
+    assert!(meter.depart(id(1), at(0)).await.is_ok());
+    assert!(meter.expire(at(40)).await.is_ok());
+    let charged = settles(meter, 1, &[draw(&money, 20)], at(41)).await;
+    assert_eq!(charged, (Some(Order::Late), vec![(50, 20)]));
+    let given_back = settles(meter, 2, &[draw(&money, 30)], at(41)).await;
+    assert_eq!(given_back, (Some(Order::Late), vec![(20, 50)]));
+    let again = settles(meter, 2, &[draw(&money, 0)], at(42)).await;
+    assert_eq!(again, (Some(Order::Repeated), vec![]));
+}
+
+async fn tells_of_overdrafts<M: Meter>(meter: &M) {
+    let money = budget(100);
+    assert!(takes(meter, 1, &[draw(&money, 80)], at(0)).await);
+    let settlement = meter.settle(id(1), &[draw(&money, 130)], at(1)).await;
+    let overdrafts = settlement.map(|settlement| {
+        let crossed = settlement.charges.iter().map(|c| (c.overdraft(), c.crosses(100)));
+        crossed.collect::<Vec<_>>()
+    });
+    assert_eq!(overdrafts, Ok(vec![(30, true)]));
+    assert!(!takes(meter, 2, &[draw(&money, 0)], at(2)).await, "an overdraft must block");
+    assert!(takes(meter, 3, &[draw(&money, 100)], at(86_400)).await, "until the period ends");
+}
+
+/// A small generator of numbers (xorshift): the same every time, so that a failure comes again.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// Calls in any order, with clocks that go back, against the rules as a value.
+async fn follows_the_rules<M: Meter>(meter: &M, seed: u64) {
+    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let (mut book, rules) = (Book::default(), every_shape());
+    let (mut now, mut made) = (START, 0);
+    for step in 0..200 {
+        now = now + dice.below(6) * SECOND / 2 - dice.below(2) * dice.below(SECOND);
+        let (now, which, what) = (Timestamp(now), id(dice.below(made + 1)), dice.below(12));
+        let draws = some_draws(&rules, &mut dice);
+        let context = format!("seed {seed}, step {step}");
+        match what {
+            0..=4 => {
+                let (id, deadline) = (id(made), now.plus(LIFE));
+                made += 1;
+                let expected = book.reserve(id, &draws, deadline, now);
+                let said = meter.reserve(id, &draws, deadline, now).await;
+                assert_eq!(said.is_err(), expected.is_err(), "{context}: {said:?}");
+                assert_eq!(said.ok(), expected.ok(), "{context}");
+            }
+            5..=6 => {
+                let expected = book.depart(which, now).is_ok();
+                assert_eq!(meter.depart(which, now).await.is_ok(), expected, "{context}");
+            }
+            7..=10 => {
+                let expected = book.settle(which, &draws, now);
+                assert_eq!(meter.settle(which, &draws, now).await, Ok(expected), "{context}");
+            }
+            _ => {
+                let expected = book.expire(now);
+                assert_eq!(meter.expire(now).await, Ok(expected), "{context}");
+            }
+        }
+    }
+}
+
+fn every_shape() -> Vec<Arc<Rule>> {
+    let length = Duration::from_secs(10);
+    let shapes = [
+        (Measure::Requests, Shape::Window { limit: 5, length }),
+        (Measure::Tokens, Shape::Window { limit: 5_000, length }),
+        (Measure::Tokens, Shape::Gcra { limit: 700, length, burst: 300 }),
+        (Measure::NanoUsd, Shape::Budget { limit: 900, period: Period::utc(Calendar::Minute) }),
+        (Measure::Concurrent, Shape::Concurrency { limit: 6 }),
+    ];
+    let rule =
+        |(index, (measure, shape))| Arc::new(Rule::new(format!("rule {index}"), measure, shape));
+    shapes.into_iter().enumerate().map(rule).collect()
+}
+
+fn some_draws(rules: &[Arc<Rule>], dice: &mut Dice) -> Vec<Draw> {
+    let mut draws = Vec::new();
+    for rule in rules {
+        let most = match rule.measure {
+            Measure::Concurrent | Measure::Requests => 2,
+            Measure::NanoUsd | Measure::Tokens => rule.shape.limit() / 2,
+        };
+        if dice.below(4) > 0 {
+            let subject = if dice.below(3) > 0 { "ann" } else { "bob" };
+            draws.push(Draw::new(Arc::clone(rule), subject, dice.below(most)));
+        }
+    }
+    draws
+}
+
+async fn admits_no_more_however_many_ask<M: Meter + 'static>(meter: Arc<M>) {
+    let (calls, money) = (window("calls", 100), budget(1_000_000));
+    let mut asking = JoinSet::new();
+    for number in 0..1_000 {
+        let (meter, draws) = (Arc::clone(&meter), [draw(&calls, 1), draw(&money, 7)]);
+        asking.spawn(async move { takes(&*meter, number, &draws, at(0)).await });
+    }
+    let admitted = asking.join_all().await.into_iter().filter(|taken| *taken).count();
+    assert_eq!(admitted, 100);
+    let rest = 1_000_000 - 700;
+    assert!(!takes(&*meter, 2_000, &[draw(&money, rest + 1)], at(0)).await);
+    assert!(takes(&*meter, 2_001, &[draw(&money, rest)], at(0)).await, "a refusal took money");
+}
+
+async fn settles_once_however_many_say_so<M: Meter + 'static>(meter: Arc<M>) {
+    let money = budget(100);
+    assert!(takes(&*meter, 1, &[draw(&money, 50)], at(0)).await);
+    let mut saying = JoinSet::new();
+    for amount in 0..40 {
+        let (meter, actual) = (Arc::clone(&meter), [draw(&money, amount)]);
+        saying.spawn(async move { settles(&*meter, 1, &actual, at(1)).await });
+    }
+    let said = saying.join_all().await;
+    let first: Vec<_> = said.iter().filter(|(order, _)| *order == Some(Order::First)).collect();
+    assert_eq!(first.len(), 1, "{said:?}");
+    let repeated = said.iter().filter(|(order, _)| *order == Some(Order::Repeated)).count();
+    assert_eq!(repeated, 39, "{said:?}");
+}
