@@ -21,7 +21,7 @@ use crate::limit::permit::{Permit, at_the_door, on_the_road};
 use crate::limit::{Draw, Exhausted, Kind, ReservationId, Standing, Unavailable, Verdict};
 use crate::mask::{Detection, Profile};
 use crate::problem::{self, Context};
-use crate::refusal::{Outage, Refusal, Upstream};
+use crate::refusal::{Objection, Outage, Refusal, Upstream};
 use crate::settle::{self, Spent};
 use crate::time::Timestamp;
 use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol};
@@ -423,6 +423,29 @@ impl<B> Exchange<Permitted<B>> {
 }
 
 impl<B> Exchange<Masked<B>> {
+    /// What it goes on under.
+    #[must_use]
+    pub fn grant(&self) -> &Grant {
+        self.state.permit.grant()
+    }
+
+    /// The body, where it was read whole.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        match self.state.call.body() {
+            Payload::Whole(bytes) => bytes.clone(),
+            Payload::Stream(_) => Bytes::new(),
+        }
+    }
+
+    /// Ends the exchange because a hook says so; what was reserved goes back.
+    pub fn object(self, hook: &str, objection: Objection) -> Refused {
+        let Self { dossier, standings, state: Masked { permit, .. }, .. } = self;
+        let protocol = permit.grant().endpoint().protocol;
+        let refusal = Box::new(Refusal::Objected { hook: hook.into(), objection });
+        Refused { refusal, dossier, protocol, standings, permit: Some(Box::new(permit)) }
+    }
+
     /// Tells the log that the request is about to depart; it departs when that is durable.
     pub fn announce(self) -> (Exchange<Announced<B>>, Receipt) {
         let Self { head, now, dossier, standings, state: Masked { permit, call } } = self;
@@ -491,6 +514,12 @@ impl<B> Exchange<Announced<B>> {
             // Masking may have changed it; the length is ours to state.
             head.headers.remove(header::TRANSFER_ENCODING);
             head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
+        }
+        if endpoint.profile.response.is_some() {
+            // What comes compressed or in part could not be screened.
+            for name in [header::ACCEPT_ENCODING, header::RANGE, header::IF_RANGE] {
+                head.headers.remove(name);
+            }
         }
         let caller = permit.grant().caller().clone();
         let model = call.model().cloned();
@@ -742,6 +771,7 @@ fn verdict(refusal: &Refusal) -> (Option<Event>, Outcome) {
         Refusal::Unauthenticated { .. } => (Some(Event::AuthFailure), Outcome::Deny),
         Refusal::Forbidden(_) | Refusal::Unpriced(_) => (Some(Event::AccessDenied), Outcome::Deny),
         Refusal::Blocked(_) => (Some(Event::PiiBlocked), Outcome::Deny),
+        Refusal::Objected { .. } => (Some(Event::SecurityAlert), Outcome::Deny),
         Refusal::Exhausted(Exhausted { kind: Kind::Budget, .. }) => {
             (Some(Event::BudgetExceeded), Outcome::Deny)
         }

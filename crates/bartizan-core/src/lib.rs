@@ -19,6 +19,8 @@ pub mod problem;
 pub mod exchange;
 
 pub mod issue;
+pub mod describe;
+pub mod chain;
 
 pub mod id;
 pub mod json;

@@ -72,6 +72,8 @@ problems! {
         "Mend what `violations` names.";
     PII_BLOCKED "pii-blocked" UNPROCESSABLE_ENTITY "Personal data not allowed"
         "Remove what `detections` names.";
+    OBJECTED "hook-blocked" UNPROCESSABLE_ENTITY "Call not allowed"
+        "Change the call as the detail says, or ask the operator.";
     RATE_LIMITED "rate-limited" TOO_MANY_REQUESTS "Too many requests"
         "Wait as long as Retry-After says.";
     BUDGET_EXHAUSTED "budget-exhausted" TOO_MANY_REQUESTS "Budget used up"
@@ -145,6 +147,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             Invalid::Unread => &INTERNAL,
         },
         Refusal::Blocked(_) => &PII_BLOCKED,
+        Refusal::Objected { .. } => &OBJECTED,
         Refusal::Exhausted(exhausted) => match exhausted.kind {
             Kind::Budget => &BUDGET_EXHAUSTED,
             Kind::Concurrency | Kind::Rate => &RATE_LIMITED,
@@ -219,6 +222,10 @@ fn detail(refusal: &Refusal) -> String {
                 "something this request depends on cannot be reached; try again later".into()
             }
         },
+        Refusal::Objected { objection, .. } if objection.detail.is_empty() => {
+            "the call is not allowed".into()
+        }
+        Refusal::Objected { objection, .. } => objection.detail.clone(),
         Refusal::Invalid(Invalid::Unread) | Refusal::Failed => "the request failed".into(),
         Refusal::Misdirected(_)
         | Refusal::Forbidden(Denial::UnknownPath | Denial::UnknownVerb(_))

@@ -23,6 +23,14 @@ pub enum Refusal {
     /// The call holds what must not pass.
     #[error(transparent)]
     Blocked(#[from] Blocked),
+    /// A check of the developer's own says no.
+    #[error("the hook `{hook}` objects")]
+    Objected {
+        /// Which check.
+        hook: Arc<str>,
+        /// Why.
+        objection: Objection,
+    },
 
     // The client must show another credential, or ask for more rights.
     /// Who is calling is not known.
@@ -57,6 +65,13 @@ pub enum Refusal {
     /// There is no answer, or none that may pass.
     #[error(transparent)]
     Upstream(#[from] Upstream),
+}
+
+/// Why a hook stops a call or an answer.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Objection {
+    /// For the client to read; nothing where it is empty.
+    pub detail: String,
 }
 
 /// What of ours cannot be reached.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bartizan_core::admit::Proxies;
 use bartizan_core::audit::Trail;
 use bartizan_core::authorize::Policy;
-use bartizan_core::exchange::{Arrival, Exchange, Realm, Received, Refused};
+use bartizan_core::authenticate::Caller;
+use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Received, Refused};
 use bartizan_core::id::RequestId;
 use bartizan_core::limit::Meter;
 use bartizan_core::settle::Spent;
@@ -79,13 +80,29 @@ pub struct Parts {
     pub tasks: TaskTracker,
 }
 
-/// A request as a step of another exchange, or as one that comes from outside.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Origin {
+/// Where a request comes from: from outside, or from another exchange.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
     /// The exchange of which it is a step, and which.
-    pub parent: Option<(RequestId, u16)>,
+    parent: Option<(RequestId, u16)>,
     /// Whether nothing is to be sent.
-    pub dry_run: bool,
+    dry_run: bool,
+    /// Who is calling, where another exchange has established it.
+    caller: Option<Caller>,
+}
+
+impl Origin {
+    /// A step of another exchange, on behalf of its caller.
+    pub(crate) fn step(caller: Caller, parent: Option<RequestId>, step: usize) -> Self {
+        let step = u16::try_from(step).unwrap_or(u16::MAX);
+        let parent = parent.map(|parent| (parent, step));
+        Self { parent, dry_run: false, caller: Some(caller) }
+    }
+
+    /// A call that is asked about and not made, on behalf of the caller who asks.
+    pub(crate) fn rehearsal(caller: Caller) -> Self {
+        Self { parent: None, dry_run: true, caller: Some(caller) }
+    }
 }
 
 impl Road {
@@ -117,14 +134,15 @@ impl Road {
     /// Answers a request that may be a step of another exchange.
     pub(crate) async fn travel(
         &self,
-        request: Request<Body>,
+        mut request: Request<Body>,
         peer: IpAddr,
         origin: Origin,
     ) -> Response<Body> {
-        let arrival = self.door.arrival(&request, peer, origin);
+        let arrival = self.door.arrival(&request, peer, &origin);
         let id = arrival.id;
+        request.extensions_mut().insert(id);
         let exchange = Exchange::open(request, arrival, Arc::clone(&self.door.trail));
-        let answer = if origin.dry_run { self.rehearse(exchange).await } else { self.pass(exchange).await };
+        let answer = self.pass(exchange, origin).await;
         let mut response = match answer {
             Ok(response) => response,
             Err(refused) => self.refuse(refused).await,
@@ -134,32 +152,36 @@ impl Road {
     }
 
     /// The road.
-    async fn pass(&self, exchange: Exchange<Received<Body>>) -> Result<Response<Body>, Refused> {
+    async fn pass(
+        &self,
+        exchange: Exchange<Received<Body>>,
+        origin: Origin,
+    ) -> Result<Response<Body>, Refused> {
         let exchange = self.admit.pass(exchange).await?;
-        let exchange = self.authenticate.pass(exchange).await?;
+        let exchange = match origin.caller {
+            None => self.authenticate.pass(exchange).await?,
+            Some(caller) => exchange.authenticate(Ok(caller), self.authenticate.places())?,
+        };
         let exchange = self.authorize.pass(exchange).await?;
         let exchange = self.validate.pass(exchange).await?;
         let exchange = self.limit.pass(exchange).await?;
         let exchange = self.mask.pass(exchange).await?;
+        if origin.dry_run {
+            return Ok(self.rehearsed(exchange).await);
+        }
         let returned = self.forward.pass(exchange).await?;
         // Settling and the end of the record come with the last byte of the answer.
         answer::bring_home(returned).await
     }
 
-    /// The road up to the departure: everything is decided, and nothing is sent or charged.
-    async fn rehearse(&self, exchange: Exchange<Received<Body>>) -> Result<Response<Body>, Refused> {
-        let exchange = self.admit.pass(exchange).await?;
-        let exchange = self.authenticate.pass(exchange).await?;
-        let exchange = self.authorize.pass(exchange).await?;
-        let exchange = self.validate.pass(exchange).await?;
-        let exchange = self.limit.pass(exchange).await?;
-        let exchange = self.mask.pass(exchange).await?;
+    /// Ends a dry run: everything was decided, nothing is sent, and what was reserved goes back.
+    async fn rehearsed(&self, exchange: Exchange<Masked<Body>>) -> Response<Body> {
         let rehearsed = exchange.rehearsed(204, clock::now());
         self.settle.now(Some(rehearsed.release)).await;
         drop(rehearsed.receipt);
         let mut response = Response::new(Body::empty());
         *response.status_mut() = http::StatusCode::NO_CONTENT;
-        Ok(response)
+        response
     }
 
     /// Gives back what was reserved, records the refusal, and words it.
@@ -177,15 +199,10 @@ impl Road {
     pub fn policy(&self) -> &Arc<Policy> {
         &self.authorize.policy
     }
-
-    /// Who is calling, by the credentials in `head`; for the action endpoints.
-    pub(crate) fn authenticate(&self) -> &Authenticate {
-        &self.authenticate
-    }
 }
 
 impl Door {
-    fn arrival(&self, request: &Request<Body>, peer: IpAddr, origin: Origin) -> Arrival {
+    fn arrival(&self, request: &Request<Body>, peer: IpAddr, origin: &Origin) -> Arrival {
         let now = clock::now();
         let headers = request.headers();
         let client = self.proxies.client(peer, headers);

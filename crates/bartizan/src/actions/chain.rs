@@ -1,0 +1,145 @@
+//! How are several calls made in one? One after the other, each on the whole road.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bartizan_core::chain::{Chain, MAX_RESULTS, MAX_STEPS, Step, resolve};
+use bartizan_core::exchange::{Departure, is_event_stream};
+use bartizan_core::id::RequestId;
+use bartizan_core::validate::Invalid;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use serde_json::{Value, json};
+
+use super::Live;
+use super::rehearse::{peer, read, refused, step};
+use crate::body::Body;
+use crate::handler::{Answer, Failure, Handler, Work};
+use crate::pipeline::{Origin, Road};
+use crate::reply;
+
+/// `POST /chain`.
+#[derive(Debug)]
+pub(super) struct RunChain(pub(super) Live);
+
+/// Where no step may lead: to the app's own endpoints, and to tokens.
+const FORBIDDEN: [&str; 5] = ["/chain", "/request", "/action", "/actions", "/token"];
+
+/// The schema of the body.
+pub(super) fn schema() -> Value {
+    json!({
+        "type": "object",
+        "required": ["chain"],
+        "properties": {
+            "chain": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MAX_STEPS,
+                "items": {
+                    "type": "object",
+                    "required": ["verb", "path"],
+                    "properties": {
+                        "verb": { "type": "string", "minLength": 1, "maxLength": 32 },
+                        "path": { "type": "string", "pattern": "^/", "maxLength": 8192 },
+                        "params": { "type": "object" },
+                    },
+                    "additionalProperties": false,
+                },
+            },
+            "continue_on_error": { "type": "boolean" },
+        },
+        "additionalProperties": false,
+    })
+}
+
+impl Handler for RunChain {
+    fn answer(&self, departure: Departure<Body>) -> Work {
+        let live = self.0.clone();
+        Box::pin(async move {
+            let road = live.road()?;
+            let Chain { chain, continue_on_error } = read(&departure.body)?;
+            if chain.iter().any(|step| FORBIDDEN.contains(&step.path.as_str())) {
+                return Err(refused(Invalid::Member("chain")));
+            }
+            let run = Run { road, departure, results: Vec::new(), size: 0 };
+            Ok(run.all(&chain, continue_on_error).await)
+        })
+    }
+}
+
+/// A chain that is under way.
+struct Run {
+    road: Arc<Road>,
+    departure: Departure<Body>,
+    /// What each step answered; nothing where it failed.
+    results: Vec<Option<Value>>,
+    size: usize,
+}
+
+impl Run {
+    async fn all(mut self, chain: &[Step], continue_on_error: bool) -> Answer {
+        let (mut rows, mut failed) = (Vec::new(), false);
+        for (index, step) in chain.iter().enumerate() {
+            let outcome = self.one(index, step).await;
+            let Step { verb, path, .. } = step;
+            let row = match &outcome {
+                Ok(result) => {
+                    json!({ "status": "completed", "verb": verb, "path": path, "result": result })
+                }
+                Err(error) => {
+                    json!({ "status": "failed", "verb": verb, "path": path, "error": error })
+                }
+            };
+            rows.push(row);
+            failed |= outcome.is_err();
+            let stop = outcome.is_err() && !continue_on_error;
+            self.results.push(outcome.ok());
+            if stop {
+                break;
+            }
+        }
+        let status = if failed { "failed" } else { "completed" };
+        Answer::new(reply::json(&json!({ "status": status, "results": rows })))
+    }
+
+    /// One step: its result, or the problem that it ended with.
+    async fn one(&mut self, index: usize, step_: &Step) -> Result<Value, Value> {
+        let body = resolve(index, &step_.params, &self.results);
+        let body = body.map_err(|error| problem(&error.to_string()))?;
+        let request = step(&self.departure, &step_.verb, &step_.path, &body);
+        let request = request.map_err(|Failure { refusal, .. }| problem(&refusal.to_string()))?;
+        let origin = Origin::step(self.departure.caller.clone(), self.parent(), index);
+        let address: IpAddr = peer(&self.departure);
+        let response = self.road.travel(request, address, origin).await;
+        let (status, value) = self.take(response).await?;
+        if status.is_success() { Ok(value) } else { Err(value) }
+    }
+
+    /// The answer of a step, within what all of them may hold together.
+    async fn take(&mut self, response: Response<Body>) -> Result<(StatusCode, Value), Value> {
+        if is_event_stream(response.headers()) {
+            return Err(problem("the step answers with a stream, which a chain cannot hold"));
+        }
+        let status = response.status();
+        let left = MAX_RESULTS.saturating_sub(self.size);
+        let body = Limited::new(response.into_body(), left).collect().await;
+        let bytes: Bytes = match body {
+            Ok(all) => all.to_bytes(),
+            Err(_) => return Err(problem("the results of the chain are too large together")),
+        };
+        self.size += bytes.len();
+        let value = serde_json::from_slice(&bytes);
+        let text = || String::from_utf8_lossy(&bytes).into_owned().into();
+        Ok((status, value.unwrap_or_else(|_| text())))
+    }
+
+    fn parent(&self) -> Option<RequestId> {
+        self.departure.head.extensions.get::<RequestId>().copied()
+    }
+}
+
+fn problem(detail: &str) -> Value {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    bartizan_core::problem::document("invalid-body", "Body does not conform", status, detail)
+}

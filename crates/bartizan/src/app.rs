@@ -1,0 +1,367 @@
+//! How does a program become a guarded one? It writes an [`App`].
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bartizan_core::admit::Proxies;
+use bartizan_core::audit::Trail;
+use bartizan_core::authorize::endpoint::Limit;
+use bartizan_core::authorize::{Permission, Policy, Roles, RouteError, Scopes};
+use bartizan_core::exchange::Realm;
+use bartizan_core::limit::{Meter, Price};
+use bartizan_core::mask::Profile;
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::actions::{self, BuiltIn, Live};
+use crate::authenticate::Authenticate;
+use crate::body::Body;
+use crate::clock;
+use crate::endpoint::{BadEndpoint, Defaults, Served};
+use crate::handler::Handler;
+use crate::hook::Hook;
+use crate::mask::Mask;
+use crate::peer::Peer;
+use crate::pipeline::{Parts, Road};
+
+/// A guarded program: endpoints, and the road that leads to them. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Running>);
+
+#[derive(Debug)]
+struct Running {
+    title: Arc<str>,
+    road: Arc<Road>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// An [`App`] that is being written.
+#[derive(Debug)]
+#[must_use = "an app that is not built guards nothing"]
+pub struct AppBuilder {
+    title: Arc<str>,
+    served: Vec<Served>,
+    implies: Vec<(Arc<str>, Vec<Arc<str>>)>,
+    roles: HashMap<Arc<str>, Vec<Permission>>,
+    assigned: HashMap<String, Vec<Arc<str>>>,
+    prices: std::collections::BTreeMap<String, Price>,
+    defaults: Defaults,
+    hooks: Vec<Arc<dyn Hook>>,
+    proxies: Proxies,
+    realm: Realm,
+    body_timeout: Duration,
+    actions: BuiltIn,
+    tasks: TaskTracker,
+}
+
+/// Everything that is wrong with an app, at once. The developer must mend it.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the app cannot start:{}", .0.iter().map(|e| format!("\n  {e}")).collect::<String>())]
+pub struct BadApp(pub Vec<BadPart>);
+
+/// One thing that is wrong with an app.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BadPart {
+    /// An endpoint that cannot be served.
+    #[error(transparent)]
+    Endpoint(#[from] BadEndpoint),
+    /// Two endpoints that cannot stand beside each other.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// A role that no endpoint can be reached with, since nothing defines it.
+    #[error("`{endpoint}` asks for the role `{role}`, which nothing defines")]
+    Role {
+        /// Verb and path.
+        endpoint: String,
+        /// The role.
+        role: Arc<str>,
+    },
+}
+
+/// What an app is given to work with: who is calling, counters, and the log.
+#[derive(Clone, Debug)]
+pub struct Works {
+    /// Who is calling.
+    pub authenticate: Authenticate,
+    /// Counters.
+    pub meter: Arc<dyn Meter>,
+    /// The audit log.
+    pub trail: Arc<dyn Trail>,
+}
+
+/// The largest request body where nothing else is said, in bytes.
+pub const MAX_REQUEST_SIZE: u64 = 1_000_000;
+
+impl App {
+    /// Begins an app.
+    pub fn builder(title: &str) -> AppBuilder {
+        let defaults = Defaults {
+            max_request_size: MAX_REQUEST_SIZE,
+            timeout: Duration::from_secs(300),
+            profile: Profile::default(),
+            limits: Vec::new(),
+        };
+        AppBuilder {
+            title: title.into(),
+            served: Vec::new(),
+            implies: Vec::new(),
+            roles: HashMap::new(),
+            assigned: HashMap::new(),
+            prices: bartizan_core::limit::price::builtin(),
+            defaults,
+            hooks: Vec::new(),
+            proxies: Proxies::default(),
+            realm: Realm::default(),
+            body_timeout: Duration::from_secs(30),
+            actions: BuiltIn::default(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.0.title
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &Arc<Policy> {
+        self.0.road.policy()
+    }
+
+    /// Answers a request that came from `peer`.
+    pub async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
+        let address = peer.address.ip();
+        request.extensions_mut().insert(peer);
+        self.0.road.handle(request, address).await
+    }
+
+    /// Waits until calls that run on without their client have ended and everything is settled,
+    /// at most for `patience`. No request may be under way any more.
+    pub async fn close(&self, patience: Duration) {
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        if tokio::time::timeout(patience, self.0.tasks.wait()).await.is_err() {
+            tracing::warn!("not everything was settled in time: reservations run to their deadline");
+        }
+    }
+}
+
+impl AppBuilder {
+    /// Serves an endpoint.
+    pub fn endpoint(mut self, served: impl Into<Served>) -> Self {
+        self.served.push(served.into());
+        self
+    }
+
+    /// Says that whoever holds `scope` holds these too.
+    pub fn scope_implies(mut self, scope: &str, implied: &[&str]) -> Self {
+        self.implies.push((scope.into(), implied.iter().map(|&scope| scope.into()).collect()));
+        self
+    }
+
+    /// Defines a role by what it permits: pairs of resource and action, both with wildcards.
+    pub fn role(mut self, role: &str, permits: &[(&str, &str)]) -> Self {
+        let permission = |(resource, action): &(&str, &str)| Permission {
+            resource: (*resource).into(),
+            action: (*action).into(),
+        };
+        self.roles.insert(role.into(), permits.iter().map(permission).collect());
+        self
+    }
+
+    /// Gives roles to a principal: `local:agent1`, `corp:ann`; a bare name means `local:`.
+    pub fn assign(mut self, principal: &str, roles: &[&str]) -> Self {
+        let principal = bartizan_core::authenticate::Principal::parse(principal).to_string();
+        let roles = roles.iter().map(|&role| Arc::from(role));
+        self.assigned.entry(principal).or_default().extend(roles);
+        self
+    }
+
+    /// The largest request body of endpoints that do not say it, in bytes.
+    pub fn max_request_size(mut self, bytes: u64) -> Self {
+        self.defaults.max_request_size = bytes;
+        self
+    }
+
+    /// How long an answer may take to begin at endpoints that do not say it.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.defaults.timeout = timeout;
+        self
+    }
+
+    /// How long a body may take that is read whole.
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.body_timeout = timeout;
+        self
+    }
+
+    /// What must not pass at endpoints that do not say it.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.defaults.profile = profile;
+        self
+    }
+
+    /// A limit or budget of every endpoint.
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.defaults.limits.push(Arc::new(limit));
+        self
+    }
+
+    /// What the tokens of a model cost, before the built-in prices.
+    pub fn price(mut self, model: &str, price: Price) -> Self {
+        self.prices.insert(model.into(), price);
+        self
+    }
+
+    /// A check of the developer's own.
+    pub fn hook(mut self, hook: impl Hook + 'static) -> Self {
+        self.hooks.push(Arc::new(hook));
+        self
+    }
+
+    /// Whose word on addresses is believed.
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
+    /// What challenges say about us.
+    pub fn realm(mut self, realm: Realm) -> Self {
+        self.realm = realm;
+        self
+    }
+
+    /// Which of the action endpoints there are.
+    pub fn actions(mut self, actions: BuiltIn) -> Self {
+        self.actions = actions;
+        self
+    }
+
+    /// Where work that outlives its request is tracked; shutting down waits for it.
+    pub fn tasks(mut self, tasks: TaskTracker) -> Self {
+        self.tasks = tasks;
+        self
+    }
+
+    /// Builds the app with what it works with. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`BadApp`] with everything that is wrong.
+    pub fn build_with(self, works: Works) -> Result<App, BadApp> {
+        let Works { authenticate, meter, trail } = works;
+        let live = Live::new(&self.title);
+        let (policy, handlers) = self.policy(&live)?;
+        let longest = policy.routes.endpoints().map(|endpoint| endpoint.timeout).max();
+        let (road, settler) = Road::build(Parts {
+            policy: Arc::new(policy),
+            authenticate,
+            meter: Arc::clone(&meter),
+            trail,
+            handlers,
+            mask: Mask { hooks: self.hooks.into() },
+            proxies: self.proxies,
+            realm: self.realm,
+            body_timeout: self.body_timeout,
+            reservation: longest.unwrap_or_default() + GRACE,
+            tasks: self.tasks.clone(),
+        });
+        let road = Arc::new(road);
+        live.is(&road);
+        let stop = CancellationToken::new();
+        self.tasks.spawn(settler.run());
+        self.tasks.spawn(sweep(meter, stop.clone()));
+        Ok(App(Arc::new(Running { title: self.title, road, tasks: self.tasks, stop })))
+    }
+
+    /// The policy, and the handlers by the index of their endpoint.
+    fn policy(&self, live: &Live) -> Result<(Policy, Vec<Arc<dyn Handler>>), BadApp> {
+        let mut policy = Policy {
+            scopes: Scopes::new(&self.implies),
+            roles: Roles::new(self.roles.clone()),
+            assigned: self.assigned.clone(),
+            ..Policy::default()
+        };
+        let (mut handlers, mut wrong) = (Vec::new(), Vec::new());
+        let prices = Arc::new(self.prices.clone());
+        let built_in = actions::endpoints(self.actions, live);
+        for Served { draft, handler } in self.served.iter().cloned().chain(built_in) {
+            let mut endpoint = match draft.finish(&self.defaults) {
+                Ok(endpoint) => endpoint,
+                Err(error) => {
+                    wrong.push(BadPart::from(error));
+                    continue;
+                }
+            };
+            endpoint.cost.prices = Arc::clone(&prices);
+            let undefined = endpoint.access.roles().iter().filter(|r| !policy.roles.defines(r));
+            wrong.extend(undefined.map(|role| BadPart::Role {
+                endpoint: format!("{} {}", endpoint.verb, endpoint.path),
+                role: Arc::clone(role),
+            }));
+            match policy.routes.add(endpoint) {
+                Ok(_) => handlers.push(handler),
+                Err(error) => wrong.push(error.into()),
+            }
+        }
+        if wrong.is_empty() { Ok((policy, handlers)) } else { Err(BadApp(wrong)) }
+    }
+}
+
+/// How much longer than the longest answer may take to begin a reservation stands.
+const GRACE: Duration = Duration::from_secs(3600);
+
+/// How often reservations are looked for whose time is over.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Closes what has run out of time, until the app is closed.
+async fn sweep(meter: Arc<dyn Meter>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        match meter.expire(clock::now()).await {
+            Ok(expired) => {
+                for reservation in expired.iter().filter(|reservation| reservation.departed) {
+                    let id = reservation.id.0;
+                    tracing::warn!(id, "a reservation ran out of time and was charged in full");
+                }
+            }
+            Err(error) => tracing::error!(%error, "reservations could not be swept"),
+        }
+    }
+}
+
+/// An app is a tower service: it can be the fallback of an axum router, or be served by hyper.
+/// The peer is taken from the request's extensions: a [`Peer`], or a [`SocketAddr`].
+impl<B> tower_service::Service<Request<B>> for App
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = std::convert::Infallible;
+    type Future = std::pin::Pin<
+        Box<dyn Future<Output = Result<Response<Body>, std::convert::Infallible>> + Send>,
+    >;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let app = self.clone();
+        let peer = request.extensions().get::<Peer>().cloned();
+        let address = request.extensions().get::<SocketAddr>().copied();
+        // Without an address everybody shares the counters of this one: never unlimited.
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let peer = peer.unwrap_or_else(|| Peer::plain(address.unwrap_or(unknown)));
+        let request = request.map(Body::new);
+        Box::pin(async move { Ok(app.handle(request, peer).await) })
+    }
+}

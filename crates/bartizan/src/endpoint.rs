@@ -1,0 +1,371 @@
+//! How does a function become an endpoint? With a policy, or not at all.
+//!
+//! ```compile_fail,E0599
+//! use bartizan::{Caller, Json, Problem, endpoint};
+//! async fn open_to_whom(_: Caller, _: ()) -> Result<Json<u8>, Problem> { Ok(Json(1)) }
+//! // No scopes, no roles, neither `authenticated()` nor `public()`: there is no `json` yet.
+//! endpoint("SUMMARIZE", "/document").json(open_to_whom);
+//! ```
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bartizan_core::authenticate::Caller;
+use bartizan_core::authorize::endpoint::{About, Cost, Limit, OnDisconnect};
+use bartizan_core::authorize::{Access, Endpoint, Permission};
+use bartizan_core::mask::Profile;
+use bartizan_core::validate::{Protocol, Schema, SchemaError};
+use http::Method;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::handler::Handler;
+use crate::reply::{Problem, Reply};
+use crate::typed::Typed;
+
+/// An endpoint, and whoever answers at it.
+#[derive(Clone, Debug)]
+pub struct Served {
+    pub(crate) draft: Sketch,
+    pub(crate) handler: Arc<dyn Handler>,
+}
+
+/// An endpoint that is being written. It can be served when it is [`Policed`].
+#[derive(Clone, Debug)]
+pub struct Draft<P> {
+    sketch: Sketch,
+    policy: PhantomData<P>,
+}
+
+/// Nobody has said yet who may use it.
+#[derive(Clone, Copy, Debug)]
+pub enum NoPolicy {}
+
+/// It has been said who may use it.
+#[derive(Clone, Copy, Debug)]
+pub enum Policed {}
+
+/// An endpoint as far as it is written; what is left open is the app's to say.
+#[derive(Clone, Debug)]
+pub(crate) struct Sketch {
+    pub(crate) verb: String,
+    pub(crate) path: String,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) access: Access,
+    pub(crate) permission: Option<(Arc<str>, Option<Arc<str>>)>,
+    pub(crate) protocol: Protocol,
+    pub(crate) schema: Option<Result<Arc<Schema>, SchemaError>>,
+    pub(crate) max_request_size: Option<u64>,
+    pub(crate) limits: Vec<Arc<Limit>>,
+    pub(crate) cost: Cost,
+    pub(crate) profile: Option<Profile>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) on_disconnect: OnDisconnect,
+    pub(crate) method_override: bool,
+    pub(crate) about: About,
+}
+
+/// Begins an endpoint: a verb (one of HTTP's, or any other token) and a path template such as
+/// `/document/{id}`.
+#[must_use]
+pub fn endpoint(verb: &str, path: &str) -> Draft<NoPolicy> {
+    let sketch = Sketch {
+        verb: verb.into(),
+        path: path.into(),
+        aliases: Vec::new(),
+        access: Access::Authenticated,
+        permission: None,
+        protocol: Protocol::Http,
+        schema: None,
+        max_request_size: None,
+        limits: Vec::new(),
+        cost: Cost::default(),
+        profile: None,
+        timeout: None,
+        on_disconnect: OnDisconnect::Cancel,
+        method_override: true,
+        about: About::default(),
+    };
+    Draft { sketch, policy: PhantomData }
+}
+
+impl Draft<NoPolicy> {
+    /// Everybody may use it, with or without a credential.
+    #[must_use]
+    pub fn public(self) -> Draft<Policed> {
+        self.policed(Access::Public)
+    }
+
+    /// Everybody with a valid credential may use it.
+    #[must_use]
+    pub fn authenticated(self) -> Draft<Policed> {
+        self.policed(Access::Authenticated)
+    }
+
+    /// Whoever holds this scope may use it.
+    #[must_use]
+    pub fn scope(self, scope: &str) -> Draft<Policed> {
+        self.policed(Access::Held { scopes: vec![scope.into()], roles: Vec::new() })
+    }
+
+    /// Whoever has this role may use it.
+    #[must_use]
+    pub fn role(self, role: &str) -> Draft<Policed> {
+        self.policed(Access::Held { scopes: Vec::new(), roles: vec![role.into()] })
+    }
+
+    /// Whoever `access` says may use it. Empty lists of scopes and roles are no policy; the app
+    /// does not start with them.
+    #[must_use]
+    pub fn access(self, access: Access) -> Draft<Policed> {
+        self.policed(access)
+    }
+
+    fn policed(mut self, access: Access) -> Draft<Policed> {
+        self.sketch.access = access;
+        Draft { sketch: self.sketch, policy: PhantomData }
+    }
+}
+
+impl Draft<Policed> {
+    /// Whoever uses it must hold this scope too.
+    #[must_use]
+    pub fn and_scope(mut self, scope: &str) -> Self {
+        if let Access::Held { scopes, .. } = &mut self.sketch.access {
+            scopes.push(scope.into());
+        } else {
+            self.sketch.access = Access::Held { scopes: vec![scope.into()], roles: Vec::new() };
+        }
+        self
+    }
+
+    /// This role will do too; with scopes alone so far, one of the roles is needed besides.
+    #[must_use]
+    pub fn or_role(mut self, role: &str) -> Self {
+        if let Access::Held { roles, .. } = &mut self.sketch.access {
+            roles.push(role.into());
+        } else {
+            self.sketch.access = Access::Held { scopes: Vec::new(), roles: vec![role.into()] };
+        }
+        self
+    }
+
+    /// Serves it with an async function of the caller and of the typed, validated body. The JSON
+    /// Schema of the body is that of the type.
+    #[must_use]
+    pub fn json<I, F, Fut, R>(mut self, function: F) -> Served
+    where
+        I: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Caller, I) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Problem>> + Send + 'static,
+        R: Reply + 'static,
+    {
+        if self.sketch.schema.is_none() {
+            let schema = schemars::schema_for!(I).to_value();
+            self.sketch.schema = Some(Schema::compile(&schema).map(Arc::new));
+        }
+        if let Some(schema) = R::schema() {
+            self.sketch.about.response_schema = Some(Arc::new(schema));
+        }
+        self.handler(Typed::new(function))
+    }
+
+    /// Serves it with an async function of the caller alone.
+    #[must_use]
+    pub fn call<F, Fut, R>(self, function: F) -> Served
+    where
+        F: Fn(Caller) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, Problem>> + Send + 'static,
+        R: Reply + 'static,
+    {
+        let mut draft = self;
+        if let Some(schema) = R::schema() {
+            draft.sketch.about.response_schema = Some(Arc::new(schema));
+        }
+        draft.handler(Typed::new(move |caller, ()| function(caller)))
+    }
+
+    /// Serves it with a handler of any other kind, an upstream for one.
+    #[must_use]
+    pub fn handler(self, handler: impl Handler + 'static) -> Served {
+        Served { draft: self.sketch, handler: Arc::new(handler) }
+    }
+}
+
+impl<P> Draft<P> {
+    /// Another verb that means this one: `POST` for `SUMMARIZE`.
+    #[must_use]
+    pub fn alias(mut self, verb: &str) -> Self {
+        self.sketch.aliases.push(verb.into());
+        self
+    }
+
+    /// Some role of the caller must permit this action on this resource; the action is the verb
+    /// in lower case unless it is given.
+    #[must_use]
+    pub fn resource(mut self, resource: &str, action: Option<&str>) -> Self {
+        self.sketch.permission = Some((resource.into(), action.map(Arc::from)));
+        self
+    }
+
+    /// `acquire`, `compute`, `transact`, `communicate` or `orchestrate`.
+    #[must_use]
+    pub fn category(mut self, category: &str) -> Self {
+        self.sketch.about.category = Some(category.into());
+        self
+    }
+
+    /// One sentence for `DISCOVER` and OpenAPI.
+    #[must_use]
+    pub fn description(mut self, description: &str) -> Self {
+        self.sketch.about.description = Some(description.into());
+        self
+    }
+
+    /// Everything that is told about it.
+    #[must_use]
+    pub fn about(mut self, about: About) -> Self {
+        self.sketch.about = about;
+        self
+    }
+
+    /// What its bodies look like.
+    #[must_use]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.sketch.protocol = protocol;
+        self
+    }
+
+    /// The JSON Schema (2020-12) of its bodies, where it is not that of the type.
+    #[must_use]
+    pub fn schema(mut self, schema: &serde_json::Value) -> Self {
+        self.sketch.schema = Some(Schema::compile(schema).map(Arc::new));
+        self
+    }
+
+    /// The largest request body, in bytes.
+    #[must_use]
+    pub fn max_request_size(mut self, bytes: u64) -> Self {
+        self.sketch.max_request_size = Some(bytes);
+        self
+    }
+
+    /// A limit or budget of its own, beside those of the app.
+    #[must_use]
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.sketch.limits.push(Arc::new(limit));
+        self
+    }
+
+    /// What a call costs at the most, and what it is charged where its handler reports nothing.
+    #[must_use]
+    pub fn cost(mut self, cost: Cost) -> Self {
+        self.sketch.cost = cost;
+        self
+    }
+
+    /// What must not pass, where it is not what the app says.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.sketch.profile = Some(profile);
+        self
+    }
+
+    /// How long an answer may take to begin.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.sketch.timeout = Some(timeout);
+        self
+    }
+
+    /// What becomes of a call whose client hangs up.
+    #[must_use]
+    pub fn on_disconnect(mut self, what: OnDisconnect) -> Self {
+        self.sketch.on_disconnect = what;
+        self
+    }
+
+    /// Whether `X-AGIS-Method` may name the verb on a POST; it may, unless this says no.
+    #[must_use]
+    pub fn method_override(mut self, allowed: bool) -> Self {
+        self.sketch.method_override = allowed;
+        self
+    }
+}
+
+/// What the app says where an endpoint leaves it open.
+#[derive(Clone, Debug)]
+pub(crate) struct Defaults {
+    pub(crate) max_request_size: u64,
+    pub(crate) timeout: Duration,
+    pub(crate) profile: Profile,
+    pub(crate) limits: Vec<Arc<Limit>>,
+}
+
+/// An endpoint that cannot be served. The developer must mend it.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BadEndpoint {
+    /// A verb that is no token, or one that HTTP reserves.
+    #[error("`{0}` is no verb: use a token such as `SUMMARIZE` or a method of HTTP's")]
+    Verb(String),
+    /// Neither scopes nor roles, nor `authenticated` or `public`.
+    #[error(
+        "`{0}` has no policy: name scopes or roles, or say `authenticated` or `public`; empty \
+         lists count as absent"
+    )]
+    NoPolicy(String),
+    /// Its schema cannot be used.
+    #[error("`{0}`: {1}")]
+    Schema(String, SchemaError),
+}
+
+impl Sketch {
+    /// The endpoint, with what the app says where this leaves it open.
+    pub(crate) fn finish(self, defaults: &Defaults) -> Result<Endpoint, BadEndpoint> {
+        let name = format!("{} {}", self.verb, self.path);
+        let verb = parse_verb(&self.verb)?;
+        let aliases = self.aliases.iter().map(|alias| parse_verb(alias));
+        let aliases = aliases.collect::<Result<Vec<_>, _>>()?;
+        if self.access.scopes().is_empty()
+            && self.access.roles().is_empty()
+            && matches!(self.access, Access::Held { .. })
+        {
+            return Err(BadEndpoint::NoPolicy(name));
+        }
+        let schema = self.schema.transpose().map_err(|error| BadEndpoint::Schema(name, error))?;
+        let permission = self.permission.map(|(resource, action)| Permission {
+            resource,
+            action: action.unwrap_or_else(|| Endpoint::default_action(&verb)),
+        });
+        let mut limits = defaults.limits.clone();
+        limits.extend(self.limits);
+        Ok(Endpoint {
+            index: 0,
+            verb,
+            path: self.path.into(),
+            aliases,
+            method_override: self.method_override,
+            access: self.access,
+            permission,
+            protocol: self.protocol,
+            schema,
+            max_request_size: self.max_request_size.unwrap_or(defaults.max_request_size),
+            limits,
+            cost: self.cost,
+            profile: self.profile.unwrap_or_else(|| defaults.profile.clone()),
+            timeout: self.timeout.unwrap_or(defaults.timeout),
+            on_disconnect: self.on_disconnect,
+            about: self.about,
+        })
+    }
+}
+
+fn parse_verb(verb: &str) -> Result<Method, BadEndpoint> {
+    let bad = || BadEndpoint::Verb(verb.to_owned());
+    let method = Method::from_bytes(verb.as_bytes()).map_err(|_| bad())?;
+    match method.as_str() {
+        "CONNECT" | "TRACE" => Err(bad()),
+        _ => Ok(method),
+    }
+}

@@ -1,0 +1,70 @@
+//! How does a typed function answer a call?
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use bartizan_core::authenticate::Caller;
+use bartizan_core::exchange::Departure;
+use bartizan_core::refusal::Refusal;
+use bartizan_core::validate::{Invalid, Payload};
+use serde::de::DeserializeOwned;
+
+use crate::body::Body;
+use crate::handler::{Failure, Handler, Work};
+use crate::reply::{Problem, Reply};
+
+/// A function of the caller and of a typed body, as a handler.
+pub(crate) struct Typed<F, I, R> {
+    function: Arc<F>,
+    types: PhantomData<fn(I) -> R>,
+}
+
+impl<F, I, R> Typed<F, I, R> {
+    pub(crate) fn new(function: F) -> Self {
+        Self { function: Arc::new(function), types: PhantomData }
+    }
+}
+
+impl<F, I, R> fmt::Debug for Typed<F, I, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", std::any::type_name::<F>())
+    }
+}
+
+impl<F, Fut, I, R> Handler for Typed<F, I, R>
+where
+    I: DeserializeOwned + Send + 'static,
+    F: Fn(Caller, I) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<R, Problem>> + Send + 'static,
+    R: Reply + 'static,
+{
+    fn answer(&self, departure: Departure<Body>) -> Work {
+        let function = Arc::clone(&self.function);
+        Box::pin(async move {
+            let input = parse(&departure.body)?;
+            Ok(match function(departure.caller, input).await {
+                Ok(reply) => reply.answer(),
+                Err(problem) => problem.answer(),
+            })
+        })
+    }
+}
+
+/// The body as its type. The schema has been checked; what it cannot say (a number that fits, a
+/// format of the type's own) is told like a violation, without the value.
+fn parse<I: DeserializeOwned>(body: &Payload<Body>) -> Result<I, Failure> {
+    let bytes: &[u8] = match body {
+        Payload::Whole(bytes) => bytes,
+        Payload::Stream(_) => &[],
+    };
+    let parsed = match bytes {
+        [] => serde_json::from_slice(b"null").or_else(|_| serde_json::from_slice(b"{}")),
+        bytes => serde_json::from_slice(bytes),
+    };
+    let refused = |_| Failure {
+        refusal: Refusal::Invalid(Invalid::Member("body")),
+        departed: false,
+    };
+    parsed.map_err(refused)
+}
