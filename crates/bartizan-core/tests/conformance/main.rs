@@ -12,6 +12,7 @@
 use std::path::{Path, PathBuf};
 
 mod json_schema;
+mod wycheproof;
 
 /// A file or folder of the conformance data. Missing data is a failure, and never skipped.
 fn data(path: &str) -> PathBuf {
