@@ -1,0 +1,278 @@
+//! Has the configuration changed? A good one takes over between two requests; a bad one never does.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// How long files must be quiet: editors and `kubectl` write in several steps.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// How often files are read even if nobody says that they changed: a ConfigMap changes by a
+/// symbolic link far away, and network file systems do not tell.
+const POLL: Duration = Duration::from_secs(30);
+
+/// What was loaded, and the files it was made from.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// The state.
+    pub state: T,
+    /// Every file that was read for it.
+    pub files: Vec<PathBuf>,
+}
+
+/// Why a reload was tried.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cause {
+    /// A file has another content.
+    FileChanged,
+    /// Somebody sent SIGHUP.
+    Signal,
+}
+
+/// How a reload ended.
+#[derive(Debug)]
+pub enum Outcome<E> {
+    /// The new state is in force.
+    Replaced,
+    /// The old state stays in force.
+    Kept(E),
+}
+
+/// Watches `files`, and puts what `load` makes of them into `current`, in one step: a request
+/// sees the old state or the new one, never parts of both. Where `load` fails the old state
+/// stays. `report` hears of every attempt. Returns at `shutdown`.
+pub async fn watch<T, E, L, F>(
+    current: Arc<ArcSwap<T>>,
+    files: Vec<PathBuf>,
+    load: L,
+    report: impl Fn(Cause, &Outcome<E>),
+    shutdown: CancellationToken,
+) where
+    E: Display,
+    L: Fn() -> F,
+    F: Future<Output = Result<Loaded<T>, E>>,
+{
+    let mut watcher = Watcher::new(files);
+    while let Some(cause) = shutdown.run_until_cancelled(watcher.change()).await {
+        let outcome = match load().await {
+            Ok(Loaded { state, files }) => {
+                current.store(Arc::new(state));
+                watcher.follow(files);
+                Outcome::Replaced
+            }
+            Err(error) => Outcome::Kept(error),
+        };
+        report(cause, &outcome);
+    }
+}
+
+/// Tells when the content of some files has changed.
+#[derive(Debug)]
+struct Watcher {
+    files: Vec<PathBuf>,
+    content: u64,
+    /// Watches folders rather than files: a file that is replaced is another file.
+    folders: Option<RecommendedWatcher>,
+    watched: BTreeSet<PathBuf>,
+    stirred: mpsc::Receiver<()>,
+    hangup: Option<Signal>,
+}
+
+impl Watcher {
+    fn new(files: Vec<PathBuf>) -> Self {
+        let (stir, stirred) = mpsc::channel(1);
+        let folders = notify::recommended_watcher(move |_event| {
+            // Full means that a look is due anyway.
+            let _ = stir.try_send(());
+        });
+        let folders = folders
+            .inspect_err(|error| tracing::warn!(%error, "files are only looked at now and then"));
+        let hangup = signal(SignalKind::hangup())
+            .inspect_err(|error| tracing::warn!(%error, "SIGHUP is not heard"));
+        let mut watcher = Self {
+            files: Vec::new(),
+            content: 0,
+            folders: folders.ok(),
+            watched: BTreeSet::new(),
+            stirred,
+            hangup: hangup.ok(),
+        };
+        watcher.follow(files);
+        watcher
+    }
+
+    /// Watches these files from now on.
+    fn follow(&mut self, files: Vec<PathBuf>) {
+        self.content = fingerprint(&files);
+        let folders: BTreeSet<_> = files.iter().flat_map(|file| folders_of(file)).collect();
+        if let Some(watcher) = &mut self.folders {
+            for gone in self.watched.difference(&folders) {
+                let _ = watcher.unwatch(gone);
+            }
+            for new in folders.difference(&self.watched) {
+                if let Err(error) = watcher.watch(new, RecursiveMode::NonRecursive) {
+                    tracing::warn!(%error, folder = %new.display(), "not watched");
+                }
+            }
+        }
+        (self.files, self.watched) = (files, folders);
+    }
+
+    /// Waits for a change. A signal counts as one even where no content has changed.
+    async fn change(&mut self) -> Cause {
+        let mut poll = interval(POLL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        poll.reset();
+        loop {
+            tokio::select! {
+                () = heard(&mut self.hangup) => {
+                    self.content = fingerprint(&self.files);
+                    return Cause::Signal;
+                }
+                Some(()) = self.stirred.recv() => self.settle().await,
+                _ = poll.tick() => {}
+            }
+            let content = fingerprint(&self.files);
+            if content != self.content {
+                self.content = content;
+                return Cause::FileChanged;
+            }
+        }
+    }
+
+    /// Waits until nobody writes any more; bounded, for some logs lie beside configurations.
+    async fn settle(&mut self) {
+        for _ in 0..10 {
+            sleep(QUIET).await;
+            if self.stirred.try_recv().is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn heard(hangup: &mut Option<Signal>) {
+    match hangup {
+        Some(signal) if signal.recv().await.is_some() => {}
+        Some(_) | None => std::future::pending().await,
+    }
+}
+
+/// The folder of a file as written, and the one where it really lies.
+fn folders_of(file: &Path) -> Vec<PathBuf> {
+    let folder = |path: &Path| match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+        Some(parent) => parent.to_owned(),
+        None => PathBuf::from("/"),
+    };
+    let real = file.canonicalize().ok();
+    std::iter::once(folder(file)).chain(real.as_deref().map(folder)).collect()
+}
+
+/// What stands in the files, in short. A file that cannot be read counts as one of its own kind.
+fn fingerprint(files: &[PathBuf]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for file in files {
+        std::fs::read(file).ok().hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    struct Running {
+        current: Arc<ArcSwap<u32>>,
+        outcomes: Arc<Mutex<mpsc::UnboundedReceiver<String>>>,
+        shutdown: CancellationToken,
+    }
+
+    /// Watches files whose state is the number in the first of them.
+    fn run(files: Vec<PathBuf>) -> Running {
+        let current = Arc::new(ArcSwap::from_pointee(1));
+        let shutdown = CancellationToken::new();
+        let (tell, outcomes) = mpsc::unbounded_channel();
+        let main = files.clone();
+        let load = move || {
+            let files = main.clone();
+            async move {
+                let text = fs::read_to_string(&files[0]).map_err(|error| error.to_string())?;
+                let state = text.trim().parse().map_err(|_| format!("`{text}` is no number"))?;
+                Ok::<_, String>(Loaded { state, files })
+            }
+        };
+        let report = move |_, outcome: &Outcome<String>| {
+            tell.send(format!("{outcome:?}")).unwrap();
+        };
+        tokio::spawn(watch(Arc::clone(&current), files, load, report, shutdown.clone()));
+        Running { current, outcomes: Arc::new(Mutex::new(outcomes)), shutdown }
+    }
+
+    impl Running {
+        async fn next(&self) -> String {
+            let outcomes = Arc::clone(&self.outcomes);
+            let next = std::future::poll_fn(move |cx| outcomes.lock().unwrap().poll_recv(cx));
+            tokio::time::timeout(Duration::from_secs(10), next).await.unwrap().unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_good_file_takes_over_and_a_bad_one_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state");
+        fs::write(&file, "1").unwrap();
+        let running = run(vec![file.clone()]);
+        tokio::task::yield_now().await;
+
+        fs::write(&file, "2").unwrap();
+        assert_eq!(running.next().await, "Replaced");
+        assert_eq!(**running.current.load(), 2);
+
+        fs::write(&file, "two").unwrap();
+        assert_eq!(running.next().await, "Kept(\"`two` is no number\")");
+        assert_eq!(**running.current.load(), 2);
+
+        fs::write(&file, "3").unwrap();
+        assert_eq!(running.next().await, "Replaced");
+        assert_eq!(**running.current.load(), 3);
+        running.shutdown.cancel();
+    }
+
+    /// Kubernetes mounts `file -> ..data/file` and `..data -> ..2026_11_22`, and changes the
+    /// latter link.
+    #[tokio::test]
+    async fn a_config_map_that_swaps_its_link_is_noticed() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for (name, text) in [("..one", "1"), ("..two", "2")] {
+            fs::create_dir(at(name)).unwrap();
+            fs::write(at(name).join("state"), text).unwrap();
+        }
+        symlink("..one", at("..data")).unwrap();
+        symlink("..data/state", at("state")).unwrap();
+        let running = run(vec![at("state")]);
+        tokio::task::yield_now().await;
+
+        symlink("..two", at("..data_tmp")).unwrap();
+        fs::rename(at("..data_tmp"), at("..data")).unwrap();
+        assert_eq!(running.next().await, "Replaced");
+        assert_eq!(**running.current.load(), 2);
+        running.shutdown.cancel();
+    }
+}

@@ -1,0 +1,236 @@
+//! How does a call reach somebody else's service, and how does its answer come back?
+
+mod address;
+mod connections;
+mod fields;
+mod outgoing;
+mod told;
+mod tunnel;
+
+use std::error::Error as _;
+use std::fmt;
+use std::future::ready;
+
+use bartizan_core::exchange::Departure;
+use bartizan_core::refusal::{self, Refusal};
+use bartizan_core::validate::Invalid;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use hyper_util::client::legacy;
+use secrecy::{ExposeSecret as _, SecretString};
+
+pub use address::{Address, AddressError};
+pub use connections::{Connections, Network, Trust, TrustError};
+
+use crate::body::{Body, BodyError};
+use crate::handler::{Answer, Failure, Handler, Work};
+use crate::paced::Paced;
+use outgoing::{Outgoing, Upgrade};
+
+/// A service behind the gate. What it answers goes to the client as it is, and as it comes.
+///
+/// A call is sent once or not at all; redirects are handed to the client, never followed.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    target: Target,
+    connections: Connections,
+}
+
+/// Where calls go, and in which form.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Where to.
+    pub address: Address,
+    /// How verbs of one's own go on.
+    pub verbs: Verbs,
+    /// What is spoken on the way.
+    pub http: Http,
+    /// What the gate itself shows there.
+    pub credential: Option<Credential>,
+}
+
+/// How verbs that are no standard methods go on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Verbs {
+    /// As `POST` with `X-AGIS-Method`: Node, llama.cpp and default uvicorn refuse others.
+    #[default]
+    Post,
+    /// As they are.
+    Native,
+}
+
+/// What is spoken on the way.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Http {
+    /// HTTP/1.1, or over TLS what the upstream prefers (ALPN).
+    #[default]
+    Negotiated,
+    /// HTTP/2 on a plain connection, with prior knowledge (RFC 9113 section 3.3).
+    Prior,
+}
+
+/// What the gate itself shows to an upstream. Prints as `***`.
+#[derive(Clone)]
+pub struct Credential {
+    name: HeaderName,
+    value: HeaderValue,
+}
+
+/// Why an upstream cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum UpstreamError {
+    /// A secret with line breaks, perhaps a file of more than one line.
+    #[error("the credential holds characters that no header field can carry")]
+    Credential,
+    /// HTTP/2 with prior knowledge is for plain connections; over TLS it is negotiated.
+    #[error("`http2: prior` is for http:// addresses; over https:// HTTP/2 is negotiated")]
+    Prior,
+    /// TLS is needed, and nobody's certificate is trusted.
+    #[error("the address is https://, and no certificates are trusted")]
+    Trust,
+}
+
+impl Target {
+    /// Calls go to `address`, as HTTP/1.1 or what is negotiated, without a credential.
+    #[must_use]
+    pub fn new(address: Address) -> Self {
+        Self { address, verbs: Verbs::default(), http: Http::default(), credential: None }
+    }
+}
+
+impl Credential {
+    /// `Authorization: Bearer SECRET`.
+    ///
+    /// # Errors
+    /// [`UpstreamError::Credential`] where no header field can carry it.
+    pub fn bearer(secret: &SecretString) -> Result<Self, UpstreamError> {
+        let value = SecretString::from(format!("Bearer {}", secret.expose_secret().trim()));
+        Self::field(AUTHORIZATION, &value)
+    }
+
+    /// The secret as the whole value of the field `name`.
+    ///
+    /// # Errors
+    /// [`UpstreamError::Credential`] where no header field can carry it.
+    pub fn field(name: HeaderName, secret: &SecretString) -> Result<Self, UpstreamError> {
+        let text = secret.expose_secret().trim();
+        let mut value = HeaderValue::from_str(text).map_err(|_| UpstreamError::Credential)?;
+        value.set_sensitive(true);
+        Ok(Self { name, value })
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credential({}: ***)", self.name)
+    }
+}
+
+impl Upstream {
+    /// An upstream at `target`, over `connections`.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] where the two do not fit.
+    pub fn new(target: Target, connections: Connections) -> Result<Self, UpstreamError> {
+        if target.address.is_https() {
+            if target.http == Http::Prior {
+                return Err(UpstreamError::Prior);
+            }
+            if !connections.speak_tls() {
+                return Err(UpstreamError::Trust);
+            }
+        }
+        Ok(Self { target, connections })
+    }
+}
+
+impl Handler for Upstream {
+    fn answer(&self, departure: Departure<Body>) -> Work {
+        match Outgoing::prepare(&self.target, &self.connections, departure) {
+            Ok(outgoing) => Box::pin(send(outgoing, self.connections.clone())),
+            Err(refusal) => Box::pin(ready(Err(Failure { refusal, departed: false }))),
+        }
+    }
+}
+
+async fn send(outgoing: Outgoing, connections: Connections) -> Result<Answer, Failure> {
+    let Outgoing { request, way, upgrade, patience, max_request_size } = outgoing;
+    let host = request.uri().authority().cloned();
+    let Some(answering) = connections.send(way, request) else {
+        return Err(Failure { refusal: refusal::Upstream::Unreachable.into(), departed: false });
+    };
+    let mut response = answering.await.map_err(|error| {
+        let failure = failure(&error, max_request_size);
+        let host = host.as_ref().map(http::uri::Authority::as_str);
+        tracing::warn!(host, error = %story(&error), "no answer from an upstream");
+        failure
+    })?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return switch(response, upgrade, &connections, patience);
+    }
+    fields::clean_answer(response.headers_mut());
+    Ok(Answer::new(response.map(|body| paced(body, patience))))
+}
+
+/// The upstream changes the protocol: only now the client's connection may become a tunnel.
+fn switch(
+    mut response: Response<Incoming>,
+    upgrade: Option<Upgrade>,
+    connections: &Connections,
+    patience: std::time::Duration,
+) -> Result<Answer, Failure> {
+    let garbled = Failure { refusal: refusal::Upstream::Garbled.into(), departed: true };
+    let Some(Upgrade { client, room }) = upgrade else { return Err(garbled) };
+    if !fields::upgrade_of(response.headers()).is_some_and(outgoing::is_websocket) {
+        return Err(garbled);
+    }
+    let upstream = hyper::upgrade::on(&mut response);
+    connections.tunnels().join(client, upstream, patience, room);
+    fields::clean_answer(response.headers_mut());
+    outgoing::ask_for_websocket(response.headers_mut());
+    Ok(Answer::new(response.map(|_| Body::empty())))
+}
+
+fn paced(body: Incoming, patience: std::time::Duration) -> Body {
+    let body = Body::from(body);
+    match body.whole() {
+        Some(_) => body,
+        None => Body::wrap(Paced::new(body, patience)),
+    }
+}
+
+/// Who is to blame, and whether the call may have arrived: it has not if there never was a
+/// connection.
+fn failure(error: &legacy::Error, max_request_size: u64) -> Failure {
+    let refusal = match broken_body(error) {
+        Some(BodyError::Stopped(_)) => Refusal::Invalid(Invalid::TooLarge(max_request_size)),
+        Some(BodyError::TooSlow) => Refusal::Invalid(Invalid::TooSlow),
+        Some(BodyError::Broken(_)) => Refusal::Invalid(Invalid::Incomplete),
+        None if is_garbled(error) => refusal::Upstream::Garbled.into(),
+        None => refusal::Upstream::Unreachable.into(),
+    };
+    Failure { refusal, departed: !error.is_connect() }
+}
+
+/// What went wrong with the client's body, if that is why the call failed.
+fn broken_body(error: &legacy::Error) -> Option<&BodyError> {
+    causes(error).find_map(|cause| cause.downcast_ref())
+}
+
+fn is_garbled(error: &legacy::Error) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref()).any(|error: &hyper::Error| {
+        error.is_parse() || error.is_parse_status() || error.is_parse_too_large()
+    })
+}
+
+type Cause<'a> = &'a (dyn std::error::Error + 'static);
+
+fn causes(error: &legacy::Error) -> impl Iterator<Item = Cause<'_>> {
+    std::iter::successors(error.source(), |cause: &Cause<'_>| cause.source())
+}
+
+/// The error and all its causes, for the operator.
+fn story(error: &legacy::Error) -> String {
+    causes(error).fold(error.to_string(), |story, cause| format!("{story}: {cause}"))
+}

@@ -1,0 +1,146 @@
+//! The request as an upstream gets it.
+
+use std::time::Duration;
+
+use bartizan_core::authorize::Endpoint;
+use bartizan_core::exchange::{Departure, is_standard};
+use bartizan_core::refusal::{Outage, Refusal};
+use bartizan_core::validate::{Payload, Protocol};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Version};
+use hyper::upgrade::OnUpgrade;
+
+use super::connections::{Connections, Way};
+use super::told::{self, Origin};
+use super::tunnel::Room;
+use super::{Http, Target, Verbs, fields};
+use crate::body::Body;
+use crate::peer::Peer;
+
+/// A request that is ready to be sent.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) request: Request<Body>,
+    pub(super) way: Way,
+    pub(super) upgrade: Option<Upgrade>,
+    /// How long the answer may stand still.
+    pub(super) patience: Duration,
+    pub(super) max_request_size: u64,
+}
+
+/// A client that wants its connection to become a tunnel.
+#[derive(Debug)]
+pub(super) struct Upgrade {
+    pub(super) client: OnUpgrade,
+    pub(super) room: Room,
+}
+
+static X_AGIS_METHOD: HeaderName = HeaderName::from_static("x-agis-method");
+
+impl Outgoing {
+    pub(super) fn prepare(
+        target: &Target,
+        connections: &Connections,
+        departure: Departure<Body>,
+    ) -> Result<Self, Refusal> {
+        let Departure { mut head, body, caller, endpoint, .. } = departure;
+        let uri = target.address.place(&endpoint.path, &head.uri).ok_or(Refusal::Failed)?;
+        let upgrade = upgrade(target, connections, &endpoint, &body, &mut head)?;
+        let peer = head.extensions.get::<Peer>();
+        let origin = peer.map(|peer| Origin::read(peer, connections.proxies(), &head.headers));
+        let (method, mut headers) = (head.method, head.headers);
+
+        // First everything goes that may not pass; what the gate says itself comes after, so
+        // that no `Connection` of a client can take it away.
+        fields::clean_request(&mut headers);
+        if is_read(&endpoint) {
+            headers.remove(header::ACCEPT_ENCODING);
+        }
+        told::identity(&caller, &mut headers);
+        if let Some(origin) = origin {
+            origin.tell(&mut headers);
+        }
+        if let Some(credential) = &target.credential {
+            headers.insert(credential.name.clone(), credential.value.clone());
+        }
+        if upgrade.is_some() {
+            ask_for_websocket(&mut headers);
+        }
+        let mut request = Request::new(match body {
+            Payload::Whole(bytes) => Body::full(bytes),
+            Payload::Stream(body) => body,
+        });
+        *request.method_mut() = spoken(method, target.verbs, &mut headers);
+        *request.uri_mut() = uri;
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = headers;
+        Ok(Self {
+            request,
+            way: way(target, upgrade.is_some()),
+            upgrade,
+            patience: endpoint.timeout,
+            max_request_size: endpoint.max_request_size,
+        })
+    }
+}
+
+/// Whether somebody must read the answer, so that it may not be compressed.
+fn is_read(endpoint: &Endpoint) -> bool {
+    endpoint.profile.response.is_some() || endpoint.protocol != Protocol::Http
+}
+
+/// The method under which a verb goes on.
+fn spoken(verb: Method, verbs: Verbs, headers: &mut HeaderMap) -> Method {
+    if verbs == Verbs::Native || is_standard(&verb) {
+        return verb;
+    }
+    if let Ok(name) = HeaderValue::from_str(verb.as_str()) {
+        headers.insert(X_AGIS_METHOD.clone(), name);
+    }
+    Method::POST
+}
+
+fn way(target: &Target, upgrades: bool) -> Way {
+    match (target.address.is_https(), target.http, upgrades) {
+        (false, Http::Prior, _) => Way::Prior,
+        (false, Http::Negotiated, _) => Way::Plain,
+        (true, _, true) => Way::TlsOne,
+        (true, _, false) => Way::Tls,
+    }
+}
+
+/// Whether this request may change the protocol. Otherwise it goes on as if it had not asked.
+///
+/// Only WebSocket (RFC 6455), only from HTTP/1.1, and only where nothing must be read: what goes
+/// through a tunnel is neither validated nor masked.
+fn upgrade(
+    target: &Target,
+    connections: &Connections,
+    endpoint: &Endpoint,
+    body: &Payload<Body>,
+    head: &mut Parts,
+) -> Result<Option<Upgrade>, Refusal> {
+    let asked = head.version == Version::HTTP_11
+        && head.method == Method::GET
+        && fields::upgrade_of(&head.headers).is_some_and(is_websocket);
+    let empty = matches!(body, Payload::Whole(bytes) if bytes.is_empty());
+    let unread =
+        endpoint.profile.request.is_none() && endpoint.schema.is_none() && !is_read(endpoint);
+    if !(asked && empty && unread && target.http == Http::Negotiated) {
+        return Ok(None);
+    }
+    let Some(client) = head.extensions.remove::<OnUpgrade>() else { return Ok(None) };
+    let room = connections.tunnels().room();
+    let room = room.ok_or(Refusal::Unavailable(Outage::Overload))?;
+    Ok(Some(Upgrade { client, room }))
+}
+
+pub(super) fn is_websocket(protocol: &HeaderValue) -> bool {
+    protocol.as_bytes().eq_ignore_ascii_case(b"websocket")
+}
+
+pub(super) fn ask_for_websocket(headers: &mut HeaderMap) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+}
