@@ -15,7 +15,7 @@ struct Long {
 
 const NIGHTLY: &[Long] = &[
     Long {
-        what: "every property on many more cases, and every cut of every text",
+        what: "every property on many more cases",
         env: &[("PROPTEST_CASES", "20000")],
         words: &["cargo", "test", "--workspace", "--release", "--lib", "--tests"],
     },

@@ -22,7 +22,7 @@ cargo xtask COMMAND
   tidy                the house rules that neither rustc nor clippy knows
   pages [--check]     writes the generated pages of docs/; --check says which are stale
   bench [ARGS]        the road without network; ARGS go to the benchmark
-  nightly             what takes long: many property cases, the comparison with other gateways";
+  nightly             what takes long: properties on many more cases, the comparison with other gateways";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
