@@ -225,6 +225,17 @@ fn a_batch_is_written_and_synced_at_the_latest_when_the_log_closes() {
 }
 
 #[test]
+fn a_batch_is_synced_though_nothing_follows() {
+    let disk = Disk::default();
+    let trail = disk.trail(|s| s.durability = Durability::Batch);
+    drop(trail.append(end(1)));
+    while *disk.0.syncs.lock() == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(disk.records().len(), 1);
+}
+
+#[test]
 fn what_departed_can_be_closed_though_the_queue_is_full() {
     let disk = Disk::default();
     let trail = disk.trail(|s| s.capacity = 8);
@@ -251,6 +262,18 @@ fn what_departed_can_be_closed_though_the_queue_is_full() {
     // Those that were turned away are in the record of the gap.
     let lost: u64 = records.iter().filter_map(|r| detail(r, "count").as_u64()).sum();
     assert!(lost >= started.iter().filter(|started| !**started).count() as u64);
+}
+
+#[test]
+fn a_start_that_was_lost_takes_no_place() {
+    let disk = Disk::default();
+    let trail = disk.trail(|s| s.capacity = 4);
+    disk.set_full(true);
+    for id in 0..100 {
+        assert_eq!(wait(trail.append(start(id))), Err(Lost));
+    }
+    disk.set_full(false);
+    assert_eq!(wait(trail.append(start(100))), Ok(()));
 }
 
 #[test]
@@ -316,6 +339,25 @@ fn a_flood_of_refusals_leaves_a_few_records_that_count_it() {
     assert_eq!((of("192.0.2.1"), of("192.0.2.2")), (5000, 1));
     let merged = records.iter().find(|r| detail(r, "count").is_u64()).unwrap();
     assert_eq!(detail(merged, "first"), "2026-11-22T00:04:55.000000Z");
+}
+
+#[test]
+fn merged_refusals_are_written_though_nothing_follows_and_nobody_waits_for_them() {
+    let disk = Disk::default();
+    let trail = disk.trail(|s| s.refusals_per_second = 0);
+    let began = std::time::Instant::now();
+    for id in 0..20 {
+        drop(trail.append(refused(1, id)));
+        assert_eq!(wait(trail.append(end(100 + id))), Ok(()));
+    }
+    assert!(began.elapsed() < queue::TICK * 10, "half as long as if each waited for the others");
+    let counted = || {
+        let merged = disk.records().into_iter().filter(|r| r.text(&["event"]) == "REQUEST_ERROR");
+        merged.map(|r| detail(&r, "count").as_u64().unwrap_or(1)).sum::<u64>()
+    };
+    while counted() < 20 {
+        std::thread::yield_now();
+    }
 }
 
 #[test]
