@@ -28,7 +28,7 @@ where
     charges_or_gives_back_what_expires(&make().await).await;
     corrects_what_is_settled_late(&make().await).await;
     tells_of_overdrafts(&make().await).await;
-    for seed in 1..=4 {
+    for seed in 1..=8 {
         follows_the_rules(&make().await, seed).await;
     }
     admits_no_more_however_many_ask(Arc::new(make().await)).await;

@@ -276,14 +276,15 @@ impl Book {
         }
         let charge = |take: &Take| {
             let said = merged(actual).find(|(draw, _)| draw.key == take.key);
-            let amount = said.map_or(take.amount, |(_, amount)| amount);
+            // What nobody speaks of stays as it stands.
+            let amount = said.map_or(was.stands(take.amount), |(_, amount)| amount);
             self.charge(take, was, amount, said.map(|(draw, _)| draw), at)
         };
         Settlement { order, charges: takes.iter().filter_map(charge).collect() }
     }
 
-    /// Charges `actual` for one take, and tells what must be told: of budgets all, of others
-    /// overdrafts.
+    /// Charges `actual` for one take. Told are the charges of budgets, late ones only if they
+    /// changed something, and overdrafts of others.
     fn charge(
         &mut self,
         take: &Take,
@@ -292,7 +293,7 @@ impl Book {
         draw: Option<&Draw>,
         at: Timestamp,
     ) -> Option<Charge> {
-        let stands = if was == State::GivenBack { 0 } else { take.amount };
+        let stands = was.stands(take.amount);
         let counter = match draw {
             // The window it was counted in may be long past, and the counter forgotten: what goes
             // beyond the reservation counts all the same.
@@ -301,14 +302,19 @@ impl Book {
         };
         // What has left the window since it was looked at last is not spent any more.
         counter.room(0, at);
-        let before = counter.spent(take.mark);
-        match was {
-            State::Held | State::Departed => counter.settle(take.mark, stands, actual, at),
-            State::Charged | State::GivenBack => counter.correct(take.mark, stands, actual, at),
-            State::Settled => {}
+        let (before, first) = match was {
+            State::Held | State::Departed => (counter.spent_before(take.mark, stands), true),
+            State::Charged | State::GivenBack | State::Settled => (counter.spent(take.mark), false),
+        };
+        if first {
+            counter.settle(take.mark, stands, actual, at);
+        } else {
+            counter.correct(take.mark, stands, actual, at);
         }
+        let after = counter.spent(take.mark);
+        let charged = if first { take.amount > 0 || actual > 0 } else { before != after };
         let overdrawn = actual > stands && counter.overdrawn(take.mark);
-        (take.kind == Kind::Budget || overdrawn).then(|| Charge {
+        ((take.kind == Kind::Budget && charged) || overdrawn).then(|| Charge {
             key: take.key.clone(),
             name: take.name.clone(),
             measure: take.measure,
@@ -317,7 +323,7 @@ impl Book {
             reserved: take.amount,
             actual,
             before,
-            after: counter.spent(take.mark),
+            after,
         })
     }
 

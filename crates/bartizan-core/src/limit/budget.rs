@@ -83,10 +83,12 @@ impl Budget {
         }
     }
 
-    /// Puts another charge in the place of one that was made too early.
-    pub(super) fn correct(&mut self, start: Timestamp, charged: u64, actual: u64) {
-        if let Some(ledger) = self.ledger_mut(start) {
-            ledger.settled = ledger.settled.saturating_sub(charged).saturating_add(actual);
+    /// Puts another charge in the place of one that was made too early, as long as it matters:
+    /// nobody asks any more what a period that is over has left.
+    pub(super) fn correct(&mut self, start: Timestamp, charged: u64, actual: u64, now: Timestamp) {
+        let Ledger { start: current, end, settled, .. } = &mut self.current;
+        if *current == start && now < *end {
+            *settled = settled.saturating_sub(charged).saturating_add(actual);
         }
     }
 

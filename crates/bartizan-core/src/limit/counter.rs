@@ -125,7 +125,9 @@ impl Counter {
     /// What was `charged` when the reservation expired was really `actual`.
     pub fn correct(&mut self, mark: Mark, charged: u64, actual: u64, now: Timestamp) {
         match (self, mark) {
-            (Self::Budget(budget), Mark::Budget(start)) => budget.correct(start, charged, actual),
+            (Self::Budget(budget), Mark::Budget(start)) => {
+                budget.correct(start, charged, actual, now);
+            }
             (Self::Gcra(gcra), Mark::Gcra(place)) => gcra.settle(place, charged, actual, now),
             (Self::Window(window), Mark::Window(at)) => window.settle(at, charged, actual, now),
             // Expiry has freed the place already.
@@ -180,6 +182,17 @@ impl Counter {
             (Self::Concurrency(places), _) => places.held(),
             (Self::Gcra(gcra), _) => gcra.held(),
             (Self::Window(window), _) => window.total(),
+        }
+    }
+
+    /// The same before an open reservation of `amount` is settled. Windows count it already, and
+    /// so those of others: on a budget that rolls a threshold may be crossed more than once.
+    pub(super) fn spent_before(&self, mark: Mark, amount: u64) -> u64 {
+        match self {
+            Self::Budget(_) => self.spent(mark),
+            Self::Concurrency(_) | Self::Gcra(_) | Self::Window(_) => {
+                self.spent(mark).saturating_sub(amount)
+            }
         }
     }
 

@@ -49,7 +49,8 @@ pub trait Meter: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'a, Result<(), Unavailable>>;
 
     /// What it really was; [`super::actual_draws`] works it out. A reserved draw that `actual`
-    /// does not name is charged in full; one that was not reserved is not looked at.
+    /// does not name stays as it stands: charged in full. One that was not reserved is not looked
+    /// at.
     ///
     /// Idempotent by id. Of settling and expiring the first wins, the later becomes a correction.
     ///
@@ -80,7 +81,8 @@ pub struct ReservationId(pub u128);
 pub struct Settlement {
     /// Was it the first word on this reservation?
     pub order: Order,
-    /// What budgets were charged, and which other limits were overdrawn.
+    /// What budgets were charged, and which other limits were overdrawn. Of a late word only what
+    /// it changed: a period that is over is not changed any more.
     pub charges: Vec<Charge>,
 }
 
@@ -128,8 +130,8 @@ impl Charge {
         self.after.saturating_sub(self.limit)
     }
 
-    /// Did this charge carry the counter to `percent` of its limit? Every threshold is crossed
-    /// once in a period: the meter decides the order of charges.
+    /// Did this charge carry the counter to `percent` of its limit? In a calendar
+    /// period every threshold is crossed once: the meter decides the order of charges.
     #[must_use]
     pub fn crosses(&self, percent: u8) -> bool {
         let threshold = u128::from(self.limit) * u128::from(percent);

@@ -61,6 +61,11 @@ impl Reservation {
 }
 
 impl State {
+    /// How much of a draw of `amount` stands against its counter.
+    pub(super) fn stands(self, amount: u64) -> u64 {
+        if self == Self::GivenBack { 0 } else { amount }
+    }
+
     /// The word for it in stores.
     #[must_use]
     pub fn code(self) -> &'static str {

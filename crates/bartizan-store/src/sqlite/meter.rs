@@ -68,7 +68,7 @@ impl SqliteMeter {
         let answer = rule(&mut book);
         let expired = book.expire(now);
         write_back(&mut transaction, &before, &book, clock).await?;
-        if self.shared.calls.fetch_add(1, Ordering::Relaxed) % CLEAR_UP_EVERY == 0 {
+        if self.shared.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(CLEAR_UP_EVERY) {
             clear_up(&mut transaction, clock).await?;
         }
         transaction.commit().await.map_err(unavailable)?;

@@ -136,6 +136,23 @@ fn a_settlement_that_comes_too_late_corrects_what_expiry_did() {
 }
 
 #[test]
+fn a_late_word_changes_nothing_in_a_period_that_is_over() {
+    const DAY: u64 = 86_400 * SECOND;
+    let money = rule("money", Measure::NanoUsd, daily(100));
+    let mut book = Book::default();
+    for number in [1, 2] {
+        reserve(&mut book, number, &[draw(&money, "ann", 50)], 0);
+        book.depart(id(number), at(0)).unwrap();
+    }
+    book.expire(at(60 * SECOND));
+    let late = book.settle(id(1), &[draw(&money, "ann", 10)], at(DAY));
+    assert_eq!(late, Settlement { order: Order::Late, charges: Vec::new() });
+    // A late word that leaves a draw out leaves it as it stands.
+    assert_eq!(book.settle(id(2), &[], at(70 * SECOND)).charges, Vec::new());
+    assert!(taken(&reserve(&mut book, 3, &[draw(&money, "ann", 100)], DAY)));
+}
+
+#[test]
 fn usage_above_the_reservation_is_recorded_and_blocks_until_the_period_ends() {
     const DAY: u64 = 86_400 * SECOND;
     let money = rule("money", Measure::NanoUsd, daily(100));
@@ -282,7 +299,7 @@ fn a_rolling_budget_counts_the_last_hours_wherever_they_begin() {
     let part = [draw(&money, "ann", 60)];
     assert!(taken(&reserve(&mut book, 1, &part, 3_599 * SECOND)));
     let charges = book.settle(id(1), &part, at(3_599 * SECOND)).charges;
-    assert_eq!((charges[0].kind, charges[0].after), (Kind::Budget, 60));
+    assert_eq!((charges[0].kind, charges[0].before, charges[0].after), (Kind::Budget, 0, 60));
     let refused = short(reserve(&mut book, 2, &part, 7_200 * SECOND));
     assert_eq!((refused.kind, refused.retry_after.as_secs() / 10), (Kind::Budget, 359));
     let freed = Timestamp(7_200 * SECOND).plus(refused.retry_after);
