@@ -242,8 +242,9 @@ fn before(line: &str, at: usize) -> Option<char> {
     line.get(..at).and_then(|before| before.chars().next_back())
 }
 
+/// A word of its own, and no part of a longer one or the end of a path.
 fn starts_a_word(line: &str, at: usize) -> bool {
-    !before(line, at).is_some_and(|c| c.is_alphanumeric() || c == '_')
+    !before(line, at).is_some_and(|c| c.is_alphanumeric() || "_:".contains(c))
 }
 
 /// Whether nothing but a visibility stands before a `mod`.
