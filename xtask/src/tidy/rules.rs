@@ -260,7 +260,8 @@ fn starts_a_path(line: &str, at: usize) -> bool {
 fn names_a_crate(line: &str, at: usize) -> bool {
     let after = line.get(at..).and_then(|rest| rest.split_once("::"));
     let whole = |name: &str| name.chars().all(|c| c.is_alphanumeric() || c == '_');
-    starts_a_word(line, at) && after.is_some_and(|(name, _)| whole(name) && OUTSIDE.contains(&name))
+    let inside = before(line, at).is_some_and(|c| c.is_alphanumeric() || c == '_');
+    !inside && after.is_some_and(|(name, _)| whole(name) && OUTSIDE.contains(&name))
 }
 
 fn is_pure(path: &str) -> bool {

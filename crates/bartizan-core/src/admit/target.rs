@@ -126,8 +126,8 @@ fn decode(bytes: &mut impl Iterator<Item = u8>, out: &mut String) -> Result<(), 
     Ok(())
 }
 
-/// Removes every header by which a client might name a method, and reads the one that counts
-/// (contract.md, verb override).
+/// Removes every header by which a client might name a method, and reads the one that counts,
+/// `X-AGIS-Method`.
 ///
 /// # Errors
 /// [`Misdirected::Override`] where it is there more than once, not on `POST`, or names a

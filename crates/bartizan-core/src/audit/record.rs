@@ -1,4 +1,4 @@
-//! What does an entry look like once it is written? One line of canonical JSON (contract.md).
+//! What does an entry look like once it is written? One line of canonical JSON.
 //!
 //! A member that has nothing to say is left out; there is no `null`, and no empty object. Strings
 //! end after [`MAX_TEXT`] bytes, the user agent after [`MAX_USER_AGENT`]. `usd_nano` is a decimal
