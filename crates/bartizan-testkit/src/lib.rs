@@ -1,1 +1,4 @@
 //! Fakes, and the conformance suites that every store runs.
+
+pub mod identity;
+pub mod meter;

@@ -380,7 +380,8 @@ mod tests {
         let text = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(hash.to_string(), text);
         assert!(text.parse::<Hash>().unwrap() == hash);
-        for text in ["md5:00", "sha256:", "sha256:zz", &text[..70], &format!("{text}0"), "ba78"] {
+        let short = text.strip_suffix("d").unwrap();
+        for text in ["md5:00", "sha256:", "sha256:zz", short, &format!("{text}0"), "ba78"] {
             assert_eq!(text.parse::<Hash>().err(), Some(HashError), "{text}");
         }
     }

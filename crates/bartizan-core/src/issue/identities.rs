@@ -101,7 +101,7 @@ pub trait Sessions: Send + Sync {
 /// What the endpoint keeps for itself.
 pub trait Secrets: Send + Sync {
     /// The signing keys in PKCS#8 form, the newest first. Where there is none `fresh` becomes
-    /// the first; of two gates that start at once both get the same.
+    /// the first, unless it is empty; of two gates that start at once both get the same.
     fn signing_keys<'a>(&'a self, fresh: &'a [u8]) -> Answer<'a, Vec<Zeroizing<Vec<u8>>>>;
     /// Adds a key that signs from now on. Those before it still verify.
     fn add_signing_key<'a>(&'a self, pkcs8: &'a [u8]) -> Answer<'a, ()>;

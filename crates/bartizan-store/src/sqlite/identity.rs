@@ -12,18 +12,28 @@ use zeroize::Zeroizing;
 
 use super::Sqlite;
 
+/// Users, clients, keys and sessions that outlive the process.
+#[derive(Clone, Debug)]
+pub struct SqliteIdentities(Sqlite);
+
+impl SqliteIdentities {
+    pub(super) fn new(sqlite: Sqlite) -> Self {
+        Self(sqlite)
+    }
+}
+
 /// The store cannot answer, for a reason of the database's.
 fn broken(error: sqlx::Error) -> Unreachable {
     Unreachable::new(error)
 }
 
-impl Sqlite {
+impl SqliteIdentities {
     async fn one<T>(&self, sql: &'static str, key: &str) -> Result<Option<T>, Unreachable>
     where
         T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
     {
         let query = sqlx::query_as::<_, T>(sql).bind(key);
-        query.fetch_optional(self.reader()).await.map_err(broken)
+        query.fetch_optional(self.0.readers()).await.map_err(broken)
     }
 
     async fn page<T>(&self, sql: &'static str, after: &str) -> Result<Vec<T>, Unreachable>
@@ -32,11 +42,11 @@ impl Sqlite {
     {
         let most = i64::try_from(MAX_PAGE).unwrap_or(i64::MAX);
         let query = sqlx::query_as::<_, T>(sql).bind(after).bind(most);
-        query.fetch_all(self.reader()).await.map_err(broken)
+        query.fetch_all(self.0.readers()).await.map_err(broken)
     }
 }
 
-impl Accounts for Sqlite {
+impl Accounts for SqliteIdentities {
     fn user<'a>(&'a self, name: &'a str) -> Answer<'a, Option<User>> {
         Box::pin(async move {
             let row = self.one("SELECT * FROM users WHERE name = $1", name).await?;
@@ -54,7 +64,7 @@ impl Accounts for Sqlite {
                 .bind(list(&user.roles))
                 .bind(user.tenant.as_deref())
                 .bind(user.disabled);
-            query.execute(self.writer()).await.map(drop).map_err(broken)
+            query.execute(self.0.writer()).await.map(drop).map_err(broken)
         })
     }
 
@@ -62,7 +72,7 @@ impl Accounts for Sqlite {
         const REVOKE: &str = "INSERT OR REPLACE INTO revocations \
             SELECT session, max(expires) FROM refresh_tokens WHERE user = $1 GROUP BY session";
         Box::pin(async move {
-            let mut change = self.change().await.map_err(broken)?;
+            let mut change = self.0.write().await.map_err(broken)?;
             for sql in [REVOKE, "DELETE FROM refresh_tokens WHERE user = $1"] {
                 sqlx::query(sql).bind(name).execute(&mut *change).await.map_err(broken)?;
             }
@@ -100,14 +110,14 @@ impl Accounts for Sqlite {
                 .bind(client.tenant.as_deref())
                 .bind(list(&grants))
                 .bind(client.disabled);
-            query.execute(self.writer()).await.map(drop).map_err(broken)
+            query.execute(self.0.writer()).await.map(drop).map_err(broken)
         })
     }
 
     fn remove_client<'a>(&'a self, id: &'a str) -> Answer<'a, bool> {
         Box::pin(async move {
             let query = sqlx::query("DELETE FROM clients WHERE id = $1").bind(id);
-            let done = query.execute(self.writer()).await.map_err(broken)?;
+            let done = query.execute(self.0.writer()).await.map_err(broken)?;
             Ok(done.rows_affected() > 0)
         })
     }
@@ -121,7 +131,7 @@ impl Accounts for Sqlite {
     }
 }
 
-impl Keys for Sqlite {
+impl Keys for SqliteIdentities {
     fn key<'a>(&'a self, id: &'a str) -> Answer<'a, Option<Record>> {
         Box::pin(async move {
             let row = self.one("SELECT * FROM api_keys WHERE id = $1", id).await?;
@@ -147,7 +157,7 @@ impl Keys for Sqlite {
                 .bind(record.expires.map(micros))
                 .bind(record.revoked.map(micros))
                 .bind(record.last_used.map(micros));
-            query.execute(self.writer()).await.map(drop).map_err(broken)
+            query.execute(self.0.writer()).await.map(drop).map_err(broken)
         })
     }
 
@@ -155,7 +165,7 @@ impl Keys for Sqlite {
         const SQL: &str = "UPDATE api_keys SET revoked = $2 WHERE id = $1 AND revoked IS NULL";
         Box::pin(async move {
             let query = sqlx::query(SQL).bind(id).bind(micros(now));
-            let done = query.execute(self.writer()).await.map_err(broken)?;
+            let done = query.execute(self.0.writer()).await.map_err(broken)?;
             Ok(done.rows_affected() > 0)
         })
     }
@@ -165,7 +175,7 @@ impl Keys for Sqlite {
             WHERE id = $1";
         Box::pin(async move {
             let query = sqlx::query(SQL).bind(id).bind(micros(now));
-            query.execute(self.writer()).await.map(drop).map_err(broken)
+            query.execute(self.0.writer()).await.map(drop).map_err(broken)
         })
     }
 
@@ -180,7 +190,7 @@ impl Keys for Sqlite {
 
 const FIND_REFRESH: &str = "SELECT * FROM refresh_tokens WHERE hash = $1";
 
-impl Sessions for Sqlite {
+impl Sessions for SqliteIdentities {
     fn refresh<'a>(&'a self, hash: &'a Hash) -> Answer<'a, Option<Refresh>> {
         Box::pin(async move {
             let row = self.one(FIND_REFRESH, &hash.to_string()).await?;
@@ -190,7 +200,7 @@ impl Sessions for Sqlite {
 
     fn begin_session(&self, refresh: Refresh, now: Timestamp) -> Answer<'_, ()> {
         Box::pin(async move {
-            let mut change = self.change().await.map_err(broken)?;
+            let mut change = self.0.write().await.map_err(broken)?;
             forget_ended(&mut change, now).await.map_err(broken)?;
             hold(&mut change, &refresh).await.map_err(broken)?;
             change.commit().await.map_err(broken)
@@ -202,7 +212,7 @@ impl Sessions for Sqlite {
         Box::pin(async move {
             // The transaction holds the right to write from its beginning: of two copies of a
             // token the second sees what the first has done.
-            let mut change = self.change().await.map_err(broken)?;
+            let mut change = self.0.write().await.map_err(broken)?;
             let old = old.to_string();
             let found = sqlx::query_as(FIND_REFRESH).bind(&old).fetch_optional(&mut *change);
             let found = found.await.map_err(broken)?.map(|RefreshRow(refresh)| refresh);
@@ -224,7 +234,7 @@ impl Sessions for Sqlite {
 
     fn end_session<'a>(&'a self, session: &'a str) -> Answer<'a, bool> {
         Box::pin(async move {
-            let mut change = self.change().await.map_err(broken)?;
+            let mut change = self.0.write().await.map_err(broken)?;
             let ended = end(&mut change, session).await.map_err(broken)?;
             change.commit().await.map_err(broken)?;
             Ok(ended)
@@ -240,7 +250,7 @@ impl Sessions for Sqlite {
         const SQL: &str = "INSERT INTO revocations VALUES ($1, $2) \
             ON CONFLICT (id) DO UPDATE SET until = max(until, excluded.until)";
         Box::pin(async move {
-            let mut change = self.change().await.map_err(broken)?;
+            let mut change = self.0.write().await.map_err(broken)?;
             forget_ended(&mut change, now).await.map_err(broken)?;
             let query = sqlx::query(SQL).bind(id).bind(micros(until));
             query.execute(&mut *change).await.map_err(broken)?;
@@ -253,7 +263,7 @@ impl Sessions for Sqlite {
             WHERE id IN (SELECT value FROM json_each($1)))";
         Box::pin(async move {
             let query = sqlx::query_scalar::<_, bool>(SQL).bind(list(ids));
-            query.fetch_one(self.reader()).await.map_err(broken)
+            query.fetch_one(self.0.readers()).await.map_err(broken)
         })
     }
 }
@@ -290,15 +300,15 @@ async fn end(change: &mut SqliteConnection, session: &str) -> Result<bool, sqlx:
     Ok(tokens.execute(change).await?.rows_affected() > 0)
 }
 
-impl Secrets for Sqlite {
+impl Secrets for SqliteIdentities {
     fn signing_keys<'a>(&'a self, fresh: &'a [u8]) -> Answer<'a, Vec<Zeroizing<Vec<u8>>>> {
         const FIRST: &str = "INSERT INTO signing_keys (pkcs8) \
-            SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM signing_keys)";
+            SELECT $1 WHERE length($1) > 0 AND NOT EXISTS (SELECT 1 FROM signing_keys)";
         const ALL: &str = "SELECT pkcs8 FROM signing_keys ORDER BY number DESC LIMIT 16";
         Box::pin(async move {
             let first = sqlx::query(FIRST).bind(fresh);
-            first.execute(self.writer()).await.map_err(broken)?;
-            let keys = sqlx::query_scalar::<_, Vec<u8>>(ALL).fetch_all(self.writer());
+            first.execute(self.0.writer()).await.map_err(broken)?;
+            let keys = sqlx::query_scalar::<_, Vec<u8>>(ALL).fetch_all(self.0.writer());
             Ok(keys.await.map_err(broken)?.into_iter().map(Zeroizing::new).collect())
         })
     }
@@ -306,7 +316,7 @@ impl Secrets for Sqlite {
     fn add_signing_key<'a>(&'a self, pkcs8: &'a [u8]) -> Answer<'a, ()> {
         Box::pin(async move {
             let query = sqlx::query("INSERT INTO signing_keys (pkcs8) VALUES ($1)").bind(pkcs8);
-            query.execute(self.writer()).await.map(drop).map_err(broken)
+            query.execute(self.0.writer()).await.map(drop).map_err(broken)
         })
     }
 
@@ -314,9 +324,9 @@ impl Secrets for Sqlite {
         Box::pin(async move {
             let first = sqlx::query("INSERT OR IGNORE INTO peppers VALUES (1, $1)");
             let first = first.bind(fresh.as_slice());
-            first.execute(self.writer()).await.map_err(broken)?;
+            first.execute(self.0.writer()).await.map_err(broken)?;
             let pepper = sqlx::query_scalar::<_, Vec<u8>>("SELECT pepper FROM peppers");
-            let pepper = Zeroizing::new(pepper.fetch_one(self.writer()).await.map_err(broken)?);
+            let pepper = Zeroizing::new(pepper.fetch_one(self.0.writer()).await.map_err(broken)?);
             let pepper = pepper.as_slice().try_into();
             pepper.map(Zeroizing::new).map_err(|_| Unreachable::new("the pepper is not 32 bytes"))
         })

@@ -15,12 +15,17 @@ use sqlx::sqlite::{
 };
 use sqlx::{SqlSafeStr as _, Transaction};
 
+mod identity;
 mod meter;
 
+pub use identity::SqliteIdentities;
 pub use meter::SqliteMeter;
 
 /// The schema, step by step. A step that was released is never changed; the next one is added.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "meter", include_str!("migrations/0001_meter.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "meter", include_str!("migrations/0001_meter.sql")),
+    (2, "identities", include_str!("migrations/0002_identities.sql")),
+];
 
 const READERS: u32 = 4;
 /// How long a write waits for another process that writes, and any call for a connection.
@@ -95,6 +100,12 @@ impl Sqlite {
         SqliteMeter::new(self.clone())
     }
 
+    /// Users, clients, keys and sessions that outlive the process.
+    #[must_use]
+    pub fn identities(&self) -> SqliteIdentities {
+        SqliteIdentities::new(self.clone())
+    }
+
     /// Waits until what is under way is done, and closes the file.
     pub async fn close(&self) {
         self.readers.close().await;
@@ -102,9 +113,13 @@ impl Sqlite {
     }
 
     /// For queries that only read.
-    #[allow(dead_code, reason = "the meter reads inside of its transactions only")]
     pub(crate) fn readers(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// For single statements that write.
+    pub(crate) fn writer(&self) -> &SqlitePool {
+        &self.writer
     }
 
     /// A transaction that may write, when it is its turn. Dropped before `commit` it never was.
