@@ -1,0 +1,157 @@
+//! Who was this a moment ago? Credentials that have been verified, bounded, found by digest.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+
+use bartizan_core::authenticate::{Caller, Credential};
+use bartizan_core::time::Timestamp;
+
+use super::issuer::Provider;
+use std::sync::Arc;
+
+/// How a credential is found again: never as itself, so that a memory dump holds none.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+pub(super) struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// The digest of a credential and of where it stood: what may be shown in one place may not
+    /// be shown in the other.
+    pub(super) fn of(credential: &Credential<'_>) -> Self {
+        let (place, text) = match credential {
+            Credential::ApiKey(key) => (b'k', key),
+            Credential::Bearer(token) => (b'b', token),
+        };
+        Self(Sha256::new().chain_update([place]).chain_update(text).finalize().into())
+    }
+}
+
+/// A verified credential, and what it rests on.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Who it is.
+    pub(super) caller: Caller,
+    /// When it ends by itself.
+    pub(super) ends: Timestamp,
+    /// Until when nothing needs to be looked at again.
+    pub(super) fresh: Timestamp,
+    /// The revocations that were known then.
+    pub(super) revocations: u64,
+    /// Whose keys verified it, and which set of them.
+    pub(super) issuer: Option<(Arc<Provider>, u64)>,
+}
+
+/// Shards, so that cores do not wait for each other; a power of two.
+const SHARDS: usize = 16;
+
+/// Verified credentials: at most about twice `capacity` of them.
+pub(super) struct Cache {
+    shards: Vec<Mutex<Shard>>,
+    /// How many a generation of one shard holds.
+    generation: usize,
+}
+
+/// Two generations: when the young one is full it becomes the old one, and what was old and not
+/// asked for since is forgotten.
+#[derive(Default)]
+struct Shard {
+    young: HashMap<Fingerprint, Entry>,
+    old: HashMap<Fingerprint, Entry>,
+}
+
+impl Cache {
+    pub(super) fn new(capacity: usize) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, generation: (capacity / SHARDS).max(1) }
+    }
+
+    pub(super) fn get(&self, fingerprint: Fingerprint) -> Option<Entry> {
+        let mut shard = self.shard(fingerprint)?.lock();
+        if let Some(entry) = shard.young.get(&fingerprint) {
+            return Some(entry.clone());
+        }
+        let entry = shard.old.remove(&fingerprint)?;
+        shard.put(fingerprint, entry.clone(), self.generation);
+        Some(entry)
+    }
+
+    pub(super) fn put(&self, fingerprint: Fingerprint, entry: Entry) {
+        if let Some(shard) = self.shard(fingerprint) {
+            shard.lock().put(fingerprint, entry, self.generation);
+        }
+    }
+
+    pub(super) fn remove(&self, fingerprint: Fingerprint) {
+        if let Some(shard) = self.shard(fingerprint) {
+            let mut shard = shard.lock();
+            shard.young.remove(&fingerprint);
+            shard.old.remove(&fingerprint);
+        }
+    }
+
+    fn shard(&self, Fingerprint(digest): Fingerprint) -> Option<&Mutex<Shard>> {
+        let [first, ..] = digest;
+        self.shards.get(usize::from(first) % SHARDS)
+    }
+}
+
+impl Shard {
+    fn put(&mut self, fingerprint: Fingerprint, entry: Entry, generation: usize) {
+        if self.young.len() >= generation && !self.young.contains_key(&fingerprint) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(fingerprint, entry);
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        let ends = Timestamp(u64::MAX);
+        Entry { caller: Caller::anonymous(), ends, fresh: ends, revocations: 0, issuer: None }
+    }
+
+    #[test]
+    fn a_flood_of_credentials_takes_no_more_than_its_room() {
+        let cache = Cache::new(64);
+        for i in 0..10_000 {
+            let token = format!("token{i}");
+            cache.put(Fingerprint::of(&Credential::Bearer(&token)), entry());
+        }
+        let held: usize = cache.shards.iter().map(|s| s.lock().young.len() + s.lock().old.len()).sum();
+        assert!(held <= 128, "{held}");
+        let last = Fingerprint::of(&Credential::Bearer("token9999"));
+        assert!(cache.get(last).is_some());
+        cache.remove(last);
+        assert!(cache.get(last).is_none());
+    }
+
+    #[test]
+    fn what_is_asked_for_outlives_what_is_not() {
+        let cache = Cache::new(1);
+        let often = Fingerprint([0; 32]);
+        cache.put(often, entry());
+        for i in 1..100u8 {
+            let mut other = [0; 32];
+            other[1] = i;
+            cache.put(Fingerprint(other), entry());
+            assert!(cache.get(often).is_some(), "{i}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_credential_is_part_of_it() {
+        let (key, token) = (Credential::ApiKey("x"), Credential::Bearer("x"));
+        assert!(Fingerprint::of(&key) != Fingerprint::of(&token));
+    }
+}

@@ -1,0 +1,297 @@
+//! Which keys does an issuer sign with now? Fetched ahead of need, and never more often than that.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bartizan_core::authenticate::jwks::{KeySet, MAX_SET};
+use bartizan_core::authenticate::jwt::Issuer;
+use bartizan_core::issue::{Identities, SigningKey, documents};
+use bartizan_core::json;
+use bartizan_core::time::Timestamp;
+use parking_lot::RwLock;
+use serde_json::Value;
+
+use crate::fetch::Fetch;
+
+/// An issuer, and the keys by which its tokens are checked.
+pub struct Provider {
+    issuer: Issuer,
+    source: Source,
+    pace: Pace,
+    held: RwLock<Held>,
+    /// Counts the sets of keys: what was verified by an earlier set is verified anew.
+    epoch: AtomicU64,
+    /// Whoever fetches holds it; the others wait for what it brings.
+    flight: tokio::sync::Mutex<()>,
+}
+
+/// Where the keys come from.
+enum Source {
+    /// They are ours: from a file, or from the store.
+    Own { fixed: Vec<u8>, identities: Option<Arc<dyn Identities>> },
+    /// From a key set at a known address.
+    At { url: String, fetch: Arc<dyn Fetch> },
+    /// From wherever the issuer's metadata says.
+    Discovered { fetch: Arc<dyn Fetch> },
+}
+
+/// How often an issuer is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Keys older than this are fetched again, while the old ones go on counting.
+    pub refresh: Duration,
+    /// After an attempt it is so long before a token with an unknown key causes another one: a
+    /// flood of made-up key ids costs no more fetches than this.
+    pub cooldown: Duration,
+    /// The same, as long as there are no keys at all.
+    pub retry: Duration,
+    /// Keys that could not be fetched again for so long count no more.
+    pub keep: Duration,
+    /// How long an answer may take.
+    pub patience: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            refresh: Duration::from_mins(5),
+            cooldown: Duration::from_secs(30),
+            retry: Duration::from_secs(2),
+            keep: Duration::from_hours(24),
+            patience: Duration::from_secs(5),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Held {
+    keys: Option<Arc<KeySet>>,
+    set: Vec<u8>,
+    fetched: Timestamp,
+    tried: Option<Timestamp>,
+}
+
+/// The keys are not to be had.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the keys of the issuer cannot be fetched")]
+pub(crate) struct NoKeys;
+
+impl Provider {
+    /// An issuer that says by itself where its keys are: OpenID Connect Discovery 1.0, else
+    /// RFC 8414.
+    #[must_use]
+    pub fn discovered(issuer: Issuer, fetch: Arc<dyn Fetch>, pace: Pace) -> Arc<Self> {
+        Self::new(issuer, Source::Discovered { fetch }, pace)
+    }
+
+    /// An issuer whose keys are at `url`.
+    #[must_use]
+    pub fn at(issuer: Issuer, url: String, fetch: Arc<dyn Fetch>, pace: Pace) -> Arc<Self> {
+        Self::new(issuer, Source::At { url, fetch }, pace)
+    }
+
+    /// Our own token endpoint: the keys of `fixed`, a JWK Set, and those that other gates may
+    /// have added to the store.
+    #[must_use]
+    pub fn own(issuer: Issuer, fixed: Vec<u8>, store: Option<Arc<dyn Identities>>) -> Arc<Self> {
+        let pace = Pace { cooldown: Duration::from_secs(1), ..Pace::default() };
+        Self::new(issuer, Source::Own { fixed, identities: store }, pace)
+    }
+
+    fn new(issuer: Issuer, source: Source, pace: Pace) -> Arc<Self> {
+        let (held, epoch, flight) = Default::default();
+        Arc::new(Self { issuer, source, pace, held, epoch, flight })
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// Which set of keys counts now.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The keys, and which set of them it is. Only the first caller ever waits for the network.
+    pub(crate) async fn keys(
+        self: &Arc<Self>,
+        now: Timestamp,
+    ) -> Result<(Arc<KeySet>, u64), NoKeys> {
+        let Some((keys, epoch, due)) = self.at_hand(now) else {
+            return self.renewed(None, now).await;
+        };
+        if due {
+            // In the background: nobody waits for keys that are only about to grow old.
+            let provider = Arc::clone(self);
+            drop(tokio::spawn(async move { provider.renew(Some(epoch), now).await }));
+        }
+        Ok((keys, epoch))
+    }
+
+    /// The key set as it was published; ours is what others ask us for.
+    pub(crate) async fn public_set(self: &Arc<Self>, now: Timestamp) -> Option<Value> {
+        self.keys(now).await.ok()?;
+        serde_json::from_slice(&self.held.read().set).ok()
+    }
+
+    /// The keys after those of `seen`, among which one was missing; fetched if that was not
+    /// tried a moment ago.
+    pub(crate) async fn renewed(
+        self: &Arc<Self>,
+        seen: Option<u64>,
+        now: Timestamp,
+    ) -> Result<(Arc<KeySet>, u64), NoKeys> {
+        let provider = Arc::clone(self);
+        // In a task of its own: a client that hangs up must not stop what others wait for.
+        let renewal = tokio::spawn(async move { provider.renew(seen, now).await });
+        drop(renewal.await);
+        self.at_hand(now).map(|(keys, epoch, _)| (keys, epoch)).ok_or(NoKeys)
+    }
+
+    /// The keys that count, their set, and whether it is time to fetch them again.
+    fn at_hand(&self, now: Timestamp) -> Option<(Arc<KeySet>, u64, bool)> {
+        let held = self.held.read();
+        let keys = held.keys.as_ref().filter(|_| now.since(held.fetched) < self.pace.keep)?;
+        let old = now.since(held.fetched) >= self.pace.refresh;
+        let rested = held.tried.is_none_or(|at| now.since(at) >= self.pace.cooldown);
+        Some((Arc::clone(keys), self.epoch(), old && rested))
+    }
+
+    async fn renew(&self, seen: Option<u64>, now: Timestamp) {
+        let _flight = self.flight.lock().await;
+        if !self.may_try(seen, now) {
+            return;
+        }
+        match self.fetch().await {
+            Ok(set) => self.take(&set, now),
+            Err(reason) => {
+                tracing::warn!(issuer = %self.issuer.name(), %reason, "the keys were not renewed");
+            }
+        }
+    }
+
+    /// Whether an attempt is due; if so it is noted, whatever becomes of it.
+    fn may_try(&self, seen: Option<u64>, now: Timestamp) -> bool {
+        let mut held = self.held.write();
+        let counts = held.keys.is_some() && now.since(held.fetched) < self.pace.keep;
+        if counts && seen != Some(self.epoch()) {
+            // Somebody else was faster.
+            return false;
+        }
+        let rest = if counts { self.pace.cooldown } else { self.pace.retry };
+        if held.tried.is_some_and(|at| now.since(at) < rest) {
+            return false;
+        }
+        held.tried = Some(now);
+        true
+    }
+
+    fn take(&self, set: &[u8], now: Timestamp) {
+        let keys = match KeySet::parse(set) {
+            Ok(keys) => keys,
+            Err(reason) => {
+                tracing::warn!(issuer = %self.issuer.name(), %reason, "the keys were not renewed");
+                return;
+            }
+        };
+        let mut held = self.held.write();
+        held.fetched = now;
+        if held.keys.is_none() || held.set != set {
+            held.keys = Some(Arc::new(keys));
+            held.set = set.to_vec();
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+            tracing::info!(issuer = %self.issuer.name(), "new keys");
+        }
+    }
+
+    async fn fetch(&self) -> Result<Vec<u8>, String> {
+        match &self.source {
+            Source::Own { fixed, identities: None } => Ok(fixed.clone()),
+            Source::Own { fixed, identities: Some(identities) } => {
+                let stored = identities.signing_keys(&[]).await.map_err(|error| error.to_string())?;
+                let stored = stored.iter().filter_map(|der| SigningKey::from_pkcs8(der).ok());
+                joined(fixed, &stored.collect::<Vec<_>>())
+            }
+            Source::At { url, fetch } => self.get(&**fetch, url).await,
+            Source::Discovered { fetch } => {
+                let url = self.discover(&**fetch).await?;
+                self.get(&**fetch, &url).await
+            }
+        }
+    }
+
+    async fn get(&self, fetch: &dyn Fetch, url: &str) -> Result<Vec<u8>, String> {
+        let body = fetch.get(url, MAX_SET, self.pace.patience).await;
+        body.map(|bytes| bytes.to_vec()).map_err(|error| error.to_string())
+    }
+
+    /// The address of the keys, by the issuer's own metadata.
+    async fn discover(&self, fetch: &dyn Fetch) -> Result<String, String> {
+        let [openid, oauth] = metadata_urls(self.issuer.url());
+        let document = match self.get(fetch, &openid).await {
+            Ok(document) => document,
+            Err(first) => {
+                let second = self.get(fetch, &oauth).await;
+                second.map_err(|second| format!("{first}; {second}"))?
+            }
+        };
+        let document = json::object(&document, 16).map_err(|error| error.to_string())?;
+        let text = |name: &str| document.get(name).and_then(Value::as_str);
+        // To the letter (section 4.3): else one tenant's metadata could stand for another's.
+        if text("issuer") != Some(&**self.issuer.url()) {
+            return Err(format!("the metadata is not that of `{}`", self.issuer.url()));
+        }
+        text("jwks_uri").map(ToOwned::to_owned).ok_or_else(|| "no `jwks_uri`".to_owned())
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+/// A JWK Set and the public halves of `keys`, each once.
+fn joined(set: &[u8], keys: &[SigningKey]) -> Result<Vec<u8>, String> {
+    let mut set: Value = serde_json::from_slice(set).map_err(|error| error.to_string())?;
+    let own = set.get_mut("keys").and_then(Value::as_array_mut).ok_or("no key set")?;
+    if let Value::Object(mut stored) = documents::key_set(keys)
+        && let Some(Value::Array(stored)) = stored.remove("keys")
+    {
+        let new: Vec<_> = stored.into_iter().filter(|key| !own.contains(key)).collect();
+        own.extend(new);
+    }
+    Ok(set.to_string().into_bytes())
+}
+
+/// Where an issuer's metadata may be: OpenID Connect Discovery puts the well-known part behind
+/// the path, RFC 8414 section 3.1 before it.
+fn metadata_urls(issuer: &str) -> [String; 2] {
+    let bare = issuer.trim_end_matches('/');
+    let host = bare.find("://").map_or(0, |at| at + 3);
+    let path = bare.get(host..).and_then(|rest| rest.find('/')).map_or(bare.len(), |at| host + at);
+    let (origin, path) = bare.split_at_checked(path).unwrap_or((bare, ""));
+    [
+        format!("{bare}/.well-known/openid-configuration"),
+        format!("{origin}/.well-known/oauth-authorization-server{path}"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_looked_for_where_both_standards_put_it() {
+        let [openid, oauth] = metadata_urls("https://id.example/tenant/");
+        assert_eq!(openid, "https://id.example/tenant/.well-known/openid-configuration");
+        assert_eq!(oauth, "https://id.example/.well-known/oauth-authorization-server/tenant");
+        let [openid, oauth] = metadata_urls("http://127.0.0.1:9");
+        assert_eq!(openid, "http://127.0.0.1:9/.well-known/openid-configuration");
+        assert_eq!(oauth, "http://127.0.0.1:9/.well-known/oauth-authorization-server");
+    }
+}

@@ -1,0 +1,299 @@
+//! Who is calling? Looks up what the rules need, and remembers what they said.
+
+mod cache;
+mod issuer;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bartizan_core::authenticate::api_key::{Generated, Hash, Pepper, Record};
+use bartizan_core::authenticate::jws::VerifyError;
+use bartizan_core::authenticate::jwt::Token;
+use bartizan_core::authenticate::{Caller, Credential, Places, Rejection};
+use bartizan_core::exchange::{Admitted, Authenticated, Exchange, NotAuthenticated, Refused};
+use bartizan_core::issue::{Identities, Unreachable};
+use bartizan_core::time::Timestamp;
+use http::request::Parts;
+use serde_json::{Map, Value};
+
+use crate::stage::Stage;
+use cache::{Cache, Entry, Fingerprint};
+
+pub use issuer::{Pace, Provider};
+
+/// How long something that can be taken back counts without a look at the store.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How often it is noted that a key was used.
+const TOUCH: Duration = Duration::from_mins(1);
+
+/// The second stage. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Authenticate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    means: Means,
+    /// The configured keys, by their digests.
+    configured: HashMap<Hash, Record>,
+    cache: Cache,
+}
+
+/// By which means callers are recognised.
+#[derive(Debug)]
+pub struct Means {
+    /// Where credentials may stand.
+    pub places: Places,
+    /// Keys of the configuration.
+    pub keys: Vec<Record>,
+    /// The environment whose keys are taken; of every environment, where there is none.
+    pub environment: Option<Arc<str>>,
+    /// What stored digests of keys are keyed with.
+    pub pepper: Option<Pepper>,
+    /// Keys of the store, and what was taken back.
+    pub identities: Arc<dyn Identities>,
+    /// Who signs tokens; our own endpoint among them.
+    pub issuers: Vec<Arc<Provider>>,
+    /// Tells when something was taken back in this process.
+    pub revocations: Revocations,
+    /// How many verified credentials are remembered; about twice as many at most.
+    pub remembered: usize,
+}
+
+/// Tells those who remember that something was taken back: a count of how often.
+#[derive(Clone, Debug, Default)]
+pub struct Revocations(Arc<AtomicU64>);
+
+impl Revocations {
+    /// Something was taken back, in the store, a moment ago. From now on nothing that is
+    /// remembered counts before the store has been asked again.
+    pub fn announce(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl Authenticate {
+    /// Recognises callers by these means.
+    #[must_use]
+    pub fn new(mut means: Means) -> Self {
+        let keys = std::mem::take(&mut means.keys);
+        let configured = keys.into_iter().map(|record| (record.hash, record)).collect();
+        let cache = Cache::new(means.remembered);
+        Self(Arc::new(Inner { means, configured, cache }))
+    }
+
+    /// Where credentials may stand.
+    #[must_use]
+    pub fn places(&self) -> &Places {
+        &self.0.means.places
+    }
+
+    /// Who sends the request with this head; nobody in particular, where it shows no credential.
+    ///
+    /// # Errors
+    /// [`NotAuthenticated`] where the credential is not good, or cannot be looked up.
+    pub async fn caller(&self, head: &Parts, now: Timestamp) -> Result<Caller, NotAuthenticated> {
+        match Credential::find(head, &self.0.means.places)? {
+            None => Ok(Caller::anonymous()),
+            Some(credential) => self.verify(&credential, now).await,
+        }
+    }
+
+    /// Who shows this credential.
+    ///
+    /// # Errors
+    /// As [`Authenticate::caller`].
+    pub async fn verify(
+        &self,
+        credential: &Credential<'_>,
+        now: Timestamp,
+    ) -> Result<Caller, NotAuthenticated> {
+        let fingerprint = Fingerprint::of(credential);
+        if let Some(entry) = self.0.cache.get(fingerprint)
+            && entry.counts(now, self.0.means.revocations.count())
+        {
+            return Ok(entry.caller);
+        }
+        let entry = match self.0.verify(credential, now).await {
+            Ok(entry) => entry,
+            Err(not) => {
+                self.0.cache.remove(fingerprint);
+                return Err(not);
+            }
+        };
+        let caller = entry.caller.clone();
+        self.0.cache.put(fingerprint, entry);
+        Ok(caller)
+    }
+}
+
+impl<B: Send> Stage<Exchange<Admitted<B>>> for Authenticate {
+    type Out = Exchange<Authenticated<B>>;
+
+    async fn pass(&self, exchange: Exchange<Admitted<B>>) -> Result<Self::Out, Refused> {
+        let caller = if exchange.has_own_credentials() {
+            Ok(Caller::anonymous())
+        } else {
+            self.caller(exchange.head(), exchange.now()).await
+        };
+        exchange.authenticate(caller, &self.0.means.places)
+    }
+}
+
+impl Entry {
+    /// Whether it still stands, without asking anybody.
+    fn counts(&self, now: Timestamp, revocations: u64) -> bool {
+        now < self.ends
+            && now < self.fresh
+            && self.revocations == revocations
+            && self.issuer.as_ref().is_none_or(|(issuer, epoch)| issuer.epoch() == *epoch)
+    }
+}
+
+impl Inner {
+    async fn verify(
+        &self,
+        credential: &Credential<'_>,
+        now: Timestamp,
+    ) -> Result<Entry, NotAuthenticated> {
+        // Read before the store is asked: what is taken back in between is looked at again.
+        let revocations = self.means.revocations.count();
+        match credential {
+            Credential::ApiKey(key) => self.key(key, now, revocations).await,
+            Credential::Bearer(token) if self.means.places.key_as_bearer && !is_jwt(token) => {
+                self.key(token, now, revocations).await
+            }
+            Credential::Bearer(token) => {
+                if self.means.places.key_as_bearer
+                    && let Some(entry) = self.configured(token, now, revocations)
+                {
+                    return Ok(entry?);
+                }
+                self.token(token, now, revocations).await
+            }
+        }
+    }
+
+    /// A key of the configuration. Found by digest: the time that takes says nothing of the key.
+    fn configured(
+        &self,
+        key: &str,
+        now: Timestamp,
+        revocations: u64,
+    ) -> Option<Result<Entry, Rejection>> {
+        let keys = &self.configured;
+        let plain = keys.get(&Hash::of(key, None));
+        let keyed = || keys.get(&Hash::of(key, Some(self.means.pepper.as_ref()?)));
+        let record = plain.or_else(keyed)?;
+        Some(record.verify(key, self.means.pepper.as_ref(), now).map(|caller| {
+            let ends = caller.expires().unwrap_or(Timestamp(u64::MAX));
+            Entry { caller, ends, fresh: ends, revocations, issuer: None }
+        }))
+    }
+
+    async fn key(
+        &self,
+        key: &str,
+        now: Timestamp,
+        revocations: u64,
+    ) -> Result<Entry, NotAuthenticated> {
+        if let Some(entry) = self.configured(key, now, revocations) {
+            return Ok(entry?);
+        }
+        let generated = Generated::parse(key).ok_or(Rejection::Unknown)?;
+        if self.means.environment.as_deref().is_some_and(|ours| ours != generated.environment) {
+            return Err(Rejection::Untrusted("it belongs to another environment").into());
+        }
+        let record = self.means.identities.key(generated.id).await.map_err(outage)?;
+        let record = record.ok_or(Rejection::Unknown)?;
+        let caller = record.verify(key, self.means.pepper.as_ref(), now)?;
+        if record.last_used.is_none_or(|last| now.since(last) >= TOUCH)
+            && let Err(error) = self.means.identities.touch_key(&record.id, now).await
+        {
+            // That a key was used is good to know, and no reason to refuse it.
+            tracing::warn!(%error, "the use of a key was not noted");
+        }
+        let ends = caller.expires().unwrap_or(Timestamp(u64::MAX));
+        Ok(Entry { caller, ends, fresh: now.plus(FRESH), revocations, issuer: None })
+    }
+
+    async fn token(
+        &self,
+        text: &str,
+        now: Timestamp,
+        revocations: u64,
+    ) -> Result<Entry, NotAuthenticated> {
+        let token = Token::parse(text)?;
+        let mut why = NotAuthenticated::from(Rejection::Untrusted("its issuer is not trusted here"));
+        for provider in &self.means.issuers {
+            if token.unverified_issuer() != Some(&**provider.issuer().url()) {
+                continue;
+            }
+            match self.issued(&token, provider, now, revocations).await {
+                Ok(entry) => return Ok(entry),
+                Err(not) => why = not,
+            }
+        }
+        Err(why)
+    }
+
+    /// A token of this issuer.
+    async fn issued(
+        &self,
+        token: &Token<'_>,
+        provider: &Arc<Provider>,
+        now: Timestamp,
+        revocations: u64,
+    ) -> Result<Entry, NotAuthenticated> {
+        let issuer = provider.issuer();
+        let (mut keys, mut epoch) = provider.keys(now).await.map_err(|_| NotAuthenticated::Outage)?;
+        let mut verified = issuer.verify(token, &keys, now);
+        if verified.as_ref().is_err_and(|error| *error == VerifyError::UnknownKey) {
+            let renewed = provider.renewed(Some(epoch), now).await;
+            (keys, epoch) = renewed.map_err(|_| NotAuthenticated::Outage)?;
+            verified = issuer.verify(token, &keys, now);
+        }
+        let caller = verified.map_err(|error| match error {
+            VerifyError::Rejected(rejection) => rejection,
+            VerifyError::UnknownKey => Rejection::Unknown,
+        })?;
+        let expires = caller.expires().unwrap_or_default();
+        let ends = expires.plus(issuer.leeway);
+        let mut fresh = ends;
+        if issuer.is_own() {
+            if revoked(&*self.means.identities, caller.claims()).await.map_err(outage)? {
+                return Err(Rejection::Revoked.into());
+            }
+            fresh = now.plus(FRESH);
+        }
+        let issuer = Some((Arc::clone(provider), epoch));
+        Ok(Entry { caller, ends, fresh, revocations, issuer })
+    }
+}
+
+/// Whether a token of ours, or the session that it came of, has been taken back.
+pub(crate) async fn revoked(
+    identities: &dyn Identities,
+    claims: &Map<String, Value>,
+) -> Result<bool, Unreachable> {
+    let names = ["jti", "sid"].into_iter().filter_map(|name| claims.get(name)?.as_str());
+    identities.is_revoked(&names.collect::<Vec<_>>()).await
+}
+
+fn outage(error: Unreachable) -> NotAuthenticated {
+    tracing::error!(%error, "identities cannot be looked up");
+    NotAuthenticated::Outage
+}
+
+/// Whether a bearer token has the form of a JWT; a key of ours has no dots.
+fn is_jwt(token: &str) -> bool {
+    token.bytes().filter(|byte| *byte == b'.').count() == 2
+}

@@ -1,0 +1,262 @@
+//! What does this address say? One bounded GET, for the keys and the metadata of issuers.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bartizan_core::limit::BoxFuture;
+use bytes::Bytes;
+use http::{Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use hyper_util::rt::TokioExecutor;
+use rustls::ClientConfig;
+use tower_service::Service;
+
+/// Whoever can read an address.
+pub trait Fetch: Send + Sync + fmt::Debug {
+    /// Reads what stands at `url`: at most `most` bytes, in at most `patience`, without following
+    /// redirects.
+    fn get<'a>(
+        &'a self,
+        url: &'a str,
+        most: usize,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<Bytes, FetchError>>;
+}
+
+/// Why an address could not be read. For the operator; no client sees it.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Not an address that is read: no `https`, nor plain `http` to this machine.
+    #[error("`{0}` is not read: it must be https, or http on loopback")]
+    Scheme(String),
+    /// It leads into a private network, and nobody wrote it there by hand.
+    #[error("`{0}` lies in a private network; list its host in `egress.allow` if that is right")]
+    Private(String),
+    /// Another answer than 200.
+    #[error("`{0}` answered {1}")]
+    Status(String, StatusCode),
+    /// No connection, or it broke, or the answer was too long.
+    #[error("`{0}` could not be read: {1}")]
+    Broken(String, String),
+    /// Not in time.
+    #[error("`{0}` did not answer in time")]
+    TooSlow(String),
+    /// This machine has no certificates to trust.
+    #[error("no root certificates to check others by: {0}; install `ca-certificates`")]
+    Roots(rustls::Error),
+}
+
+/// Reads addresses over the network, by TLS with the roots of this machine.
+#[derive(Clone)]
+pub struct HttpFetch {
+    client: Client<HttpsConnector<HttpConnector<Guarded>>, Empty<Bytes>>,
+    by_hand: Arc<[String]>,
+}
+
+impl HttpFetch {
+    /// Trusts the roots of this machine. `by_hand` are hosts that an operator wrote down: they
+    /// may lie in a private network, and others, to which a document points, may not.
+    ///
+    /// # Errors
+    /// [`FetchError::Roots`] where there are none.
+    pub fn new(by_hand: Vec<String>) -> Result<Self, FetchError> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(FetchError::Roots)?
+            .try_with_platform_verifier()
+            .map_err(FetchError::Roots)?
+            .with_no_client_auth();
+        Ok(Self::with_tls(config, by_hand))
+    }
+
+    /// Trusts what `config` trusts.
+    #[must_use]
+    pub fn with_tls(config: ClientConfig, by_hand: Vec<String>) -> Self {
+        let by_hand: Arc<[String]> = by_hand.into();
+        let resolver = Guarded { resolver: GaiResolver::new(), by_hand: Arc::clone(&by_hand) };
+        let mut http = HttpConnector::new_with_resolver(resolver);
+        http.enforce_http(false);
+        let https = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http();
+        let connector = https.enable_http1().enable_http2().wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(10))
+            .pool_max_idle_per_host(1)
+            .build(connector);
+        Self { client, by_hand }
+    }
+
+    async fn read(&self, url: &str, most: usize) -> Result<Bytes, FetchError> {
+        let broken = |error: &dyn fmt::Display| FetchError::Broken(url.into(), error.to_string());
+        let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| broken(&error))?;
+        self.check(&uri, url)?;
+        let request = Request::get(uri).header(header::ACCEPT, "application/json");
+        let request = request.body(Empty::new()).map_err(|error| broken(&error))?;
+        let answer = self.client.request(request).await.map_err(|error| {
+            broken(&std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string))
+        })?;
+        if answer.status() != StatusCode::OK {
+            return Err(FetchError::Status(url.into(), answer.status()));
+        }
+        let body = Limited::new(answer.into_body(), most).collect().await;
+        Ok(body.map_err(|error| broken(&error))?.to_bytes())
+    }
+
+    /// The scheme, and an address that stands in the URL itself: no resolver is asked for that.
+    fn check(&self, uri: &Uri, url: &str) -> Result<(), FetchError> {
+        let host = uri.host().unwrap_or_default();
+        let address = literal(host);
+        let here = host == "localhost" || address.is_some_and(|ip| ip.is_loopback());
+        match uri.scheme_str() {
+            Some("https") => {}
+            Some("http") if here => {}
+            _ => return Err(FetchError::Scheme(url.into())),
+        }
+        let allowed = self.by_hand.iter().any(|one| one.eq_ignore_ascii_case(host));
+        if !allowed && address.is_some_and(|ip| !is_public(ip)) {
+            return Err(FetchError::Private(url.into()));
+        }
+        Ok(())
+    }
+}
+
+impl Fetch for HttpFetch {
+    fn get<'a>(
+        &'a self,
+        url: &'a str,
+        most: usize,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<Bytes, FetchError>> {
+        Box::pin(async move {
+            let read = tokio::time::timeout(patience, self.read(url, most)).await;
+            read.unwrap_or_else(|_| Err(FetchError::TooSlow(url.into())))
+        })
+    }
+}
+
+impl fmt::Debug for HttpFetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpFetch").field("by_hand", &self.by_hand).finish_non_exhaustive()
+    }
+}
+
+/// The host of a URL, if it is an address.
+fn literal(host: &str) -> Option<IpAddr> {
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    bare.parse().ok()
+}
+
+/// A resolver that finds no private addresses for names that nobody wrote down by hand. It looks
+/// at what is connected to, so a name that resolves differently the second time gains nothing.
+#[derive(Clone)]
+struct Guarded {
+    resolver: GaiResolver,
+    by_hand: Arc<[String]>,
+}
+
+impl Service<Name> for Guarded {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, io::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        self.resolver.poll_ready(context)
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let allowed = self.by_hand.iter().any(|one| one.eq_ignore_ascii_case(name.as_str()));
+        let resolving = self.resolver.call(name);
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = resolving.await?.collect();
+            let fitting: Vec<_> =
+                found.into_iter().filter(|address| allowed || is_public(address.ip())).collect();
+            if fitting.is_empty() {
+                let refused = "no address outside of private networks; see `egress.allow`";
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, refused));
+            }
+            Ok(fitting.into_iter())
+        })
+    }
+}
+
+/// Whether an address is one of the open Internet (the registries of RFC 6890).
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            let shared = a == 100 && (64..128).contains(&b);
+            let assigned = a == 192 && b == 0 && c == 0;
+            let benchmark = a == 198 && (18..20).contains(&b);
+            !(a == 0
+                || a >= 224
+                || shared
+                || assigned
+                || benchmark
+                || v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_documentation())
+        }
+        IpAddr::V6(v6) => {
+            // Global unicast is 2000::/3; the tunnels in it that hold an IPv4 address are not
+            // taken apart but refused.
+            let [first, second, ..] = v6.segments();
+            first & 0xe000 == 0x2000
+                && first != 0x2002
+                && !(first == 0x2001 && (second < 0x200 || second == 0xdb8))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_addresses_are_told_from_public_ones() {
+        let public = |text: &str| is_public(text.parse().unwrap());
+        for text in ["1.1.1.1", "93.184.215.14", "2606:4700::1111", "2a00:1450::1"] {
+            assert!(public(text), "{text}");
+        }
+        for text in [
+            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0",
+            "100.64.0.1", "255.255.255.255", "224.0.0.1", "::1", "::", "fe80::1", "fd00::1",
+            "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "2001:db8::1", "ff02::1",
+        ] {
+            assert!(!public(text), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn addresses_that_nobody_wrote_down_are_not_read() {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let fetch = HttpFetch::with_tls(config, vec!["127.0.0.1".into()]);
+        let read = async |url: &str| {
+            fetch.get(url, 10, Duration::from_secs(5)).await.unwrap_err().to_string()
+        };
+        for url in ["http://example.org/", "ftp://127.0.0.1/", "/x", "http://10.0.0.1/"] {
+            assert!(read(url).await.contains("must be https"), "{url}");
+        }
+        for url in ["https://169.254.169.254/", "https://[::1]/", "http://[::1]:1/"] {
+            assert!(read(url).await.contains("private network"), "{url}");
+        }
+        // A name is judged by what it resolves to.
+        assert!(read("https://localhost:1/").await.contains("could not be read"));
+        assert!(read("http://127.0.0.1:1/").await.contains("could not be read"));
+    }
+}
