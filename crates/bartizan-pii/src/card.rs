@@ -79,10 +79,14 @@ fn bare(window: &Window<'_>, at: usize, usual: bool) -> Peek<Option<End>> {
     }
     let length = digits::run(window, at, LONGEST + 1)?;
     let end = at + length;
-    if !(SHORTEST..=LONGEST).contains(&length) || issuer(window, at, end) != Some(usual) {
+    if !(SHORTEST..=LONGEST).contains(&length) {
         return Ok(None);
     }
-    Ok((luhn(window, at, end) && digits::may_end(window, end)?).then_some(End::At(end)))
+    // Milliseconds since 1970 are no card, whatever word stands before them.
+    let moment = length == 13 && window.is(at, |b| b == b'1')?;
+    // Beside a word the issuer need not be known.
+    let fits = !moment && issuer(window, at, end).unwrap_or(false) == usual;
+    Ok((fits && luhn(window, at, end) && digits::may_end(window, end)?).then_some(End::At(end)))
 }
 
 /// Whether some issuer hands out such numbers, and whether in this length usually.

@@ -12,20 +12,34 @@ const REACH: usize = 56;
 /// (`lic` does not stand in `public`). Words have at least two letters.
 pub(crate) fn mentions<W: AsRef<str>>(text: &[u8], words: &[W]) -> bool {
     let earliest = text.len().saturating_sub(REACH);
-    let mut start = 0;
-    let mut before = b' ';
-    for (at, &byte) in text.iter().chain(b" ").enumerate() {
-        let camel = before.is_ascii_lowercase() && byte.is_ascii_uppercase();
-        if !is_part(byte) || camel {
-            let word = text.get(start..at).unwrap_or_default();
-            if word.len() > 1 && start >= earliest && words.iter().any(|w| same(word, w.as_ref())) {
-                return true;
-            }
-            start = if camel { at } else { at + 1 };
+    let mut at = 0;
+    while let Some(start) = next(text, at, is_letter) {
+        let end = word_end(text, start);
+        let word = text.get(start..end).unwrap_or_default();
+        if word.len() > 1 && start >= earliest && words.iter().any(|w| same(word, w.as_ref())) {
+            return true;
         }
-        before = byte;
+        at = end;
     }
     false
+}
+
+/// The first place from `from` on whose byte satisfies `test`.
+fn next(text: &[u8], from: usize, mut test: impl FnMut(u8) -> bool) -> Option<usize> {
+    let rest = text.get(from..)?;
+    rest.iter().position(|byte| test(*byte)).map(|place| from + place)
+}
+
+/// Where the word ends that begins at `start`: where a capital follows a small letter, at the
+/// latest where the letters and digits end.
+fn word_end(text: &[u8], start: usize) -> usize {
+    let mut small = false;
+    next(text, start, |byte| {
+        let camel = small && byte.is_ascii_uppercase();
+        small = byte.is_ascii_lowercase();
+        camel || !(is_letter(byte) || byte.is_ascii_digit())
+    })
+    .unwrap_or(text.len())
 }
 
 fn same(word: &[u8], wanted: &str) -> bool {
@@ -35,8 +49,8 @@ fn same(word: &[u8], wanted: &str) -> bool {
 }
 
 /// Bytes of other scripts count as letters, so that a word of one is compared as a whole.
-fn is_part(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0x80
+fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte >= 0x80
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 //! RFC 5321 bounds the local part to 64 bytes and the domain to 255. Of the letters that RFC 5322
 //! allows in a local part, those are left out that stand beside addresses more often than in them
 //! (`=`, `/`, `&`, `?`, `{`): `user=jane@example.com` holds `jane@example.com`. Letters of the
-//! Latin, Greek and Cyrillic scripts count (RFC 6531), also as look-alikes in a domain.
+//! European and Semitic scripts count (RFC 6531), also as look-alikes in a domain. In the query of
+//! an address of the web the sign is written `%40`.
 
 use crate::{End, Peek, Window, window::is_word};
 
-pub(crate) const MAX_LEN: usize = MAX_LOCAL + 1 + MAX_DOMAIN + MAX_LABEL + 2;
+pub(crate) const MAX_LEN: usize = 2 * MAX_LOCAL + 5 + MAX_DOMAIN + MAX_LABEL + 2;
 
 const MAX_LOCAL: usize = 64;
 const MAX_DOMAIN: usize = 255;
@@ -22,7 +23,7 @@ pub(crate) fn check(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
         return Ok(None);
     }
     let Some(sign) = local(window, at)? else { return Ok(None) };
-    Ok(domain(window, sign + 1)?.map(End::At))
+    Ok(domain(window, sign)?.map(End::At))
 }
 
 /// A local part does not begin behind `x.`: it began at `x`, or this text is none. Behind the
@@ -36,17 +37,21 @@ fn begins_here(window: &Window<'_>, at: usize) -> bool {
     }
 }
 
-/// The place of the `@` behind the local part.
+/// The place behind the `@`, or `%40`, behind the local part.
 fn local(window: &Window<'_>, at: usize) -> Peek<Option<usize>> {
     let mut end = at;
     while end - at <= MAX_LOCAL {
+        end += window.count(end, MAX_LOCAL + 1, is_word)?;
         let width = match window.byte(end)? {
-            Some(b'@') => return Ok((end > at).then_some(end)),
+            _ if end - at > MAX_LOCAL => 0,
+            Some(b'@') => return Ok((end > at).then_some(end + 1)),
+            Some(b'%') if end > at && window.starts_with(end, b"%40")? => {
+                return Ok(Some(end + 3));
+            }
             Some(b'.') if window.is(end + 1, |b| b == b'.')? => return Ok(None),
             // A quotation mark only where letters stand on both sides: o'brien.
             Some(b'\'') => usize::from(window.is(end + 1, |b| b.is_ascii_alphabetic())?),
             Some(b'.' | b'-' | b'+' | b'%') => 1,
-            Some(byte) if is_word(byte) => 1,
             Some(byte) if is_lead(byte) => letter(window, end)?,
             _ => 0,
         };
@@ -105,12 +110,20 @@ fn label(window: &Window<'_>, at: usize) -> Peek<(usize, bool)> {
     Ok((end, punycode || (letters && end - at >= 2)))
 }
 
-/// The first byte of a letter of two bytes: U+00C0 to U+052F, Latin to Cyrillic.
+/// The first byte of a letter of two bytes (U+00C0 to U+07FF, Latin to Arabic), or of three where
+/// these are Latin with two marks (U+1E00 to U+1EFF). Scripts without spaces between words are not
+/// among them: nothing would tell an address from the sentence before it.
 fn is_lead(byte: u8) -> bool {
-    (0xC3..=0xD4).contains(&byte)
+    (0xC3..=0xDF).contains(&byte) || byte == 0xE1
 }
 
-/// The width of the letter whose first byte stands at `at`: 2, or 0 where it is broken.
+/// The width in bytes of the letter that begins at `at`, or 0 where none does.
 fn letter(window: &Window<'_>, at: usize) -> Peek<usize> {
-    Ok(if window.is(at + 1, |b| (0x80..0xC0).contains(&b))? { 2 } else { 0 })
+    let continues = |byte: u8| (0x80..0xC0).contains(&byte);
+    if !window.is(at, |lead| lead == 0xE1)? {
+        return Ok(if window.is(at + 1, continues)? { 2 } else { 0 });
+    }
+    let latin =
+        window.is(at + 1, |b| (0xB8..=0xBB).contains(&b))? && window.is(at + 2, continues)?;
+    Ok(if latin { 3 } else { 0 })
 }

@@ -104,16 +104,17 @@ pub(crate) fn check(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     if window.before(at, 1).is_some_and(is_word) {
         return Ok(None);
     }
-    let (Some(first), Some(second)) = (window.byte(at)?, window.byte(at + 1)?) else {
+    // Few words have two digits in these places: asked first, it saves the look into the table.
+    if window.count(at, 2, |b| b.is_ascii_alphabetic())? != 2
+        || window.count(at + 2, 2, |b| b.is_ascii_digit())? != 2
+    {
         return Ok(None);
-    };
-    let country = [first.to_ascii_uppercase(), second.to_ascii_uppercase()];
+    }
+    let letter = |place| Ok(window.byte(place)?.unwrap_or_default().to_ascii_uppercase());
+    let country = [letter(at)?, letter(at + 1)?];
     let Some((_, length)) = LENGTHS.iter().find(|(known, _)| *known == country) else {
         return Ok(None);
     };
-    if window.count(at + 2, 2, |b| b.is_ascii_digit())? != 2 {
-        return Ok(None);
-    }
     let Some((end, remainder)) = read(window, at, usize::from(*length))? else { return Ok(None) };
     Ok((remainder == 1 && !window.is(end, is_word)?).then_some(End::At(end)))
 }

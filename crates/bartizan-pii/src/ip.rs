@@ -25,6 +25,11 @@ pub(crate) fn v4(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     if continues {
         return Ok(None);
     }
+    // Most numbers are refused here, and a stream does not wait for them.
+    let first = digits::run(window, at, 4)?;
+    if first > 3 || !window.is(at + first, |b| b == b'.')? {
+        return Ok(None);
+    }
     let length = window.count(at, MAX_V4, |b| b.is_ascii_digit() || b == b'.')?;
     let text = window.bytes().get(at..at + length).unwrap_or_default();
     let text = without_marks(text, b".");

@@ -83,6 +83,8 @@ const THREE_DIGITS: &[u16] =
 
 /// A country code's digits, then this many at least, where the table says nothing narrower.
 const FEWEST: usize = 6;
+/// Nobody writes a number in more groups.
+const MOST_GROUPS: usize = 6;
 /// E.164, section 6.1: fifteen digits with the country code.
 const MOST: usize = 15;
 
@@ -182,15 +184,16 @@ struct Reading {
 fn read(window: &Window<'_>, at: usize, most: usize) -> Peek<Reading> {
     let mut reading = Reading { digits: 0, end: at };
     let mut next = at;
-    loop {
+    for _ in 0..MOST_GROUPS {
         let group = digits::run(window, next, most + 1)?;
         if group == 0 || reading.digits + group > most {
-            return Ok(reading);
+            break;
         }
         reading = Reading { digits: reading.digits + group, end: next + group };
-        let Some(after) = gap(window, reading.end)? else { return Ok(reading) };
+        let Some(after) = gap(window, reading.end)? else { break };
         next = after;
     }
+    Ok(reading)
 }
 
 /// The place of the digit behind one or two separators, a zero in parentheses skipped.

@@ -10,8 +10,8 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::{
-    CONTEXT_BOOST, COUNTER_WEIGHT, CustomPattern, End, Entity, Peek, RECOGNIZERS, Recognizer, Run,
-    Window, custom::Custom, recognizer::Step, window::is_word,
+    CONTEXT_BOOST, COUNTER_WEIGHT, Config, ConfigError, End, Entity, Peek, Recognizer, Run, Window,
+    custom::Custom, recognizer::Step, window::is_word,
 };
 
 /// A place in a text that holds personal data or a secret.
@@ -27,85 +27,23 @@ pub struct Finding {
     pub score: f32,
 }
 
-/// What to look for.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The entities to find with the built-in rows; `None` means every built-in one. The user's own
-    /// patterns and blocked terms are found in any case.
-    pub entities: Option<Vec<Entity>>,
-    /// Findings below this score are left out, 0 to 1. Default 0.5.
-    pub min_confidence: f32,
-    /// Values that are never reported, in any case of their letters.
-    pub allow: Vec<String>,
-    /// Terms that are always reported, as [`Entity::BLOCKED_TERM`], in any case of their letters and
-    /// as whole words.
-    pub block: Vec<String>,
-    /// Patterns of the user's own.
-    pub custom: Vec<CustomPattern>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            entities: None,
-            min_confidence: 0.5,
-            allow: Vec::new(),
-            block: Vec::new(),
-            custom: Vec::new(),
-        }
-    }
-}
-
-/// The configuration asks for something that cannot be done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A score lies outside of 0 to 1.
-    #[error("the confidence of `{what}` is no number from 0 to 1")]
-    Confidence {
-        /// The key or the entity.
-        what: String,
-    },
-    /// A pattern finds nothing everywhere.
-    #[error("pattern `{pattern}` of `{entity}` matches the empty text: make a part of it required")]
-    EmptyMatch {
-        /// What it should find.
-        entity: Entity,
-        /// The pattern.
-        pattern: String,
-    },
-    /// A pattern's longest match is out of bounds.
-    #[error("the `max_length` of `{entity}` must lie between 1 and 4096 bytes")]
-    MaxLength {
-        /// What it should find.
-        entity: Entity,
-    },
-    /// A pattern cannot be compiled.
-    #[error("pattern `{pattern}` of `{entity}` cannot be used: {reason}")]
-    Pattern {
-        /// What it should find.
-        entity: Entity,
-        /// The pattern.
-        pattern: String,
-        /// Why not.
-        reason: String,
-    },
-    /// Nothing finds this entity. To ignore it would be to promise a protection that is not there.
-    #[error("nothing finds `{entity}`: take it out, or define it under `custom`")]
-    Unsupported {
-        /// The entity.
-        entity: Entity,
-    },
-}
-
 /// Finds personal data and secrets in text. Build it once; it is immutable and can be shared.
 pub struct Scanner {
     rows: Vec<&'static Recognizer>,
-    /// For every byte, the rows whose values may begin with it, one bit each.
-    starts: [u32; 256],
+    /// For every byte, what may begin with it.
+    starts: [Starts; 256],
     custom: Vec<Custom>,
     min_confidence: f32,
     allow: Vec<String>,
+}
+
+/// What may begin with a byte.
+#[derive(Debug, Clone, Copy, Default)]
+struct Starts {
+    /// The rows whose values may begin, one bit each.
+    rows: u32,
+    /// Whether a match of the user's own patterns may.
+    custom: bool,
 }
 
 /// A value whose beginning is certain, and whose end is too or follows by [`Run`].
@@ -134,16 +72,11 @@ impl Scanner {
         if !(0.0..=1.0).contains(&config.min_confidence) {
             return Err(ConfigError::Confidence { what: "min_confidence".into() });
         }
-        let mut custom: Vec<Custom> =
-            config.custom.iter().map(Custom::new).collect::<Result<_, _>>()?;
-        if let Some(pattern) = blocked(&config.block) {
-            custom.push(Custom::new(&pattern)?);
-        }
-        let rows = rows(config)?;
-        let starts = std::array::from_fn(|byte| {
-            let begins = |row: &Recognizer| u8::try_from(byte).is_ok_and(row.starts);
-            (0..).zip(&rows).fold(0, |bits, (bit, row)| bits | u32::from(begins(row)) << bit)
-        });
+        let rows = config.rows()?;
+        let patterns = config.custom.iter().cloned().chain(config.blocked());
+        let custom: Vec<Custom> =
+            patterns.map(|pattern| Custom::new(&pattern)).collect::<Result<_, _>>()?;
+        let starts = std::array::from_fn(|byte| starts(byte, &rows, &custom));
         Ok(Self {
             rows,
             starts,
@@ -182,41 +115,46 @@ impl Scanner {
 
     /// The first value that begins at `from` or later, as far as the window can tell.
     pub(crate) fn search(&self, window: &Window<'_>, from: usize) -> Search {
-        let mut at = from;
-        while let Some(&byte) = window.bytes().get(at) {
-            let inside = window.before(at, 1).is_some_and(is_word) && is_word(byte);
-            let rows = if inside { 0 } else { self.rows_for(byte) };
-            if rows == 0 && self.custom.is_empty() {
-                at += 1;
-                continue;
-            }
-            let Ok(found) = self.best(window, at, byte, rows) else { break };
+        let mut from = from;
+        while let Some((at, starts)) = self.next_start(window, from) {
+            let Ok(found) = self.best(window, at, starts) else { return Search::ClearUpTo(at) };
             let Some(candidate) = found else {
-                at += 1;
+                from = at + 1;
                 continue;
             };
-            let Ok(allowed) = self.is_allowed(window, &candidate) else { break };
-            if !allowed {
-                return Search::Found(candidate);
+            match self.is_allowed(window, &candidate) {
+                Ok(false) => return Search::Found(candidate),
+                Ok(true) => from = candidate.extend(window, candidate.end).0,
+                Err(_more) => return Search::ClearUpTo(at),
             }
-            at = candidate.extend(window, candidate.end).0;
         }
-        Search::ClearUpTo(at)
+        Search::ClearUpTo(from.max(window.bytes().len()))
     }
 
-    fn rows_for(&self, byte: u8) -> u32 {
-        self.starts.get(usize::from(byte)).copied().unwrap_or_default()
+    /// The first place from `from` on where a value may begin, and the rows and patterns whose
+    /// values may: of the built-in ones none begins inside of a word.
+    fn next_start(&self, window: &Window<'_>, from: usize) -> Option<(usize, Starts)> {
+        let mut behind_word = window.before(from, 1).is_some_and(is_word);
+        let mut starts = Starts::default();
+        let offset = window.bytes().get(from..)?.iter().position(|&byte| {
+            let here = self.starts.get(usize::from(byte)).copied().unwrap_or_default();
+            let inside = behind_word && is_word(byte);
+            behind_word = is_word(byte);
+            starts = Starts { rows: if inside { 0 } else { here.rows }, custom: here.custom };
+            starts.rows != 0 || starts.custom
+        })?;
+        Some((from + offset, starts))
     }
 
     /// The preferred one of all values that begin exactly at `at`.
-    fn best(&self, window: &Window<'_>, at: usize, byte: u8, rows: u32) -> Peek<Option<Candidate>> {
+    fn best(&self, window: &Window<'_>, at: usize, starts: Starts) -> Peek<Option<Candidate>> {
         let mut best: Option<Candidate> = None;
-        for custom in self.custom.iter().filter(|custom| custom.may_start(byte)) {
+        for custom in self.custom.iter().filter(|_| starts.custom) {
             if let Some(candidate) = self.try_custom(custom, window, at)? {
                 best = Some(preferred(best, candidate));
             }
         }
-        let mut rest = rows;
+        let mut rest = starts.rows;
         while rest != 0 {
             let row = self.rows.get(rest.trailing_zeros() as usize);
             rest &= rest - 1;
@@ -338,40 +276,10 @@ fn rank(candidate: &Candidate) -> (bool, usize) {
     (candidate.run.is_some(), candidate.end)
 }
 
-fn rows(config: &Config) -> Result<Vec<&'static Recognizer>, ConfigError> {
-    if let Some(wanted) = &config.entities {
-        for entity in wanted {
-            let built_in = RECOGNIZERS.iter().any(|row| row.entity == *entity);
-            if !built_in && !config.custom.iter().any(|pattern| pattern.entity == *entity) {
-                return Err(ConfigError::Unsupported { entity: entity.clone() });
-            }
-        }
-    }
-    let wanted = |row: &&Recognizer| {
-        let reach = row.score + if row.context.is_empty() { 0.0 } else { CONTEXT_BOOST };
-        reach >= config.min_confidence
-            && config.entities.as_ref().is_none_or(|wanted| wanted.contains(&row.entity))
-    };
-    Ok(RECOGNIZERS.iter().filter(wanted).collect())
-}
-
-/// The blocked terms as one pattern: the longest first, as whole words.
-fn blocked(terms: &[String]) -> Option<CustomPattern> {
-    let mut terms: Vec<&str> = terms.iter().map(|t| t.trim()).filter(|t| !t.is_empty()).collect();
-    terms.sort_by_key(|term| std::cmp::Reverse(term.len()));
-    let longest = terms.first()?.len();
-    let alternatives: Vec<String> = terms.iter().map(|term| whole_word(term)).collect();
-    let pattern = format!("(?i)(?:{})", alternatives.join("|"));
-    let mut pattern = CustomPattern::new(Entity::BLOCKED_TERM, pattern);
-    // Another case of a letter may be longer in UTF-8, at most by half.
-    pattern.max_length = longest + longest.div_ceil(2);
-    Some(pattern)
-}
-
-fn whole_word(term: &str) -> String {
-    let edge = |byte: Option<&u8>| if byte.copied().is_some_and(is_word) { r"\b" } else { "" };
-    let bytes = term.as_bytes();
-    format!("{}{}{}", edge(bytes.first()), regex_syntax::escape(term), edge(bytes.last()))
+fn starts(byte: usize, rows: &[&Recognizer], custom: &[Custom]) -> Starts {
+    let Ok(byte) = u8::try_from(byte) else { return Starts::default() };
+    let bits = (0..).zip(rows).map(|(bit, row)| u32::from((row.starts)(byte)) << bit);
+    Starts { rows: bits.sum(), custom: custom.iter().any(|custom| custom.may_start(byte)) }
 }
 
 fn starts_with_any_case(window: &Window<'_>, at: usize, literal: &[u8]) -> Peek<bool> {

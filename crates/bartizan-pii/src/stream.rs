@@ -6,6 +6,11 @@
 //! or before it: at most [`Recognizer::max_len`](crate::Recognizer::max_len) bytes, or
 //! [`CustomPattern::max_length`](crate::CustomPattern::max_length), and usually the last word.
 //! Values without a bound (keys, tokens) are masked as they come and hold back nothing.
+//!
+//! What is longer than its bound, the same in a whole text: a local part of more than 64 bytes is no
+//! e-mail address; a JSON Web Token whose header is longer than 1024 bytes is masked without waiting
+//! for its dot; a match of the user's own is cut at its `max_length`; a private key whose last line
+//! is missing is masked to the end of the text.
 
 use crate::{
     Action, LOOK_BEHIND, Masker, Tally, Window,

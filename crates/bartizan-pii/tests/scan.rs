@@ -109,6 +109,10 @@ fn allowed_values_pass_and_blocked_terms_do_not() {
     let terms = found_with(&config, "PROJEKT zebra, Projekt Zebras, O'Hara in c++");
     let values: Vec<&str> = terms.iter().map(|(_, value)| value.as_str()).collect();
     assert_eq!(values, ["PROJEKT zebra", "O'Hara", "c++"]);
+
+    let block = (0..1_000).map(|index| format!("project number {index}")).collect();
+    let many = Config { block, ..Config::default() };
+    assert_eq!(found_with(&many, "Project number 99, PROJECT NUMBER 999").len(), 2);
 }
 
 #[test]

@@ -277,7 +277,8 @@ fn assert_no_leak(masker: &Masker, text: &str, cuts: &[usize]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    // More of them by `PROPTEST_CASES`, as at night.
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(1_500)))]
 
     #[test]
     fn any_cuts_give_what_the_whole_gives(text in dense_text(), cuts in cuts(), which in 0..7_usize) {

@@ -33,50 +33,72 @@ fn is_upper_or_digit(byte: u8) -> bool {
     byte.is_ascii_uppercase() || byte.is_ascii_digit()
 }
 
-const PREFIXES: &[Prefix] = &[
+/// The prefixes that begin with a byte.
+fn prefixes(first: u8) -> &'static [Prefix] {
+    match first {
+        b'A' => &AMAZON_AND_GOOGLE,
+        b'G' => const { &[at_least("GOCSPX-", 24)] }, // Google, client secret
+        b'b' => const { &[at_least("btz_", 16)] },    // Bartizan
+        b'd' => const { &[at_least("dop_v1_", 40)] }, // DigitalOcean
+        b'g' => &GIT_AND_GROQ,
+        b'h' => const { &[at_least("hf_", 30)] }, // Hugging Face
+        b'n' => const { &[at_least("npm_", 36)] }, // npm
+        b'p' => const { &[ambiguous("pypi-", 16)] }, // PyPI
+        b'r' => &STRIPE_RESTRICTED,
+        b's' => &SECRET_KEYS,
+        b'w' => const { &[at_least("whsec_", 24)] }, // Stripe, webhook
+        b'x' => &SLACK_AND_X,
+        _ => &[],
+    }
+}
+
+static AMAZON_AND_GOOGLE: [Prefix; 4] = [
     exactly("AKIA", 16, is_upper_or_digit), // Amazon Web Services, access key
     exactly("ASIA", 16, is_upper_or_digit), // Amazon Web Services, temporary
     exactly("ABIA", 16, is_upper_or_digit), // Amazon Web Services, bearer
     at_least("AIza", 35),                   // Google
-    at_least("GOCSPX-", 24),                // Google, client secret
-    at_least("btz_", 16),                   // Bartizan
-    at_least("dop_v1_", 40),                // DigitalOcean
-    at_least("ghp_", 36),                   // GitHub, personal
-    at_least("gho_", 36),                   // GitHub, OAuth
-    at_least("ghu_", 36),                   // GitHub, user to server
-    at_least("ghs_", 36),                   // GitHub, server to server
-    at_least("ghr_", 36),                   // GitHub, refresh
-    at_least("github_pat_", 22),            // GitHub, fine-grained
-    at_least("glpat-", 20),                 // GitLab
-    at_least("gsk_", 20),                   // Groq
-    at_least("hf_", 30),                    // Hugging Face
-    at_least("npm_", 36),                   // npm
-    ambiguous("pypi-", 16),                 // PyPI
-    at_least("rk_live_", 20),               // Stripe, restricted
-    at_least("rk_test_", 20),               // Stripe, restricted
-    at_least("shpat_", 32),                 // Shopify
-    ambiguous("sk-", 20),                   // OpenAI, Anthropic and many who took after them
-    at_least("sk_live_", 20),               // Stripe
-    at_least("sk_test_", 20),               // Stripe
-    at_least("whsec_", 24),                 // Stripe, webhook
-    at_least("xai-", 32),                   // xAI
-    at_least("xoxa-", 16),                  // Slack
-    at_least("xoxb-", 16),                  // Slack
-    at_least("xoxe-", 16),                  // Slack
-    at_least("xoxp-", 16),                  // Slack
-    at_least("xoxr-", 16),                  // Slack
-    at_least("xoxs-", 16),                  // Slack
+];
+
+static GIT_AND_GROQ: [Prefix; 8] = [
+    at_least("ghp_", 36),        // GitHub, personal
+    at_least("gho_", 36),        // GitHub, OAuth
+    at_least("ghu_", 36),        // GitHub, user to server
+    at_least("ghs_", 36),        // GitHub, server to server
+    at_least("ghr_", 36),        // GitHub, refresh
+    at_least("github_pat_", 22), // GitHub, fine-grained
+    at_least("glpat-", 20),      // GitLab
+    at_least("gsk_", 20),        // Groq
+];
+
+static STRIPE_RESTRICTED: [Prefix; 2] = [at_least("rk_live_", 20), at_least("rk_test_", 20)];
+
+static SECRET_KEYS: [Prefix; 4] = [
+    ambiguous("sk-", 20),     // OpenAI, Anthropic and many who took after them
+    at_least("sk_live_", 20), // Stripe
+    at_least("sk_test_", 20), // Stripe
+    at_least("shpat_", 32),   // Shopify
+];
+
+static SLACK_AND_X: [Prefix; 7] = [
+    at_least("xai-", 32),  // xAI
+    at_least("xoxa-", 16), // Slack, and so are all below
+    at_least("xoxb-", 16),
+    at_least("xoxe-", 16),
+    at_least("xoxp-", 16),
+    at_least("xoxr-", 16),
+    at_least("xoxs-", 16),
 ];
 
 pub(crate) fn starts(byte: u8) -> bool {
-    PREFIXES.iter().any(|prefix| prefix.text.as_bytes().first() == Some(&byte))
+    !prefixes(byte).is_empty()
 }
 
 pub(crate) fn check(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     if window.before(at, 1).is_some_and(is_word) {
         return Ok(None);
     }
-    for prefix in PREFIXES {
+    let Some(first) = window.byte(at)? else { return Ok(None) };
+    for prefix in prefixes(first) {
         if window.starts_with(at, prefix.text.as_bytes())? {
             return follow(window, at + prefix.text.len(), prefix);
         }
@@ -110,6 +132,16 @@ mod tests {
 
     #[test]
     fn no_row_asks_for_more_than_the_stated_length() {
-        assert!(PREFIXES.iter().all(|prefix| prefix.text.len() + prefix.least < MAX_LEN));
+        let mut all = (0..=u8::MAX).flat_map(prefixes);
+        assert!(all.all(|prefix| prefix.text.len() + prefix.least < MAX_LEN));
+    }
+
+    #[test]
+    fn every_prefix_stands_where_its_first_byte_is_looked_up() {
+        for first in 0..=u8::MAX {
+            for prefix in prefixes(first) {
+                assert_eq!(prefix.text.as_bytes()[0], first, "{}", prefix.text);
+            }
+        }
     }
 }
