@@ -22,8 +22,10 @@ pub struct Book {
     reservations: HashMap<ReservationId, Reservation>,
     /// The open ones, the next to expire first.
     deadlines: BTreeSet<(Timestamp, ReservationId)>,
-    /// The others, the first to be forgotten first.
-    closed: VecDeque<ReservationId>,
+    /// Those that were settled in time, the first to be forgotten first.
+    settled: VecDeque<ReservationId>,
+    /// Those that expired, the first to be forgotten first.
+    lapsed: VecDeque<ReservationId>,
     /// When to look whether a counter is idle: one appointment for each that was made here.
     appointments: BinaryHeap<Reverse<(Timestamp, MeterKey)>>,
     /// What expired and nobody has been told of.
@@ -39,13 +41,15 @@ pub struct Capacity {
     pub counters: usize,
     /// Open reservations.
     pub open: usize,
-    /// Closed reservations that are remembered, so that a second word on them is recognised.
-    pub closed: usize,
+    /// Settled reservations that are remembered, so that a second word on them is recognised.
+    pub settled: usize,
+    /// Expired reservations that are remembered, so that a late word can correct them.
+    pub expired: usize,
 }
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self { counters: 1 << 18, open: 1 << 17, closed: 1 << 16 }
+        Self { counters: 1 << 18, open: 1 << 17, settled: 1 << 13, expired: 1 << 16 }
     }
 }
 
@@ -272,7 +276,7 @@ impl Book {
         };
         if order == Order::First {
             self.deadlines.remove(&(reservation.deadline, id));
-            self.remember_closed(id);
+            self.remember(id, State::Settled);
         }
         let charge = |take: &Take| {
             let said = merged(actual).find(|(draw, _)| draw.key == take.key);
@@ -327,10 +331,17 @@ impl Book {
         })
     }
 
-    fn remember_closed(&mut self, id: ReservationId) {
-        self.closed.push_back(id);
-        if self.closed.len() > self.capacity.closed
-            && let Some(oldest) = self.closed.pop_front()
+    /// Puts a closed reservation where it is remembered for a while, and forgets the oldest there.
+    fn remember(&mut self, id: ReservationId, state: State) {
+        let (queue, most) = match state {
+            State::Charged | State::GivenBack => (&mut self.lapsed, self.capacity.expired),
+            State::Departed | State::Held | State::Settled => {
+                (&mut self.settled, self.capacity.settled)
+            }
+        };
+        queue.push_back(id);
+        if queue.len() > most
+            && let Some(oldest) = queue.pop_front()
         {
             self.reservations.remove(&oldest);
         }
@@ -351,12 +362,13 @@ impl Book {
         let Some(reservation) = self.reservations.get_mut(&id) else { return };
         self.deadlines.remove(&(reservation.deadline, id));
         let (was, departed) = (reservation.state, reservation.state == State::Departed);
-        reservation.state = if departed { State::Charged } else { State::GivenBack };
+        let state = if departed { State::Charged } else { State::GivenBack };
+        reservation.state = state;
         let (takes, at) = (reservation.takes.clone(), self.clock);
         let amount = |take: &Take| if departed { take.amount } else { 0 };
         let charge = |take| self.charge(take, was, amount(take), None, at);
         let charges = takes.iter().filter_map(charge).collect();
-        self.remember_closed(id);
+        self.remember(id, state);
         self.tell(Expired { id, departed, charges });
     }
 

@@ -55,6 +55,8 @@ pub struct Rule {
     pub measure: Measure,
     /// How it counts.
     pub shape: Shape,
+    /// What the keys of its counters begin with; made once, since every call makes a key.
+    prefix: Arc<str>,
 }
 
 /// What is counted.
@@ -117,7 +119,11 @@ pub enum Kind {
 impl Rule {
     /// A rule of that name.
     pub fn new(name: impl Into<Arc<str>>, measure: Measure, shape: Shape) -> Self {
-        Self { name: name.into(), measure, shape }
+        let name = name.into();
+        // A slash in a name would let one rule spell the key of another.
+        let safe = name.replace('%', "%25").replace('/', "%2F");
+        let prefix = format!("{safe}/{}.{}/", measure.code(), Form(&shape)).into();
+        Self { name, measure, shape, prefix }
     }
 
     /// Which kind of promise it makes.
@@ -157,16 +163,11 @@ impl MeterKey {
     /// so that a caller cannot choose how much memory a key takes.
     #[must_use]
     pub fn new(rule: &Rule, subject: &str) -> Self {
-        // A slash in a name would let one rule spell the key of another.
-        let name = rule.name.replace('%', "%25").replace('/', "%2F");
-        let (measure, form) = (rule.measure.code(), Form(&rule.shape));
-        let key = if subject.len() <= READABLE_SUBJECT {
-            format!("{name}/{measure}.{form}/{subject}")
-        } else {
+        if subject.len() > READABLE_SUBJECT {
             let digest = Hex(Sha256::digest(subject.as_bytes()).into());
-            format!("{name}/{measure}.{form}/sha256:{digest}")
-        };
-        Self(key.into())
+            return Self(format!("{}sha256:{digest}", rule.prefix).into());
+        }
+        Self([&*rule.prefix, subject].concat().into())
     }
 
     /// The key as a store writes it.

@@ -129,6 +129,9 @@ impl Window {
     }
 
     fn reduce(&mut self, mark: Timestamp, amount: u64) {
+        if amount == 0 {
+            return;
+        }
         let Ok(index) = self.entries.binary_search_by_key(&mark, |entry| entry.0) else { return };
         let Some(entry) = self.entries.get_mut(index) else { return };
         let back = amount.min(entry.2);
