@@ -15,7 +15,7 @@ use regex_syntax::hir::{Hir, HirKind, Look, Repetition};
 use crate::{ConfigError, Entity, Peek, Window};
 
 /// The most memory that one compiled pattern may take, in bytes.
-const MAX_AUTOMATON: usize = 8 << 20;
+const MAX_AUTOMATON: usize = 4 << 20;
 
 /// A pattern of the user's own.
 #[derive(Debug, Clone)]
@@ -163,13 +163,16 @@ fn compile(hir: &Hir) -> Result<dense::DFA<Vec<u32>>, String> {
         .match_kind(MatchKind::LeftmostFirst)
         .dfa_size_limit(Some(MAX_AUTOMATON))
         .determinize_size_limit(Some(MAX_AUTOMATON));
+    let too_large =
+        "it is too large: use `[0-9]` and `[A-Za-z]` for `\\d` and `\\w`, or smaller counts";
     let nfa = thompson::Compiler::new()
         .configure(nfa)
         .build_from_hir(hir)
-        .map_err(|error| one_line(&error.to_string()))?;
-    dense::Builder::new().configure(dfa).build_from_nfa(&nfa).map_err(|_too_large| {
-        "it is too large: use `[0-9]` and `[A-Za-z]` for `\\d` and `\\w`, or smaller counts".into()
-    })
+        .map_err(|_too_large| too_large.to_owned())?;
+    dense::Builder::new()
+        .configure(dfa)
+        .build_from_nfa(&nfa)
+        .map_err(|_too_large| too_large.to_owned())
 }
 
 fn start(automaton: &dense::DFA<Vec<u32>>, before: Option<u8>) -> Option<StateID> {
