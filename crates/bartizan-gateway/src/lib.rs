@@ -1,4 +1,12 @@
 //! The house: everything around the road that makes it a program.
 
+pub mod admin;
+pub mod assemble;
+pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod reload;
+pub mod tls;
+pub mod telemetry;
+
+pub use bartizan::serve;

@@ -6,7 +6,10 @@ use std::ops::Deref;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::value::{StrDeserializer, StringDeserializer, U32Deserializer};
-use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+    Visitor,
+};
 use serde::{Deserialize, forward_to_deserialize_any};
 use serde_json::Value;
 
@@ -41,7 +44,8 @@ pub fn decode<T: for<'de> Deserialize<'de>>(node: &Node) -> Result<T, DecodeErro
     T::deserialize(node)
 }
 
-/// Under this name a newtype takes the text of any scalar, as it was written: `100.00` stays `100.00`.
+/// Under this name a newtype takes the text of any scalar, as it was written: `100.00` stays
+/// `100.00`.
 pub(super) const TEXT: &str = "$text";
 const LOCATED: &str = "$located";
 const LOCATED_FIELDS: &[&str] = &["pointer", "line", "column", "key_line", "key_column", "value"];
@@ -98,7 +102,8 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for LocatedVisitor<T> {
             parts.next_element()?.ok_or_else(|| de::Error::custom("a place was expected"))
         }
         let pointer: String = part(&mut parts)?;
-        let place = Place { pointer: pointer.clone(), line: part(&mut parts)?, column: part(&mut parts)? };
+        let place =
+            Place { pointer: pointer.clone(), line: part(&mut parts)?, column: part(&mut parts)? };
         let key = Place { pointer, line: part(&mut parts)?, column: part(&mut parts)? };
         Ok(Located { place, key, value: part(&mut parts)? })
     }
@@ -113,13 +118,17 @@ struct LocatedParts<'a> {
 impl<'de> SeqAccess<'de> for LocatedParts<'_> {
     type Error = DecodeError;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, DecodeError> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, DecodeError> {
         let number = |n: u32| -> U32Deserializer<DecodeError> { n.into_deserializer() };
         let node = self.node;
         self.next += 1;
         match self.next {
             1 => {
-                let text: StringDeserializer<DecodeError> = node.place.pointer.clone().into_deserializer();
+                let text: StringDeserializer<DecodeError> =
+                    node.place.pointer.clone().into_deserializer();
                 seed.deserialize(text).map(Some)
             }
             2 => seed.deserialize(number(node.place.line)).map(Some),
@@ -138,15 +147,19 @@ impl<'de> Deserializer<'de> for &Node {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let done = match &self.kind {
             Kind::List(items) => visitor.visit_seq(Items { items: items.iter() }),
-            Kind::Map(entries) => visitor.visit_map(Entries { entries: entries.iter(), value: None }),
+            Kind::Map(entries) => {
+                visitor.visit_map(Entries { entries: entries.iter(), value: None })
+            }
             Kind::Scalar(scalar) => match &scalar.value {
                 Value::Null => visitor.visit_unit(),
                 Value::Bool(value) => visitor.visit_bool(*value),
-                Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
-                    (Some(value), _, _) => visitor.visit_u64(value),
-                    (None, Some(value), _) => visitor.visit_i64(value),
-                    (None, None, value) => visitor.visit_f64(value.unwrap_or(f64::NAN)),
-                },
+                Value::Number(number) => {
+                    match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                        (Some(value), _, _) => visitor.visit_u64(value),
+                        (None, Some(value), _) => visitor.visit_i64(value),
+                        (None, None, value) => visitor.visit_f64(value.unwrap_or(f64::NAN)),
+                    }
+                }
                 _ => visitor.visit_str(&scalar.text),
             },
         };
@@ -175,7 +188,11 @@ impl<'de> Deserializer<'de> for &Node {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        if name == LOCATED { visitor.visit_seq(LocatedParts { node: self, next: 0 }) } else { self.deserialize_any(visitor) }
+        if name == LOCATED {
+            visitor.visit_seq(LocatedParts { node: self, next: 0 })
+        } else {
+            self.deserialize_any(visitor)
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -186,7 +203,8 @@ impl<'de> Deserializer<'de> for &Node {
     ) -> Result<V::Value, DecodeError> {
         match &self.kind {
             Kind::Scalar(scalar) => {
-                let variant: StrDeserializer<'_, DecodeError> = scalar.text.as_str().into_deserializer();
+                let variant: StrDeserializer<'_, DecodeError> =
+                    scalar.text.as_str().into_deserializer();
                 visitor.visit_enum(variant).map_err(|error| error.at(&self.place))
             }
             _ => Err(DecodeError::plain("a word was expected").at(&self.place)),
@@ -206,7 +224,10 @@ struct Items<'a> {
 impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = DecodeError;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, DecodeError> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, DecodeError> {
         self.items.next().map(|node| seed.deserialize(node)).transpose()
     }
 }
@@ -219,15 +240,24 @@ struct Entries<'a> {
 impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = DecodeError;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, DecodeError> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, DecodeError> {
         let Some((key, node)) = self.entries.next() else { return Ok(None) };
         self.value = Some(node);
         let name: StrDeserializer<'_, DecodeError> = key.as_str().into_deserializer();
         seed.deserialize(name).map(Some)
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, DecodeError> {
-        let node = self.value.take().ok_or_else(|| DecodeError::plain("a key was expected before its value"))?;
+    fn next_value_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<S::Value, DecodeError> {
+        let node = self
+            .value
+            .take()
+            .ok_or_else(|| DecodeError::plain("a key was expected before its value"))?;
         seed.deserialize(node)
     }
 }

@@ -1,4 +1,4 @@
-//! What is wrong with the configuration, where, and what mends it? Every mistake at once, as text or JSON.
+//! What is wrong with the configuration, where, and what mends it?
 
 use std::fmt::Write as _;
 
@@ -107,7 +107,12 @@ impl Findings {
     }
 
     /// Adds an error and what mends it.
-    pub fn error_help(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
+    pub fn error_help(
+        &mut self,
+        place: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.push(Finding::new(Severity::Error, place, message).help(help));
     }
 
@@ -125,7 +130,8 @@ impl Findings {
     /// Puts them into the order of the file.
     pub fn sort(&mut self) {
         self.items.sort_by(|a, b| {
-            (a.line, a.column, a.severity, &a.message).cmp(&(b.line, b.column, b.severity, &b.message))
+            (a.line, a.column, a.severity, &a.message)
+                .cmp(&(b.line, b.column, b.severity, &b.message))
         });
     }
 
@@ -163,7 +169,8 @@ impl Findings {
         }
     }
 
-    /// `FILE:LINE:COLUMN: error: message`, a line of help below where there is one, and a count at the end.
+    /// `FILE:LINE:COLUMN: error: message`, a line of help below where there is one, and a count at
+    /// the end.
     pub fn to_text(&self, file: &str, paint: Paint) -> String {
         let mut text = String::new();
         for finding in &self.items {
@@ -182,8 +189,8 @@ impl Findings {
         text
     }
 
-    /// `{"file", "sound", "errors", "warnings", "notes", "findings": [{"pointer", "line", "column", "severity", "check"?,
-    /// "message", "help"?}]}`.
+    /// `{"file", "sound", "errors", "warnings", "notes", "findings": [{"pointer", "line", "column",
+    /// "severity", "check"?, "message", "help"?}]}`.
     pub fn to_json(&self, file: &str) -> serde_json::Value {
         serde_json::json!({
             "file": file,
@@ -202,15 +209,23 @@ impl Findings {
             _ => Some(format!("{count} {name}s")),
         };
         let severities = [Severity::Error, Severity::Warning, Severity::Note];
-        let parts: Vec<_> = severities.iter().filter_map(|s| counted(self.count(*s), s.name())).collect();
-        if parts.is_empty() { format!("{file}: sound") } else { format!("{file}: {}", parts.join(", ")) }
+        let parts: Vec<_> =
+            severities.iter().filter_map(|s| counted(self.count(*s), s.name())).collect();
+        if parts.is_empty() {
+            format!("{file}: sound")
+        } else {
+            format!("{file}: {}", parts.join(", "))
+        }
     }
 }
 
 /// The file's own words may hold control characters, which must not reach a terminal.
 fn printable(message: String) -> String {
     if message.contains(char::is_control) {
-        message.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+        message
+            .chars()
+            .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+            .collect()
     } else {
         message
     }
@@ -266,7 +281,10 @@ mod tests {
         findings.error(&place(9), "late");
         findings.sort();
         let text = findings.to_text("b.yaml", Paint::Plain);
-        assert_eq!(text, "b.yaml:2:3: error: early\n    help: do this\nb.yaml:9:3: error: late\nb.yaml: 2 errors\n");
+        assert_eq!(
+            text,
+            "b.yaml:2:3: error: early\n    help: do this\nb.yaml:9:3: error: late\nb.yaml: 2 errors\n"
+        );
         assert!(findings.to_text("b.yaml", Paint::Terminal).contains("\u{1b}[1;31merror"));
     }
 }

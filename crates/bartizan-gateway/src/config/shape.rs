@@ -1,4 +1,4 @@
-//! Has the file the right shape? Every unknown key, missing key and wrong type at once, in the words of the field.
+//! Has the file the right shape? Unknown keys, missing keys and wrong types, all at once.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -27,8 +27,8 @@ pub fn schema() -> &'static Value {
     })
 }
 
-/// Tells what is out of shape, and takes it out of the tree so that the rest can be understood. Returns the pointers of
-/// what was taken out; `None` when nothing useful remains.
+/// Tells what is out of shape, and takes it out of the tree so that the rest can be understood.
+/// Returns the pointers of what was taken out; `None` when nothing useful remains.
 pub fn check(tree: &mut Node, findings: &mut Findings) -> Option<BTreeSet<String>> {
     let Ok(validator) = validator() else {
         findings.error(&Place::start(), "the schema of the configuration does not compile");
@@ -37,7 +37,10 @@ pub fn check(tree: &mut Node, findings: &mut Findings) -> Option<BTreeSet<String
     let mut removed = BTreeSet::new();
     for round in 0..MAX_ROUNDS {
         let value = tree.to_value();
-        let wrong: Vec<Wrong> = validator.iter_errors(&value).flat_map(|error| Wrong::from_error(&error, tree)).collect();
+        let wrong: Vec<Wrong> = validator
+            .iter_errors(&value)
+            .flat_map(|error| Wrong::from_error(&error, tree))
+            .collect();
         if wrong.is_empty() {
             return Some(removed);
         }
@@ -96,7 +99,8 @@ fn validator() -> &'static Result<Validator, String> {
     })
 }
 
-/// `Option` becomes "or null" in schemars; in the file a key without a value is a mistake, not an absent key.
+/// `Option` becomes "or null" in schemars; in the file a key without a value is a mistake, not an
+/// absent key.
 fn without_null(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(without_null),
@@ -111,7 +115,8 @@ fn without_null(schema: &mut Value) {
             if let Some(Value::Array(options)) = object.get_mut("enum") {
                 options.retain(|option| !option.is_null());
             }
-            if object.get("default").is_some_and(|default| default.is_null() || is_hollow(default)) {
+            if object.get("default").is_some_and(|default| default.is_null() || is_hollow(default))
+            {
                 object.remove("default");
             }
             lift_only_choice(object);
@@ -164,7 +169,9 @@ impl Wrong {
 
     fn unknown(error: &ValidationError<'_>, node: &Node, key: &str) -> Option<Wrong> {
         let place = match &node.kind {
-            Kind::Map(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, node)| node.key.clone())?,
+            Kind::Map(entries) => {
+                entries.iter().find(|(name, _)| name == key).map(|(_, node)| node.key.clone())?
+            }
             _ => return None,
         };
         let here = schema_of(error);
@@ -174,8 +181,11 @@ impl Wrong {
             .map(|properties| properties.keys().map(String::as_str).collect())
             .unwrap_or_default();
         let finding = match meant(key, known.iter().copied()) {
-            Some(candidate) => told(&place, format!("unknown key `{key}`; did you mean `{candidate}`?")),
-            None => told(&place, format!("unknown key `{key}`")).help(format!("known here: {}", listed(&known))),
+            Some(candidate) => {
+                told(&place, format!("unknown key `{key}`; did you mean `{candidate}`?"))
+            }
+            None => told(&place, format!("unknown key `{key}`"))
+                .help(format!("known here: {}", listed(&known))),
         };
         Some(Wrong { remove: member(&node.place.pointer, key), finding })
     }
@@ -195,7 +205,10 @@ fn expected(error: &ValidationError<'_>, node: &Node) -> Finding {
     let choices = schema.map(words).unwrap_or_default();
     if !choices.is_empty() {
         let finding = told(&node.place, format!("{name} must be {}", alternatives(&choices)));
-        let near = error.instance().as_str().and_then(|text| meant(text, choices.iter().map(String::as_str)));
+        let near = error
+            .instance()
+            .as_str()
+            .and_then(|text| meant(text, choices.iter().map(String::as_str)));
         return match near {
             Some(word) => finding.help(format!("did you mean `{word}`?")),
             None => finding,
@@ -204,10 +217,17 @@ fn expected(error: &ValidationError<'_>, node: &Node) -> Finding {
     let in_words = schema.and_then(|schema| schema.get(EXPECTS)).and_then(Value::as_str);
     let what = match (in_words, error.kind()) {
         (Some(words), _) => words.to_owned(),
-        (None, ValidationErrorKind::Type { .. }) => schema.and_then(|schema| schema.get("type")).map_or_else(
-            || "of another type".to_owned(),
-            |kind| kind.as_str().map_or_else(|| "of another type".to_owned(), |kind| type_name(kind).to_owned()),
-        ),
+        (None, ValidationErrorKind::Type { .. }) => {
+            schema.and_then(|schema| schema.get("type")).map_or_else(
+                || "of another type".to_owned(),
+                |kind| {
+                    kind.as_str().map_or_else(
+                        || "of another type".to_owned(),
+                        |kind| type_name(kind).to_owned(),
+                    )
+                },
+            )
+        }
         (None, kind) => format!("something else (`{}` of its schema)", kind.keyword()),
     };
     told(&node.place, format!("{name} must be {what}, not {}", found(node)))
@@ -234,7 +254,11 @@ fn words(schema: &'static Value) -> Vec<String> {
 fn words_of_choice(choice: &Value) -> Vec<String> {
     let listed = choice.get("enum").and_then(Value::as_array).cloned().unwrap_or_default();
     let single = choice.get("const").cloned();
-    listed.iter().chain(single.iter()).filter_map(|value| value.as_str().map(str::to_owned)).collect()
+    listed
+        .iter()
+        .chain(single.iter())
+        .filter_map(|value| value.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// What the node is called in a sentence: its key, or "entry n of `list`".
@@ -242,10 +266,12 @@ fn subject(node: &Node) -> String {
     let tokens = tokens(&node.place.pointer);
     match tokens.as_slice() {
         [] => "the file".to_owned(),
-        [.., list, last] if last.bytes().all(|byte| byte.is_ascii_digit()) => match last.parse::<usize>() {
-            Ok(index) => format!("entry {} of `{list}`", index + 1),
-            Err(_) => format!("`{last}`"),
-        },
+        [.., list, last] if last.bytes().all(|byte| byte.is_ascii_digit()) => {
+            match last.parse::<usize>() {
+                Ok(index) => format!("entry {} of `{list}`", index + 1),
+                Err(_) => format!("`{last}`"),
+            }
+        }
         [.., last] => format!("`{last}`"),
     }
 }
@@ -315,8 +341,13 @@ mod tests {
     fn every_key_of_the_schema_is_described() {
         fn undescribed(at: &str, schema: &Value, names: &mut Vec<String>) {
             let Some(object) = schema.as_object() else { return };
-            for (key, property) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
-                if property.get("description").is_none() && !at.contains("anyOf") && !at.contains("then") {
+            for (key, property) in
+                object.get("properties").and_then(Value::as_object).into_iter().flatten()
+            {
+                if property.get("description").is_none()
+                    && !at.contains("anyOf")
+                    && !at.contains("then")
+                {
                     names.push(format!("{at}/{key}"));
                 }
             }
@@ -346,15 +377,21 @@ mod tests {
              f:8:1: error: `server` has no value: give it one, or remove the key\n\
              f: 6 errors\n"
         );
-        let names: Vec<_> = rest["limits"].as_array().unwrap().iter().map(|limit| limit["name"].clone()).collect();
+        let names: Vec<_> =
+            rest["limits"].as_array().unwrap().iter().map(|limit| limit["name"].clone()).collect();
         assert_eq!(names, ["a", "c"]);
     }
 
     #[test]
     fn a_misplaced_secret_is_not_repeated() {
-        let (text, _) = told_of("auth: { tokens: { signing_key: { fiel: hunter2 } } }\nserver: hunter2\naudit: {durability: hunter2}");
+        let (text, _) = told_of(
+            "auth: { tokens: { signing_key: { fiel: hunter2 } } }\nserver: hunter2\naudit: {durability: hunter2}",
+        );
         assert!(!text.contains("hunter2"), "{text}");
-        assert!(text.contains("`signing_key` must be text, `{ env: NAME }` or `{ file: PATH }`"), "{text}");
+        assert!(
+            text.contains("`signing_key` must be text, `{ env: NAME }` or `{ file: PATH }`"),
+            "{text}"
+        );
     }
 
     #[test]

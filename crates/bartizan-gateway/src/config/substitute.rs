@@ -1,6 +1,7 @@
-//! What stands for `${NAME}`, `{ env: NAME }` and `{ file: PATH }`? Values from outside, put in after parsing.
+//! What stands for `${NAME}`, `{ env: NAME }` and `{ file: PATH }`? Values from outside.
 //!
-//! After, so that no value can add a key: whatever a variable holds becomes one piece of text.
+//! They are put in after parsing, so that no value can add a key: whatever a variable holds becomes one
+//! piece of text.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,10 +17,14 @@ use super::tree::{Kind, Node, tokens};
 const MAX_FILE_BYTES: u64 = 65_536;
 
 /// Texts in which `${` has a meaning of its own. A `*` stands for one token.
-const LEFT_ALONE: &[&[&str]] =
-    &[&["endpoints", "*", "schema"], &["pii", "custom", "*", "pattern"], &["endpoints", "*", "pii", "custom", "*", "pattern"]];
+const LEFT_ALONE: &[&[&str]] = &[
+    &["endpoints", "*", "schema"],
+    &["pii", "custom", "*", "pattern"],
+    &["endpoints", "*", "pii", "custom", "*", "pattern"],
+];
 
-/// Where environment variables are looked up: an argument, so that tests need no process of their own.
+/// Where environment variables are looked up: an argument, so that tests need no process of their
+/// own.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Where values from outside come from, and what relative paths are relative to.
@@ -41,7 +46,7 @@ pub enum Missing {
     #[error("the environment variable `{0}` is empty")]
     Empty(String),
     /// A file that cannot be read.
-    #[error("the file `{0}` cannot be read: {1}")]
+    #[error("the file `{0}` cannot be read: {why}", why = why(*.1))]
     File(PathBuf, std::io::ErrorKind),
     /// A file that holds nothing.
     #[error("the file `{0}` is empty")]
@@ -50,7 +55,9 @@ pub enum Missing {
     #[error("the file `{0}` is larger than {MAX_FILE_BYTES} bytes")]
     LargeFile(PathBuf),
     /// `${` without end or without name.
-    #[error("`${{` needs a name and a `}}`, as in `${{NAME}}` or `${{NAME:-default}}`; write `$${{` for the two characters")]
+    #[error(
+        "`${{` needs a name and a `}}`, as in `${{NAME}}` or `${{NAME:-default}}`; write `$${{` for the two characters"
+    )]
     Syntax,
 }
 
@@ -88,16 +95,24 @@ impl Outside<'_> {
         let path = self.path(path);
         let text = Zeroizing::new(read_bounded(&path)?);
         let trimmed = text.trim_end_matches(['\r', '\n']);
-        if trimmed.is_empty() { Err(Missing::EmptyFile(path)) } else { Ok(SecretString::from(trimmed)) }
+        if trimmed.is_empty() {
+            Err(Missing::EmptyFile(path))
+        } else {
+            Ok(SecretString::from(trimmed))
+        }
     }
 }
 
-/// Puts the environment into every string of the tree; returns the pointers of those that stay without a value.
+/// Puts the environment into every string of the tree; returns the pointers of those that stay
+/// without a value.
 pub fn substitute(tree: &mut Node, outside: &Outside<'_>, findings: &mut Findings) -> Vec<String> {
     let mut failed = Vec::new();
     tree.walk_mut(&mut |node| {
         let Kind::Scalar(scalar) = &mut node.kind else { return };
-        if !scalar.value.is_string() || !scalar.text.contains("${") || left_alone(&node.place.pointer) {
+        if !scalar.value.is_string()
+            || !scalar.text.contains("${")
+            || left_alone(&node.place.pointer)
+        {
             return;
         }
         match expand(&scalar.text, outside) {
@@ -117,18 +132,32 @@ pub fn substitute(tree: &mut Node, outside: &Outside<'_>, findings: &mut Finding
 /// What mends a missing value.
 pub fn help(missing: &Missing) -> &'static str {
     match missing {
-        Missing::Unset(_) | Missing::Empty(_) => "set it, or give a default with `${NAME:-default}`",
-        Missing::File(..) => "create it, or mend its path: relative paths begin at the folder of the configuration file",
+        Missing::Unset(_) | Missing::Empty(_) => {
+            "set it, or give a default with `${NAME:-default}`"
+        }
+        Missing::File(..) => {
+            "create it, or mend its path: relative paths begin at the folder of the configuration file"
+        }
         Missing::EmptyFile(_) => "write the value into it",
         Missing::LargeFile(_) => "name the file that holds the secret and nothing else",
         Missing::Syntax => "mend the reference",
     }
 }
 
+/// The failure of a file in words for people.
+pub fn why(kind: std::io::ErrorKind) -> String {
+    match kind {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 fn left_alone(pointer: &str) -> bool {
     let tokens = tokens(pointer);
     LEFT_ALONE.iter().any(|pattern| {
-        tokens.len() >= pattern.len() && pattern.iter().zip(&tokens).all(|(want, have)| *want == "*" || want == have)
+        tokens.len() >= pattern.len()
+            && pattern.iter().zip(&tokens).all(|(want, have)| *want == "*" || want == have)
     })
 }
 
@@ -144,7 +173,8 @@ fn expand(text: &str, outside: &Outside<'_>) -> Result<String, Missing> {
         }
         expanded.push_str(before);
         let (reference, after) = after.split_once('}').ok_or(Missing::Syntax)?;
-        let (name, default) = reference.split_once(":-").map_or((reference, None), |(name, text)| (name, Some(text)));
+        let (name, default) =
+            reference.split_once(":-").map_or((reference, None), |(name, text)| (name, Some(text)));
         if !is_name(name) {
             return Err(Missing::Syntax);
         }
@@ -171,7 +201,11 @@ fn read_bounded(path: &Path) -> Result<String, Missing> {
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let mut text = String::new();
     file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > MAX_FILE_BYTES { Err(Missing::LargeFile(path.to_owned())) } else { Ok(text) }
+    if text.len() as u64 > MAX_FILE_BYTES {
+        Err(Missing::LargeFile(path.to_owned()))
+    } else {
+        Ok(text)
+    }
 }
 
 #[cfg(test)]
@@ -210,7 +244,8 @@ mod tests {
 
     #[test]
     fn a_variable_cannot_add_a_key() {
-        let (mut tree, _) = parse("title: ${EVIL}\npii: { custom: [{ pattern: \"${HOST}\" }] }\n").unwrap();
+        let (mut tree, _) =
+            parse("title: ${EVIL}\npii: { custom: [{ pattern: \"${HOST}\" }] }\n").unwrap();
         let mut findings = Findings::default();
         substitute(&mut tree, &Outside { env: &env, folder: Path::new(".") }, &mut findings);
         let expected = serde_json::json!({"title": "x\nadmin: true", "pii": {"custom": [{"pattern": "${HOST}"}]}});

@@ -1,8 +1,9 @@
-//! What does the file say, and where? YAML (and so JSON) as a tree whose every node knows its line and column.
+//! What does the file say, and where? YAML, and so JSON, as a tree that knows its places.
 //!
-//! serde_json and the YAML crates forget places and keep the last of two equal keys in silence. A security gateway may
-//! do neither, so the tree is built from the parser's events. Anchors, aliases, tags, merge keys and further documents
-//! are refused: none of them exists in JSON, which must be able to say the same, and each has hidden a setting before.
+//! serde_json and the YAML crates forget places and keep the last of two equal keys in silence. A
+//! security gateway may do neither, so the tree is built from the parser's events. Anchors,
+//! aliases, tags, merge keys and further documents are refused: none of them exists in JSON, which
+//! must be able to say the same, and each has hidden a setting before.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -111,9 +112,12 @@ impl Node {
         match &self.kind {
             Kind::Scalar(scalar) => scalar.value.clone(),
             Kind::List(items) => Value::Array(items.iter().map(Node::to_value).collect()),
-            Kind::Map(entries) => {
-                Value::Object(entries.iter().map(|(key, node)| (key.clone(), node.to_value())).collect::<Map<_, _>>())
-            }
+            Kind::Map(entries) => Value::Object(
+                entries
+                    .iter()
+                    .map(|(key, node)| (key.clone(), node.to_value()))
+                    .collect::<Map<_, _>>(),
+            ),
         }
     }
 
@@ -124,13 +128,16 @@ impl Node {
             node = match &node.kind {
                 Kind::Scalar(_) => return None,
                 Kind::List(items) => items.get(token.parse::<usize>().ok()?)?,
-                Kind::Map(entries) => entries.iter().find(|(key, _)| *key == token).map(|(_, node)| node)?,
+                Kind::Map(entries) => {
+                    entries.iter().find(|(key, _)| *key == token).map(|(_, node)| node)?
+                }
             };
         }
         Some(node)
     }
 
-    /// Takes the node at a JSON Pointer of this tree out of it; false when there is none, or when it is the root.
+    /// Takes the node at a JSON Pointer of this tree out of it; false when there is none, or when
+    /// it is the root.
     pub fn remove(&mut self, pointer: &str) -> bool {
         let mut path = tokens(pointer);
         let Some(last) = path.pop() else { return false };
@@ -138,8 +145,12 @@ impl Node {
         for token in path {
             let next = match &mut node.kind {
                 Kind::Scalar(_) => None,
-                Kind::List(items) => token.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
-                Kind::Map(entries) => entries.iter_mut().find(|(key, _)| *key == token).map(|(_, node)| node),
+                Kind::List(items) => {
+                    token.parse::<usize>().ok().and_then(|index| items.get_mut(index))
+                }
+                Kind::Map(entries) => {
+                    entries.iter_mut().find(|(key, _)| *key == token).map(|(_, node)| node)
+                }
             };
             let Some(next) = next else { return false };
             node = next;
@@ -178,7 +189,9 @@ impl fmt::Debug for Node {
         match &self.kind {
             Kind::Scalar(_) => f.write_str("***"),
             Kind::List(items) => f.debug_list().entries(items).finish(),
-            Kind::Map(entries) => f.debug_map().entries(entries.iter().map(|(key, node)| (key, node))).finish(),
+            Kind::Map(entries) => {
+                f.debug_map().entries(entries.iter().map(|(key, node)| (key, node))).finish()
+            }
         }
     }
 }
@@ -226,7 +239,10 @@ impl<'a> Builder<'a> {
         self.next("")?; // the end of the document
         let (event, span) = self.next("")?;
         if !matches!(event, Event::StreamEnd) {
-            return Err(fault(Place::at("", span), "the file holds a second document: keep one".to_owned()));
+            return Err(fault(
+                Place::at("", span),
+                "the file holds a second document: keep one".to_owned(),
+            ));
         }
         Ok(root)
     }
@@ -266,7 +282,10 @@ impl<'a> Builder<'a> {
                 Kind::Map(self.map(pointer, depth)?)
             }
             Event::Alias(_) => {
-                return Err(fault(place, "aliases (`*name`) are not understood: write the value out".to_owned()));
+                return Err(fault(
+                    place,
+                    "aliases (`*name`) are not understood: write the value out".to_owned(),
+                ));
             }
             _ => return Err(fault(place, "a value is missing here".to_owned())),
         };
@@ -294,7 +313,10 @@ impl<'a> Builder<'a> {
                 Event::Scalar(text, _, 0, None) => text.into_owned(),
                 _ => {
                     let place = Place::at(pointer, span);
-                    return Err(fault(place, "a key must be plain text, without anchor or tag".to_owned()));
+                    return Err(fault(
+                        place,
+                        "a key must be plain text, without anchor or tag".to_owned(),
+                    ));
                 }
             };
             let inner = member(pointer, &name);
@@ -303,7 +325,10 @@ impl<'a> Builder<'a> {
             let node = self.node(value, &inner, Some(key.clone()), depth + 1)?;
             match entries.iter().find(|(earlier, _)| *earlier == name) {
                 Some((_, first)) => {
-                    let message = format!("duplicate key `{name}`: it stands already in line {}", first.key.line);
+                    let message = format!(
+                        "duplicate key `{name}`: it stands already in line {}",
+                        first.key.line
+                    );
                     self.note(key, message, "keep one of the two");
                 }
                 None => entries.push((name, node)),
@@ -313,10 +338,18 @@ impl<'a> Builder<'a> {
 
     fn refuse_extras(&mut self, place: &Place, anchor: usize, tagged: bool) {
         if anchor != 0 {
-            self.note(place.clone(), "anchors (`&name`) are not understood".to_owned(), "write the value out where it is used");
+            self.note(
+                place.clone(),
+                "anchors (`&name`) are not understood".to_owned(),
+                "write the value out where it is used",
+            );
         }
         if tagged {
-            self.note(place.clone(), "tags (`!name`) are not understood".to_owned(), "remove the tag; quote text that looks like a number");
+            self.note(
+                place.clone(),
+                "tags (`!name`) are not understood".to_owned(),
+                "remove the tag; quote text that looks like a number",
+            );
         }
     }
 
@@ -327,7 +360,8 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// JSON may be indented with tabs, which the YAML parser refuses. No string of JSON holds one, and a space is as wide.
+/// JSON may be indented with tabs, which the YAML parser refuses. No string of JSON holds one, and
+/// a space is as wide.
 fn without_tabs(text: &str) -> Cow<'_, str> {
     let json = text.contains('\t') && serde_json::from_str::<IgnoredAny>(text).is_ok();
     if json { Cow::Owned(text.replace('\t', " ")) } else { Cow::Borrowed(text) }
@@ -342,7 +376,8 @@ fn broken(pointer: &str, error: &ScanError) -> Fault {
     fault(place, format!("the file is not YAML from here on: {}", error.info()))
 }
 
-/// A scalar by the core schema (YAML 1.2.2, section 10.3.2): `yes`, `on` and `1:30` are text, unlike in YAML 1.1.
+/// A scalar by the core schema (YAML 1.2.2, section 10.3.2): `yes`, `on` and `1:30` are text,
+/// unlike in YAML 1.1.
 fn scalar(text: &str, style: ScalarStyle) -> Value {
     if style != ScalarStyle::Plain {
         return Value::String(text.to_owned());
@@ -364,13 +399,20 @@ fn number(text: &str) -> Option<Number> {
         return radix(digits, 16);
     }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let starts_well = unsigned.bytes().next().is_some_and(|byte| byte.is_ascii_digit() || byte == b'.');
-    if !starts_well || !unsigned.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte)) {
+    let starts_well =
+        unsigned.bytes().next().is_some_and(|byte| byte.is_ascii_digit() || byte == b'.');
+    if !starts_well
+        || !unsigned.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte))
+    {
         return None;
     }
     if unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
         let whole = text.strip_prefix('+').unwrap_or(text);
-        return whole.parse::<u64>().map(Number::from).or_else(|_| whole.parse::<i64>().map(Number::from)).ok();
+        return whole
+            .parse::<u64>()
+            .map(Number::from)
+            .or_else(|_| whole.parse::<i64>().map(Number::from))
+            .ok();
     }
     text.parse::<f64>().ok().and_then(Number::from_f64)
 }
@@ -394,16 +436,33 @@ mod tests {
         assert_eq!((y.key.line, y.key.column), (4, 5));
         assert_eq!((y.place.line, y.place.column), (4, 8));
         assert_eq!(root.get("/b/1/z").unwrap().place.pointer, "/b/1/z");
-        assert_eq!((root.get("/b/1/z").unwrap().key.line, root.get("/b/1/z").unwrap().key.column), (5, 6));
+        assert_eq!(
+            (root.get("/b/1/z").unwrap().key.line, root.get("/b/1/z").unwrap().key.column),
+            (5, 6)
+        );
     }
 
     #[test]
     fn scalars_follow_the_core_schema() {
         let cases = [
-            ("1", json!(1)), ("-7", json!(-7)), ("+7", json!(7)), ("0x1F", json!(31)), ("0o17", json!(15)),
-            ("1.50", json!(1.5)), ("1e3", json!(1000.0)), ("true", json!(true)), ("~", json!(null)), ("", json!(null)),
-            ("yes", json!("yes")), ("on", json!("on")), ("\"1\"", json!("1")), ("'true'", json!("true")),
-            ("1MB", json!("1MB")), ("10.0.0.0", json!("10.0.0.0")), (".inf", json!(".inf")), ("1:30", json!("1:30")),
+            ("1", json!(1)),
+            ("-7", json!(-7)),
+            ("+7", json!(7)),
+            ("0x1F", json!(31)),
+            ("0o17", json!(15)),
+            ("1.50", json!(1.5)),
+            ("1e3", json!(1000.0)),
+            ("true", json!(true)),
+            ("~", json!(null)),
+            ("", json!(null)),
+            ("yes", json!("yes")),
+            ("on", json!("on")),
+            ("\"1\"", json!("1")),
+            ("'true'", json!("true")),
+            ("1MB", json!("1MB")),
+            ("10.0.0.0", json!("10.0.0.0")),
+            (".inf", json!(".inf")),
+            ("1:30", json!("1:30")),
         ];
         for (text, expected) in cases {
             assert_eq!(tree(&format!("k: {text}")).to_value(), json!({ "k": expected }), "{text}");
@@ -452,7 +511,10 @@ mod tests {
         assert!(!root.remove("/l/9"));
         assert!(!root.remove(""));
         assert_eq!(root.to_value(), json!({ "l": ["a", "c"] }));
-        assert_eq!(root.get("/l/1").unwrap().place, Place { pointer: "/l/2".to_owned(), line: 4, column: 5 });
+        assert_eq!(
+            root.get("/l/1").unwrap().place,
+            Place { pointer: "/l/2".to_owned(), line: 4, column: 5 }
+        );
     }
 
     #[test]

@@ -1,42 +1,34 @@
-//! What do `1MB`, `15m`, `5/minute` and `0.25` mean? Sizes, durations, rates and amounts, read from their text.
+//! What do `1MB`, `15m` and `0.25` mean? Sizes, durations and fractions, read from their text.
 
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why a text is no size, duration, rate or amount. The text itself is left out: it may have come from a secret.
+/// Why a text is no size or duration. The text itself is left out: it may have come from a secret.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum BadUnit {
     /// Not a size.
-    #[error("is no size: write a whole number of bytes, or one with a unit such as `64KB`, `1MB` or `1MiB`")]
+    #[error(
+        "is no size: write a whole number of bytes, or one with a unit such as `64KB`, `1MB` or `1MiB`"
+    )]
     Size,
     /// Not a duration.
-    #[error("is no duration: write a whole number with a unit, such as `500ms`, `10s`, `5m`, `1h` or `30d`")]
+    #[error(
+        "is no duration: write a whole number with a unit, such as `500ms`, `10s`, `5m`, `1h` or `30d`"
+    )]
     Duration,
-    /// Not a rate.
-    #[error("is no rate: write a whole number above 0 and a window, such as `5/minute` or `100/10s`")]
-    Rate,
-    /// Not an amount.
-    #[error("is no amount: write decimal digits with at most 9 places, such as `100` or `0.25`")]
-    Amount,
     /// Not a whole number.
     #[error("is no whole number")]
     Whole,
     /// Not a fraction.
-    #[error("is no number from 0 to 1, such as `0.5`")]
+    #[error("must be a number from 0 to 1, such as `0.5`")]
     Fraction,
+    /// Nothing, where there must be something.
+    #[error("must be more than 0")]
+    Zero,
     /// Too large to be counted.
     #[error("is too large")]
     TooLarge,
-}
-
-/// So many in a window of that length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// How many.
-    pub count: u64,
-    /// In how long.
-    pub window: Duration,
 }
 
 const SIZE_UNITS: &[(&str, u64)] = &[
@@ -51,10 +43,14 @@ const SIZE_UNITS: &[(&str, u64)] = &[
     ("GiB", 1 << 30),
 ];
 
-const DURATION_UNITS: &[(&str, u64)] =
-    &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("w", 604_800_000)];
-
-const WINDOW_NAMES: &[(&str, u64)] = &[("second", 1), ("minute", 60), ("hour", 3_600), ("day", 86_400)];
+const DURATION_UNITS: &[(&str, u64)] = &[
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+    ("w", 604_800_000),
+];
 
 /// A number of bytes: `1MB` is 1,000,000, `1MiB` is 1,048,576.
 ///
@@ -65,48 +61,14 @@ pub fn size(text: &str) -> Result<u64, BadUnit> {
     scaled(text, SIZE_UNITS, BadUnit::Size)
 }
 
-/// A length of time: a whole number and a unit. A bare number is refused, because nobody knows its unit.
+/// A length of time: a whole number and a unit. A bare number is refused, because nobody knows its
+/// unit.
 ///
 /// # Errors
 ///
 /// [`BadUnit::Duration`], [`BadUnit::TooLarge`].
 pub fn duration(text: &str) -> Result<Duration, BadUnit> {
     scaled(text, DURATION_UNITS, BadUnit::Duration).map(Duration::from_millis)
-}
-
-/// A rate: `5/minute`, `100/10s`, `10/day`.
-///
-/// # Errors
-///
-/// [`BadUnit::Rate`], [`BadUnit::TooLarge`].
-pub fn rate(text: &str) -> Result<Rate, BadUnit> {
-    let (count, window) = text.split_once('/').ok_or(BadUnit::Rate)?;
-    let count = whole(count.trim()).map_err(|_| BadUnit::Rate)?;
-    let window = window.trim();
-    let named = WINDOW_NAMES.iter().find(|(name, _)| *name == window).map(|(_, seconds)| Duration::from_secs(*seconds));
-    let short = DURATION_UNITS.iter().find(|(name, _)| *name == window).map(|(_, millis)| Duration::from_millis(*millis));
-    let window = named.or(short).map_or_else(|| duration(window).map_err(|_| BadUnit::Rate), Ok)?;
-    if count == 0 || window.is_zero() {
-        return Err(BadUnit::Rate);
-    }
-    Ok(Rate { count, window })
-}
-
-/// Dollars as whole nano-dollars, read digit by digit: no float ever touches money.
-///
-/// # Errors
-///
-/// [`BadUnit::Amount`], [`BadUnit::TooLarge`].
-pub fn nano_dollars(text: &str) -> Result<u64, BadUnit> {
-    let (whole_part, places) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let pointless = text.contains('.') && places.is_empty();
-    if whole_part.is_empty() || pointless || !digits(whole_part) || !digits(places) || places.len() > 9 {
-        return Err(BadUnit::Amount);
-    }
-    let dollars = whole_part.parse::<u64>().map_err(|_| BadUnit::TooLarge)?;
-    let nanos = format!("{places:0<9}").parse::<u64>().map_err(|_| BadUnit::Amount)?;
-    dollars.checked_mul(1_000_000_000).and_then(|scaled| scaled.checked_add(nanos)).ok_or(BadUnit::TooLarge)
 }
 
 /// A whole number without sign.
@@ -165,28 +127,6 @@ mod tests {
         assert_eq!(duration("30d"), Ok(Duration::from_secs(2_592_000)));
         for bad in ["10", "", "s", "1.5h", "-1s", "5 minutes", "5min"] {
             assert_eq!(duration(bad), Err(BadUnit::Duration), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_rate_has_a_count_and_a_window() {
-        assert_eq!(rate("5/minute"), Ok(Rate { count: 5, window: Duration::from_secs(60) }));
-        assert_eq!(rate("100 / 10s"), Ok(Rate { count: 100, window: Duration::from_secs(10) }));
-        assert_eq!(rate("10/h"), Ok(Rate { count: 10, window: Duration::from_secs(3600) }));
-        for bad in ["5", "0/minute", "5/", "/minute", "5/fortnight", "-5/minute", "5/0s", "1.5/s"] {
-            assert_eq!(rate(bad), Err(BadUnit::Rate), "{bad}");
-        }
-    }
-
-    #[test]
-    fn money_is_exact_to_the_nano_dollar() {
-        assert_eq!(nano_dollars("100.00"), Ok(100_000_000_000));
-        assert_eq!(nano_dollars("0.1"), Ok(100_000_000));
-        assert_eq!(nano_dollars("0.000000001"), Ok(1));
-        assert_eq!(nano_dollars("18446744073"), Ok(18_446_744_073_000_000_000));
-        assert_eq!(nano_dollars("18446744074"), Err(BadUnit::TooLarge));
-        for bad in ["", ".5", "1.", "-1", "+1", "1e3", "1,000", "0.0000000001", "١"] {
-            assert_eq!(nano_dollars(bad), Err(BadUnit::Amount), "{bad}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which keys of the contract does this version not know how to keep? A key that is ignored in silence is a hole.
+//! Which keys of the contract is this version not able to keep? Told, for silence is a hole.
 //!
 //! One row a key; whoever builds the function deletes the row.
 
@@ -18,6 +18,9 @@ struct Row {
 }
 
 const REMOVE: &str = "remove the key";
+const EXCHANGE: &str = "use `password`, `client_credentials` or `refresh_token`";
+const MATCH: &str = "match by `path` and `verb`";
+const ACTION: &str = "use `mask`, `redact`, `replace`, `block` or `detect`";
 
 const ROWS: &[Row] = &[
     Row { at: "/policies", when: None, help: "say who may do what with `scopes` and `roles`" },
@@ -28,17 +31,64 @@ const ROWS: &[Row] = &[
     Row { at: "/auth/mtls", when: None, help: REMOVE },
     Row { at: "/auth/dpop", when: None, help: REMOVE },
     Row { at: "/auth/oidc/*/introspection", when: None, help: "accept JWTs of this issuer only" },
-    Row { at: "/server/tls/client_ca", when: None, help: "ask for client certificates in front of the gateway" },
+    Row { at: "/auth/tokens/grants/*", when: Some(is_exchange), help: EXCHANGE },
+    Row { at: "/auth/tokens/clients/*/grants/*", when: Some(is_exchange), help: EXCHANGE },
+    Row {
+        at: "/server/tls/client_ca",
+        when: None,
+        help: "ask for client certificates in front of the gateway",
+    },
     Row { at: "/server/admin/tls", when: None, help: "keep the admin listener on loopback" },
     Row { at: "/server/admin/auth", when: None, help: "keep the admin listener on loopback" },
     Row { at: "/server/cors", when: None, help: REMOVE },
     Row { at: "/store/durable", when: Some(is_postgres), help: "use `sqlite:FILE`" },
     Row { at: "/store/shared", when: Some(is_redis), help: "use `memory`, and run one gateway" },
-    Row { at: "/audit/destination", when: Some(is_postgres), help: "use `file://PATH` or `stdout:`" },
-    Row { at: "/limits/*/on_failure", when: Some(is_open), help: "leave it out: a limit that cannot be counted refuses" },
+    Row {
+        at: "/audit/destination",
+        when: Some(is_postgres),
+        help: "use `file://PATH` or `stdout:`",
+    },
+    Row {
+        at: "/limits/*/on_failure",
+        when: Some(is_open),
+        help: "leave it out: a limit that cannot be counted refuses",
+    },
+    Row { at: "/limits/*/by", when: Some(is_tool), help: "count by `user`, `key` or `endpoint`" },
+    Row { at: "/limits/*/match/host", when: None, help: MATCH },
+    Row { at: "/limits/*/match/role", when: None, help: MATCH },
+    Row { at: "/limits/*/match/tenant", when: None, help: MATCH },
+    Row { at: "/limits/*/match/model", when: None, help: MATCH },
+    Row { at: "/limits/*/match/tool", when: None, help: MATCH },
+    Row { at: "/budgets/*/match/host", when: None, help: MATCH },
+    Row { at: "/budgets/*/match/role", when: None, help: MATCH },
+    Row { at: "/budgets/*/match/tenant", when: None, help: MATCH },
+    Row { at: "/budgets/*/match/model", when: None, help: MATCH },
+    Row { at: "/budgets/*/match/tool", when: None, help: MATCH },
+    Row {
+        at: "/budgets/*/soft_limit",
+        when: Some(is_true),
+        help: "leave it out and set a limit that may be refused",
+    },
+    Row { at: "/pii/request/action", when: Some(is_later_action), help: ACTION },
+    Row { at: "/pii/response/action", when: Some(is_later_action), help: ACTION },
+    Row { at: "/endpoints/*/pii/request/action", when: Some(is_later_action), help: ACTION },
+    Row { at: "/endpoints/*/pii/response/action", when: Some(is_later_action), help: ACTION },
+    Row {
+        at: "/endpoints/*/timeouts/body",
+        when: None,
+        help: "set it for all endpoints under `server`",
+    },
     Row { at: "/endpoints/*/approval", when: None, help: REMOVE },
-    Row { at: "/endpoints/*/tools", when: None, help: "give the whole endpoint its `scopes` or `roles`" },
-    Row { at: "/endpoints/*/protocol", when: Some(is_later_protocol), help: "use `http`, which looks at no body, or `openai`" },
+    Row {
+        at: "/endpoints/*/tools",
+        when: None,
+        help: "give the whole endpoint its `scopes` or `roles`",
+    },
+    Row {
+        at: "/endpoints/*/protocol",
+        when: Some(is_later_protocol),
+        help: "use `http`, which looks at no body, or `openai`",
+    },
 ];
 
 fn is_postgres(text: &str) -> bool {
@@ -51,6 +101,22 @@ fn is_redis(text: &str) -> bool {
 
 fn is_open(text: &str) -> bool {
     text == "open"
+}
+
+fn is_exchange(text: &str) -> bool {
+    text.ends_with("token-exchange")
+}
+
+fn is_tool(text: &str) -> bool {
+    text == "tool"
+}
+
+fn is_true(text: &str) -> bool {
+    text.eq_ignore_ascii_case("true")
+}
+
+fn is_later_action(text: &str) -> bool {
+    ["hash", "tokenise"].contains(&text)
 }
 
 fn is_later_protocol(text: &str) -> bool {
@@ -78,7 +144,10 @@ impl Row {
     fn fits(&self, node: &Node) -> bool {
         let pointer = &node.place.pointer;
         let same = pointer.split('/').count() == self.at.split('/').count()
-            && pointer.split('/').zip(self.at.split('/')).all(|(have, want)| want == "*" || have == want);
+            && pointer
+                .split('/')
+                .zip(self.at.split('/'))
+                .all(|(have, want)| want == "*" || have == want);
         same && match (self.when, &node.kind) {
             (None, _) => true,
             (Some(when), Kind::Scalar(scalar)) => when(&scalar.text),
@@ -87,7 +156,7 @@ impl Row {
     }
 
     fn message(&self) -> String {
-        let key = self.at.rsplit('/').next().unwrap_or_default();
+        let key = self.at.rsplit('/').find(|token| *token != "*").unwrap_or_default();
         match self.when {
             None => format!("`{key}` is not supported by this version"),
             Some(_) => format!("this value of `{key}` is not supported by this version"),
@@ -108,7 +177,10 @@ mod tests {
         let (mut tree, _) = parse(text).unwrap();
         let mut findings = Findings::default();
         let found = check(&mut tree, &mut findings);
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["/endpoints/0/protocol", "/store/durable", "/telemetry"]);
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            ["/endpoints/0/protocol", "/store/durable", "/telemetry"]
+        );
         assert!(findings.iter().all(|finding| !finding.message.contains("pw")));
     }
 

@@ -10,7 +10,8 @@ use super::leaf::{Instant, OneOrMany, Source, Span, Word};
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
-    /// Identity providers whose tokens are accepted. Environment: `OIDC_ISSUER` and `OIDC_AUDIENCE` make one.
+    /// Identity providers whose tokens are accepted. Environment: `OIDC_ISSUER` and `OIDC_AUDIENCE`
+    /// make one.
     #[serde(default)]
     pub oidc: Vec<Located<Oidc>>,
     /// API keys.
@@ -31,7 +32,8 @@ pub struct Oidc {
     pub name: Option<Located<Word>>,
     /// Its address, exactly as in `iss`. Plain http only on loopback. Environment: `OIDC_ISSUER`.
     pub issuer: Option<Located<Source>>,
-    /// The audiences that a token may be meant for, one of which must be in `aud`. Environment: `OIDC_AUDIENCE`.
+    /// The audiences that a token may be meant for, one of which must be in `aud`. Environment:
+    /// `OIDC_AUDIENCE`.
     pub audience: Option<Located<OneOrMany>>,
     /// Where its tokens say what.
     pub claims: Option<Located<Claims>>,
@@ -88,7 +90,8 @@ pub struct ApiKeys {
 pub struct Key {
     /// Its name in the audit log and in principals, as `ci` in `key:ci`.
     pub id: Located<Word>,
-    /// `sha256:` and 64 hexadecimal digits, for a generated key of at least 128 bits; or what `keys create` wrote.
+    /// `sha256:` and 64 hexadecimal digits, for a generated key of at least 128 bits; or what `keys
+    /// create` wrote.
     pub hash: Located<Source>,
     /// Whom it stands for. Default: its `id`.
     pub subject: Option<Located<Word>>,
@@ -120,7 +123,8 @@ pub struct Tokens {
     pub access_ttl: Option<Located<Span>>,
     /// How long a refresh token is good for. Default: `30d`.
     pub refresh_ttl: Option<Located<Span>>,
-    /// The private key that signs, PEM (PKCS#8, P-256 or Ed25519). Default: made once and kept in the durable store.
+    /// The private key that signs, PEM (ECDSA on P-256). Default: made once and kept in the durable
+    /// store.
     pub signing_key: Option<Located<Source>>,
     /// People, beside those in the durable store (`bartizan users add`).
     #[serde(default)]
@@ -141,7 +145,7 @@ pub enum GrantType {
     /// A refresh token.
     RefreshToken,
     /// Another token (RFC 8693).
-    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange", alias = "token_exchange")]
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
     TokenExchange,
 }
 
@@ -169,8 +173,11 @@ pub struct User {
 pub struct Client {
     /// The `client_id`.
     pub id: Located<Word>,
-    /// The Argon2id hash of the secret, or `sha256:` of a generated one of at least 128 bits.
+    /// `sha256:` and 64 hexadecimal digits, for a generated secret of at least 128 bits; or what
+    /// `clients add` wrote.
     pub secret_hash: Located<Source>,
+    /// What it may exchange for a token. Default: `[client_credentials]`.
+    pub grants: Option<Vec<Located<GrantType>>>,
     /// The organisation.
     pub tenant: Option<Located<Word>>,
     /// What it may ask for.

@@ -8,17 +8,18 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::decode::Located;
-use super::leaf::{Count, Fraction, Size, Source, Word};
+use super::leaf::{Count, Fraction, Size, Source, Span, Word};
 use super::personal::Pii;
-use super::server::Timeouts;
 
-/// What is served at a path. One of `public`, `authenticated`, `scopes` and `roles` must be written.
+/// What is served at a path. One of `public`, `authenticated`, `scopes` and `roles` must be
+/// written.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
     /// The path; `{name}` stands for one segment, `{*rest}` at the end for the rest.
     pub path: Located<Word>,
-    /// The verbs: any HTTP token, as `GET` or `SUMMARIZE`. Default: with `protocol` the protocol's own, else required.
+    /// The verbs: any HTTP token, as `GET` or `SUMMARIZE`. Default: with `protocol` the protocol's
+    /// own, else required.
     pub verbs: Option<Located<Vec<Located<Word>>>>,
     /// Verbs that mean another verb of this endpoint, as `POST: SUMMARIZE`.
     #[serde(default)]
@@ -67,7 +68,7 @@ pub struct Endpoint {
     /// The largest request body. Default: the server's.
     pub max_request_size: Option<Located<Size>>,
     /// How long to wait for what. Default: the server's.
-    pub timeouts: Option<Located<Timeouts>>,
+    pub timeouts: Option<Located<EndpointTimeouts>>,
     /// What happens to a call whose caller hung up. Default: `cancel`.
     pub on_disconnect: Option<Located<OnDisconnect>>,
     /// Personal data. Default: the gateway's.
@@ -140,13 +141,24 @@ pub enum Approval {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
-    /// The address; a path in it is put before the request's.
+    /// The address. Without a path requests keep theirs; with one it stands for the endpoint's path
+    /// up to the first `{`.
     pub url: Located<Source>,
     /// How verbs of one's own go on. Default: `post`.
     pub verbs: Option<Located<UpstreamVerbs>>,
-    /// What the gateway itself shows to the upstream, as a bearer token. Environment: `OPENAI_API_KEY`, for
-    /// `https://api.openai.com`.
+    /// What the gateway itself shows to the upstream, as a bearer token. Environment:
+    /// `OPENAI_API_KEY`, for `https://api.openai.com`.
     pub credential: Option<Located<Source>>,
+}
+
+/// How long to wait for what, at this endpoint.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointTimeouts {
+    /// For a request's body.
+    pub body: Option<Located<Span>>,
+    /// For the upstream's answer to begin, and between its parts.
+    pub upstream: Option<Located<Span>>,
 }
 
 /// How verbs of one's own go on.

@@ -1,4 +1,4 @@
-//! The smallest parts of the file: texts that mean a size or a duration, and values that may come from elsewhere.
+//! The smallest parts of the file: texts with a meaning, and values that come from elsewhere.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,15 +6,16 @@ use std::ops::Deref;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::SecretString;
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::super::decode::{Located, TEXT};
 
 /// The member of a schema that says in words what is expected; messages are made from it.
 pub const EXPECTS: &str = "x-expects";
 
-/// A row for each kind of text: its name, which JSON types may write it, and what is expected in words.
+/// A row for each kind of text: its name, which JSON types may write it, and what is expected in
+/// words.
 macro_rules! texts {
     ($($(#[$doc:meta])* $name:ident: $types:tt, $expects:literal, $examples:tt;)*) => {$(
         $(#[$doc])*
@@ -172,7 +173,9 @@ impl<'de> Deserialize<'de> for OneOrMany {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let located = Located::<Either>::deserialize(deserializer)?;
         Ok(OneOrMany(match located.value {
-            Either::One(text) => vec![Located { place: located.place, key: located.key, value: Word(text) }],
+            Either::One(text) => {
+                vec![Located { place: located.place, key: located.key, value: Word(text) }]
+            }
             Either::Many(texts) => texts,
         }))
     }

@@ -1,7 +1,8 @@
-//! The configuration as it is written: every key of `bartizan.yaml`, with the page that describes it in its comments.
+//! The configuration as it is written: every key of `bartizan.yaml`, and what it is.
 //!
-//! Nothing is decided here. Sizes, durations and addresses are still text; [`settings`](super::settings) gives them
-//! their meaning. `bartizan config schema` prints these types as JSON Schema.
+//! Nothing is decided here. Sizes, durations and addresses are still text;
+//! [`settings`](super::settings) gives them their meaning. `bartizan config schema` prints these
+//! types as JSON Schema.
 
 pub mod leaf;
 pub mod server;
@@ -21,8 +22,9 @@ use leaf::{Count, Size, Span, Word};
 
 /// The configuration of the gateway `bartizan`.
 ///
-/// `${NAME}` and `${NAME:-default}` are understood in every text, except in patterns and in JSON Schemas; where a
-/// secret or an address stands also `{ env: NAME }` and `{ file: PATH }`. Relative paths begin at the folder of the file.
+/// `${NAME}` and `${NAME:-default}` are understood in every text, except in patterns and in JSON
+/// Schemas; where a secret or an address stands also `{ env: NAME }` and `{ file: PATH }`. Relative
+/// paths begin at the folder of the file.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "bartizan.yaml")]
@@ -80,11 +82,11 @@ pub struct File {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
-    /// Identities, keys and grants: `sqlite:FILE` or `postgres://…`. Environment: `DATABASE_URL`. Default:
-    /// `sqlite:bartizan.db`.
+    /// Identities, keys and grants: `sqlite:FILE` or `postgres://…`. Environment: `DATABASE_URL`.
+    /// Default: `sqlite:bartizan.db`.
     pub durable: Option<Located<leaf::Source>>,
-    /// Counters that several gateways share: `memory`, `redis://…` or `redis+cluster://…`. Environment: `REDIS_URL`.
-    /// Default: `memory`, which no other gateway sees.
+    /// Counters that several gateways share: `memory`, `redis://…` or `redis+cluster://…`.
+    /// Environment: `REDIS_URL`. Default: `memory`, which no other gateway sees.
     pub shared: Option<Located<leaf::Source>>,
 }
 
@@ -112,7 +114,8 @@ pub enum OpenApiAccess {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Actions {
-    /// `false` takes `/actions`, `/action` and `/chain` away and frees their paths. Default: `true`.
+    /// `false` takes `/actions`, `/action` and `/chain` away and frees their paths. Default:
+    /// `true`.
     pub enabled: Option<bool>,
 }
 

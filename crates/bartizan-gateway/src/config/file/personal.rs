@@ -27,7 +27,8 @@ pub struct Pii {
     /// Patterns of one's own.
     #[serde(default)]
     pub custom: Vec<Located<Custom>>,
-    /// Whether findings are written to the audit log: what and where, never the value. Default: `true`.
+    /// Whether findings are written to the audit log: what and where, never the value. Default:
+    /// `true`.
     pub log_detections: Option<Located<bool>>,
 }
 
@@ -78,14 +79,17 @@ pub struct Custom {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
-    /// Where records go: `file://PATH`, `stdout:` or `postgres:`. Default: `file://logs/audit.jsonl`.
+    /// Where records go: `file://PATH`, `stdout:` or `postgres:`. Default:
+    /// `file://logs/audit.jsonl`.
     pub destination: Option<Located<Source>>,
-    /// `sync`: an answer ends only when its record is on the disk. `batch`: soon after. Default: `sync`.
+    /// `sync`: an answer ends only when its record is on the disk. `batch`: soon after. Default:
+    /// `sync`.
     pub durability: Option<Located<Durability>>,
-    /// Which events are written. Absent: all. `REQUEST_*`, `CHECKPOINT`, `CONFIG_CHANGED`, `ADMIN_ACTION` and gap
-    /// records are always written.
+    /// Which events are written. Absent: all. `REQUEST_*`, `CHECKPOINT`, `CONFIG_CHANGED`,
+    /// `ADMIN_ACTION` and gap records are always written.
     pub events: Option<Located<Vec<Located<Word>>>>,
-    /// Refusals at the door from one address beyond this become one record with a count. Default: 10.
+    /// Refusals at the door from one address beyond this become one record with a count. Default:
+    /// 10.
     pub refusals_per_second: Option<Located<Count>>,
 }
 

@@ -12,7 +12,8 @@ use super::leaf::{Count, Listen, Network, Size, Source, Span, Word};
 pub struct Server {
     /// The address and port to listen on. Flags: `--host`, `--port`. Default: `127.0.0.1:8000`.
     pub listen: Option<Located<Listen>>,
-    /// The certificate. Without it the gateway speaks plain HTTP, off loopback only with `danger_allow_plaintext`.
+    /// The certificate. Without it the gateway speaks plain HTTP, off loopback only with
+    /// `danger_allow_plaintext`.
     pub tls: Option<Located<Tls>>,
     /// The largest request body. Default: `1MB`.
     pub max_request_size: Option<Located<Size>>,
@@ -23,7 +24,8 @@ pub struct Server {
     pub timeouts: Option<Located<Timeouts>>,
     /// The listener for health, readiness and metrics.
     pub admin: Option<Located<Admin>>,
-    /// `true` serves plain HTTP on an address that others can reach. Write it only behind something that speaks TLS.
+    /// `true` serves plain HTTP on an address that others can reach. Write it only behind something
+    /// that speaks TLS.
     pub danger_allow_plaintext: Option<Located<bool>>,
     /// Bounds of the protocol.
     pub http: Option<Located<Http>>,

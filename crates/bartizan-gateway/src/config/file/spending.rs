@@ -12,8 +12,8 @@ use super::leaf::{Amount, Count, OneOrMany, RateText, Word};
 pub struct Limit {
     /// Its name in `RateLimit` headers and in the audit log.
     pub name: Located<Word>,
-    /// What is counted together: `ip`, `user`, `key`, `role`, `tenant`, `endpoint`, `verb`, `tool`, `model` or
-    /// `claim:NAME`. `ip` is decided at the door, before any credential is looked at.
+    /// What is counted together: `ip`, `user`, `key`, `role`, `tenant`, `endpoint`, `verb`, `tool`,
+    /// `model` or `claim:NAME`. `ip` is decided at the door, before any credential is looked at.
     pub by: Located<Word>,
     /// Requests in any minute.
     pub rpm: Option<Located<Count>>,
@@ -21,7 +21,8 @@ pub struct Limit {
     pub tpm: Option<Located<Count>>,
     /// Requests in a window of one's own, as `5/minute`.
     pub rate: Option<Located<RateText>>,
-    /// How many may come at once beyond the rate; with it the limit is smooth (GCRA), without it a sliding window.
+    /// How many may come at once beyond the rate; with it the limit is smooth (GCRA), without it a
+    /// sliding window.
     pub burst: Option<Located<Count>>,
     /// Requests at the same time.
     pub concurrency: Option<Located<Count>>,
@@ -42,7 +43,8 @@ pub enum OnFailure {
     Open,
 }
 
-/// To which requests a limit or a budget applies: those that fit every key. With `by: ip` only `path`, `verb` and `host`.
+/// To which requests a limit or a budget applies: those that fit every key. With `by: ip` only
+/// `path`, `verb` and `host`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Match {
@@ -68,7 +70,8 @@ pub struct Match {
 pub struct Budget {
     /// Its name in refusals, alerts and the audit log.
     pub name: Located<Word>,
-    /// Who shares it: `global`, `tenant`, `user`, `key`, `role`, `endpoint` or `model`. Default: `global`.
+    /// Who shares it: `global`, `tenant`, `user`, `key`, `role`, `endpoint` or `model`. Default:
+    /// `global`.
     pub by: Option<Located<Word>>,
     /// Dollars.
     pub usd: Option<Located<Amount>>,
@@ -130,6 +133,4 @@ pub struct Price {
     pub output_per_million: Located<Amount>,
     /// A million tokens in that the provider had in its cache. Default: the price of input.
     pub cached_input_per_million: Option<Located<Amount>>,
-    /// The most tokens that the model writes; reserved when a request names no maximum.
-    pub max_output_tokens: Option<Located<Count>>,
 }

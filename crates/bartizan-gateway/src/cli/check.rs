@@ -1,0 +1,54 @@
+//! `bartizan check`: is this configuration sound?
+
+use std::io::{self, IsTerminal as _, Write};
+use std::path::PathBuf;
+
+use crate::config::{self, Overrides, Paint, Profile};
+
+/// Validates the configuration: all mistakes at once, with line and column.
+///
+/// Exit codes: 0 sound, 1 findings, 2 unusable.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Check {
+    /// The file.
+    #[arg(long, value_name = "FILE", default_value = "bartizan.yaml")]
+    pub config: PathBuf,
+    /// Also runs the checklist for where the gateway will run.
+    #[arg(long, value_enum)]
+    pub profile: Option<Profile>,
+    /// How to tell what was found.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// How to tell what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Lines for people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// Checks, tells, and says the exit code.
+///
+/// # Errors
+///
+/// `out` cannot be written.
+pub fn run(args: &Check, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let mut examined =
+        config::examine(&args.config, &Overrides::default(), &config::process_environment);
+    examined.check_profile(args.profile);
+    let (findings, file) = (&examined.findings, args.config.display().to_string());
+    match args.format {
+        Format::Text => write!(out, "{}", findings.to_text(&file, paint()))?,
+        Format::Json => writeln!(out, "{:#}", findings.to_json(&file))?,
+    }
+    Ok(findings.exit_code())
+}
+
+/// Colours only on a terminal, and not where <https://no-color.org> says no.
+fn paint() -> Paint {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if io::stdout().is_terminal() && !unwanted { Paint::Terminal } else { Paint::Plain }
+}

@@ -1,0 +1,338 @@
+//! What does `auth` mean? Issuers, keys, and the token endpoint.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bartizan_core::authenticate::Places;
+use bartizan_core::authenticate::api_key::{self, Record};
+use bartizan_core::authenticate::jwt::Issuer;
+use bartizan_core::authenticate::password::PasswordHash;
+use bartizan_core::issue::{Client, GrantType, SigningKey, User, account};
+use bartizan_core::time::Timestamp;
+use http::HeaderName;
+use secrecy::ExposeSecret as _;
+
+use super::super::decode::Located;
+use super::super::file::auth as file;
+use super::super::file::leaf::{Source, Word};
+use super::super::tree::Place;
+use super::resolver::Resolver;
+use super::{AccessRules, oidc};
+
+/// Who may be believed.
+#[derive(Clone, Debug)]
+pub struct Auth {
+    /// Identity providers.
+    pub issuers: Vec<Issuer>,
+    /// Where a request may carry its credential.
+    pub places: Places,
+    /// API keys of the file.
+    pub keys: Vec<Record>,
+    /// The token endpoint.
+    pub tokens: Option<Tokens>,
+}
+
+/// The token endpoint.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// Its path.
+    pub path: Arc<str>,
+    /// The `iss` of its tokens.
+    pub issuer: Arc<str>,
+    /// The `aud` of its tokens.
+    pub audience: Arc<str>,
+    /// What may be exchanged for a token.
+    pub grants: Vec<GrantType>,
+    /// How long an access token is good for.
+    pub access_ttl: Duration,
+    /// How long a refresh token is good for.
+    pub refresh_ttl: Duration,
+    /// The key that signs; `None`: made once and kept in the durable store.
+    pub signing_key: Option<Arc<SigningKey>>,
+    /// People of the file.
+    pub users: Vec<User>,
+    /// Programs of the file.
+    pub clients: Vec<Client>,
+}
+
+pub(super) fn resolve(
+    resolver: &mut Resolver<'_>,
+    auth: Option<&Located<file::Auth>>,
+    access: &AccessRules,
+) -> Auth {
+    let empty = file::Auth::default();
+    let auth = auth.map_or(&empty, |auth| &auth.value);
+    let tokens = auth.tokens.as_ref().and_then(|tokens| self::tokens(resolver, tokens, access));
+    let issuers = oidc::issuers(resolver, &auth.oidc, tokens.as_ref(), access);
+    let keys = auth.api_keys.as_ref();
+    Auth {
+        issuers,
+        places: places(resolver, keys.and_then(|keys| keys.headers.as_ref())),
+        keys: keys.map(|keys| self::keys(resolver, &keys.keys, access)).unwrap_or_default(),
+        tokens,
+    }
+}
+
+fn places(resolver: &mut Resolver<'_>, headers: Option<&Located<Vec<Located<Word>>>>) -> Places {
+    let Some(headers) = headers else { return Places::default() };
+    let mut places = Places { key_as_bearer: false, key_headers: Vec::new() };
+    for text in &headers.value {
+        match HeaderName::try_from(&*text.value) {
+            Ok(name) if name == http::header::AUTHORIZATION => places.key_as_bearer = true,
+            Ok(name) if is_transport(&name) => {
+                resolver.wrong(
+                    &text.place,
+                    format!("`{name}` cannot carry a key: it has another meaning"),
+                );
+            }
+            Ok(name) => places.key_headers.push(name),
+            Err(_) => {
+                resolver.wrong(&text.place, format!("`{}` is no name of a header", text.value.0))
+            }
+        }
+    }
+    places
+}
+
+fn is_transport(name: &HeaderName) -> bool {
+    let taken =
+        ["host", "connection", "cookie", "transfer-encoding", "te", "trailer", "upgrade", "expect"];
+    taken.contains(&name.as_str())
+        || name.as_str().starts_with("content-")
+        || name.as_str().starts_with("x-forwarded")
+}
+
+fn keys(
+    resolver: &mut Resolver<'_>,
+    files: &[Located<file::Key>],
+    access: &AccessRules,
+) -> Vec<Record> {
+    let mut seen = BTreeSet::new();
+    let mut records = Vec::new();
+    for file in files {
+        name(resolver, &file.id, &mut seen);
+        let hash = key_hash(
+            resolver,
+            &file.hash,
+            "make a key with `bartizan keys create`; only its hash belongs here",
+        );
+        let expires = file.expires.as_ref().and_then(|text| instant(resolver, &text.place, text));
+        let (scopes, roles) = (resolver.scopes(&file.scopes), resolver.roles(&file.roles, access));
+        let Some(hash) = hash else { continue };
+        records.push(Record {
+            id: Arc::from(&*file.id.value),
+            hash,
+            previous: None,
+            subject: Arc::from(&*file.subject.as_ref().unwrap_or(&file.id).value),
+            scopes,
+            roles,
+            tenant: shared(file.tenant.as_ref()),
+            environment: None,
+            expires,
+            revoked: None,
+            last_used: None,
+        });
+    }
+    records
+}
+
+fn instant(resolver: &mut Resolver<'_>, place: &Place, text: &str) -> Option<Timestamp> {
+    let instant =
+        text.parse::<jiff::Timestamp>().ok().and_then(|at| u64::try_from(at.as_microsecond()).ok());
+    if instant.is_none() {
+        resolver.error(
+            place,
+            "this is no instant of RFC 3339",
+            "write it as `2027-01-01T00:00:00Z`",
+        );
+    }
+    instant.map(Timestamp)
+}
+
+fn tokens(
+    resolver: &mut Resolver<'_>,
+    tokens: &Located<file::Tokens>,
+    access: &AccessRules,
+) -> Option<Tokens> {
+    let issuer = match &tokens.issuer {
+        Some(source) => resolver
+            .text(source)
+            .filter(|url| oidc::secure_url(resolver, &source.place, "issuer", url)),
+        None => {
+            let help = "write the address of the gateway as its callers see it, as `https://gate.example.com`";
+            resolver.error(&tokens.key, "`tokens` lacks the key `issuer`", help);
+            None
+        }
+    };
+    let path: Arc<str> =
+        tokens.path.as_ref().map_or_else(|| "/token".into(), |path| Arc::from(&*path.value));
+    if let Some(text) =
+        tokens.path.as_ref().filter(|path| !path.starts_with('/') || path.contains(['{', '?', '#']))
+    {
+        resolver.error(&text.place, "`path` is no fixed path", "write it as `/token`");
+    }
+    let access_ttl = resolver.span(tokens.access_ttl.as_ref(), Duration::from_mins(15));
+    let refresh_ttl = resolver.span(tokens.refresh_ttl.as_ref(), Duration::from_hours(30 * 24));
+    if let Some(text) = tokens.refresh_ttl.as_ref().filter(|_| refresh_ttl < access_ttl) {
+        resolver.error(
+            &text.place,
+            "`refresh_ttl` is shorter than `access_ttl`",
+            "let the refresh token live longer",
+        );
+    }
+    let signing_key = tokens.signing_key.as_ref().and_then(|source| signing_key(resolver, source));
+    let grants = grants(resolver, tokens);
+    let users = users(resolver, &tokens.users, access);
+    let clients = clients(resolver, &tokens.clients, access);
+    let issuer: Arc<str> = Arc::from(issuer?);
+    let audience = tokens
+        .audience
+        .as_ref()
+        .map_or_else(|| Arc::clone(&issuer), |audience| Arc::from(&*audience.value));
+    Some(Tokens {
+        path,
+        issuer,
+        audience,
+        grants,
+        access_ttl,
+        refresh_ttl,
+        signing_key,
+        users,
+        clients,
+    })
+}
+
+fn grants(resolver: &mut Resolver<'_>, tokens: &Located<file::Tokens>) -> Vec<GrantType> {
+    let Some(grants) = &tokens.grants else {
+        return vec![GrantType::Password, GrantType::RefreshToken];
+    };
+    if grants.value.is_empty() {
+        resolver.error(
+            &grants.place,
+            "`grants` is empty: nobody could get a token",
+            "name some, or remove `tokens`",
+        );
+    }
+    grants.value.iter().filter_map(|grant| grant_type(grant.value)).collect()
+}
+
+fn grant_type(grant: file::GrantType) -> Option<GrantType> {
+    match grant {
+        file::GrantType::Password => Some(GrantType::Password),
+        file::GrantType::ClientCredentials => Some(GrantType::ClientCredentials),
+        file::GrantType::RefreshToken => Some(GrantType::RefreshToken),
+        // Refused before (`unsupported`).
+        file::GrantType::TokenExchange => None,
+    }
+}
+
+fn signing_key(resolver: &mut Resolver<'_>, source: &Located<Source>) -> Option<Arc<SigningKey>> {
+    let pem = resolver.secret(source)?;
+    match SigningKey::from_pem(pem.expose_secret()) {
+        Ok(key) => Some(Arc::new(key)),
+        Err(error) => {
+            let help = "make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out signing.pem`";
+            resolver.error(&source.place, error.to_string(), help);
+            None
+        }
+    }
+}
+
+fn users(
+    resolver: &mut Resolver<'_>,
+    files: &[Located<file::User>],
+    access: &AccessRules,
+) -> Vec<User> {
+    let mut seen = BTreeSet::new();
+    let mut users = Vec::new();
+    for file in files {
+        name(resolver, &file.username, &mut seen);
+        let hash = resolver.secret(&file.password_hash);
+        let hash = hash.map(|text| text.expose_secret().parse::<PasswordHash>());
+        let hash = hash.and_then(|hash| {
+            hash.map_err(|error| resolver.wrong(&file.password_hash.place, error.to_string())).ok()
+        });
+        let (scopes, roles) = (resolver.scopes(&file.scopes), resolver.roles(&file.roles, access));
+        let Some(password) = hash else { continue };
+        let name = Arc::from(&*file.username.value);
+        users.push(User {
+            name,
+            password,
+            scopes,
+            roles,
+            tenant: shared(file.tenant.as_ref()),
+            disabled: false,
+        });
+    }
+    users
+}
+
+fn clients(
+    resolver: &mut Resolver<'_>,
+    files: &[Located<file::Client>],
+    access: &AccessRules,
+) -> Vec<Client> {
+    let mut seen = BTreeSet::new();
+    let mut clients = Vec::new();
+    for file in files {
+        name(resolver, &file.id, &mut seen);
+        let hash = key_hash(
+            resolver,
+            &file.secret_hash,
+            "make a client with `bartizan clients add`; only the hash of its secret belongs here",
+        );
+        let (scopes, roles) = (resolver.scopes(&file.scopes), resolver.roles(&file.roles, access));
+        let grants = file.grants.as_ref().map_or_else(
+            || vec![GrantType::ClientCredentials],
+            |grants| grants.iter().filter_map(|grant| grant_type(grant.value)).collect(),
+        );
+        let Some(secret) = hash else { continue };
+        let id = Arc::from(&*file.id.value);
+        clients.push(Client {
+            id,
+            secret,
+            scopes,
+            roles,
+            tenant: shared(file.tenant.as_ref()),
+            grants,
+            disabled: false,
+        });
+    }
+    clients
+}
+
+fn key_hash(
+    resolver: &mut Resolver<'_>,
+    source: &Located<Source>,
+    help: &str,
+) -> Option<api_key::Hash> {
+    let text = resolver.secret(source)?;
+    match text.expose_secret().parse() {
+        Ok(hash) => Some(hash),
+        Err(error) => {
+            let error: api_key::HashError = error;
+            resolver.error(&source.place, error.to_string(), help);
+            None
+        }
+    }
+}
+
+/// A name that stands once, and can be written in `issuer:subject`.
+fn name<'f>(resolver: &mut Resolver<'_>, text: &'f Located<Word>, seen: &mut BTreeSet<&'f str>) {
+    let name: &str = &text.value;
+    if !account::is_name(name) || name.contains(':') {
+        let most = account::MAX_NAME;
+        resolver.wrong(
+            &text.place,
+            format!("a name has 1 to {most} bytes, no colon and no control characters"),
+        );
+    }
+    if !seen.insert(name) {
+        resolver.error(&text.place, format!("`{name}` stands here twice"), "keep one of the two");
+    }
+}
+
+fn shared(text: Option<&Located<Word>>) -> Option<Arc<str>> {
+    text.map(|text| Arc::from(&***text))
+}

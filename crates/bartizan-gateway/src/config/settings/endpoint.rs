@@ -1,0 +1,490 @@
+//! What does an entry of `endpoints` mean? Who may do what there, and where it goes.
+
+use std::sync::Arc;
+
+use bartizan_core::authorize::Permission;
+use bartizan_core::authorize::endpoint::{About, Access, OnDisconnect};
+use bartizan_core::validate::Protocol;
+use bartizan_core::validate::schema::{MAX_SCHEMA, Schema};
+use http::{HeaderValue, Method, Uri};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::super::decode::Located;
+use super::super::file::endpoint::{self as file, Handler, SchemaSource, UpstreamVerbs};
+use super::super::file::leaf::Word;
+use super::super::file::{File, OpenApiAccess};
+use super::super::substitute::Missing;
+use super::super::tree::Place;
+use super::auth::Tokens;
+use super::resolver::{Resolver, words};
+use super::route::{self, Table};
+use super::server::{Server, Timeouts};
+use super::{AccessRules, Pii, personal};
+
+/// One entry of `endpoints`: one path, several verbs.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// The path template.
+    pub path: Arc<str>,
+    /// The verbs that it serves.
+    pub verbs: Vec<Method>,
+    /// Verbs that mean another one: alias first.
+    pub aliases: Vec<(Method, Method)>,
+    /// Whether `X-AGIS-Method` counts here.
+    pub method_override: bool,
+    /// Who may use it.
+    pub access: Access,
+    /// What some role of the caller must permit.
+    pub resource: Option<Arc<str>>,
+    /// What is done to the resource; `None`: the verb in lower case.
+    pub action: Option<Arc<str>>,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// What a body must conform to.
+    pub schema: Option<Arc<Schema>>,
+    /// The largest request body, in bytes.
+    pub max_request_size: u64,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// What becomes of a call whose caller hung up.
+    pub on_disconnect: OnDisconnect,
+    /// What must not pass.
+    pub pii: Arc<Pii>,
+    /// The most tokens of an answer, where a request says nothing; 0: the model's own.
+    pub max_output_tokens: u64,
+    /// What answers.
+    pub target: Target,
+    /// What agents and people are told about it.
+    pub about: About,
+}
+
+/// What answers.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// The gateway itself: `{"status":"healthy"}`.
+    Health,
+    /// A server behind it.
+    Upstream(Upstream),
+}
+
+/// A server behind the gateway.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Its address. Without a path requests keep theirs; with one it stands for the endpoint's path
+    /// up to the first `{`.
+    pub url: Uri,
+    /// Whether verbs of one's own go on as they are; else as POST with `X-AGIS-Method`.
+    pub native_verbs: bool,
+    /// What the gateway itself shows, as a bearer token.
+    pub credential: Option<SecretString>,
+}
+
+/// What endpoints fall back to.
+pub(super) struct Base<'a> {
+    pub(super) server: &'a Option<Server>,
+    pub(super) access: &'a AccessRules,
+    pub(super) pii: &'a Arc<Pii>,
+    pub(super) tokens: Option<&'a Tokens>,
+}
+
+impl Endpoint {
+    /// What some role must permit for `verb`.
+    pub fn permission(&self, verb: &Method) -> Option<Permission> {
+        let resource = Arc::clone(self.resource.as_ref()?);
+        let action =
+            self.action.clone().unwrap_or_else(|| verb.as_str().to_ascii_lowercase().into());
+        Some(Permission { resource, action })
+    }
+}
+
+pub(super) fn resolve(resolver: &mut Resolver<'_>, file: &File, base: &Base<'_>) -> Vec<Endpoint> {
+    let openapi =
+        file.openapi.as_ref().and_then(|openapi| openapi.access) != Some(OpenApiAccess::Off);
+    let mut table = Table::new(base.tokens, super::actions(file), openapi);
+    if file.endpoints.is_empty() {
+        resolver.error(
+            &Place::start(),
+            "there are no `endpoints`: the gateway would refuse everything",
+            "add one: `- { path: …, verbs: […], scopes: […], upstream: { url: … } }`",
+        );
+    }
+    let endpoints = file.endpoints.iter();
+    endpoints.filter_map(|entry| endpoint(resolver, entry, file, base, &mut table)).collect()
+}
+
+fn endpoint(
+    resolver: &mut Resolver<'_>,
+    entry: &Located<file::Endpoint>,
+    file: &File,
+    base: &Base<'_>,
+    table: &mut Table,
+) -> Option<Endpoint> {
+    let path: Arc<str> = Arc::from(&*entry.path.value);
+    let protocol = protocol(entry);
+    let verbs = verbs(resolver, entry, protocol);
+    let aliases = aliases(resolver, entry, &verbs);
+    let named: Vec<_> =
+        verbs.iter().chain(aliases.iter().map(|(alias, _)| alias)).cloned().collect();
+    table.take(resolver, &path, &entry.path.place, &named);
+    let access = access(resolver, entry, base.access);
+    let target = target(resolver, entry, protocol);
+    let schema = entry.schema.as_ref().map(|source| schema(resolver, source));
+    let timeouts = base.server.as_ref().map(|server| server.timeouts).unwrap_or_default();
+    let size = base.server.as_ref().map_or(1_000_000, |server| server.max_request_size);
+    let endpoint = Endpoint {
+        aliases: aliases.into_iter().map(|((alias, _), verb)| (alias, verb)).collect(),
+        verbs: verbs.into_iter().map(|(verb, _)| verb).collect(),
+        method_override: entry.method_override.as_ref().is_none_or(|allowed| allowed.value),
+        resource: shared(entry.resource.as_ref()),
+        action: shared(entry.action.as_ref()),
+        protocol,
+        max_request_size: resolver.size(entry.max_request_size.as_ref(), size),
+        timeouts: self::timeouts(resolver, entry, timeouts),
+        on_disconnect: on_disconnect(entry),
+        pii: match &entry.pii {
+            Some(own) => Arc::new(personal::pii(resolver, Some(own), file.pii.as_ref())),
+            None => Arc::clone(base.pii),
+        },
+        max_output_tokens: resolver.count(entry.max_output_tokens.as_ref(), 0, 1..=100_000_000),
+        about: about(resolver, entry),
+        access: access?,
+        target: target?,
+        schema: match schema {
+            Some(compiled) => Some(compiled?),
+            None => None,
+        },
+        path,
+    };
+    permitted(resolver, entry, &endpoint, base.access);
+    Some(endpoint)
+}
+
+fn protocol(entry: &Located<file::Endpoint>) -> Protocol {
+    match entry.protocol.as_ref().map(|protocol| protocol.value) {
+        Some(file::Protocol::Openai) => Protocol::OpenAi,
+        // The others are refused before (`unsupported`).
+        Some(
+            file::Protocol::Http
+            | file::Protocol::Anthropic
+            | file::Protocol::Mcp
+            | file::Protocol::A2a,
+        )
+        | None => Protocol::Http,
+    }
+}
+
+fn verbs(
+    resolver: &mut Resolver<'_>,
+    entry: &Located<file::Endpoint>,
+    protocol: Protocol,
+) -> Vec<(Method, Place)> {
+    let at = |methods: &[Method]| {
+        methods.iter().map(|method| (method.clone(), entry.path.place.clone())).collect()
+    };
+    match &entry.verbs {
+        Some(texts) if texts.value.is_empty() => {
+            resolver.error(
+                &texts.place,
+                "`verbs` is empty: nothing would be served",
+                "name the verbs, as `[GET]`",
+            );
+            Vec::new()
+        }
+        Some(texts) => texts
+            .value
+            .iter()
+            .filter_map(|text| {
+                route::verb(resolver, &text.place, text).map(|verb| (verb, text.place.clone()))
+            })
+            .collect(),
+        None if protocol == Protocol::OpenAi => at(&[Method::GET, Method::POST, Method::DELETE]),
+        None if entry.handler.is_some() => at(&[Method::GET]),
+        None => {
+            resolver.error(
+                &entry.key,
+                "the endpoint lacks the key `verbs`",
+                "name the verbs that it serves, as `[GET]` or `[SUMMARIZE]`",
+            );
+            Vec::new()
+        }
+    }
+}
+
+type Alias = ((Method, Place), Method);
+
+fn aliases(
+    resolver: &mut Resolver<'_>,
+    entry: &Located<file::Endpoint>,
+    verbs: &[(Method, Place)],
+) -> Vec<Alias> {
+    let mut aliases = Vec::new();
+    for (word, target) in &entry.aliases {
+        let alias = route::verb(resolver, &target.key, word);
+        let target_verb = verbs
+            .iter()
+            .map(|(verb, _)| verb)
+            .find(|verb| verb.as_str() == &*target.value)
+            .cloned();
+        if target_verb.is_none() && !resolver.lost(&format!("{}/verbs", entry.place.pointer)) {
+            resolver.error(
+                &target.place,
+                format!("`{}` is no verb of this endpoint", target.value.0),
+                "an alias leads to one of `verbs`",
+            );
+        }
+        if let (Some(alias), Some(verb)) = (alias, target_verb) {
+            aliases.push(((alias, target.key.clone()), verb));
+        }
+    }
+    aliases
+}
+
+fn access(
+    resolver: &mut Resolver<'_>,
+    entry: &Located<file::Endpoint>,
+    rules: &AccessRules,
+) -> Option<Access> {
+    let public = entry.public.as_ref().filter(|public| public.value);
+    let authenticated =
+        entry.authenticated.as_ref().is_some_and(|authenticated| authenticated.value);
+    let (scopes, roles) = (resolver.scopes(&entry.scopes), resolver.roles(&entry.roles, rules));
+    let held = !scopes.is_empty() || !roles.is_empty();
+    if let Some(public) = public.filter(|_| held || authenticated || entry.resource.is_some()) {
+        let help = "remove `public: true`, or what is asked of callers";
+        resolver.error(
+            &public.key,
+            "`public: true` contradicts what the endpoint asks of its callers",
+            help,
+        );
+        return None;
+    }
+    match (public.is_some(), held, authenticated) {
+        (true, ..) => Some(Access::Public),
+        (_, true, _) => Some(Access::Held { scopes, roles }),
+        (_, _, true) => Some(Access::Authenticated),
+        (false, false, false) => {
+            let message =
+                format!("the endpoint `{}` does not say who may call it", entry.path.value.0);
+            resolver.error(
+                &entry.key,
+                message,
+                "write `scopes`, `roles`, `authenticated: true` or `public: true`",
+            );
+            None
+        }
+    }
+}
+
+/// A resource that no role permits is a door without a key.
+fn permitted(
+    resolver: &mut Resolver<'_>,
+    entry: &Located<file::Endpoint>,
+    endpoint: &Endpoint,
+    rules: &AccessRules,
+) {
+    if let (Some(action), None) = (&entry.action, &entry.resource) {
+        resolver.error(
+            &action.key,
+            "`action` needs a `resource` beside it",
+            "write what it is done to",
+        );
+    }
+    let Some(resource) = &entry.resource else { return };
+    let names: Vec<_> = rules.names.iter().cloned().collect();
+    for permission in endpoint.verbs.iter().filter_map(|verb| endpoint.permission(verb)) {
+        if !rules.roles.permit(&names, &permission.resource, &permission.action) {
+            let message = format!(
+                "no role permits `{}` on `{}`: nobody can pass",
+                permission.action, permission.resource
+            );
+            resolver.warn(
+                &resource.place,
+                message,
+                "permit it to a role under `access: { roles: … }`",
+            );
+        }
+    }
+}
+
+fn target(
+    resolver: &mut Resolver<'_>,
+    entry: &Located<file::Endpoint>,
+    protocol: Protocol,
+) -> Option<Target> {
+    match (&entry.upstream, &entry.handler) {
+        (Some(upstream), None) => {
+            self::upstream(resolver, upstream, protocol).map(Target::Upstream)
+        }
+        (None, Some(handler)) => match handler.value {
+            Handler::Health => Some(Target::Health),
+        },
+        (Some(upstream), Some(_)) => {
+            resolver.error(
+                &upstream.key,
+                "`upstream` and `handler` exclude one another",
+                "keep the one that answers",
+            );
+            None
+        }
+        (None, None) => {
+            resolver.error(
+                &entry.key,
+                format!("nothing answers at `{}`", entry.path.value.0),
+                "write `upstream: { url: … }` or `handler: health`",
+            );
+            None
+        }
+    }
+}
+
+fn upstream(
+    resolver: &mut Resolver<'_>,
+    file: &Located<file::Upstream>,
+    protocol: Protocol,
+) -> Option<Upstream> {
+    let url =
+        resolver.text(&file.url).and_then(|text| upstream_url(resolver, &file.url.place, &text));
+    let openai = url.as_ref().and_then(Uri::host) == Some("api.openai.com");
+    let credential = match &file.credential {
+        Some(source) => resolver.secret(source).map(|secret| (secret, source.place.clone())),
+        None if openai => {
+            let key = resolver.outside.variable("OPENAI_API_KEY").ok();
+            if key.is_none() && protocol == Protocol::OpenAi {
+                let help = "write `credential: { env: NAME }`, or set the environment variable `OPENAI_API_KEY`";
+                resolver.warn(
+                    &file.key,
+                    "the upstream has no `credential`: the provider will refuse every call",
+                    help,
+                );
+            }
+            key.map(|key| (SecretString::from(key), file.key.clone()))
+        }
+        None => None,
+    };
+    if let Some((secret, place)) = &credential
+        && HeaderValue::from_str(secret.expose_secret()).is_err()
+    {
+        resolver.wrong(place, "the credential holds characters that no header can carry");
+    }
+    Some(Upstream {
+        url: url?,
+        native_verbs: file.verbs.as_ref().is_some_and(|verbs| verbs.value == UpstreamVerbs::Native),
+        credential: credential.map(|(secret, _)| secret),
+    })
+}
+
+fn upstream_url(resolver: &mut Resolver<'_>, place: &Place, text: &str) -> Option<Uri> {
+    let help = "write `http://` or `https://`, a host, and at most a port and a path, as `http://127.0.0.1:9000`";
+    let uri = text.parse::<Uri>().ok().filter(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+    });
+    let Some(uri) = uri else {
+        resolver.error(place, "`url` is no address of a server", help);
+        return None;
+    };
+    if uri.query().is_some()
+        || text.contains('#')
+        || uri.authority().is_some_and(|a| a.as_str().contains('@'))
+    {
+        resolver.error(
+            place,
+            "`url` must have no query, fragment or user name",
+            "secrets belong into `credential`",
+        );
+        return None;
+    }
+    Some(uri)
+}
+
+fn schema(resolver: &mut Resolver<'_>, source: &Located<SchemaSource>) -> Option<Arc<Schema>> {
+    let value = match &source.value {
+        SchemaSource::Inline(value) => value.clone(),
+        SchemaSource::File(path) => read_schema(resolver, &source.place, path)?,
+    };
+    match Schema::compile(&value) {
+        Ok(schema) => Some(Arc::new(schema)),
+        Err(error) => {
+            resolver.wrong(&source.place, error.to_string());
+            None
+        }
+    }
+}
+
+fn read_schema(
+    resolver: &mut Resolver<'_>,
+    place: &Place,
+    path: &str,
+) -> Option<serde_json::Value> {
+    let path = resolver.outside.path(path);
+    let text = match std::fs::metadata(&path).and_then(|meta| match meta.len() {
+        length if length > MAX_SCHEMA as u64 => Err(std::io::ErrorKind::FileTooLarge.into()),
+        _ => std::fs::read_to_string(&path),
+    }) {
+        Ok(text) => text,
+        Err(error) => {
+            resolver.missing(place, &Missing::File(path, error.kind()));
+            return None;
+        }
+    };
+    match serde_json::from_str(&text) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            let at = format!("{}:{}:{}", path.display(), error.line(), error.column());
+            resolver.wrong(place, format!("the schema is no JSON: see `{at}`"));
+            None
+        }
+    }
+}
+
+fn timeouts(
+    resolver: &mut Resolver<'_>,
+    entry: &Located<file::Endpoint>,
+    base: Timeouts,
+) -> Timeouts {
+    let Some(file) = &entry.timeouts else { return base };
+    Timeouts {
+        body: resolver.span(file.body.as_ref(), base.body),
+        upstream: resolver.span(file.upstream.as_ref(), base.upstream),
+        ..base
+    }
+}
+
+fn on_disconnect(entry: &Located<file::Endpoint>) -> OnDisconnect {
+    match entry.on_disconnect.as_ref().map(|on_disconnect| on_disconnect.value) {
+        Some(file::OnDisconnect::Finish) => OnDisconnect::Finish,
+        Some(file::OnDisconnect::Cancel) | None => OnDisconnect::Cancel,
+    }
+}
+
+fn about(resolver: &mut Resolver<'_>, entry: &Located<file::Endpoint>) -> About {
+    let weighting = entry.intent_weighting.as_ref().and_then(|text| resolver.fraction(text));
+    About {
+        category: entry.category.as_ref().map(|category| category_name(category.value).into()),
+        description: shared(entry.description.as_ref()),
+        preconditions: words(&entry.preconditions),
+        side_effects: words(&entry.side_effects),
+        intent_impact: shared(entry.intent_impact.as_ref()),
+        intent_weighting: weighting.map(thousandths),
+        response_schema: None,
+        built_in: false,
+    }
+}
+
+fn thousandths(fraction: f32) -> u16 {
+    (0..=1000).rev().find(|n| f32::from(*n) / 1000.0 <= fraction + f32::EPSILON).unwrap_or(0)
+}
+
+fn category_name(category: file::Category) -> &'static str {
+    match category {
+        file::Category::Acquire => "acquire",
+        file::Category::Compute => "compute",
+        file::Category::Transact => "transact",
+        file::Category::Communicate => "communicate",
+        file::Category::Orchestrate => "orchestrate",
+    }
+}
+
+fn shared(text: Option<&Located<Word>>) -> Option<Arc<str>> {
+    text.map(|text| Arc::from(&***text))
+}

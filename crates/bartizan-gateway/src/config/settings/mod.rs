@@ -1,0 +1,254 @@
+//! The configuration as it is meant: what the program runs on, every default in its place.
+
+mod resolver;
+pub mod server;
+pub mod auth;
+pub mod oidc;
+pub mod access;
+pub mod spending;
+pub mod personal;
+pub mod endpoint;
+mod route;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bartizan_core::authorize::endpoint::Limit as Applied;
+use bartizan_core::limit::Price;
+use http::Method;
+
+pub use access::AccessRules;
+pub use auth::Auth;
+pub use endpoint::Endpoint;
+pub use personal::{Audit, Pii};
+pub use resolver::Overrides;
+pub use server::Server;
+pub use spending::{Budget, Limit};
+
+use super::file::{self, File, OpenApiAccess};
+use super::findings::Findings;
+use super::substitute::Outside;
+use super::tree::Place;
+use resolver::Resolver;
+
+/// What the program runs on.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The name of the service.
+    pub title: Arc<str>,
+    /// The version of the service.
+    pub version: Arc<str>,
+    /// How the gateway is reached.
+    pub server: Server,
+    /// Where the gateway remembers.
+    pub store: Store,
+    /// Who may be believed.
+    pub auth: Auth,
+    /// What scopes and roles mean.
+    pub access: AccessRules,
+    /// How often, and how much at a time.
+    pub limits: Vec<Limit>,
+    /// How much in a period.
+    pub budgets: Vec<Budget>,
+    /// What models cost: the built-in table, and the file's rows over it.
+    pub prices: Arc<BTreeMap<String, Price>>,
+    /// Personal data, where an endpoint says nothing else.
+    pub pii: Arc<Pii>,
+    /// What is remembered of every request.
+    pub audit: Audit,
+    /// What is served, in the order of the file.
+    pub endpoints: Vec<Endpoint>,
+    /// Who sees what in `/openapi.json`.
+    pub openapi: OpenApiAccess,
+    /// Whether `/actions`, `/action` and `/chain` are served.
+    pub actions: bool,
+    /// The bounds of `POST /chain`.
+    pub chain: Chain,
+    /// The folder of the file, at which relative paths begin.
+    pub folder: PathBuf,
+    /// What somebody should look at although the gateway starts.
+    pub warnings: Findings,
+}
+
+/// Where the gateway remembers.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Identities, keys and grants.
+    pub durable: Durable,
+    /// Counters.
+    pub shared: Shared,
+}
+
+/// The store of identities, keys and grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Durable {
+    /// An SQLite database in this file.
+    Sqlite(PathBuf),
+}
+
+/// The store of counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// In this process; no other gateway sees them.
+    Memory,
+}
+
+/// The bounds of `POST /chain`.
+#[derive(Clone, Copy, Debug)]
+pub struct Chain {
+    /// The most steps.
+    pub max_steps: usize,
+    /// The most that one step may answer, in bytes.
+    pub max_result_bytes: u64,
+    /// How long the whole may take.
+    pub deadline: Duration,
+}
+
+/// Gives the file its meaning. `lost` are the pointers of what was out of shape and taken out. What
+/// is wrong stands in the findings; with errors among them there are no settings.
+pub(super) fn resolve(
+    file: &File,
+    outside: Outside<'_>,
+    overrides: &Overrides,
+    lost: &BTreeSet<String>,
+    findings: &mut Findings,
+) -> Option<Settings> {
+    let mut resolver = Resolver::new(outside, overrides, lost);
+    let server = server::resolve(&mut resolver, file.server.as_ref());
+    let store = store(&mut resolver, file.store.as_ref());
+    let access = access::resolve(&mut resolver, file.access.as_ref());
+    let auth = auth::resolve(&mut resolver, file.auth.as_ref(), &access);
+    let limits = spending::limits(&mut resolver, &file.limits);
+    let budgets = spending::budgets(&mut resolver, &file.budgets, &file.limits);
+    let prices = spending::prices(&mut resolver, &file.prices);
+    let pii = Arc::new(personal::pii(&mut resolver, file.pii.as_ref(), None));
+    let audit = personal::audit(&mut resolver, file.audit.as_ref());
+    let base = endpoint::Base {
+        server: &server,
+        access: &access,
+        pii: &pii,
+        tokens: auth.tokens.as_ref(),
+    };
+    let endpoints = endpoint::resolve(&mut resolver, file, &base);
+    let chain = chain(&mut resolver, file.chain.as_ref());
+    spending::unused(&mut resolver, file);
+    let folder = outside.folder.to_owned();
+    findings.extend(resolver.into_findings());
+    if findings.has_errors() {
+        return None;
+    }
+    Some(Settings {
+        title: file.title.as_ref().map_or_else(|| "Bartizan".into(), |title| Arc::from(&***title)),
+        version: file
+            .version
+            .as_ref()
+            .map_or_else(|| "1.0.0".into(), |version| Arc::from(&***version)),
+        server: server?,
+        store: store?,
+        auth,
+        access,
+        limits,
+        budgets,
+        prices,
+        pii,
+        audit: audit?,
+        endpoints,
+        openapi: file
+            .openapi
+            .as_ref()
+            .and_then(|openapi| openapi.access)
+            .unwrap_or(OpenApiAccess::Filtered),
+        actions: actions(file),
+        chain,
+        folder,
+        warnings: Findings::default(),
+    })
+}
+
+/// Whether `/actions`, `/action` and `/chain` are served.
+fn actions(file: &File) -> bool {
+    file.actions.as_ref().and_then(|actions| actions.enabled).unwrap_or(true)
+}
+
+fn store(
+    resolver: &mut Resolver<'_>,
+    store: Option<&super::decode::Located<file::Store>>,
+) -> Option<Store> {
+    let durable = resolver.source_or_env(
+        store.and_then(|store| store.durable.as_ref()),
+        "DATABASE_URL",
+        "/store/durable",
+        "sqlite:bartizan.db",
+    );
+    let shared = resolver.source_or_env(
+        store.and_then(|store| store.shared.as_ref()),
+        "REDIS_URL",
+        "/store/shared",
+        "memory",
+    );
+    let durable = durable.and_then(|(text, place)| sqlite(resolver, &text, &place));
+    let shared = shared.and_then(|(text, place)| match text.as_str() {
+        "memory" => Some(Shared::Memory),
+        _ => {
+            resolver.error(&place, "`shared` is no store of counters", "write `memory`");
+            None
+        }
+    });
+    Some(Store { durable: durable?, shared: shared? })
+}
+
+fn sqlite(resolver: &mut Resolver<'_>, text: &str, place: &Place) -> Option<Durable> {
+    let path = text.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+    match path {
+        Some(path) if !path.is_empty() && !path.starts_with(':') && !path.contains('?') => {
+            Some(Durable::Sqlite(resolver.outside.path(path)))
+        }
+        _ => {
+            resolver.error(
+                place,
+                "`durable` is no store of identities",
+                "write `sqlite:` and the path of a file",
+            );
+            None
+        }
+    }
+}
+
+fn chain(
+    resolver: &mut Resolver<'_>,
+    chain: Option<&super::decode::Located<file::Chain>>,
+) -> Chain {
+    let chain = chain.map(|chain| &chain.value);
+    let steps = resolver.count(chain.and_then(|chain| chain.max_steps.as_ref()), 16, 1..=64);
+    Chain {
+        max_steps: usize::try_from(steps).unwrap_or(64),
+        max_result_bytes: resolver
+            .size(chain.and_then(|chain| chain.max_result_bytes.as_ref()), 1_000_000),
+        deadline: resolver
+            .span(chain.and_then(|chain| chain.deadline.as_ref()), Duration::from_mins(5)),
+    }
+}
+
+impl Settings {
+    /// The rules of all limits and budgets that apply to a verb at a path template.
+    pub fn rules(&self, path: &str, verb: &Method) -> Vec<Arc<Applied>> {
+        let limits = self
+            .limits
+            .iter()
+            .filter(|limit| limit.applies.to(path, verb))
+            .flat_map(|limit| &limit.rules);
+        let budgets = self
+            .budgets
+            .iter()
+            .filter(|budget| budget.applies.to(path, verb))
+            .flat_map(|budget| &budget.rules);
+        limits.chain(budgets).cloned().collect()
+    }
+
+    /// Where a relative path of the file leads.
+    pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(path)
+    }
+}

@@ -1,0 +1,257 @@
+//! What do `pii` and `audit` mean? What is looked for, what happens to it, and what is remembered.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bartizan_core::audit::Event;
+use bartizan_core::mask::{Guard, Profile};
+use bartizan_pii::{Action, Config, CustomPattern, Entity, Masker, RECOGNIZERS, Scanner};
+
+use super::super::decode::Located;
+use super::super::file::leaf::Word;
+use super::super::file::personal as file;
+use super::super::shape;
+use super::super::tree::Place;
+use super::resolver::Resolver;
+
+pub use file::Durability;
+
+/// Personal data: what is looked for, and what happens to it.
+pub type Pii = Profile;
+
+/// What is remembered of every request.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// Where records go.
+    pub destination: Destination,
+    /// When a record is on the disk.
+    pub durability: Durability,
+    /// Which events are written beside those that always are; `None`: all.
+    pub events: Option<Vec<Event>>,
+    /// Refusals at the door from one address beyond this many a second become one record.
+    pub refusals_per_second: u32,
+}
+
+/// Where audit records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// Lines of JSON in this file.
+    File(PathBuf),
+    /// Lines of JSON on standard output.
+    Stdout,
+}
+
+type Section<'f> = Option<&'f Located<file::Pii>>;
+
+/// The section of the endpoint, or the gateway's where that says nothing.
+pub(super) fn pii(resolver: &mut Resolver<'_>, own: Section<'_>, base: Section<'_>) -> Pii {
+    let sections: Vec<&file::Pii> =
+        own.into_iter().chain(base).map(|section| &section.value).collect();
+    let Some(words) = Vocabulary::read(resolver, &sections) else { return Profile::default() };
+    let request = sections.iter().find_map(|section| section.request.as_ref());
+    let response = sections.iter().find_map(|section| section.response.as_ref());
+    Profile {
+        request: request.and_then(|direction| words.guard(resolver, direction)),
+        response: response.and_then(|direction| words.guard(resolver, direction)),
+        log_detections: sections
+            .iter()
+            .find_map(|section| section.log_detections.as_ref())
+            .is_none_or(|log| log.value),
+    }
+}
+
+/// What both directions share.
+struct Vocabulary {
+    config: Config,
+    mask: char,
+}
+
+impl Vocabulary {
+    fn read(resolver: &mut Resolver<'_>, sections: &[&file::Pii]) -> Option<Self> {
+        let mask = sections.iter().find_map(|section| section.mask_character.as_ref());
+        let mask = mask.map_or(Some('*'), |text| mask_character(resolver, text));
+        let confidence = sections.iter().find_map(|section| section.min_confidence.as_ref());
+        let min_confidence = confidence.map_or(Some(0.5), |text| resolver.fraction(text));
+        let texts = |pick: fn(&file::Pii) -> &Vec<Located<Word>>| -> Vec<String> {
+            let section = sections.iter().find(|section| !pick(section).is_empty());
+            section
+                .map(|section| pick(section).iter().map(|text| text.value.0.clone()).collect())
+                .unwrap_or_default()
+        };
+        let custom = sections.iter().find(|section| !section.custom.is_empty());
+        let custom = custom.map(|section| patterns(resolver, &section.custom)).unwrap_or_default();
+        let config = Config {
+            entities: None,
+            min_confidence: min_confidence?,
+            allow: texts(|section| &section.allow),
+            block: texts(|section| &section.block),
+            custom,
+        };
+        Some(Vocabulary { config, mask: mask? })
+    }
+
+    fn guard(
+        &self,
+        resolver: &mut Resolver<'_>,
+        direction: &Located<file::Direction>,
+    ) -> Option<Arc<Guard>> {
+        let found = entities(resolver, &direction.detect, &self.config.custom);
+        if direction.detect.is_empty() {
+            return None;
+        }
+        let action =
+            match direction.action.as_ref().map_or(file::Action::Mask, |action| action.value) {
+                file::Action::Detect => Action::Detect,
+                file::Action::Redact => Action::Redact,
+                file::Action::Replace => Action::Replace,
+                file::Action::Block => Action::Block,
+                // The last two are refused before (`unsupported`).
+                file::Action::Mask | file::Action::Hash | file::Action::Tokenise => {
+                    Action::Mask { character: self.mask, keep_first: 0, keep_last: 0 }
+                }
+            };
+        let config = Config { entities: Some(found), ..self.config.clone() };
+        match Scanner::new(&config) {
+            Ok(scanner) => Some(Arc::new(Guard::new(Masker::new(Arc::new(scanner), action)))),
+            Err(error) => {
+                resolver.wrong(&direction.key, error.to_string());
+                None
+            }
+        }
+    }
+}
+
+fn mask_character(resolver: &mut Resolver<'_>, text: &Located<Word>) -> Option<char> {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(one), None) if !one.is_control() => Some(one),
+        _ => {
+            resolver.error(
+                &text.place,
+                "`mask_character` is not one character",
+                "write one, as `\"*\"`",
+            );
+            None
+        }
+    }
+}
+
+fn patterns(resolver: &mut Resolver<'_>, files: &[Located<file::Custom>]) -> Vec<CustomPattern> {
+    let mut patterns = Vec::new();
+    for file in files {
+        let Some(entity) = entity(resolver, &file.entity) else { continue };
+        let confidence = file.confidence.as_ref().map_or(Some(1.0), |text| resolver.fraction(text));
+        let pattern = CustomPattern {
+            confidence: confidence.unwrap_or(1.0),
+            ..CustomPattern::new(entity, &*file.pattern.value)
+        };
+        // Alone, so that the message stands beside the pattern that is meant.
+        let alone = Config {
+            entities: Some(Vec::new()),
+            custom: vec![pattern.clone()],
+            ..Config::default()
+        };
+        match Scanner::new(&alone) {
+            Ok(_) => patterns.push(pattern),
+            Err(error) => resolver.wrong(&file.pattern.place, error.to_string()),
+        }
+    }
+    patterns
+}
+
+/// The built-in entities of the list. Those of one's own patterns may stand in it and are found in
+/// any case.
+fn entities(
+    resolver: &mut Resolver<'_>,
+    texts: &[Located<Word>],
+    custom: &[CustomPattern],
+) -> Vec<Entity> {
+    let mut found = Vec::new();
+    for text in texts {
+        let Some(entity) = entity(resolver, text) else { continue };
+        if RECOGNIZERS.iter().any(|row| row.entity == entity) {
+            found.push(entity);
+        } else if !custom.iter().any(|pattern| pattern.entity == entity) {
+            unknown_entity(resolver, &text.place, &entity, custom);
+        }
+    }
+    found
+}
+
+fn entity(resolver: &mut Resolver<'_>, text: &Located<Word>) -> Option<Entity> {
+    text.parse::<Entity>().map_err(|error| resolver.wrong(&text.place, error.to_string())).ok()
+}
+
+fn unknown_entity(
+    resolver: &mut Resolver<'_>,
+    place: &Place,
+    entity: &Entity,
+    custom: &[CustomPattern],
+) {
+    let mut known: Vec<&str> = RECOGNIZERS.iter().map(|row| row.entity.as_str()).collect();
+    known.extend(custom.iter().map(|pattern| pattern.entity.as_str()));
+    known.sort_unstable();
+    known.dedup();
+    let help = match shape::meant(entity.as_str(), known.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("this version finds {}; others under `custom`", known.join(", ")),
+    };
+    resolver.error(place, format!("`{entity}` is nothing that this version can find"), help);
+}
+
+pub(super) fn audit(
+    resolver: &mut Resolver<'_>,
+    audit: Option<&Located<file::Audit>>,
+) -> Option<Audit> {
+    let empty = file::Audit::default();
+    let file = audit.map_or(&empty, |audit| &audit.value);
+    let destination = match &file.destination {
+        None => Some(Destination::File(resolver.outside.path("logs/audit.jsonl"))),
+        Some(source) => {
+            resolver.text(source).and_then(|text| destination(resolver, &source.place, &text))
+        }
+    };
+    let refusals = resolver.count(file.refusals_per_second.as_ref(), 10, 1..=1_000_000);
+    let events = file.events.as_ref().map(|events| self::events(resolver, events));
+    Some(Audit {
+        destination: destination?,
+        durability: file
+            .durability
+            .as_ref()
+            .map_or(Durability::Sync, |durability| durability.value),
+        events,
+        refusals_per_second: u32::try_from(refusals).unwrap_or(10),
+    })
+}
+
+fn destination(resolver: &mut Resolver<'_>, place: &Place, text: &str) -> Option<Destination> {
+    match (text, text.strip_prefix("file://")) {
+        ("stdout:", _) => Some(Destination::Stdout),
+        (_, Some(path)) if !path.is_empty() && !path.ends_with('/') => {
+            Some(Destination::File(resolver.outside.path(path)))
+        }
+        _ => {
+            let help = "write `file://` and a path, as `file://logs/audit.jsonl`, or `stdout:`";
+            resolver.error(place, "`destination` is nowhere that records can go", help);
+            None
+        }
+    }
+}
+
+fn events(resolver: &mut Resolver<'_>, texts: &Located<Vec<Located<Word>>>) -> Vec<Event> {
+    let mut events = Vec::new();
+    for text in &texts.value {
+        match Event::ALL.iter().find(|event| event.as_str() == &*text.value) {
+            Some(event) => events.push(*event),
+            None => {
+                let known = Event::ALL.iter().map(|event| event.as_str());
+                let help = match shape::meant(text, known.clone()) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("known are {}", known.collect::<Vec<_>>().join(", ")),
+                };
+                resolver.error(&text.place, format!("`{}` is no event", text.value.0), help);
+            }
+        }
+    }
+    events
+}

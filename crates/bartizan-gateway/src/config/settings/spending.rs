@@ -1,0 +1,390 @@
+//! What do `limits`, `budgets` and `prices` mean? Rules, and to which requests they apply.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bartizan_core::authorize::endpoint::{By, Limit as Applied};
+use bartizan_core::limit::rate::Rate;
+use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, Period, Price, Rule, Shape};
+use http::Method;
+use jiff::tz::TimeZone;
+
+use super::super::decode::Located;
+use super::super::file::endpoint::Endpoint;
+use super::super::file::leaf::{Amount, Count, OneOrMany, Word};
+use super::super::file::{File, spending as file};
+use super::super::{shape, units};
+use super::resolver::Resolver;
+use super::route;
+
+pub use file::OnCrash;
+
+/// A limit of the file: one or several rules under one name.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its rules, and who shares a counter.
+    pub rules: Vec<Arc<Applied>>,
+    /// To which requests it applies.
+    pub applies: Applies,
+}
+
+/// A budget of the file: one rule for each thing that it counts.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its rules, and who shares a counter.
+    pub rules: Vec<Arc<Applied>>,
+    /// To which requests it applies.
+    pub applies: Applies,
+    /// At how many percent somebody is told.
+    pub alert_at: Vec<u8>,
+    /// What a call costs whose gateway crashed while it was away.
+    pub on_crash: OnCrash,
+}
+
+/// To which requests a limit or budget applies: decided once, from the endpoint's own path and
+/// verb.
+#[derive(Clone, Debug, Default)]
+pub struct Applies {
+    paths: Vec<String>,
+    verbs: Vec<String>,
+}
+
+impl Applies {
+    fn read(matches: &file::Match) -> Self {
+        let texts = |many: &Option<OneOrMany>| {
+            many.iter()
+                .flat_map(|OneOrMany(texts)| texts)
+                .map(|text| text.value.0.clone())
+                .collect()
+        };
+        Applies { paths: texts(&matches.path), verbs: texts(&matches.verb) }
+    }
+
+    /// Whether it applies to a verb at a path template. No paths, or no verbs, are all of them.
+    pub fn to(&self, path: &str, verb: &Method) -> bool {
+        self.to_path(path) && self.to_verb(verb.as_str())
+    }
+
+    fn to_path(&self, path: &str) -> bool {
+        let fits = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(beginning) => path.starts_with(beginning),
+            None => path == pattern,
+        };
+        self.paths.is_empty() || self.paths.iter().any(fits)
+    }
+
+    fn to_verb(&self, verb: &str) -> bool {
+        self.verbs.is_empty() || self.verbs.iter().any(|word| word == verb)
+    }
+
+    /// Whether it applies to an endpoint as it is written; one without verbs has those of its
+    /// protocol.
+    fn to_entry(&self, entry: &Endpoint) -> bool {
+        let verbs = entry.verbs.as_ref();
+        self.to_path(&entry.path)
+            && verbs.is_none_or(|verbs| verbs.iter().any(|verb| self.to_verb(verb)))
+    }
+}
+
+/// Who may share a budget.
+const BUDGET_BY: &[&str] =
+    &["global", "tenant", "user", "key", "role", "endpoint", "model", "verb"];
+/// What may be counted together.
+const LIMIT_BY: &[&str] =
+    &["ip", "user", "key", "role", "tenant", "endpoint", "verb", "model", "global"];
+
+pub(super) fn limits(resolver: &mut Resolver<'_>, files: &[Located<file::Limit>]) -> Vec<Limit> {
+    let mut limits: Vec<Limit> = Vec::new();
+    for file in files {
+        if limits.iter().any(|other| *other.name == *file.name.value.0) {
+            resolver.error(
+                &file.name.place,
+                format!("`{}` stands here twice", file.name.value.0),
+                "give each limit a name of its own",
+            );
+        }
+        let by = by(resolver, &file.by, LIMIT_BY);
+        let shapes = shapes(resolver, file);
+        let applies = applies(resolver, file.matches.as_ref());
+        let Some(by) = by else { continue };
+        if let Some(tpm) = file.tpm.as_ref().filter(|_| by == By::Ip) {
+            let help = "count tokens `by: user` or `by: key`; at the door nobody knows how many a call takes";
+            resolver.error(&tpm.place, "`tpm` does not go with `by: ip`", help);
+        }
+        limits.push(Limit {
+            name: name(&file.name),
+            rules: rules(&file.name, &by, shapes),
+            applies,
+        });
+    }
+    limits
+}
+
+pub(super) fn budgets(
+    resolver: &mut Resolver<'_>,
+    files: &[Located<file::Budget>],
+    limits: &[Located<file::Limit>],
+) -> Vec<Budget> {
+    let mut budgets: Vec<Budget> = Vec::new();
+    for file in files {
+        let taken = budgets.iter().any(|other| *other.name == *file.name.value.0)
+            || limits.iter().any(|limit| limit.name.value == file.name.value);
+        if taken {
+            resolver.error(
+                &file.name.place,
+                format!("`{}` stands here twice", file.name.value.0),
+                "give each limit and budget a name of its own",
+            );
+        }
+        let by = file.by.as_ref().map_or(Some(By::Everybody), |text| by(resolver, text, BUDGET_BY));
+        let period = period(resolver, file);
+        let amounts = amounts(resolver, file);
+        let applies = applies(resolver, file.matches.as_ref());
+        let alert_at = file
+            .alert_at
+            .iter()
+            .map(|at| resolver.count(Some(at), 100, 1..=100))
+            .collect::<Vec<_>>();
+        let (Some(by), Some(period)) = (by, period) else { continue };
+        let shapes = amounts
+            .into_iter()
+            .map(|(measure, limit)| (measure, Shape::Budget { limit, period: period.clone() }));
+        budgets.push(Budget {
+            name: name(&file.name),
+            rules: rules(&file.name, &by, shapes.collect()),
+            applies,
+            alert_at: alert_at.into_iter().filter_map(|at| u8::try_from(at).ok()).collect(),
+            on_crash: file.on_crash.as_ref().map_or(OnCrash::Charge, |on_crash| on_crash.value),
+        });
+    }
+    budgets
+}
+
+pub(super) fn prices(
+    resolver: &mut Resolver<'_>,
+    files: &BTreeMap<String, Located<file::Price>>,
+) -> Arc<BTreeMap<String, Price>> {
+    let mut prices = limit::price::builtin();
+    for (model, file) in files {
+        let input = amount(resolver, &file.input_per_million);
+        let output = amount(resolver, &file.output_per_million);
+        let cached = file.cached_input_per_million.as_ref().map(|cached| amount(resolver, cached));
+        let (Some(input), Some(output)) = (input, output) else { continue };
+        prices.insert(model.clone(), Price::flat(input, output, cached.flatten()));
+    }
+    Arc::new(prices)
+}
+
+/// A limit that fits no endpoint protects nothing: somebody believes that it does.
+pub(super) fn unused(resolver: &mut Resolver<'_>, file: &File) {
+    if resolver.lost("/endpoints") {
+        return;
+    }
+    let limits = file.limits.iter().map(|limit| (&limit.name, limit.matches.as_ref()));
+    let budgets = file.budgets.iter().map(|budget| (&budget.name, budget.matches.as_ref()));
+    for (name, matches) in limits.chain(budgets) {
+        let Some(matches) = matches else { continue };
+        let applies = Applies::read(matches);
+        let own = route::GATEWAY_PATHS.iter().any(|path| applies.to_path(path));
+        if !own && !file.endpoints.iter().any(|endpoint| applies.to_entry(endpoint)) {
+            let help = "write the path as the endpoint has it, or its beginning and `*`; verbs as they are after aliases";
+            resolver.error(
+                &matches.key,
+                format!("`{}` applies to no endpoint", name.value.0),
+                help,
+            );
+        }
+    }
+}
+
+fn name(text: &Located<Word>) -> Arc<str> {
+    Arc::from(&*text.value)
+}
+
+fn rules(name: &Located<Word>, by: &By, shapes: Vec<(Measure, Shape)>) -> Vec<Arc<Applied>> {
+    let rule = |(measure, shape)| Arc::new(Rule::new(&*name.value, measure, shape));
+    shapes
+        .into_iter()
+        .map(|shape| Arc::new(Applied { rule: rule(shape), by: by.clone() }))
+        .collect()
+}
+
+fn by(resolver: &mut Resolver<'_>, text: &Located<Word>, known: &[&str]) -> Option<By> {
+    let claim = text.starts_with("claim:");
+    let by = By::parse(text).filter(|_| claim || known.contains(&&*text.value));
+    if by.is_none() {
+        let help = match shape::meant(text, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("write one of {}, or `claim:NAME`", known.join(", ")),
+        };
+        resolver.error(
+            &text.place,
+            format!("`by` is nothing that can be counted: `{}`", text.value.0),
+            help,
+        );
+    }
+    by
+}
+
+/// What the limit counts, and how.
+fn shapes(resolver: &mut Resolver<'_>, file: &Located<file::Limit>) -> Vec<(Measure, Shape)> {
+    let minute = Duration::from_secs(60);
+    let burst = file.burst.as_ref().map(|burst| resolver.count(Some(burst), 0, 0..=1_000_000_000));
+    let smooth = |limit, length| match burst {
+        Some(burst) => Shape::Gcra { limit, length, burst },
+        None => Shape::Window { limit, length },
+    };
+    let mut shapes = Vec::new();
+    if let Some(rpm) = positive(resolver, file.rpm.as_ref()) {
+        shapes.push((Measure::Requests, smooth(rpm, minute)));
+    }
+    if let Some(text) = &file.rate {
+        let rates =
+            Rate::parse(text).map_err(|error| resolver.wrong(&text.place, error.to_string()));
+        shapes.extend(
+            rates
+                .unwrap_or_default()
+                .into_iter()
+                .map(|rate| (Measure::Requests, smooth(rate.limit, rate.length))),
+        );
+    }
+    if let Some(burst) = file.burst.as_ref().filter(|_| shapes.is_empty()) {
+        resolver.error(
+            &burst.key,
+            "`burst` needs a number of requests beside it",
+            "write `rpm` or `rate`",
+        );
+    }
+    if let Some(tpm) = positive(resolver, file.tpm.as_ref()) {
+        shapes.push((Measure::Tokens, Shape::Window { limit: tpm, length: minute }));
+    }
+    if let Some(limit) = positive(resolver, file.concurrency.as_ref()) {
+        shapes.push((Measure::Concurrent, Shape::Concurrency { limit }));
+    }
+    let written = file.rpm.is_some()
+        || file.rate.is_some()
+        || file.tpm.is_some()
+        || file.concurrency.is_some();
+    if !written {
+        resolver.error(
+            &file.key,
+            format!("the limit `{}` limits nothing", file.name.value.0),
+            "write `rpm`, `tpm`, `rate` or `concurrency`",
+        );
+    }
+    if file.rpm.is_some()
+        && shapes
+            .iter()
+            .filter(|(measure, shape)| {
+                *measure == Measure::Requests && length(shape) == Some(minute)
+            })
+            .count()
+            > 1
+    {
+        resolver.error(
+            &file.key,
+            format!("the limit `{}` counts requests in a minute twice", file.name.value.0),
+            "keep `rpm` or `rate`",
+        );
+    }
+    shapes
+}
+
+fn length(shape: &Shape) -> Option<Duration> {
+    match shape {
+        Shape::Gcra { length, .. } | Shape::Window { length, .. } => Some(*length),
+        Shape::Budget { .. } | Shape::Concurrency { .. } => None,
+    }
+}
+
+fn amounts(resolver: &mut Resolver<'_>, file: &Located<file::Budget>) -> Vec<(Measure, u64)> {
+    let mut amounts = Vec::new();
+    if let Some(usd) = &file.usd {
+        match amount(resolver, usd) {
+            Some(NanoUsd(0)) => resolver.wrong(&usd.place, "`usd` must be more than 0"),
+            Some(NanoUsd(nano)) => amounts.push((Measure::NanoUsd, nano)),
+            None => {}
+        }
+    }
+    amounts
+        .extend(positive(resolver, file.tokens.as_ref()).map(|tokens| (Measure::Tokens, tokens)));
+    amounts.extend(
+        positive(resolver, file.requests.as_ref()).map(|requests| (Measure::Requests, requests)),
+    );
+    if file.usd.is_none() && file.tokens.is_none() && file.requests.is_none() {
+        resolver.error(
+            &file.key,
+            format!("the budget `{}` limits nothing", file.name.value.0),
+            "write `usd`, `tokens` or `requests`",
+        );
+    }
+    amounts
+}
+
+fn positive(resolver: &mut Resolver<'_>, text: Option<&Located<Count>>) -> Option<u64> {
+    let text = text?;
+    let count = resolver.take(&text.place, units::whole(text))?;
+    if count == 0 {
+        resolver.wrong(
+            &text.place,
+            format!("`{}` must be more than 0", super::resolver::name_of(&text.place)),
+        );
+        return None;
+    }
+    Some(count)
+}
+
+fn amount(resolver: &mut Resolver<'_>, text: &Located<Amount>) -> Option<NanoUsd> {
+    NanoUsd::parse_usd(text).map_err(|error| resolver.wrong(&text.place, error.to_string())).ok()
+}
+
+fn period(resolver: &mut Resolver<'_>, file: &Located<file::Budget>) -> Option<Period> {
+    let (calendar, length) = match file.period.value {
+        file::Period::Minute => (Calendar::Minute, Duration::from_mins(1)),
+        file::Period::Hour => (Calendar::Hour, Duration::from_hours(1)),
+        file::Period::Day => (Calendar::Day, Duration::from_hours(24)),
+        file::Period::Week => (Calendar::Week, Duration::from_hours(7 * 24)),
+        file::Period::Month => (Calendar::Month, Duration::from_hours(30 * 24)),
+    };
+    let rolling = file.rolling.as_ref().is_some_and(|rolling| rolling.value);
+    match &file.timezone {
+        Some(zone) if rolling => {
+            resolver.error(
+                &zone.key,
+                "`timezone` does not go with `rolling: true`",
+                "a rolling period has no midnight: remove one of the two",
+            );
+            None
+        }
+        None if rolling => Some(Period::Rolling(length)),
+        None => Some(Period::utc(calendar)),
+        Some(name) => match TimeZone::get(name) {
+            Ok(zone) => Some(Period::Calendar(calendar, zone)),
+            Err(_) => {
+                resolver.error(
+                    &name.place,
+                    format!("`{}` is no time zone", name.value.0),
+                    "write a name of the IANA database, as `Europe/Berlin`",
+                );
+                None
+            }
+        },
+    }
+}
+
+fn applies(resolver: &mut Resolver<'_>, matches: Option<&Located<file::Match>>) -> Applies {
+    let Some(matches) = matches else { return Applies::default() };
+    let paths = matches.path.iter().flat_map(|OneOrMany(paths)| paths);
+    for path in paths.filter(|path| !path.starts_with('/')) {
+        resolver.wrong(&path.place, "a path begins with `/`");
+    }
+    if matches.path.is_none() && matches.verb.is_none() {
+        resolver.error(&matches.key, "`match` is empty", "write `path` or `verb`, or remove it");
+    }
+    Applies::read(matches)
+}

@@ -1,0 +1,354 @@
+//! Does the loader say what the examples expect? Every configuration that the project ships, and
+//! what is told about it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test may panic"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bartizan_gateway::cli;
+use bartizan_gateway::cli::check::{Check, Format};
+use bartizan_gateway::config::{
+    self, Examined, Findings, Overrides, Paint, Profile, shape, tree, unsupported,
+};
+
+/// Whatever happens, these must not appear: the examples plant them wherever a secret may stand.
+const PLANTED: &str = "hunter2";
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn examples(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(project().join("conformance/config").join(folder)).unwrap();
+    let is_example =
+        |path: &PathBuf| matches!(path.extension().and_then(|e| e.to_str()), Some("yaml" | "json"));
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(is_example).collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    paths
+}
+
+/// What the first lines of an example say about how it is checked.
+struct Circumstances {
+    profile: Option<Profile>,
+    environment: BTreeMap<String, String>,
+}
+
+impl Circumstances {
+    fn of(text: &str) -> Self {
+        let value =
+            |line: &str, key: &str| line.strip_prefix(&format!("# {key}: ")).map(str::to_owned);
+        let profile =
+            text.lines().find_map(|line| value(line, "profile")).map(|name| match name.as_str() {
+                "development" => Profile::Development,
+                "staging" => Profile::Staging,
+                "production" => Profile::Production,
+                other => panic!("no profile `{other}`"),
+            });
+        let variables = text.lines().filter_map(|line| value(line, "environment"));
+        let pair = |variable: String| {
+            variable.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+        };
+        Circumstances { profile, environment: variables.filter_map(pair).collect() }
+    }
+}
+
+fn examine(path: &Path) -> Examined {
+    let circumstances = Circumstances::of(&fs::read_to_string(path).unwrap());
+    let env = |name: &str| circumstances.environment.get(name).cloned();
+    let mut examined = config::examine(path, &Overrides::default(), &env);
+    examined.check_profile(circumstances.profile);
+    examined
+}
+
+fn told(findings: &Findings, path: &Path) -> String {
+    let name = path.file_name().unwrap().to_string_lossy();
+    let folder = path.parent().unwrap().display().to_string();
+    findings.to_text(&name, Paint::Plain).replace(&format!("{folder}/"), "")
+}
+
+#[test]
+fn good_examples_are_sound() {
+    for path in examples("good") {
+        let examined = examine(&path);
+        assert_eq!(examined.findings.exit_code(), 0, "{}", told(&examined.findings, &path));
+        assert!(
+            !format!("{:?}", examined.settings.unwrap()).contains(PLANTED),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_quick_start_is_sound_without_any_environment() {
+    let path = project().join("bartizan.yaml");
+    let examined = config::examine(&path, &Overrides::default(), &|_| None);
+    assert_eq!(examined.findings.exit_code(), 0, "{}", told(&examined.findings, &path));
+}
+
+#[test]
+fn bad_examples_are_told_as_expected() {
+    let update = std::env::var_os("UPDATE_EXPECTED").is_some();
+    let mut differ = String::new();
+    for path in examples("bad") {
+        let findings = examine(&path).findings;
+        assert_ne!(findings.exit_code(), 0, "{}", path.display());
+        let expectation = path.with_extension("expected");
+        let told = told(&findings, &path);
+        if update {
+            fs::write(&expectation, &told).unwrap();
+        } else if told != fs::read_to_string(&expectation).unwrap_or_default() {
+            differ.push_str(&format!("--- {}\n{told}\n", path.display()));
+        }
+    }
+    assert!(differ.is_empty(), "{differ}");
+}
+
+#[test]
+fn nothing_that_is_told_repeats_a_secret() {
+    for path in examples("good").into_iter().chain(examples("bad")) {
+        let examined = examine(&path);
+        let (text, json) = (
+            examined.findings.to_text("f", Paint::Plain),
+            examined.findings.to_json("f").to_string(),
+        );
+        assert!(!text.contains(PLANTED) && !json.contains(PLANTED), "{}: {text}", path.display());
+        assert!(!format!("{examined:?}").contains(PLANTED), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_finding_has_a_place() {
+    for path in examples("bad") {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        for finding in examine(&path).findings.iter() {
+            let line = usize::try_from(finding.line).unwrap();
+            assert!(
+                (1..=lines + 1).contains(&line) && finding.column >= 1,
+                "{}: {finding:?}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_row_of_the_checklist_finds_its_mistake_in_an_example() {
+    let found: BTreeSet<&str> = examples("bad")
+        .iter()
+        .flat_map(|path| {
+            examine(path).findings.iter().filter_map(|finding| finding.check).collect::<Vec<_>>()
+        })
+        .collect();
+    for row in config::profile::ROWS {
+        assert!(found.contains(row.id), "no example for `{}`", row.id);
+    }
+}
+
+#[test]
+fn a_profile_asks_no_less_than_the_one_before_it() {
+    for path in examples("bad") {
+        let count = |profile| {
+            let circumstances = Circumstances::of(&fs::read_to_string(&path).unwrap());
+            let env = |name: &str| circumstances.environment.get(name).cloned();
+            let mut examined = config::examine(&path, &Overrides::default(), &env);
+            examined.check_profile(profile);
+            examined.findings.iter().count()
+        };
+        let counts =
+            [None, Some(Profile::Development), Some(Profile::Staging), Some(Profile::Production)]
+                .map(count);
+        assert!(counts.is_sorted(), "{}: {counts:?}", path.display());
+    }
+}
+
+/// A certificate and its key in a folder, beside a configuration that may name them.
+fn folder_with_tls(config: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
+    fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    fs::write(folder.path().join("bartizan.yaml"), config).unwrap();
+    folder
+}
+
+const HEALTH: &str =
+    "endpoints: [{ path: /health, verbs: [GET], public: true, handler: health }]\n";
+
+#[test]
+fn the_command_line_stands_above_the_file_and_is_checked_like_it() {
+    let folder = folder_with_tls(&format!("server: {{ listen: '127.0.0.1:9' }}\n{HEALTH}"));
+    let file = folder.path().join("bartizan.yaml");
+    let open =
+        Overrides { host: Some([0, 0, 0, 0].into()), port: Some(8443), ..Overrides::default() };
+    let refused = config::load(&file, &open, &|_| None).unwrap_err();
+    assert!(refused.to_text("f", Paint::Plain).contains("plain HTTP on `0.0.0.0:8443`"));
+    let tls = Some((folder.path().join("cert.pem"), folder.path().join("key.pem")));
+    let settings = config::load(&file, &Overrides { tls, ..open }, &|_| None).unwrap();
+    assert_eq!(settings.server.listen.to_string(), "0.0.0.0:8443");
+    assert!(settings.server.tls.is_some());
+    let swapped = Some((folder.path().join("key.pem"), folder.path().join("cert.pem")));
+    assert_eq!(
+        config::load(&file, &Overrides { tls: swapped, ..open }, &|_| None)
+            .unwrap_err()
+            .iter()
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn the_file_stands_above_the_environment() {
+    let text = format!("store: {{ durable: 'sqlite:here.db', shared: memory }}\n{HEALTH}");
+    let env = |name: &str| match name {
+        "DATABASE_URL" => Some("sqlite:there.db".to_owned()),
+        "REDIS_URL" => Some("redis://cache".to_owned()),
+        _ => None,
+    };
+    let durable = |text: &str| {
+        let examined =
+            config::examine_text(text, Path::new("/etc/bartizan"), &Overrides::default(), &env);
+        examined.settings.map(|settings| format!("{:?}", settings.store.durable))
+    };
+    assert_eq!(durable(&text).unwrap(), r#"Sqlite("/etc/bartizan/here.db")"#);
+    let shared_only = format!("store: {{ shared: memory }}\n{HEALTH}");
+    assert_eq!(durable(&shared_only).unwrap(), r#"Sqlite("/etc/bartizan/there.db")"#);
+    assert_eq!(durable(HEALTH), None, "REDIS_URL asks for what is not built: that is told");
+}
+
+#[test]
+fn paths_and_keys_begin_at_the_folder_of_the_file() {
+    let text = "server: { tls: { cert: cert.pem, key: key.pem } }\nauth: { tokens: { issuer: 'https://g.example', \
+                signing_key: { file: key.pem } } }\n"
+        .to_owned()
+        + HEALTH;
+    let folder = folder_with_tls(&text);
+    let settings =
+        config::load(&folder.path().join("bartizan.yaml"), &Overrides::default(), &|_| None)
+            .unwrap();
+    assert_eq!(settings.server.tls.unwrap().cert, folder.path().join("cert.pem"));
+    assert!(settings.auth.tokens.unwrap().signing_key.is_some());
+}
+
+#[test]
+fn limits_and_budgets_apply_where_they_say() {
+    let path = project().join("bartizan.yaml");
+    let settings = config::load(&path, &Overrides::default(), &|_| None).unwrap();
+    let names = |path: &str, verb: &str| -> Vec<String> {
+        let verb = http::Method::from_bytes(verb.as_bytes()).unwrap();
+        settings.rules(path, &verb).iter().map(|limit| limit.rule.name.to_string()).collect()
+    };
+    assert_eq!(names("/health", "GET"), ["per-user", "door", "health", "daily"]);
+    assert_eq!(names("/document", "SUMMARIZE"), ["per-user", "door", "daily"]);
+}
+
+#[test]
+fn check_tells_the_exit_code_and_prints_json() {
+    let check = |name: &str, format| {
+        let args = Check {
+            config: project().join("conformance/config").join(name),
+            profile: None,
+            format,
+        };
+        let mut out = Vec::new();
+        let code = cli::check::run(&args, &mut out).unwrap();
+        (code, String::from_utf8(out).unwrap())
+    };
+    assert_eq!(check("good/minimal.yaml", Format::Text).0, 0);
+    assert_eq!(check("bad/misspelt.yaml", Format::Text).0, 1);
+    assert_eq!(check("bad/broken.yaml", Format::Text).0, 2);
+    assert_eq!(check("bad/absent.yaml", Format::Text).0, 2);
+    let (code, out) = check("bad/misspelt.yaml", Format::Json);
+    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["sound"], &report["errors"]), (1, &false.into(), &11.into()));
+    let first = &report["findings"][0];
+    assert_eq!(
+        (&first["pointer"], &first["line"], &first["column"]),
+        (&"/titel".into(), &2.into(), &1.into())
+    );
+    assert!(
+        !check("bad/misspelt.yaml", Format::Text).1.contains('\u{1b}'),
+        "no colours off a terminal"
+    );
+}
+
+#[test]
+fn the_printed_schema_accepts_the_good_and_refuses_the_misspelt() {
+    let mut out = Vec::new();
+    cli::schema::run(&cli::schema::Config::Schema, &mut out).unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let value = |path: &Path| tree::parse(&fs::read_to_string(path).unwrap()).unwrap().0.to_value();
+    for path in examples("good") {
+        assert!(validator.is_valid(&value(&path)), "{}", path.display());
+    }
+    assert!(!validator.is_valid(&value(&project().join("conformance/config/bad/misspelt.yaml"))));
+}
+
+/// A fragment in a page is no whole file, so its meaning is not asked for; its keys and types are.
+#[test]
+fn configuration_in_the_documents_has_the_right_shape() {
+    for page in pages(&project()) {
+        let text = fs::read_to_string(&page).unwrap();
+        for (line, block) in yaml_blocks(&text) {
+            let at = format!("{}:{line}", page.display());
+            let (mut root, faults) =
+                tree::parse(&block).unwrap_or_else(|fault| panic!("{at}: {}", fault.message));
+            assert!(faults.is_empty(), "{at}: {faults:?}");
+            let mut findings = Findings::default();
+            unsupported::check(&mut root, &mut findings);
+            shape::check(&mut root, &mut findings);
+            assert!(findings.is_empty(), "{}", findings.to_text(&at, Paint::Plain));
+        }
+    }
+}
+
+/// Markdown that the project wrote: at its root, in `docs` and beside crates and examples.
+fn pages(root: &Path) -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    let mut open =
+        vec![root.to_owned(), root.join("docs"), root.join("deploy"), root.join("examples")];
+    open.extend(fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path()));
+    while let Some(folder) = open.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() && folder != root && !path.ends_with("src") {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                pages.push(path);
+            }
+        }
+    }
+    pages
+}
+
+/// The blocks fenced as `yaml` that are configurations of ours, and the lines where they begin.
+fn yaml_blocks(text: &str) -> Vec<(usize, String)> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((number, line)) = lines.next() {
+        if line.trim() == "```yaml" {
+            let body: Vec<_> = lines
+                .by_ref()
+                .map(|(_, line)| line)
+                .take_while(|line| line.trim() != "```")
+                .collect();
+            blocks.push((number + 1, body.join("\n") + "\n"));
+        }
+    }
+    // Manifests of Kubernetes and files of other programs name themselves.
+    let foreign = |text: &str| {
+        text.contains("apiVersion:") || text.contains("services:") || text.contains("jobs:")
+    };
+    blocks.retain(|(_, text)| !foreign(text));
+    blocks
+}
