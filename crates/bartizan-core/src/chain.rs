@@ -1,12 +1,26 @@
 //! Which steps does a chain have, and what do they take from one another?
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
-/// The most steps of a chain.
-pub const MAX_STEPS: usize = 16;
+/// The bounds of a chain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Bounds {
+    /// The most steps.
+    pub max_steps: usize,
+    /// The most that the results may hold together, in bytes.
+    pub max_result_bytes: usize,
+    /// How long all steps together may take.
+    pub deadline: Duration,
+}
 
-/// The most that the results of a chain may hold together, in bytes.
-pub const MAX_RESULTS: usize = 1_000_000;
+impl Default for Bounds {
+    fn default() -> Self {
+        let deadline = Duration::from_mins(5);
+        Self { max_steps: 16, max_result_bytes: 1_000_000, deadline }
+    }
+}
 
 /// An ordered list of calls, as the client wrote it.
 #[derive(Clone, Debug, serde::Deserialize)]

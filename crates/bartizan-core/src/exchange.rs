@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::admit::target::take_override;
 use crate::admit::{ClientAddress, Misdirected, Target};
-use crate::audit::{Dossier, Ending, Event, Facts, Lost, Outcome, Receipt, Trail, Usage};
+use crate::audit::{Dossier, Ending, Event, Facts, Lost, Note, Outcome, Receipt, Trail, Usage};
 use crate::authenticate::{Caller, Places, Rejection};
 use crate::authorize::{Endpoint, Grant, Policy, Route, Routes};
 use crate::id::RequestId;
@@ -556,6 +556,12 @@ impl Journey {
     /// Notes what was found in the answer.
     pub fn detected(&self, detections: &[Detection], now: Timestamp) {
         note_detections(&self.dossier, self.profile(), "response", detections, now);
+    }
+
+    /// Notes what the handler wants to have remembered.
+    pub fn note(&self, note: Note, now: Timestamp) {
+        let Note { event, outcome, reason, details } = note;
+        drop(self.dossier.note(event, outcome, now, reason, details));
     }
 
     /// What is to be settled with the meter, if anything was reserved.

@@ -6,6 +6,7 @@ mod rehearse;
 use std::sync::{Arc, OnceLock, Weak};
 
 use bartizan_core::authorize::endpoint::About;
+use bartizan_core::chain::Bounds;
 use bartizan_core::describe::{self, openapi};
 use bartizan_core::exchange::Departure;
 use bartizan_core::refusal::{Outage, Refusal};
@@ -13,7 +14,7 @@ use http::{HeaderValue, header};
 use serde_json::Value;
 
 use crate::body::Body;
-use crate::endpoint::{Draft, Policed, Served, endpoint};
+use crate::endpoint::{Draft, NoPolicy, Served, endpoint};
 use crate::handler::{Answer, Failure, Handler, Work};
 use crate::pipeline::Road;
 use crate::reply::json;
@@ -27,6 +28,8 @@ pub struct BuiltIn {
     pub actions: bool,
     /// `GET /openapi.json`.
     pub openapi: OpenApi,
+    /// What a chain may take.
+    pub chain: Bounds,
 }
 
 /// Who may see what in `/openapi.json`.
@@ -43,7 +46,7 @@ pub enum OpenApi {
 
 impl Default for BuiltIn {
     fn default() -> Self {
-        Self { actions: true, openapi: OpenApi::default() }
+        Self { actions: true, openapi: OpenApi::default(), chain: Bounds::default() }
     }
 }
 
@@ -86,8 +89,8 @@ pub(crate) fn endpoints(built_in: BuiltIn, live: &Live) -> Vec<Served> {
                 .alias("POST")
                 .schema(&rehearse::schema())
                 .handler(Rehearse(live.clone())),
-            chained("POST", "/chain", live),
-            chained("CHAIN", "/request", live),
+            chained("POST", "/chain", built_in.chain, live),
+            chained("CHAIN", "/request", built_in.chain, live),
         ]);
     }
     if built_in.openapi != OpenApi::Off {
@@ -101,15 +104,17 @@ pub(crate) fn endpoints(built_in: BuiltIn, live: &Live) -> Vec<Served> {
     served
 }
 
-fn own(verb: &str, path: &str, description: &str) -> Draft<crate::endpoint::NoPolicy> {
+fn own(verb: &str, path: &str, description: &str) -> Draft<NoPolicy> {
     let description = Some(Arc::from(description));
     endpoint(verb, path).about(About { description, built_in: true, ..About::default() })
 }
 
-fn chained(verb: &str, path: &str, live: &Live) -> Served {
-    let draft: Draft<Policed> =
-        own(verb, path, "Calls several actions, one after the other.").authenticated();
-    draft.schema(&chain::schema()).handler(RunChain(live.clone()))
+fn chained(verb: &str, path: &str, bounds: Bounds, live: &Live) -> Served {
+    own(verb, path, "Calls several actions, one after the other.")
+        .authenticated()
+        .timeout(bounds.deadline)
+        .schema(&chain::schema(bounds))
+        .handler(RunChain { live: live.clone(), bounds })
 }
 
 /// `DISCOVER /actions`.

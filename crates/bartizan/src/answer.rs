@@ -29,7 +29,7 @@ pub const MAX_INSPECTED: usize = 10 * 1024 * 1024;
 /// Refused where there is none that may pass.
 pub async fn bring_home(returned: Returned) -> Result<Response<Body>, Refused> {
     let Returned { answer, mut away } = returned;
-    let Answer { mut response, used } = match answer {
+    let Answer { mut response, used, notes } = match answer {
         Ok(answer) => answer,
         Err(Failure { refusal, departed }) => {
             away.used(if departed { Spent::Unknown } else { Spent::Nothing });
@@ -38,6 +38,9 @@ pub async fn bring_home(returned: Returned) -> Result<Response<Body>, Refused> {
     };
     if let Some(reported) = used {
         away.used(Spent::Reported(reported));
+    }
+    for note in notes {
+        away.note(note);
     }
     sign(&away, response.headers_mut());
     match plan(&away, &response) {

@@ -1,6 +1,6 @@
 //! How does a program become a guarded one? It writes an [`App`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,7 +14,7 @@ use bartizan_core::exchange::Realm;
 use bartizan_core::limit::{Meter, Price};
 use bartizan_core::mask::Profile;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,12 +22,15 @@ use crate::actions::{self, BuiltIn, Live};
 use crate::authenticate::Authenticate;
 use crate::body::Body;
 use crate::clock;
-use crate::endpoint::{BadEndpoint, Defaults, Served};
+use crate::endpoint::{Applies, BadEndpoint, Defaults, Flaw, Served};
 use crate::handler::Handler;
 use crate::hook::Hook;
+use crate::limits::Limits;
 use crate::mask::Mask;
 use crate::peer::Peer;
+use crate::pii::Pii;
 use crate::pipeline::{Parts, Road};
+use crate::works::Sources;
 
 /// A guarded program: endpoints, and the road that leads to them. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -50,7 +53,9 @@ pub struct AppBuilder {
     implies: Vec<(Arc<str>, Vec<Arc<str>>)>,
     roles: HashMap<Arc<str>, Vec<Permission>>,
     assigned: HashMap<String, Vec<Arc<str>>>,
-    prices: std::collections::BTreeMap<String, Price>,
+    /// Compiled already, in place of `implies` and `roles`.
+    rules: Option<(Scopes, Roles)>,
+    prices: BTreeMap<String, Price>,
     defaults: Defaults,
     hooks: Vec<Arc<dyn Hook>>,
     proxies: Proxies,
@@ -58,6 +63,12 @@ pub struct AppBuilder {
     body_timeout: Duration,
     actions: BuiltIn,
     tasks: TaskTracker,
+    /// What was written and cannot be used.
+    flaws: Vec<BadPart>,
+    /// What it is to work with, as far as the program says it in words.
+    pub(crate) sources: Sources,
+    /// Whether a service stands behind it.
+    in_front: bool,
 }
 
 /// Everything that is wrong with an app, at once. The developer must mend it.
@@ -74,6 +85,17 @@ pub enum BadPart {
     /// Two endpoints that cannot stand beside each other.
     #[error(transparent)]
     Route(#[from] RouteError),
+    /// A text or a number that cannot be used.
+    #[error(transparent)]
+    Flaw(Flaw),
+    /// Something that it works with: a store, an issuer, a key, the audit log.
+    #[error("{what}: {why}")]
+    Works {
+        /// What of it.
+        what: String,
+        /// Why it cannot be used, and what to do about it.
+        why: String,
+    },
     /// A role that no endpoint can be reached with, since nothing defines it.
     #[error("`{endpoint}` asks for the role `{role}`, which nothing defines")]
     Role {
@@ -113,6 +135,7 @@ impl App {
             implies: Vec::new(),
             roles: HashMap::new(),
             assigned: HashMap::new(),
+            rules: None,
             prices: bartizan_core::limit::price::builtin(),
             defaults,
             hooks: Vec::new(),
@@ -121,6 +144,9 @@ impl App {
             body_timeout: Duration::from_secs(30),
             actions: BuiltIn::default(),
             tasks: TaskTracker::new(),
+            flaws: Vec::new(),
+            sources: Sources::default(),
+            in_front: false,
         }
     }
 
@@ -185,6 +211,18 @@ impl AppBuilder {
         self
     }
 
+    /// What scopes and roles mean, and who has which, as a whole: in place of what was said so far.
+    pub fn rules(
+        mut self,
+        scopes: Scopes,
+        roles: Roles,
+        assigned: HashMap<String, Vec<Arc<str>>>,
+    ) -> Self {
+        self.rules = Some((scopes, roles));
+        self.assigned = assigned;
+        self
+    }
+
     /// The largest request body of endpoints that do not say it, in bytes.
     pub fn max_request_size(mut self, bytes: u64) -> Self {
         self.defaults.max_request_size = bytes;
@@ -209,15 +247,47 @@ impl AppBuilder {
         self
     }
 
-    /// A limit or budget of every endpoint.
-    pub fn limit(mut self, limit: Limit) -> Self {
-        self.defaults.limits.push(Arc::new(limit));
+    /// What must not pass at endpoints that do not say it, in words.
+    pub fn pii(mut self, pii: &Pii) -> Self {
+        match pii.profile() {
+            Ok(profile) => self.defaults.profile = profile,
+            Err(wrong) => self.flaws.push(BadPart::Flaw(wrong.into())),
+        }
+        self
+    }
+
+    /// Limits or budgets of every endpoint.
+    pub fn limit(mut self, limits: impl Into<Limits>) -> Self {
+        match limits.into().0 {
+            Ok(limits) => {
+                let everywhere = |limit| (Arc::new(limit), Applies(None));
+                self.defaults.limits.extend(limits.into_iter().map(everywhere));
+            }
+            Err(wrong) => self.flaws.push(BadPart::Flaw(wrong.into())),
+        }
+        self
+    }
+
+    /// A limit or budget of the endpoints for which `applies` says so, by their path template and
+    /// verb; the app's own endpoints are asked about too.
+    pub fn limit_where(
+        mut self,
+        limit: Limit,
+        applies: impl Fn(&str, &Method) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.defaults.limits.push((Arc::new(limit), Applies(Some(Arc::new(applies)))));
         self
     }
 
     /// What the tokens of a model cost, before the built-in prices.
     pub fn price(mut self, model: &str, price: Price) -> Self {
         self.prices.insert(model.into(), price);
+        self
+    }
+
+    /// What the tokens of all models cost, in place of the built-in prices.
+    pub fn prices(mut self, prices: BTreeMap<String, Price>) -> Self {
+        self.prices = prices;
         self
     }
 
@@ -281,18 +351,35 @@ impl AppBuilder {
         Ok(App(Arc::new(Running { title: self.title, road, tasks: self.tasks, stop })))
     }
 
+    /// A service stands behind it.
+    pub(crate) fn in_front(mut self) -> Self {
+        self.in_front = true;
+        self
+    }
+
+    /// Tells in challenges where the metadata of what is guarded lies, unless that was said.
+    pub(crate) fn announce(mut self, metadata: String) -> Self {
+        self.realm.resource_metadata.get_or_insert(metadata);
+        self
+    }
+
+    /// What is wrong with what is written so far.
+    pub(crate) fn mistakes(&self) -> Vec<BadPart> {
+        let policy = self.policy(&Live::new(&self.title));
+        policy.err().map_or_else(Vec::new, |BadApp(wrong)| wrong)
+    }
+
     /// The policy, and the handlers by the index of their endpoint.
     fn policy(&self, live: &Live) -> Result<(Policy, Vec<Arc<dyn Handler>>), BadApp> {
-        let mut policy = Policy {
-            scopes: Scopes::new(&self.implies),
-            roles: Roles::new(self.roles.clone()),
-            assigned: self.assigned.clone(),
-            ..Policy::default()
-        };
-        let (mut handlers, mut wrong) = (Vec::new(), Vec::new());
+        let compiled = || (Scopes::new(&self.implies), Roles::new(self.roles.clone()));
+        let (scopes, roles) = self.rules.clone().unwrap_or_else(compiled);
+        let assigned = self.assigned.clone();
+        let mut policy = Policy { scopes, roles, assigned, ..Policy::default() };
+        let (mut handlers, mut wrong) = (Vec::new(), self.flaws.clone());
         let prices = Arc::new(self.prices.clone());
         let built_in = actions::endpoints(self.actions, live);
         for Served { draft, handler } in self.served.iter().cloned().chain(built_in) {
+            wrong.extend(draft.flaws(self.in_front).into_iter().map(BadPart::from));
             let mut endpoint = match draft.finish(&self.defaults) {
                 Ok(endpoint) => endpoint,
                 Err(error) => {

@@ -7,6 +7,8 @@
 //! endpoint("SUMMARIZE", "/document").json(open_to_whom);
 //! ```
 
+mod written;
+
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,8 @@ use serde::de::DeserializeOwned;
 use crate::handler::Handler;
 use crate::reply::{Problem, Reply};
 use crate::typed::Typed;
+
+pub use written::Flaw;
 
 /// An endpoint, and whoever answers at it.
 #[derive(Clone, Debug)]
@@ -64,6 +68,10 @@ pub(crate) struct Sketch {
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) method_override: bool,
     pub(crate) about: About,
+    /// What was written and cannot be used.
+    pub(crate) flaws: Vec<Flaw>,
+    /// Whether the service behind a layer answers.
+    pub(crate) within: bool,
 }
 
 /// Begins an endpoint: a verb (one of HTTP's, or any other token) and a path template such as
@@ -86,6 +94,8 @@ pub fn endpoint(verb: &str, path: &str) -> Draft<NoPolicy> {
         on_disconnect: OnDisconnect::Cancel,
         method_override: true,
         about: About::default(),
+        flaws: Vec::new(),
+        within: false,
     };
     Draft { sketch, policy: PhantomData }
 }
@@ -191,6 +201,12 @@ impl Draft<Policed> {
     pub fn handler(self, handler: impl Handler + 'static) -> Served {
         Served { draft: self.sketch, handler: Arc::new(handler) }
     }
+
+    /// Serves it with whoever answers behind a layer.
+    pub(crate) fn within(mut self, handler: impl Handler + 'static) -> Served {
+        self.sketch.within = true;
+        self.handler(handler)
+    }
 }
 
 impl<P> Draft<P> {
@@ -244,17 +260,17 @@ impl<P> Draft<P> {
         self
     }
 
+    /// A schema that is compiled already.
+    #[must_use]
+    pub fn compiled(mut self, schema: Arc<Schema>) -> Self {
+        self.sketch.schema = Some(Ok(schema));
+        self
+    }
+
     /// The largest request body, in bytes.
     #[must_use]
     pub fn max_request_size(mut self, bytes: u64) -> Self {
         self.sketch.max_request_size = Some(bytes);
-        self
-    }
-
-    /// A limit or budget of its own, beside those of the app.
-    #[must_use]
-    pub fn limit(mut self, limit: Limit) -> Self {
-        self.sketch.limits.push(Arc::new(limit));
         self
     }
 
@@ -300,7 +316,26 @@ pub(crate) struct Defaults {
     pub(crate) max_request_size: u64,
     pub(crate) timeout: Duration,
     pub(crate) profile: Profile,
-    pub(crate) limits: Vec<Arc<Limit>>,
+    pub(crate) limits: Vec<(Arc<Limit>, Applies)>,
+}
+
+/// To which endpoints a limit applies, by their path template and verb; to all where nothing is
+/// said.
+#[derive(Clone)]
+pub(crate) struct Applies(pub(crate) Option<Arc<Predicate>>);
+
+type Predicate = dyn Fn(&str, &Method) -> bool + Send + Sync;
+
+impl Applies {
+    fn to(&self, path: &str, verb: &Method) -> bool {
+        self.0.as_ref().is_none_or(|applies| applies(path, verb))
+    }
+}
+
+impl std::fmt::Debug for Applies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Applies(where …)" } else { "Applies(everywhere)" })
+    }
 }
 
 /// An endpoint that cannot be served. The developer must mend it.
@@ -318,9 +353,23 @@ pub enum BadEndpoint {
     /// Its schema cannot be used.
     #[error("`{0}`: {1}")]
     Schema(String, SchemaError),
+    /// Nobody answers at it.
+    #[error("`{0}` has no handler: serve it with a function, or build the app with `layer()`")]
+    NoHandler(String),
+    /// A text or a number of it cannot be used.
+    #[error("`{0}`: {1}")]
+    Flaw(String, Flaw),
 }
 
 impl Sketch {
+    /// What was written and cannot be used; `in_front` is whether a service stands behind.
+    pub(crate) fn flaws(&self, in_front: bool) -> Vec<BadEndpoint> {
+        let name = || format!("{} {}", self.verb, self.path);
+        let lonely = (self.within && !in_front).then(|| BadEndpoint::NoHandler(name()));
+        let flaws = self.flaws.iter().map(|flaw| BadEndpoint::Flaw(name(), flaw.clone()));
+        lonely.into_iter().chain(flaws).collect()
+    }
+
     /// The endpoint, with what the app says where this leaves it open.
     pub(crate) fn finish(self, defaults: &Defaults) -> Result<Endpoint, BadEndpoint> {
         let name = format!("{} {}", self.verb, self.path);
@@ -338,7 +387,8 @@ impl Sketch {
             resource,
             action: action.unwrap_or_else(|| Endpoint::default_action(&verb)),
         });
-        let mut limits = defaults.limits.clone();
+        let common = defaults.limits.iter().filter(|(_, applies)| applies.to(&self.path, &verb));
+        let mut limits: Vec<_> = common.map(|(limit, _)| Arc::clone(limit)).collect();
         limits.extend(self.limits);
         Ok(Endpoint {
             index: 0,

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bartizan_core::audit::Note;
 use bartizan_core::exchange::Departure;
 use bartizan_core::refusal::Refusal;
 use bartizan_core::settle::Reported;
@@ -28,6 +29,8 @@ pub struct Answer {
     pub response: Response<Body>,
     /// What was used, if it is known already; an upstream's usage may also stand in its body.
     pub used: Option<Reported>,
+    /// What the log is to remember besides.
+    pub notes: Vec<Note>,
 }
 
 /// Why there is no answer.
@@ -43,7 +46,7 @@ impl Answer {
     /// An answer whose cost is not known: it is charged what was reserved.
     #[must_use]
     pub fn new(response: Response<Body>) -> Self {
-        Self { response, used: None }
+        Self { response, used: None, notes: Vec::new() }
     }
 }
 

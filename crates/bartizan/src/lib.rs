@@ -1,10 +1,16 @@
 //! The road, and the face of the library: App, stages, tower layers.
 
 pub mod app;
+pub mod works;
 pub mod endpoint;
+pub mod limits;
+pub mod budgets;
+pub mod pii;
 pub mod reply;
 pub mod hook;
 pub mod actions;
+pub mod layer;
+pub mod serve;
 
 pub mod pipeline;
 pub mod stage;
@@ -20,6 +26,8 @@ pub mod answer;
 
 pub mod handler;
 mod typed;
+pub mod fetch;
+pub mod token;
 pub mod upstream;
 pub mod audit;
 pub mod body;
@@ -31,5 +39,6 @@ pub mod clock;
 pub use app::App;
 pub use bartizan_core as core;
 pub use bartizan_core::authenticate::Caller;
+pub use bartizan_macros::agent_endpoint;
 pub use endpoint::endpoint;
 pub use reply::{Json, Metered, Problem};

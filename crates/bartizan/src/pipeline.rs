@@ -141,6 +141,7 @@ impl Road {
         let arrival = self.door.arrival(&request, peer, &origin);
         let id = arrival.id;
         request.extensions_mut().insert(id);
+        request.extensions_mut().insert(arrival.client);
         let exchange = Exchange::open(request, arrival, Arc::clone(&self.door.trail));
         let answer = self.pass(exchange, origin).await;
         let mut response = match answer {

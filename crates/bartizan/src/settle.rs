@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bartizan_core::audit::{Outcome, Receipt};
+use bartizan_core::audit::{Note, Outcome, Receipt};
 use bartizan_core::exchange::{Journey, Release};
 use bartizan_core::limit::{Meter, Settlement};
 use bartizan_core::mask::{Detection, Profile};
@@ -108,6 +108,12 @@ impl Away {
 
     pub(crate) fn profile(&self) -> Profile {
         self.journey.as_ref().map(|journey| journey.profile().clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn note(&self, note: Note) {
+        if let Some(journey) = &self.journey {
+            journey.note(note, clock::now());
+        }
     }
 
     pub(crate) fn detected(&self, detections: &[Detection]) {

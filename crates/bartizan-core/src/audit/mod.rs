@@ -138,7 +138,7 @@ pub enum Outcome {
 
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident = $word:literal, $severity:ident;)*) => {
-        /// What the log knows of (contract.md, audit record).
+        /// What the log knows of.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         pub enum Event { $($(#[$doc])* $name,)* }
 
@@ -281,6 +281,19 @@ pub struct Dossier {
     opened: Timestamp,
     closed: bool,
     trail: Arc<dyn Trail>,
+}
+
+/// Something that happened on the way, and is worth a record of its own.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// What happened.
+    pub event: Event,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// Why, in words that name rules and never values.
+    pub reason: Option<String>,
+    /// What else belongs to it.
+    pub details: Map<String, Value>,
 }
 
 /// How an exchange ended.

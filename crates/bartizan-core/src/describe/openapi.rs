@@ -95,6 +95,9 @@ fn operation(endpoint: &Endpoint, verb: &Method) -> Value {
 }
 
 fn request_body(endpoint: &Endpoint) -> Option<Value> {
+    if matches!(endpoint.verb, Method::GET | Method::HEAD) {
+        return None;
+    }
     let (media, schema) = match (&endpoint.schema, endpoint.protocol) {
         (Some(schema), _) => ("application/json", schema.source().clone()),
         (None, Protocol::OAuth) => {

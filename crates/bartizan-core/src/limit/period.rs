@@ -62,6 +62,13 @@ impl Period {
     }
 }
 
+/// In UTC.
+impl From<Calendar> for Period {
+    fn from(calendar: Calendar) -> Self {
+        Self::utc(calendar)
+    }
+}
+
 impl Calendar {
     fn code(self) -> &'static str {
         match self {

@@ -7,7 +7,7 @@ use super::price::find;
 use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict};
 use crate::admit::ClientAddress;
 use crate::authenticate::{Caller, Kind};
-use crate::authorize::endpoint::{By, Limit};
+use crate::authorize::endpoint::By;
 use crate::authorize::{Endpoint, Grant};
 use crate::validate::{Call, Estimate};
 
@@ -85,13 +85,16 @@ pub fn on_the_road<B>(
     client: ClientAddress,
 ) -> Result<Vec<Draw>, Unpriced> {
     let endpoint = grant.endpoint();
-    let limits = endpoint.limits.iter().filter(|limit| !limit.at_the_door());
-    let draw = |limit: &Arc<Limit>| {
+    let mut draws = Vec::with_capacity(endpoint.limits.len());
+    for limit in endpoint.limits.iter().filter(|limit| !limit.at_the_door()) {
         let amount = amount(endpoint, call, limit.rule.measure)?;
-        let subject = subject(grant, call.model(), client.bucket(), &limit.by);
-        Ok(Draw::new(Arc::clone(&limit.rule), &subject, amount))
-    };
-    limits.map(draw).collect()
+        // A call that cannot cost anything draws on no budget.
+        if amount > 0 {
+            let subject = subject(grant, call.model(), client.bucket(), &limit.by);
+            draws.push(Draw::new(Arc::clone(&limit.rule), &subject, amount));
+        }
+    }
+    Ok(draws)
 }
 
 fn amount<B>(endpoint: &Endpoint, call: &Call<B>, measure: Measure) -> Result<u64, Unpriced> {

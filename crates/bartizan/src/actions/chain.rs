@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use bartizan_core::chain::{Chain, MAX_RESULTS, MAX_STEPS, Step, resolve};
+use bartizan_core::chain::{Bounds, Chain, Step, resolve};
 use bartizan_core::exchange::{Departure, is_event_stream};
 use bartizan_core::id::RequestId;
 use bartizan_core::validate::Invalid;
@@ -21,13 +21,16 @@ use crate::reply;
 
 /// `POST /chain`.
 #[derive(Debug)]
-pub(super) struct RunChain(pub(super) Live);
+pub(super) struct RunChain {
+    pub(super) live: Live,
+    pub(super) bounds: Bounds,
+}
 
 /// Where no step may lead: to the app's own endpoints, and to tokens.
 const FORBIDDEN: [&str; 5] = ["/chain", "/request", "/action", "/actions", "/token"];
 
 /// The schema of the body.
-pub(super) fn schema() -> Value {
+pub(super) fn schema(bounds: Bounds) -> Value {
     json!({
         "type": "object",
         "required": ["chain"],
@@ -35,7 +38,7 @@ pub(super) fn schema() -> Value {
             "chain": {
                 "type": "array",
                 "minItems": 1,
-                "maxItems": MAX_STEPS,
+                "maxItems": bounds.max_steps,
                 "items": {
                     "type": "object",
                     "required": ["verb", "path"],
@@ -55,14 +58,15 @@ pub(super) fn schema() -> Value {
 
 impl Handler for RunChain {
     fn answer(&self, departure: Departure<Body>) -> Work {
-        let live = self.0.clone();
+        let Self { live, bounds } = self;
+        let (live, left) = (live.clone(), bounds.max_result_bytes);
         Box::pin(async move {
             let road = live.road()?;
             let Chain { chain, continue_on_error } = read(&departure.body)?;
             if chain.iter().any(|step| FORBIDDEN.contains(&step.path.as_str())) {
                 return Err(refused(Invalid::Member("chain")));
             }
-            let run = Run { road, departure, results: Vec::new(), size: 0 };
+            let run = Run { road, departure, results: Vec::new(), left };
             Ok(run.all(&chain, continue_on_error).await)
         })
     }
@@ -74,7 +78,8 @@ struct Run {
     departure: Departure<Body>,
     /// What each step answered; nothing where it failed.
     results: Vec<Option<Value>>,
-    size: usize,
+    /// How many bytes further results may hold.
+    left: usize,
 }
 
 impl Run {
@@ -122,13 +127,12 @@ impl Run {
             return Err(problem("the step answers with a stream, which a chain cannot hold"));
         }
         let status = response.status();
-        let left = MAX_RESULTS.saturating_sub(self.size);
-        let body = Limited::new(response.into_body(), left).collect().await;
+        let body = Limited::new(response.into_body(), self.left).collect().await;
         let bytes: Bytes = match body {
             Ok(all) => all.to_bytes(),
             Err(_) => return Err(problem("the results of the chain are too large together")),
         };
-        self.size += bytes.len();
+        self.left = self.left.saturating_sub(bytes.len());
         let value = serde_json::from_slice(&bytes);
         let text = || String::from_utf8_lossy(&bytes).into_owned().into();
         Ok((status, value.unwrap_or_else(|_| text())))

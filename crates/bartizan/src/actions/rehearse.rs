@@ -97,6 +97,9 @@ pub(super) fn step(
     if let Some(peer) = departure.head.extensions.get::<crate::peer::Peer>() {
         request.extensions_mut().insert(peer.clone());
     }
+    if let Some(inner) = departure.head.extensions.get::<crate::layer::Inner>() {
+        request.extensions_mut().insert(inner.clone());
+    }
     Ok(request)
 }
 

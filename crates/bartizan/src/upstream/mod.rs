@@ -227,7 +227,11 @@ fn is_garbled(error: &legacy::Error) -> bool {
 type Cause<'a> = &'a (dyn std::error::Error + 'static);
 
 fn causes(error: &legacy::Error) -> impl Iterator<Item = Cause<'_>> {
-    std::iter::successors(error.source(), |cause: &Cause<'_>| cause.source())
+    fn further<'a>(cause: &Cause<'a>) -> Option<Cause<'a>> {
+        let cause: Cause<'a> = *cause;
+        cause.source()
+    }
+    std::iter::successors(error.source(), further)
 }
 
 /// The error and all its causes, for the operator.

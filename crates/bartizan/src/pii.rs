@@ -1,0 +1,205 @@
+//! What must not pass? Personal data, as a program says it.
+//!
+//! ```
+//! use bartizan::pii::{Action, Pii};
+//!
+//! let pii = Pii::new()
+//!     .detect(["EMAIL", "PHONE", "SSN", "CREDIT_CARD"])
+//!     .mask_character('*')
+//!     .min_confidence(0.5)
+//!     .log_detections(true);
+//! let strict = Pii::new().detect(["SSN"]).requests(Action::Block).responses(Action::Redact);
+//! ```
+
+use std::sync::Arc;
+
+use bartizan_core::mask::{Guard, Profile};
+pub use bartizan_pii::Action;
+use bartizan_pii::{Config, ConfigError, CustomPattern, Entity, EntityError, Masker, Scanner};
+
+/// What is looked for in requests and answers, and what becomes of it. Both directions are
+/// masked with `*` unless something else is said.
+#[derive(Clone, Debug)]
+#[must_use = "what no app or endpoint is given protects nothing"]
+pub struct Pii {
+    entities: Option<Vec<String>>,
+    requests: Option<Action>,
+    responses: Option<Action>,
+    mask_character: char,
+    min_confidence: f32,
+    allow: Vec<String>,
+    block: Vec<String>,
+    custom: Vec<(String, String)>,
+    log_detections: bool,
+}
+
+/// Something that cannot be looked for. The developer must mend it.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BadPii {
+    /// Nothing finds it, or a pattern cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Not the name of an entity.
+    #[error(transparent)]
+    Entity(#[from] EntityError),
+    /// Masking with this would change the shape of texts.
+    #[error("the mask character is a control character: use one that can be seen, such as `*`")]
+    MaskCharacter,
+}
+
+impl Default for Pii {
+    fn default() -> Self {
+        Self {
+            entities: None,
+            requests: Some(Action::MASK),
+            responses: Some(Action::MASK),
+            mask_character: '*',
+            min_confidence: 0.5,
+            allow: Vec::new(),
+            block: Vec::new(),
+            custom: Vec::new(),
+            log_detections: true,
+        }
+    }
+}
+
+impl Pii {
+    /// Masks everything that the engine finds, in both directions.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks for these alone: Presidio's names, or the short ones `EMAIL`, `PHONE`, `SSN`.
+    pub fn detect<'a>(mut self, entities: impl IntoIterator<Item = &'a str>) -> Self {
+        self.entities = Some(entities.into_iter().map(str::to_owned).collect());
+        self
+    }
+
+    /// What becomes of what is found in requests.
+    pub fn requests(mut self, action: Action) -> Self {
+        self.requests = Some(action);
+        self
+    }
+
+    /// What becomes of what is found in answers.
+    pub fn responses(mut self, action: Action) -> Self {
+        self.responses = Some(action);
+        self
+    }
+
+    /// Leaves answers as they are.
+    pub fn requests_only(mut self) -> Self {
+        self.responses = None;
+        self
+    }
+
+    /// Leaves requests as they are.
+    pub fn responses_only(mut self) -> Self {
+        self.requests = None;
+        self
+    }
+
+    /// What masked characters become.
+    pub fn mask_character(mut self, character: char) -> Self {
+        self.mask_character = character;
+        self
+    }
+
+    /// Findings below this score, 0 to 1, are left alone.
+    pub fn min_confidence(mut self, score: f32) -> Self {
+        self.min_confidence = score;
+        self
+    }
+
+    /// Values that are never masked.
+    pub fn allow<'a>(mut self, values: impl IntoIterator<Item = &'a str>) -> Self {
+        self.allow.extend(values.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// Terms that are always masked.
+    pub fn block<'a>(mut self, terms: impl IntoIterator<Item = &'a str>) -> Self {
+        self.block.extend(terms.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// An entity of one's own, found by a regular expression in linear time.
+    pub fn custom(mut self, entity: &str, pattern: &str) -> Self {
+        self.custom.push((entity.to_owned(), pattern.to_owned()));
+        self
+    }
+
+    /// Whether the audit log notes what was found: types and counts, never values.
+    pub fn log_detections(mut self, log: bool) -> Self {
+        self.log_detections = log;
+        self
+    }
+
+    /// The profile that the road screens by.
+    ///
+    /// # Errors
+    /// [`BadPii`] where something of it cannot be looked for.
+    pub fn profile(&self) -> Result<Profile, BadPii> {
+        if self.mask_character.is_control() {
+            return Err(BadPii::MaskCharacter);
+        }
+        let scanner = Arc::new(Scanner::new(&self.config()?)?);
+        let guard = |action: &Action| {
+            let action = match action {
+                Action::Mask { keep_first, keep_last, .. } => Action::Mask {
+                    character: self.mask_character,
+                    keep_first: *keep_first,
+                    keep_last: *keep_last,
+                },
+                other => other.clone(),
+            };
+            Arc::new(Guard::new(Masker::new(Arc::clone(&scanner), action)))
+        };
+        Ok(Profile {
+            request: self.requests.as_ref().map(guard),
+            response: self.responses.as_ref().map(guard),
+            log_detections: self.log_detections,
+        })
+    }
+
+    fn config(&self) -> Result<Config, EntityError> {
+        let pattern = |(entity, pattern): &(String, String)| {
+            Ok::<_, EntityError>(CustomPattern::new(entity.parse()?, pattern))
+        };
+        let custom = self.custom.iter().map(pattern).collect::<Result<Vec<_>, _>>()?;
+        let own = |entity: &Entity| custom.iter().any(|pattern| pattern.entity == *entity);
+        let entities = match &self.entities {
+            None => None,
+            Some(names) => {
+                let entities = names.iter().map(|name| name.parse());
+                let mut entities = entities.collect::<Result<Vec<Entity>, _>>()?;
+                // One's own are found in any case.
+                entities.retain(|entity| !own(entity));
+                Some(entities)
+            }
+        };
+        let (allow, block) = (self.allow.clone(), self.block.clone());
+        Ok(Config { entities, min_confidence: self.min_confidence, allow, block, custom })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_protection_that_is_not_there_is_not_promised() {
+        let wrong = |pii: Pii| pii.profile().unwrap_err().to_string();
+        assert!(wrong(Pii::new().detect(["EMALI"])).contains("EMALI"));
+        assert!(wrong(Pii::new().detect(["no name"])).contains("no name"));
+        assert!(wrong(Pii::new().min_confidence(2.0)).contains("min_confidence"));
+        assert!(wrong(Pii::new().custom("X", "(")).contains("pattern"));
+        assert!(wrong(Pii::new().mask_character('\n')).contains("control"));
+    }
+
+    #[test]
+    fn entities_of_ones_own_may_stand_in_the_list() {
+        let pii = Pii::new().detect(["EMAIL", "CUSTOMER_ID"]);
+        assert!(pii.custom("CUSTOMER_ID", "CUST-[0-9]{6}").profile().is_ok());
+    }
+}

@@ -1,0 +1,154 @@
+//! How do connections become requests? The accept loop, its bounds, and its end.
+//!
+//! hyper parses; everything that keeps a stranger from taking the server's memory, tasks or
+//! time stands here: so many connections, so many handshakes, and none that stands still.
+
+mod app;
+mod arrive;
+mod connection;
+mod vigil;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::body::Body;
+use crate::peer::Peer;
+use connection::Listener;
+
+/// What a listener allows.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The TLS configuration in force; `None` for plain HTTP. Each connection takes the one that
+    /// is in force when it arrives.
+    pub tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    /// How long a TLS handshake may take, and a request's head from its first byte.
+    pub header_timeout: Duration,
+    /// How long a connection may wait for its next request, and for a client that does not read.
+    pub idle_timeout: Duration,
+    /// How long a connection may have requests under way and move no byte.
+    pub stuck_timeout: Duration,
+    /// How long requests under way may take when the server stops.
+    pub drain_timeout: Duration,
+    /// The largest head of a request, in bytes. HTTP/1.1 needs at least 8192.
+    pub max_header_bytes: usize,
+    /// The most header lines of an HTTP/1.1 request.
+    pub max_headers: usize,
+    /// The most HTTP/2 streams on one connection.
+    pub max_streams: u32,
+    /// The most connections; further ones wait in the listener's backlog.
+    pub max_connections: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            tls: None,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            stuck_timeout: Duration::from_secs(600),
+            drain_timeout: Duration::from_secs(30),
+            max_header_bytes: 32 * 1024,
+            max_headers: 100,
+            max_streams: 100,
+            max_connections: 10_000,
+        }
+    }
+}
+
+/// What answers requests.
+pub trait Service: Clone + Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+impl<S, F> Service for S
+where
+    S: Fn(Request<Incoming>, Peer) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send,
+{
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        self(request, peer)
+    }
+}
+
+/// How many TLS handshakes may be under way: they are the dearest thing a stranger can ask for.
+const MAX_HANDSHAKES: usize = 256;
+
+/// How long to wait when the system has no more file descriptors.
+const NO_ROOM: Duration = Duration::from_millis(100);
+
+/// Serves until `shutdown`; then takes no new connection, lets what is under way come to its
+/// end, and breaks off what is not done in time. Returns when no connection is left.
+pub async fn serve<S: Service>(
+    sockets: TcpListener,
+    service: S,
+    options: Options,
+    shutdown: CancellationToken,
+) {
+    let (drain, max) = (options.drain_timeout, options.max_connections);
+    let room = Arc::new(Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS)));
+    let (tasks, abort) = (TaskTracker::new(), CancellationToken::new());
+    let listener = Arc::new(Listener::new(service, options, &tasks, &shutdown, &abort));
+    while let Some(Ok(place)) = shutdown.run_until_cancelled(Arc::clone(&room).acquire_owned()).await
+    {
+        let Some((socket, address)) = shutdown.run_until_cancelled(accept(&sockets)).await else {
+            break;
+        };
+        let (listener, abort) = (Arc::clone(&listener), abort.clone());
+        tasks.spawn(async move {
+            abort.run_until_cancelled(listener.serve(socket, address)).await;
+            drop(place);
+        });
+    }
+    drop(sockets);
+    tasks.close();
+    if tokio::time::timeout(drain, tasks.wait()).await.is_err() {
+        tracing::warn!(connections = tasks.len(), "not drained in time: breaking off");
+        abort.cancel();
+        tasks.wait().await;
+    }
+}
+
+/// The next connection. Errors of one that was gone before it was taken do not end the loop, and
+/// where the system has no room the loop does not spin.
+async fn accept(sockets: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match sockets.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) if is_of_the_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be taken");
+                tokio::time::sleep(NO_ROOM).await;
+            }
+        }
+    }
+}
+
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// A response that cannot fail: what went wrong is an answer, too.
+type Answered<B> = Result<Response<B>, Infallible>;

@@ -1,0 +1,314 @@
+//! Does a connection still move? Who holds one without using it is sent away.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, sleep_until};
+
+/// What is known of a connection's movements. All times are milliseconds since it opened, plus
+/// one, so that zero means never.
+///
+/// hyper has a timer for heads, but it runs between requests too, and costs one timer a request.
+/// This costs none: it takes notes, and looks at them now and then.
+#[derive(Debug)]
+pub(super) struct Vigil {
+    opened: Instant,
+    limits: Limits,
+    /// Requests whose answer is not out.
+    under_way: AtomicUsize,
+    /// The last byte in either direction, or the last request's end.
+    moved: AtomicU64,
+    /// The first byte since the last request: a head has begun.
+    head_began: AtomicU64,
+    /// Since when the client does not read what is written.
+    blocked: AtomicU64,
+    /// Whether there was a request yet.
+    served: AtomicBool,
+    /// Whether HTTP/2 is spoken: its frames come between requests, too, and begin no head.
+    frames: AtomicBool,
+}
+
+/// How long a connection may do what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Send a head, from its first byte; and begin with the first, from the start.
+    pub(super) header: Duration,
+    /// Wait between requests, and not read what is written.
+    pub(super) idle: Duration,
+    /// Have requests under way, and move nothing.
+    pub(super) stuck: Duration,
+}
+
+impl Vigil {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            opened: Instant::now(),
+            limits,
+            under_way: AtomicUsize::new(0),
+            moved: AtomicU64::new(1),
+            head_began: AtomicU64::new(0),
+            blocked: AtomicU64::new(0),
+            served: AtomicBool::new(false),
+            frames: AtomicBool::new(false),
+        })
+    }
+
+    /// A head was read; its request is under way until the guard is dropped.
+    pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.served.store(true, Ordering::Relaxed);
+        self.head_began.store(0, Ordering::Relaxed);
+        UnderWay(Arc::clone(self))
+    }
+
+    /// Ends when the connection has stood still for longer than it may.
+    pub(super) async fn still(&self) {
+        // A new head may begin right after a look; it must not be seen later than its own limit.
+        let look_again = self.limits.header.min(self.limits.idle);
+        loop {
+            let (now, deadline) = (Instant::now(), self.deadline());
+            if deadline <= now {
+                return;
+            }
+            sleep_until(deadline.min(now + look_again)).await;
+        }
+    }
+
+    /// Until when the connection may stay as it is.
+    fn deadline(&self) -> Instant {
+        let Limits { header, idle, stuck } = self.limits;
+        let at = |note: &AtomicU64| match note.load(Ordering::Relaxed) {
+            0 => None,
+            millis => Some(self.opened + Duration::from_millis(millis - 1)),
+        };
+        let moved = at(&self.moved).unwrap_or(self.opened);
+        if let Some(blocked) = at(&self.blocked) {
+            return blocked + idle;
+        }
+        if self.under_way.load(Ordering::Relaxed) > 0 {
+            return moved + stuck;
+        }
+        match at(&self.head_began) {
+            Some(began) => began + header,
+            None if !self.served.load(Ordering::Relaxed) => self.opened + header,
+            None => moved + idle,
+        }
+    }
+
+    fn now(&self) -> u64 {
+        let millis = self.opened.elapsed().as_millis();
+        u64::try_from(millis).unwrap_or(u64::MAX - 1) + 1
+    }
+
+    fn read(&self) {
+        let now = self.now();
+        self.moved.store(now, Ordering::Relaxed);
+        let between = self.under_way.load(Ordering::Relaxed) == 0;
+        let begins = self.head_began.load(Ordering::Relaxed) == 0;
+        if between && begins && !self.frames.load(Ordering::Relaxed) {
+            self.head_began.store(now, Ordering::Relaxed);
+        }
+    }
+
+    fn wrote(&self) {
+        self.moved.store(self.now(), Ordering::Relaxed);
+        self.blocked.store(0, Ordering::Relaxed);
+    }
+
+    fn could_not_write(&self) {
+        if self.blocked.load(Ordering::Relaxed) == 0 {
+            self.blocked.store(self.now(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct UnderWay(Arc<Vigil>);
+
+impl UnderWay {
+    /// The request came over HTTP/2.
+    pub(super) fn speaks_frames(&self) {
+        self.0.frames.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.moved.store(self.0.now(), Ordering::Relaxed);
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A socket whose movements are noted.
+#[derive(Debug)]
+pub(super) struct Watched<T> {
+    pub(super) io: T,
+    pub(super) vigil: Arc<Vigil>,
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let poll = Pin::new(&mut self.io).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.vigil.read();
+        }
+        poll
+    }
+}
+
+impl<T> Watched<T> {
+    fn note<N>(&self, poll: Poll<io::Result<N>>) -> Poll<io::Result<N>> {
+        match &poll {
+            Poll::Ready(Ok(_)) => self.vigil.wrote(),
+            Poll::Ready(Err(_)) => {}
+            Poll::Pending => self.vigil.could_not_write(),
+        }
+        poll
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.note(poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.note(poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// An answer's body, which keeps its request under way until it is out.
+#[derive(Debug)]
+pub(super) struct Counted<B> {
+    pub(super) body: B,
+    #[expect(dead_code, reason = "held until the body is gone")]
+    pub(super) under_way: UnderWay,
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Counted<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        header: Duration::from_secs(10),
+        idle: Duration::from_secs(60),
+        stuck: Duration::from_secs(600),
+    };
+
+    /// When the connection is sent away, in seconds, while `story` happens to it.
+    async fn ends<F: Future<Output = ()>>(story: impl FnOnce(Arc<Vigil>) -> F) -> u64 {
+        let (began, vigil) = (Instant::now(), Vigil::new(LIMITS));
+        let still = async {
+            vigil.still().await;
+            began.elapsed().as_secs()
+        };
+        let (ended, ()) = tokio::join!(still, story(Arc::clone(&vigil)));
+        ended
+    }
+
+    async fn after(seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_says_nothing_at_first_has_as_long_as_a_head() {
+        assert_eq!(ends(|_| async {}).await, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_in_drops_does_not_buy_time() {
+        let drops = |vigil: Arc<Vigil>| async move {
+            for _ in 0..20 {
+                after(1).await;
+                vigil.read();
+            }
+        };
+        assert_eq!(ends(drops).await, 11);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_requests_there_is_time_until_the_next_head_begins() {
+        let two = |vigil: Arc<Vigil>| async move {
+            vigil.read();
+            drop(vigil.begin());
+            after(55).await;
+            vigil.read();
+        };
+        assert_eq!(ends(two).await, 65);
+        let one = |vigil: Arc<Vigil>| async move { drop(vigil.begin()) };
+        assert_eq!(ends(one).await, 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_answer_is_no_idleness_and_one_that_nobody_reads_is() {
+        let long = |vigil: Arc<Vigil>| async move {
+            let under_way = vigil.begin();
+            after(590).await;
+            vigil.wrote();
+            after(300).await;
+            drop(under_way);
+        };
+        assert_eq!(ends(long).await, 950);
+        let unread = |vigil: Arc<Vigil>| async move {
+            let _under_way = vigil.begin();
+            vigil.could_not_write();
+            after(100).await;
+        };
+        assert_eq!(ends(unread).await, 60);
+    }
+}
