@@ -265,6 +265,24 @@ fn what_departed_can_be_closed_though_the_queue_is_full() {
 }
 
 #[test]
+fn a_start_takes_the_place_of_its_end_as_well() {
+    let mut settings = settings(Path::new("memory"));
+    settings.capacity = 9;
+    let shared = Shared::new(&settings);
+    let push = |entry| shared.push(Item::new(entry, None));
+    let started = (0..9).filter(|id| push(start(*id)).is_ok()).count();
+    assert_eq!(started, 4);
+    assert_eq!(push(entry(Event::AuthSuccess, Outcome::Allow, 9)), Ok(()));
+    assert_eq!(push(entry(Event::AuthSuccess, Outcome::Allow, 9)), Err(Lost));
+    for id in 0..4 {
+        assert_eq!(push(end(id)), Ok(()));
+    }
+    let mut group = Vec::new();
+    let work = shared.take(&mut group, false);
+    assert_eq!((group.len(), work.loss.unwrap().count), (9, 6));
+}
+
+#[test]
 fn a_start_that_was_lost_takes_no_place() {
     let disk = Disk::default();
     let trail = disk.trail(|s| s.capacity = 4);
@@ -387,15 +405,16 @@ fn somebodys_refusals_are_never_merged() {
     for id in 0..50 {
         drop(trail.append(entry(Event::RequestError, Outcome::Deny, id)));
     }
-    // Nor is the failure of an anonymous call that was let through.
+    // Nor is what befalls an anonymous call that was let through.
     for id in 50..100 {
         let mut anonymous = start(id);
         Arc::make_mut(anonymous.facts.as_mut().unwrap()).caller = None;
         drop(trail.append(anonymous));
+        drop(trail.append(Entry { event: Event::PiiBlocked, ..refused(1, id) }));
         drop(trail.append(refused(1, id)));
     }
     trail.close();
-    assert_eq!(disk.records().len(), 150);
+    assert_eq!(disk.records().len(), 200);
 }
 
 #[test]
@@ -418,6 +437,51 @@ fn a_chain_goes_on_where_it_ended() {
         assert_eq!(wait(trail.append(end(id))), Ok(()));
     }
     assert_eq!(read(&path).len(), 3);
+}
+
+#[test]
+fn a_file_keeps_nothing_of_a_write_that_failed_and_all_that_was_there_before() {
+    /// A file on a disk that is sometimes full.
+    #[derive(Debug)]
+    struct Faulty(sink::FileSink, Disk);
+    impl Sink for Faulty {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+            let full = self.1.0.full.load(Ordering::SeqCst);
+            let taken = if full { bytes.len() / 2 } else { bytes.len() };
+            self.0.write(&bytes[..taken])?;
+            if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+        fn sync(&mut self) -> io::Result<()> {
+            self.0.sync()
+        }
+        fn keep(&mut self) {
+            self.0.keep();
+        }
+        fn cut(&mut self) -> io::Result<()> {
+            self.0.cut()
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    assert_eq!(wait(open(&path).append(start(1))), Ok(()));
+    let settings = settings(&path);
+    let chain = Chain::new(settings.gateway.clone(), settings.chain.clone(), Head::EMPTY);
+    let (file, chain) = recover::open(&path, chain, Timestamp(7)).unwrap();
+    let disk = Disk::default();
+    let trail = FileTrail::start(settings, chain, Box::new(Faulty(file, disk.clone()))).unwrap();
+    for id in 2..5 {
+        // Half of it is more than all that is written next.
+        let mut long = end(id);
+        long.details = (0..10).map(|n| (n.to_string(), "x".repeat(1000).into())).collect();
+        disk.set_full(true);
+        assert_eq!(wait(trail.append(long)), Err(Lost));
+        disk.set_full(false);
+        assert_eq!(wait(trail.append(end(id))), Ok(()));
+    }
+    drop(trail);
+    let records = read(&path);
+    let again = ["SECURITY_ALERT", "REQUEST_END"].repeat(3);
+    assert_eq!(events(&records), [vec!["REQUEST_START", "REQUEST_ERROR"], again].concat());
 }
 
 #[test]
@@ -494,22 +558,25 @@ fn an_exchange_that_the_process_did_not_survive_is_closed_as_abandoned() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     let trail = open(&path);
-    for entry in [start(1), start(2), start(3), end(2), start(4), start(4), end(4)] {
-        assert_eq!(wait(trail.append(entry)), Ok(()));
+    // The same id twice: a trusted proxy gives them.
+    let entries = (1..20).map(start).chain([end(2), start(19), end(19)]);
+    let receipts: Vec<Receipt> = entries.map(|entry| trail.append(entry)).collect();
+    for receipt in receipts {
+        assert_eq!(wait(receipt), Ok(()));
     }
     drop(trail);
     drop(open(&path));
     let records = read(&path);
-    let closed = records.split_at(7).1;
-    assert_eq!(events(closed), ["REQUEST_ERROR"; 3]);
-    for (record, id) in closed.iter().zip([1, 3, 4]) {
+    let closed = records.split_at(22).1;
+    assert_eq!(events(closed), ["REQUEST_ERROR"; 18]);
+    for (record, id) in closed.iter().zip((1..20).filter(|id| *id != 2)) {
         assert_eq!(record.text(&["request_id"]), RequestId(id).to_string());
         assert_eq!(record.text(&["outcome"]), "abandoned");
         assert_eq!(record.text(&["principal", "id"]), "agent1");
         assert_eq!(record.text(&["time"]), Timestamp(7).to_string());
     }
     drop(open(&path));
-    assert_eq!(read(&path).len(), 10, "closed once is closed");
+    assert_eq!(read(&path).len(), 40, "closed once is closed");
 }
 
 #[test]
