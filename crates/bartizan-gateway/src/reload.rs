@@ -42,9 +42,9 @@ pub enum Cause {
 
 /// How a reload ended.
 #[derive(Debug)]
-pub enum Outcome<E> {
-    /// The new state is in force.
-    Replaced,
+pub enum Outcome<T, E> {
+    /// The new state is in force; this was the old one.
+    Replaced(Arc<T>),
     /// The old state stays in force.
     Kept(E),
 }
@@ -56,7 +56,7 @@ pub async fn watch<T, E, L, F>(
     current: Arc<ArcSwap<T>>,
     files: Vec<PathBuf>,
     load: L,
-    report: impl Fn(Cause, &Outcome<E>),
+    report: impl Fn(Cause, Outcome<T, E>),
     shutdown: CancellationToken,
 ) where
     E: Display,
@@ -67,13 +67,13 @@ pub async fn watch<T, E, L, F>(
     while let Some(cause) = shutdown.run_until_cancelled(watcher.change()).await {
         let outcome = match load().await {
             Ok(Loaded { state, files }) => {
-                current.store(Arc::new(state));
+                let old = current.swap(Arc::new(state));
                 watcher.follow(files);
-                Outcome::Replaced
+                Outcome::Replaced(old)
             }
             Err(error) => Outcome::Kept(error),
         };
-        report(cause, &outcome);
+        report(cause, outcome);
     }
 }
 
@@ -163,10 +163,12 @@ impl Watcher {
 }
 
 async fn heard(hangup: &mut Option<Signal>) {
-    match hangup {
-        Some(signal) if signal.recv().await.is_some() => {}
-        Some(_) | None => std::future::pending().await,
+    if let Some(signal) = hangup
+        && signal.recv().await.is_some()
+    {
+        return;
     }
+    std::future::pending().await
 }
 
 /// The folder of a file as written, and the one where it really lies.
@@ -216,7 +218,7 @@ mod tests {
                 Ok::<_, String>(Loaded { state, files })
             }
         };
-        let report = move |_, outcome: &Outcome<String>| {
+        let report = move |_, outcome: Outcome<u32, String>| {
             tell.send(format!("{outcome:?}")).unwrap();
         };
         tokio::spawn(watch(Arc::clone(&current), files, load, report, shutdown.clone()));
@@ -240,7 +242,7 @@ mod tests {
         tokio::task::yield_now().await;
 
         fs::write(&file, "2").unwrap();
-        assert_eq!(running.next().await, "Replaced");
+        assert_eq!(running.next().await, "Replaced(1)");
         assert_eq!(**running.current.load(), 2);
 
         fs::write(&file, "two").unwrap();
@@ -248,7 +250,7 @@ mod tests {
         assert_eq!(**running.current.load(), 2);
 
         fs::write(&file, "3").unwrap();
-        assert_eq!(running.next().await, "Replaced");
+        assert_eq!(running.next().await, "Replaced(2)");
         assert_eq!(**running.current.load(), 3);
         running.shutdown.cancel();
     }
@@ -271,7 +273,7 @@ mod tests {
 
         symlink("..two", at("..data_tmp")).unwrap();
         fs::rename(at("..data_tmp"), at("..data")).unwrap();
-        assert_eq!(running.next().await, "Replaced");
+        assert_eq!(running.next().await, "Replaced(1)");
         assert_eq!(**running.current.load(), 2);
         running.shutdown.cancel();
     }

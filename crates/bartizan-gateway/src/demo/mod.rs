@@ -1,7 +1,10 @@
 //! What stands behind the quick start: a few texts of several pages each, and an agent that summarises them.
 
+mod agent;
+mod quickstart;
 mod summarise;
 
+pub use quickstart::Demo;
 pub use summarise::{Format, Summary, summarise};
 
 /// A text of the demo.

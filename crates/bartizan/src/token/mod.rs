@@ -69,7 +69,7 @@ pub struct Settings {
     /// How many more may wait for that.
     pub waiting: usize,
     /// The key of a file, instead of those in the store.
-    pub signing_key: Option<SigningKey>,
+    pub signing_key: Option<Arc<SigningKey>>,
 }
 
 /// The token endpoint.
@@ -79,7 +79,7 @@ pub struct TokenEndpoint {
     users: HashMap<Arc<str>, User>,
     clients: HashMap<Arc<str>, Client>,
     /// The one that signs.
-    key: SigningKey,
+    key: Arc<SigningKey>,
     pepper: Pepper,
     identities: Arc<dyn Identities>,
     meter: Arc<dyn Meter>,
@@ -141,10 +141,10 @@ impl TokenEndpoint {
         let stored = filed.is_none().then(|| Arc::clone(&identities));
         let key = match filed {
             Some(key) => key,
-            None => newest(&*identities).await?,
+            None => Arc::new(newest(&*identities).await?),
         };
         let issuer = Issuer::own(&settings.issuer, &settings.audience);
-        let set = documents::key_set([&key]).to_string().into_bytes();
+        let set = documents::key_set([&*key]).to_string().into_bytes();
         let provider = Provider::own(issuer, set, stored);
         let users = std::mem::take(&mut settings.users).into_iter();
         let clients = std::mem::take(&mut settings.clients).into_iter();
@@ -252,12 +252,12 @@ impl TokenEndpoint {
         now: Timestamp,
     ) -> Result<bool, Refused> {
         let token = form.secret("token").ok_or(Refused::InvalidRequest("token is missing"))?;
-        let found = self.identities.refresh(&refresh::digest(&token)).await.map_err(out_of_reach)?;
+        let found = self.identities.refresh(&refresh::digest(&token)).await.map_err(|error| out_of_reach(&error))?;
         if let Some(found) = found {
             if found.client.as_ref().is_some_and(|owner| *owner != client.id) {
                 return Ok(false);
             }
-            let ended = self.identities.end_session(&found.session).await.map_err(out_of_reach)?;
+            let ended = self.identities.end_session(&found.session).await.map_err(|error| out_of_reach(&error))?;
             self.revocations.announce();
             return Ok(ended);
         }
@@ -270,7 +270,7 @@ impl TokenEndpoint {
         let theirs = owner.is_some_and(|owner| owner == &*client.id || owner == PUBLIC_CLIENT);
         let Some(id) = id.as_str().filter(|_| theirs) else { return Ok(false) };
         let until = Timestamp::from_secs(exp);
-        self.identities.revoke_token(id, until, now).await.map_err(out_of_reach)?;
+        self.identities.revoke_token(id, until, now).await.map_err(|error| out_of_reach(&error))?;
         self.revocations.announce();
         Ok(true)
     }
@@ -287,7 +287,7 @@ impl TokenEndpoint {
             let (_, form) = self.neighbour(head, body, address, now).await?;
             let token = form.secret("token").ok_or(Refused::InvalidRequest("token is missing"))?;
             let found = self.identities.refresh(&refresh::digest(&token)).await;
-            match found.map_err(out_of_reach)? {
+            match found.map_err(|error| out_of_reach(&error))? {
                 Some(found) if !found.used && now < found.expires => Ok(Some(about(&found))),
                 Some(_) => Ok(None),
                 None => self.claims(&form, now).await,
@@ -311,7 +311,7 @@ impl TokenEndpoint {
         let Ok(caller) = self.provider.issuer().verify(&token, &keys, now) else {
             return Ok(None);
         };
-        let gone = revoked(&*self.identities, caller.claims()).await.map_err(out_of_reach)?;
+        let gone = revoked(&*self.identities, caller.claims()).await.map_err(|error| out_of_reach(&error))?;
         Ok((!gone).then(|| caller.claims().clone()))
     }
 
@@ -363,7 +363,7 @@ fn not_found() -> Response<Bytes> {
     response
 }
 
-fn out_of_reach(error: Unreachable) -> Refused {
+fn out_of_reach(error: &Unreachable) -> Refused {
     tracing::error!(%error, "identities cannot be looked up");
     Refused::Unavailable
 }

@@ -1,0 +1,319 @@
+//! Which concrete parts is the running gateway made of? The only file that names them all.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bartizan::actions::{BuiltIn, OpenApi};
+use bartizan::app::{AppBuilder, Works};
+use bartizan::audit::{self, FileTrail};
+use bartizan::authenticate::{Authenticate, Means, Pace, Provider, Revocations};
+use bartizan::clock;
+use bartizan::core::admit::Proxies;
+use bartizan::core::authorize::endpoint::{Cost, Limit};
+use bartizan::core::chain::Bounds;
+use bartizan::core::issue::Identities;
+use bartizan::core::limit::Meter;
+use bartizan::endpoint::Served;
+use bartizan::fetch::{Fetch, HttpFetch};
+use bartizan::token::{self, TokenEndpoint};
+use bartizan::upstream::{Address, Connections, Credential, Network, Target, Trust, Upstream, Verbs};
+use bartizan::{App, Json, endpoint};
+use bartizan_store::memory::MemoryMeter;
+use bartizan_store::sqlite::Sqlite;
+use http::Method;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::admin::{Counted, Metrics};
+use crate::config::Settings;
+use crate::config::file::OpenApiAccess;
+use crate::config::file::personal::Durability;
+use crate::config::settings::{self, Durable, Shared, endpoint as configured, personal};
+
+/// What outlives a reload: stores, counters, the log, and connections to upstreams.
+#[derive(Debug)]
+pub struct Standing {
+    identities: Arc<dyn Identities>,
+    meter: Arc<dyn Meter>,
+    trail: Arc<FileTrail>,
+    metrics: Arc<Metrics>,
+    connections: Connections,
+    fetch: Arc<dyn Fetch>,
+    revocations: Revocations,
+    database: Sqlite,
+}
+
+/// How many verified credentials are remembered.
+const REMEMBERED: usize = 10_000;
+
+/// How many passwords are checked at once: a flood of logins must leave cores for the road.
+const CORES: usize = 2;
+
+/// How many logins may wait for that.
+const LOGINS_WAITING: usize = 64;
+
+impl Standing {
+    /// Opens everything that the settings name.
+    ///
+    /// # Errors
+    /// What cannot be opened, and what to do about it.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let Durable::Sqlite(path) = &settings.store.durable;
+        let database = Sqlite::open(path).await?;
+        let meter: Arc<dyn Meter> = match settings.store.shared {
+            Shared::Memory => Arc::new(MemoryMeter::new()),
+        };
+        let trail = FileTrail::open(trail(&settings.audit), clock::now())?;
+        let trust = if speaks_tls(settings) { Trust::Platform } else { Trust::Nobody };
+        let proxies = Proxies::new(settings.server.trusted_proxies.clone());
+        let connections = Connections::new(&Network { trust, proxies, ..Network::default() })?;
+        Ok(Self {
+            identities: Arc::new(database.identities()),
+            meter,
+            trail: Arc::new(trail),
+            metrics: Arc::default(),
+            connections,
+            fetch: Arc::new(HttpFetch::new(issuers(settings))?),
+            revocations: Revocations::default(),
+            database,
+        })
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub fn trail(&self) -> &Arc<FileTrail> {
+        &self.trail
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Closes it, when no request is under way any more.
+    pub async fn close(&self) {
+        self.connections.close_tunnels().await;
+        let trail = Arc::clone(&self.trail);
+        if tokio::task::spawn_blocking(move || trail.close()).await.is_err() {
+            tracing::error!("the audit log did not close");
+        }
+        self.database.close().await;
+    }
+}
+
+/// Builds the app that the settings describe, with `extra` endpoints written in Rust.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub async fn assemble(
+    settings: &Settings,
+    standing: &Standing,
+    extra: Vec<Served>,
+) -> anyhow::Result<App> {
+    let mut app = App::builder(&settings.title)
+        .rules(settings.access.scopes.clone(), settings.access.roles.clone(), settings.access.assigned.clone())
+        .prices((*settings.prices).clone())
+        .max_request_size(settings.server.max_request_size)
+        .body_timeout(settings.server.timeouts.body)
+        .timeout(settings.server.timeouts.upstream)
+        .proxies(Proxies::new(settings.server.trusted_proxies.clone()))
+        .profile((*settings.pii).clone())
+        .actions(built_in(settings));
+    for limit in &settings.limits {
+        app = limited(app, &limit.rules, &limit.applies);
+    }
+    for budget in &settings.budgets {
+        app = limited(app, &budget.rules, &budget.applies);
+    }
+    let tokens = token_endpoint(settings, standing).await?;
+    let authenticate = authenticate(settings, standing, tokens.clone());
+    if let Some(tokens) = tokens {
+        app = token::served(&tokens).into_iter().fold(app, AppBuilder::endpoint);
+    }
+    for configured in &settings.endpoints {
+        for verb in &configured.verbs {
+            app = app.endpoint(serve(configured, verb, settings, standing)?);
+        }
+    }
+    app = extra.into_iter().fold(app, AppBuilder::endpoint);
+    let works = Works {
+        authenticate: authenticate.await?,
+        meter: Arc::clone(&standing.meter),
+        trail: Arc::new(Counted::new(
+            Arc::clone(&standing.trail) as Arc<_>,
+            Arc::clone(&standing.metrics),
+        )),
+    };
+    Ok(app.build_with(works)?)
+}
+
+fn limited(app: AppBuilder, rules: &[Arc<Limit>], applies: &settings::spending::Applies) -> AppBuilder {
+    rules.iter().fold(app, |app, rule| {
+        let applies = applies.clone();
+        app.limit_where((**rule).clone(), move |path, verb| applies.to(path, verb))
+    })
+}
+
+/// One verb of a configured endpoint.
+fn serve(
+    configured: &configured::Endpoint,
+    verb: &Method,
+    settings: &Settings,
+    standing: &Standing,
+) -> anyhow::Result<Served> {
+    let mut draft = endpoint(verb.as_str(), &configured.path)
+        .access(configured.access.clone())
+        .about(configured.about.clone())
+        .protocol(configured.protocol)
+        .max_request_size(configured.max_request_size)
+        .timeout(configured.timeouts.upstream)
+        .on_disconnect(configured.on_disconnect)
+        .profile((*configured.pii).clone())
+        .method_override(configured.method_override)
+        .cost(cost(configured, settings));
+    for (alias, _) in configured.aliases.iter().filter(|(_, meant)| meant == verb) {
+        draft = draft.alias(alias.as_str());
+    }
+    if let Some(permission) = configured.permission(verb) {
+        draft = draft.resource(&permission.resource, Some(&permission.action));
+    }
+    if let Some(schema) = &configured.schema {
+        draft = draft.compiled(Arc::clone(schema));
+    }
+    Ok(match &configured.target {
+        configured::Target::Health => draft.call(|_| async { Ok(Json(Health::HEALTHY)) }),
+        configured::Target::Upstream(upstream) => draft.handler(upstream_of(upstream, standing)?),
+    })
+}
+
+fn upstream_of(upstream: &configured::Upstream, standing: &Standing) -> anyhow::Result<Upstream> {
+    let url = upstream.url.to_string();
+    let address = Address::parse(&url).with_context(|| format!("upstream `{url}`"))?;
+    let credential = upstream.credential.as_ref().map(Credential::bearer).transpose();
+    let target = Target {
+        verbs: if upstream.native_verbs { Verbs::Native } else { Verbs::Post },
+        credential: credential.with_context(|| format!("upstream `{url}`"))?,
+        ..Target::new(address)
+    };
+    Upstream::new(target, standing.connections.clone()).with_context(|| format!("upstream `{url}`"))
+}
+
+fn cost(configured: &configured::Endpoint, settings: &Settings) -> Cost {
+    Cost {
+        usd_nano: 0,
+        tokens: 0,
+        prices: Arc::clone(&settings.prices),
+        max_output_tokens: configured.max_output_tokens,
+    }
+}
+
+/// What `handler: health` answers.
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
+struct Health {
+    /// `healthy`.
+    status: &'static str,
+}
+
+impl Health {
+    const HEALTHY: Self = Self { status: "healthy" };
+}
+
+fn built_in(settings: &Settings) -> BuiltIn {
+    let settings::Chain { max_steps, max_result_bytes, deadline } = settings.chain;
+    BuiltIn {
+        actions: settings.actions,
+        openapi: match settings.openapi {
+            OpenApiAccess::Filtered => OpenApi::Filtered,
+            OpenApiAccess::Public => OpenApi::Public,
+            OpenApiAccess::Off => OpenApi::Off,
+        },
+        chain: Bounds {
+            max_steps,
+            max_result_bytes: usize::try_from(max_result_bytes).unwrap_or(usize::MAX),
+            deadline,
+        },
+    }
+}
+
+/// Whether any upstream is reached over TLS.
+fn speaks_tls(settings: &Settings) -> bool {
+    settings.endpoints.iter().any(|endpoint| match &endpoint.target {
+        configured::Target::Upstream(upstream) => upstream.url.scheme_str() == Some("https"),
+        configured::Target::Health => false,
+    })
+}
+
+/// The addresses of issuers: written by the operator's own hand, so they may be private.
+fn issuers(settings: &Settings) -> Vec<String> {
+    settings.auth.issuers.iter().map(|issuer| issuer.url().to_string()).collect()
+}
+
+fn trail(audit: &personal::Audit) -> audit::Settings {
+    let destination = match &audit.destination {
+        personal::Destination::File(path) => audit::Destination::File(path.clone()),
+        personal::Destination::Stdout => audit::Destination::Stdout,
+    };
+    audit::Settings {
+        durability: match audit.durability {
+            Durability::Sync => audit::Durability::Sync,
+            Durability::Batch => audit::Durability::Batch,
+        },
+        events: audit.events.clone(),
+        refusals_per_second: audit.refusals_per_second,
+        ..audit::Settings::new(destination)
+    }
+}
+
+async fn authenticate(
+    settings: &Settings,
+    standing: &Standing,
+    tokens: Option<Arc<TokenEndpoint>>,
+) -> anyhow::Result<Authenticate> {
+    let discovered = settings.auth.issuers.iter().map(|issuer| {
+        Provider::discovered(issuer.clone(), Arc::clone(&standing.fetch), Pace::default())
+    });
+    let mut issuers: Vec<Arc<Provider>> = discovered.collect();
+    issuers.extend(tokens.as_ref().map(|tokens| Arc::clone(tokens.provider())));
+    let pepper = match &tokens {
+        Some(tokens) => tokens.pepper().clone(),
+        None => token::pepper(&*standing.identities).await?,
+    };
+    Ok(Authenticate::new(Means {
+        places: settings.auth.places.clone(),
+        keys: settings.auth.keys.clone(),
+        environment: None,
+        pepper: Some(pepper),
+        identities: Arc::clone(&standing.identities),
+        issuers,
+        revocations: standing.revocations.clone(),
+        remembered: REMEMBERED,
+    }))
+}
+
+async fn token_endpoint(
+    settings: &Settings,
+    standing: &Standing,
+) -> anyhow::Result<Option<Arc<TokenEndpoint>>> {
+    let Some(tokens) = &settings.auth.tokens else { return Ok(None) };
+    let paths = token::Paths { token: tokens.path.to_string(), ..token::Paths::default() };
+    let configured = token::Settings {
+        issuer: tokens.issuer.to_string(),
+        audience: tokens.audience.to_string(),
+        resource: tokens.issuer.to_string(),
+        paths,
+        grants: tokens.grants.clone(),
+        access_ttl: tokens.access_ttl,
+        refresh_ttl: tokens.refresh_ttl,
+        users: tokens.users.clone(),
+        clients: tokens.clients.clone(),
+        throttle: token::Throttle::default(),
+        at_once: CORES,
+        waiting: LOGINS_WAITING,
+        signing_key: tokens.signing_key.clone(),
+    };
+    let identities = Arc::clone(&standing.identities);
+    let meter = Arc::clone(&standing.meter);
+    let opened = TokenEndpoint::open(configured, identities, meter, standing.revocations.clone());
+    Ok(Some(Arc::new(opened.await.context("the token endpoint cannot open")?)))
+}

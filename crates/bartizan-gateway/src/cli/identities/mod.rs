@@ -1,0 +1,170 @@
+//! Who may come in? `bartizan keys`, `users` and `clients`, on the durable store.
+
+mod clients;
+mod keys;
+mod shown;
+mod users;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use bartizan::clock;
+use bartizan_core::issue::identities::Identities;
+use bartizan_core::time::Timestamp;
+use bartizan_store::sqlite::Sqlite;
+
+pub use clients::Clients;
+pub use keys::Keys;
+pub use users::Users;
+
+use super::tokens::{self, Tokens};
+use crate::config::settings::Durable;
+use crate::config::{self, Overrides, units};
+
+/// Which configuration names the store.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Store {
+    /// The configuration that names the store.
+    #[arg(long, global = true, value_name = "FILE", default_value = "bartizan.yaml")]
+    pub config: PathBuf,
+    /// How the result is written.
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What an identity may do.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Rights {
+    /// The scopes, such as `data:read,notify:send`.
+    #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
+    pub scopes: Vec<Arc<str>>,
+    /// The roles.
+    #[arg(long, value_delimiter = ',', value_name = "ROLES")]
+    pub roles: Vec<Arc<str>>,
+    /// The tenant.
+    #[arg(long)]
+    pub tenant: Option<Arc<str>>,
+}
+
+/// What a command works on.
+struct Desk<'a> {
+    store: Arc<dyn Identities>,
+    /// The roles that the configuration defines.
+    roles: Vec<Arc<str>>,
+    format: Format,
+    now: Timestamp,
+    out: &'a mut dyn Write,
+}
+
+/// One of the commands.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// API keys.
+    Keys(Keys),
+    /// Users of the token endpoint.
+    Users(Users),
+    /// Clients of the token endpoint.
+    Clients(Clients),
+    /// Its tokens.
+    Tokens(Tokens),
+}
+
+/// Runs a command on the store that the configuration names.
+///
+/// # Errors
+/// The configuration is not sound, the store cannot be opened, or the command asks for what
+/// cannot be done.
+pub async fn run(
+    command: &Command,
+    place: &Store,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let settings = config::load(&place.config, &Overrides::default(), &config::process_environment)
+        .map_err(|findings| {
+            let file = place.config.display().to_string();
+            anyhow!("{}", findings.to_text(&file, config::Paint::Plain).trim_end().to_owned())
+        })?;
+    let Durable::Sqlite(path) = &settings.store.durable;
+    let database = Sqlite::open(path).await?;
+    let mut desk = Desk {
+        store: Arc::new(database.identities()),
+        roles: settings.access.names.iter().cloned().collect(),
+        format: place.format,
+        now: clock::now(),
+        out,
+    };
+    let done = match command {
+        Command::Keys(keys) => keys::run(keys, &mut desk).await,
+        Command::Users(users) => users::run(users, &mut desk).await,
+        Command::Clients(clients) => clients::run(clients, &mut desk).await,
+        Command::Tokens(tokens) => match tokens::run(tokens, &*desk.store, desk.now).await {
+            Ok((text, json)) => desk.tell(&text, &json),
+            Err(error) => Err(error),
+        },
+    };
+    database.close().await;
+    done
+}
+
+impl Desk<'_> {
+    /// Roles that nothing defines would never permit anything: a typing error.
+    fn check(&self, rights: &Rights) -> anyhow::Result<()> {
+        match rights.roles.iter().find(|role| !self.roles.contains(role)) {
+            None => Ok(()),
+            Some(role) => bail!(
+                "the role `{role}` is not defined; the configuration defines {}",
+                self.roles.iter().map(|r| format!("`{r}`")).collect::<Vec<_>>().join(", ")
+            ),
+        }
+    }
+
+    /// One line: what was done, or a JSON object.
+    fn tell(&mut self, text: &str, json: &serde_json::Value) -> anyhow::Result<()> {
+        match self.format {
+            Format::Text => writeln!(self.out, "{text}")?,
+            Format::Json => writeln!(self.out, "{json}")?,
+        }
+        Ok(())
+    }
+}
+
+/// 256 bits that nobody guesses.
+fn random() -> anyhow::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow!("the kernel gives no randomness: {error}"))?;
+    Ok(bytes)
+}
+
+/// A generated secret: 64 hexadecimal digits.
+fn secret() -> anyhow::Result<String> {
+    Ok(random()?.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// An instant of RFC 3339, or how long from now, such as `90d`.
+fn later(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+    if let Ok(span) = units::duration(text) {
+        return Ok(now.plus(span));
+    }
+    let instant: jiff::Timestamp = text.parse().with_context(|| {
+        format!("`{text}` is neither an instant such as 2027-01-01T00:00:00Z nor a span such as `90d`")
+    })?;
+    let micros = u64::try_from(instant.as_microsecond()).unwrap_or_default();
+    Ok(Timestamp(micros))
+}
+
+/// How long, such as `24h`.
+fn span(text: &str) -> Result<Duration, String> {
+    units::duration(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,141 @@
+//! What can be asked of the program? One file a command.
+
+pub mod audit;
+pub mod check;
+pub mod identities;
+pub mod pii;
+pub mod run;
+pub mod schema;
+pub mod tokens;
+
+use std::io::{self, BufWriter, Write as _};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use bartizan::clock;
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// A security layer for the APIs that AI agents call and serve.
+#[derive(Debug, Parser)]
+#[command(name = "bartizan", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What is asked.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands, in the order in which somebody needs them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Starts the gateway.
+    Run(run::Args),
+    /// Validates the configuration: all mistakes at once, with line and column.
+    Check(check::Check),
+    /// API keys in the durable store.
+    Keys {
+        /// Which store.
+        #[command(flatten)]
+        store: identities::Store,
+        /// What to do there.
+        #[command(subcommand)]
+        command: identities::Keys,
+    },
+    /// Users of the token endpoint in the durable store.
+    Users {
+        /// Which store.
+        #[command(flatten)]
+        store: identities::Store,
+        /// What to do there.
+        #[command(subcommand)]
+        command: identities::Users,
+    },
+    /// Clients of the token endpoint in the durable store.
+    Clients {
+        /// Which store.
+        #[command(flatten)]
+        store: identities::Store,
+        /// What to do there.
+        #[command(subcommand)]
+        command: identities::Clients,
+    },
+    /// Tokens of the token endpoint.
+    Tokens {
+        /// Which store.
+        #[command(flatten)]
+        store: identities::Store,
+        /// What to do there.
+        #[command(subcommand)]
+        command: tokens::Tokens,
+    },
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// The engine that finds personal data, alone.
+    #[command(subcommand)]
+    Pii(pii::Pii),
+    /// What may stand in the configuration.
+    #[command(subcommand)]
+    Config(schema::Config),
+    /// Prints a script that completes commands in a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Prints the version.
+    Version,
+}
+
+/// Does what is asked, and returns the exit code.
+///
+/// # Errors
+/// What went wrong, in words for the operator: exit code 2.
+pub fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let code = match command {
+        Command::Run(args) => return wait(run::run(args))?,
+        Command::Check(args) => check::run(args, &mut out)?,
+        Command::Keys { store, command } => {
+            let command = identities::Command::Keys(command.clone());
+            wait(identities::run(&command, store, &mut out))?.map(|()| 0)?
+        }
+        Command::Users { store, command } => {
+            let command = identities::Command::Users(command.clone());
+            wait(identities::run(&command, store, &mut out))?.map(|()| 0)?
+        }
+        Command::Clients { store, command } => {
+            let command = identities::Command::Clients(command.clone());
+            wait(identities::run(&command, store, &mut out))?.map(|()| 0)?
+        }
+        Command::Tokens { store, command } => {
+            let command = identities::Command::Tokens(command.clone());
+            wait(identities::run(&command, store, &mut out))?.map(|()| 0)?
+        }
+        Command::Audit(command) => audit::run(command, clock::now(), &mut out)?,
+        Command::Pii(command) => pii::run(command, &mut out)?,
+        Command::Config(command) => schema::run(command, &mut out).map(|()| 0)?,
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "bartizan", &mut out);
+            0
+        }
+        Command::Version => writeln!(out, "bartizan {}", env!("CARGO_PKG_VERSION")).map(|()| 0)?,
+    };
+    out.flush()?;
+    Ok(ExitCode::from(code))
+}
+
+/// Runs what must wait for something.
+fn wait<F: Future>(work: F) -> anyhow::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    Ok(runtime.context("no threads can be started")?.block_on(work))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+}

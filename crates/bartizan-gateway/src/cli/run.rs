@@ -1,0 +1,370 @@
+//! `bartizan run`: the gateway, from its start to its end.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use arc_swap::ArcSwap;
+use bartizan::App;
+use bartizan::body::Body;
+use bartizan::peer::Peer;
+use bartizan::serve::{Options, serve};
+use http::Request;
+use hyper::body::Incoming;
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::Admin;
+use crate::assemble::{Standing, assemble};
+use crate::config::{self, Findings, Overrides, Paint, Settings};
+use crate::demo::Demo;
+use crate::reload::{self, Cause, Loaded, Outcome};
+use crate::telemetry::{self, LogFormat};
+use crate::tls::Pair;
+
+/// Starts the gateway. SIGHUP, or a change of the file, reloads it; SIGTERM or SIGINT drains it.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "bartizan.yaml")]
+    pub config: PathBuf,
+    /// The address to listen on.
+    #[arg(long, value_name = "ADDRESS", value_parser = host)]
+    pub host: Option<IpAddr>,
+    /// The port to listen on; 0 takes a free one and prints it.
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// The port for health and metrics; 0 takes a free one and prints it.
+    #[arg(long, value_name = "PORT")]
+    pub admin_port: Option<u16>,
+    /// The private key, PEM.
+    #[arg(long, value_name = "FILE", requires = "ssl_certfile")]
+    pub ssl_keyfile: Option<PathBuf>,
+    /// The certificate chain, PEM.
+    #[arg(long, value_name = "FILE", requires = "ssl_keyfile")]
+    pub ssl_certfile: Option<PathBuf>,
+    /// The quick start: a demo agent and the user `agent1`, on loopback, forgotten afterwards.
+    #[arg(long, conflicts_with = "config")]
+    pub demo: bool,
+    /// How the program's own log on standard error is written; what, says `RUST_LOG`.
+    #[arg(long, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// Where settings come from.
+#[derive(Debug)]
+enum Source {
+    File(PathBuf),
+    Demo(Demo),
+}
+
+/// What a reload replaces.
+#[derive(Debug)]
+struct Running {
+    app: App,
+    tls: Option<Arc<ServerConfig>>,
+    settings: Settings,
+}
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// What keeps the gateway from starting.
+pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    telemetry::begin(args.log_format);
+    let overrides = args.overrides();
+    let source = args.source()?;
+    let settings = match source.settings(&overrides) {
+        Ok(settings) => settings,
+        Err(findings) => {
+            eprint!("{}", findings.to_text(&source.name(), Paint::Plain));
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let gateway = Gateway::open(source, overrides, settings).await?;
+    gateway.run().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    fn overrides(&self) -> Overrides {
+        let tls = self.ssl_certfile.clone().zip(self.ssl_keyfile.clone());
+        Overrides { host: self.host, port: self.port, admin_port: self.admin_port, tls }
+    }
+
+    fn source(&self) -> anyhow::Result<Source> {
+        if !self.demo {
+            return Ok(Source::File(self.config.clone()));
+        }
+        // Its password is in every copy of the guide.
+        match self.host {
+            Some(host) if !host.is_loopback() => bail!("the demo listens on loopback only"),
+            Some(_) | None => Ok(Source::Demo(Demo::new()?)),
+        }
+    }
+}
+
+fn host(text: &str) -> Result<IpAddr, String> {
+    match text {
+        "localhost" => Ok(IpAddr::from([127, 0, 0, 1])),
+        _ => text.parse().map_err(|_| "not an IP address or `localhost`".into()),
+    }
+}
+
+impl Source {
+    fn settings(&self, overrides: &Overrides) -> Result<Settings, Findings> {
+        match self {
+            Self::File(path) => config::load(path, overrides, &config::process_environment),
+            Self::Demo(demo) => demo.settings(overrides),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Demo(_) => "demo".into(),
+        }
+    }
+
+    /// The app that the settings describe.
+    async fn running(&self, settings: Settings, standing: &Standing) -> anyhow::Result<Running> {
+        let extra = match self {
+            Self::File(_) => Vec::new(),
+            Self::Demo(_) => Demo::endpoints(),
+        };
+        let tls = match &settings.server.tls {
+            None => None,
+            Some(tls) => Some(Pair { cert: tls.cert.clone(), key: tls.key.clone() }.load()?),
+        };
+        let app = assemble(&settings, standing, extra).await?;
+        Ok(Running { app, tls, settings })
+    }
+
+    /// The files whose change is a reason to reload.
+    fn files(&self, settings: &Settings) -> Vec<PathBuf> {
+        let tls = settings.server.tls.iter().flat_map(|tls| [tls.cert.clone(), tls.key.clone()]);
+        match self {
+            Self::File(path) => std::iter::once(path.clone()).chain(tls).collect(),
+            Self::Demo(_) => Vec::new(),
+        }
+    }
+}
+
+/// Everything that is open while the gateway runs.
+struct Gateway {
+    source: Source,
+    overrides: Overrides,
+    standing: Standing,
+    running: Arc<ArcSwap<Running>>,
+    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    public: TcpListener,
+    private: TcpListener,
+    admin: Arc<Admin>,
+}
+
+impl Gateway {
+    async fn open(
+        source: Source,
+        overrides: Overrides,
+        settings: Settings,
+    ) -> anyhow::Result<Self> {
+        if !settings.warnings.is_empty() {
+            eprint!("{}", settings.warnings.to_text(&source.name(), Paint::Plain));
+        }
+        let standing = Standing::open(&settings).await?;
+        let public = bind(settings.server.listen, "--port").await?;
+        let private = bind(settings.server.admin, "--admin-port").await?;
+        let running = source.running(settings, &standing).await?;
+        let tls = running.tls.clone().map(|config| Arc::new(ArcSwap::new(config)));
+        let admin = Arc::new(Admin {
+            metrics: Arc::clone(standing.metrics()),
+            trail: Arc::clone(standing.trail()),
+            stopping: AtomicBool::new(false),
+        });
+        let running = Arc::new(ArcSwap::from_pointee(running));
+        Ok(Self { source, overrides, standing, running, tls, public, private, admin })
+    }
+
+    async fn run(self) -> anyhow::Result<()> {
+        // Signals are caught before anybody is told that the gateway listens.
+        let (mut term, mut int) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut stop = async || tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} };
+        greet(&self)?;
+        let Self { source, overrides, standing, running, tls, public, private, admin } = self;
+        let (shutdown, end, tasks) =
+            (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+        let options = options(&running.load().settings, tls.clone());
+        let drain = options.drain_timeout;
+        let apps = Arc::clone(&running);
+        let answer = move |request: Request<Incoming>, peer: Peer| {
+            let app = apps.load().app.clone();
+            async move { app.handle(request.map(Body::from), peer).await }
+        };
+        let public = tasks.spawn(serve(public, answer, options, shutdown.clone()));
+        let asked = Arc::clone(&admin);
+        let show = move |request: Request<Incoming>, _: Peer| {
+            let response = asked.answer(&request);
+            async move { response }
+        };
+        tasks.spawn(serve(private, show, small(), end.clone()));
+
+        let standing = Arc::new(standing);
+        let reloading = Reloading { source, overrides, standing: Arc::clone(&standing), tasks: tasks.clone(), drain };
+        let reloading = reloading.run(Arc::clone(&running), tls, Arc::clone(&admin), shutdown.clone());
+        tokio::select! {
+            () = reloading => {}
+            () = stop() => {}
+        }
+        tracing::info!("stopping: requests under way may end");
+        admin.stopping.store(true, Ordering::Relaxed);
+        shutdown.cancel();
+        tokio::select! {
+            _ = public => {}
+            () = stop() => tracing::warn!("a second signal: not waiting any longer"),
+        }
+        running.load().app.close(drain).await;
+        end.cancel();
+        standing.close().await;
+        Ok(())
+    }
+}
+
+/// What reloading needs.
+struct Reloading {
+    source: Source,
+    overrides: Overrides,
+    standing: Arc<Standing>,
+    tasks: TaskTracker,
+    drain: Duration,
+}
+
+impl Reloading {
+    /// Reloads until `shutdown`.
+    async fn run(
+        self,
+        running: Arc<ArcSwap<Running>>,
+        tls: Option<Arc<ArcSwap<ServerConfig>>>,
+        admin: Arc<Admin>,
+        shutdown: CancellationToken,
+    ) {
+        let files = self.source.files(&running.load().settings);
+        let load = || self.load();
+        let report = |cause: Cause, outcome: Outcome<Running, Unsound>| {
+            admin.metrics.reloaded(matches!(outcome, Outcome::Replaced(_)));
+            match outcome {
+                Outcome::Replaced(old) => {
+                    let new = running.load();
+                    if let (Some(tls), Some(config)) = (&tls, &new.tls) {
+                        tls.store(Arc::clone(config));
+                    }
+                    told(cause, &old.settings, &new.settings);
+                    let drain = self.drain;
+                    self.tasks.spawn(async move { old.app.close(drain).await });
+                }
+                Outcome::Kept(unsound) => {
+                    tracing::error!(?cause, "the new configuration is not sound: the old one stays\n{unsound}");
+                }
+            }
+        };
+        reload::watch(Arc::clone(&running), files, load, report, shutdown).await;
+    }
+
+    async fn load(&self) -> Result<Loaded<Running>, Unsound> {
+        let settings = self.source.settings(&self.overrides);
+        let settings = settings.map_err(|findings| {
+            Unsound(findings.to_text(&self.source.name(), Paint::Plain))
+        })?;
+        let files = self.source.files(&settings);
+        let state = self.source.running(settings, &self.standing).await;
+        let state = state.map_err(|error| Unsound(format!("{error:#}")))?;
+        Ok(Loaded { state, files })
+    }
+}
+
+/// All that is wrong with a new configuration.
+#[derive(Debug)]
+struct Unsound(String);
+
+impl Display for Unsound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.trim_end())
+    }
+}
+
+/// Says that a reload took effect, and what of it must wait for the next start.
+fn told(cause: Cause, old: &Settings, new: &Settings) {
+    tracing::info!(?cause, "the new configuration is in force");
+    let (before, now) = (&old.server, &new.server);
+    let later = [
+        ("server.listen", before.listen != now.listen),
+        ("server.admin", before.admin != now.admin),
+        ("server.tls", before.tls.is_some() != now.tls.is_some()),
+        ("server.http", before.http != now.http),
+        ("server.trusted_proxies (forwarded headers)", before.trusted_proxies != now.trusted_proxies),
+        ("store", old.store.durable != new.store.durable || old.store.shared != new.store.shared),
+        ("audit.destination", old.audit.destination != new.audit.destination),
+    ];
+    for (key, _) in later.iter().filter(|(_, changed)| *changed) {
+        tracing::warn!("`{key}` takes effect at the next start");
+    }
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on `{address}`; choose another port with `{flag}`"))
+}
+
+/// The first lines: what runs, and where.
+fn greet(gateway: &Gateway) -> anyhow::Result<()> {
+    let (public, private) = (gateway.public.local_addr()?, gateway.private.local_addr()?);
+    let scheme = if gateway.tls.is_some() { "https" } else { "http" };
+    let running = gateway.running.load();
+    let title = &running.settings.title;
+    let mut lines = format!(
+        "{title}, guarded by bartizan {}\nlistening on {scheme}://{public}\n\
+         health and metrics on http://{private} (/livez, /readyz, /metrics)\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    if let Source::Demo(_) = gateway.source {
+        tracing::warn!("this is the demo: everybody knows its password, and its store is temporary");
+        lines.push_str(&Demo::hints(public));
+    }
+    let mut out = io::stdout().lock();
+    // Whoever started the gateway may have closed its output.
+    let _ = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
+    Ok(())
+}
+
+/// How much longer than the slowest answer a connection may stand still.
+const STUCK_GRACE: Duration = Duration::from_secs(300);
+
+fn options(settings: &Settings, tls: Option<Arc<ArcSwap<ServerConfig>>>) -> Options {
+    let (timeouts, http) = (settings.server.timeouts, settings.server.http);
+    let slowest = settings.endpoints.iter().map(|endpoint| endpoint.timeouts.upstream).max();
+    Options {
+        tls,
+        header_timeout: timeouts.header,
+        idle_timeout: timeouts.idle,
+        stuck_timeout: slowest.unwrap_or_default().max(timeouts.upstream) + STUCK_GRACE,
+        drain_timeout: timeouts.drain,
+        max_header_bytes: http.max_header_bytes,
+        max_headers: http.max_headers,
+        max_streams: http.max_streams,
+        max_connections: http.max_connections,
+    }
+}
+
+/// What the admin listener allows.
+fn small() -> Options {
+    Options { max_connections: 64, drain_timeout: Duration::from_secs(1), ..Options::default() }
+}
