@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
 use bartizan_gateway::cli;
 use bartizan_gateway::cli::check::{Check, Format};
 use bartizan_gateway::config::{
@@ -268,7 +271,7 @@ fn check_tells_the_exit_code_and_prints_json() {
     assert_eq!(check("bad/broken.yaml", Format::Text).0, 2);
     assert_eq!(check("bad/absent.yaml", Format::Text).0, 2);
     let (code, out) = check("bad/misspelt.yaml", Format::Json);
-    let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &report["sound"], &report["errors"]), (1, &false.into(), &11.into()));
     let first = &report["findings"][0];
     assert_eq!(
@@ -285,13 +288,63 @@ fn check_tells_the_exit_code_and_prints_json() {
 fn the_printed_schema_accepts_the_good_and_refuses_the_misspelt() {
     let mut out = Vec::new();
     cli::schema::run(&cli::schema::Config::Schema, &mut out).unwrap();
-    let schema: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let schema: Value = serde_json::from_slice(&out).unwrap();
     let validator = jsonschema::draft202012::new(&schema).unwrap();
     let value = |path: &Path| tree::parse(&fs::read_to_string(path).unwrap()).unwrap().0.to_value();
     for path in examples("good") {
         assert!(validator.is_valid(&value(&path)), "{}", path.display());
     }
     assert!(!validator.is_valid(&value(&project().join("conformance/config/bad/misspelt.yaml"))));
+}
+
+/// Every pointer of a value.
+fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
+    all.push(at.to_owned());
+    match value {
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(i, item)| pointers(item, &format!("{at}/{i}"), all));
+        }
+        Value::Object(members) => {
+            members.iter().for_each(|(key, item)| pointers(item, &tree::member(at, key), all));
+        }
+        _ => {}
+    }
+}
+
+fn junk() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(json!(null)),
+        Just(json!({})),
+        Just(json!([])),
+        Just(json!([[{ "a": "hunter2" }]])),
+        Just(json!({ "file": "absent" })),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[ -~]{0,12}".prop_map(Value::from),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Anything may stand anywhere: no panic, and never no settings without an error that says why.
+    #[test]
+    fn a_file_is_either_understood_or_blamed(junk in junk(), index in any::<prop::sample::Index>()) {
+        let path = project().join("conformance/config/good/production.yaml");
+        let (root, _) = tree::parse(&fs::read_to_string(&path).unwrap()).unwrap();
+        let mut value = root.to_value();
+        let mut all = Vec::new();
+        pointers(&value, "", &mut all);
+        *value.pointer_mut(index.get::<String>(&all)).unwrap() = junk;
+        let env = |name: &str| (name == "OPENAI_API_KEY").then(|| "sk".to_owned());
+        let folder = path.parent().unwrap();
+        let examined = config::examine_text(&value.to_string(), folder, &Overrides::default(), &env);
+        prop_assert_eq!(examined.settings.is_none(), examined.findings.has_errors(), "{:?}", examined.findings);
+    }
 }
 
 /// A fragment in a page is no whole file, so its meaning is not asked for; its keys and types are.

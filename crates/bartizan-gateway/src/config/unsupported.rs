@@ -69,6 +69,12 @@ const ROWS: &[Row] = &[
         when: Some(is_true),
         help: "leave it out and set a limit that may be refused",
     },
+    Row { at: "/budgets/*/alert_at", when: None, help: "watch the metrics of the budget" },
+    Row {
+        at: "/budgets/*/on_crash",
+        when: Some(is_give_back),
+        help: "leave it out: what was reserved is charged",
+    },
     Row { at: "/pii/request/action", when: Some(is_later_action), help: ACTION },
     Row { at: "/pii/response/action", when: Some(is_later_action), help: ACTION },
     Row { at: "/endpoints/*/pii/request/action", when: Some(is_later_action), help: ACTION },
@@ -109,6 +115,10 @@ fn is_exchange(text: &str) -> bool {
 
 fn is_tool(text: &str) -> bool {
     text == "tool"
+}
+
+fn is_give_back(text: &str) -> bool {
+    text == "give_back"
 }
 
 fn is_true(text: &str) -> bool {

@@ -34,8 +34,6 @@ pub struct File {
     pub schema: Option<String>,
     /// The name of the service, shown in `/openapi.json` and in challenges. Default: `Bartizan`.
     pub title: Option<Located<Word>>,
-    /// The version of the service, shown in `/openapi.json`. Default: `1.0.0`.
-    pub version: Option<Located<Word>>,
     /// How the gateway is reached.
     pub server: Option<Located<server::Server>>,
     /// Where the gateway remembers.

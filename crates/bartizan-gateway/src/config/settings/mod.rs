@@ -38,8 +38,6 @@ use resolver::Resolver;
 pub struct Settings {
     /// The name of the service.
     pub title: Arc<str>,
-    /// The version of the service.
-    pub version: Arc<str>,
     /// How the gateway is reached.
     pub server: Server,
     /// Where the gateway remembers.
@@ -141,10 +139,6 @@ pub(super) fn resolve(
     }
     Some(Settings {
         title: file.title.as_ref().map_or_else(|| "Bartizan".into(), |title| Arc::from(&***title)),
-        version: file
-            .version
-            .as_ref()
-            .map_or_else(|| "1.0.0".into(), |version| Arc::from(&***version)),
         server: server?,
         store: store?,
         auth,

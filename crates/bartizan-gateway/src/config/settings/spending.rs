@@ -190,7 +190,8 @@ pub(super) fn unused(resolver: &mut Resolver<'_>, file: &File) {
     for (name, matches) in limits.chain(budgets) {
         let Some(matches) = matches else { continue };
         let applies = Applies::read(matches);
-        let own = route::GATEWAY_PATHS.iter().any(|path| applies.to_path(path));
+        let own =
+            !applies.paths.is_empty() && gateway_paths(file).any(|path| applies.to_path(path));
         if !own && !file.endpoints.iter().any(|endpoint| applies.to_entry(endpoint)) {
             let help = "write the path as the endpoint has it, or its beginning and `*`; verbs as they are after aliases";
             resolver.error(
@@ -200,6 +201,13 @@ pub(super) fn unused(resolver: &mut Resolver<'_>, file: &File) {
             );
         }
     }
+}
+
+/// Paths that the gateway serves itself.
+fn gateway_paths(file: &File) -> impl Iterator<Item = &str> {
+    let tokens = file.auth.as_ref().and_then(|auth| auth.tokens.as_ref());
+    let moved = tokens.and_then(|tokens| tokens.path.as_ref()).map(|path| &*path.value.0);
+    route::GATEWAY_PATHS.iter().copied().chain(moved)
 }
 
 fn name(text: &Located<Word>) -> Arc<str> {
