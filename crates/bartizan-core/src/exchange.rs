@@ -154,8 +154,17 @@ pub struct Refused {
     dossier: Dossier,
     protocol: Protocol,
     standings: Vec<Standing>,
+    /// Nothing where nothing was reserved yet.
+    bill: Option<Box<Bill>>,
+}
+
+/// What is due for an exchange that did not go through.
+#[derive(Debug, Default)]
+struct Bill {
     /// What was reserved before the refusal, to be given back or charged.
-    permit: Option<Box<Permit>>,
+    release: Option<Release>,
+    /// What the call used before it was refused.
+    usage: Usage,
 }
 
 /// What answering a refusal leaves to be done.
@@ -414,9 +423,8 @@ impl<B> Exchange<Permitted<B>> {
             }
             Err(blocked) => {
                 let protocol = permit.grant().endpoint().protocol;
-                let permit = Some(Box::new(permit));
-                let refusal = Box::new(Refusal::Blocked(blocked));
-                Err(Refused { refusal, dossier, protocol, standings, permit })
+                let (refusal, bill) = (Box::new(Refusal::Blocked(blocked)), give_back(&permit));
+                Err(Refused { refusal, dossier, protocol, standings, bill })
             }
         }
     }
@@ -443,7 +451,7 @@ impl<B> Exchange<Masked<B>> {
         let Self { dossier, standings, state: Masked { permit, .. }, .. } = self;
         let protocol = permit.grant().endpoint().protocol;
         let refusal = Box::new(Refusal::Objected { hook: hook.into(), objection });
-        Refused { refusal, dossier, protocol, standings, permit: Some(Box::new(permit)) }
+        Refused { refusal, dossier, protocol, standings, bill: give_back(&permit) }
     }
 
     /// Tells the log that the request is about to depart; it departs when that is durable.
@@ -506,9 +514,9 @@ impl<B> Exchange<Announced<B>> {
             (Ok(()), Err(unavailable)) => Some(Outage::Meter(unavailable)),
         };
         if let Some(outage) = outage {
-            let (protocol, permit) = (endpoint.protocol, Some(Box::new(permit)));
+            let (protocol, bill) = (endpoint.protocol, give_back(&permit));
             let refusal = Box::new(Refusal::Unavailable(outage));
-            return Err(Refused { refusal, dossier, protocol, standings, permit });
+            return Err(Refused { refusal, dossier, protocol, standings, bill });
         }
         if let Payload::Whole(bytes) = call.body() {
             // Masking may have changed it; the length is ours to state.
@@ -533,6 +541,12 @@ impl Journey {
     #[must_use]
     pub fn endpoint(&self) -> &Arc<Endpoint> {
         self.permit.grant().endpoint()
+    }
+
+    /// What it is under way under.
+    #[must_use]
+    pub fn grant(&self) -> &Grant {
+        self.permit.grant()
     }
 
     /// How the counters stand: for the header fields of the answer.
@@ -586,11 +600,17 @@ impl Journey {
     }
 
     /// There is no answer that may pass. What the call cost is charged all the same.
-    pub fn refuse(self, refusal: impl Into<Refusal>) -> Refused {
+    pub fn refuse(self, refusal: impl Into<Refusal>, spent: &Spent) -> Refused {
+        let bill = Bill { release: self.release(spent), usage: self.usage(spent) };
+        let bill = Some(Box::new(bill));
         let Self { permit, dossier, standings, .. } = self;
         let protocol = permit.grant().endpoint().protocol;
         let refusal = Box::new(refusal.into());
-        Refused { refusal, dossier, protocol, standings, permit: Some(Box::new(permit)) }
+        Refused { refusal, dossier, protocol, standings, bill }
+    }
+
+    fn usage(&self, spent: &Spent) -> Usage {
+        settle::recorded(&self.permit, self.model.as_ref(), spent)
     }
 
     fn close(
@@ -601,7 +621,7 @@ impl Journey {
         spent: &Spent,
         now: Timestamp,
     ) -> Receipt {
-        let usage = settle::recorded(&self.permit, self.model.as_ref(), spent);
+        let usage = self.usage(spent);
         self.dossier.close(Ending { outcome, time: now, status, reason, usage })
     }
 }
@@ -613,17 +633,17 @@ impl Refused {
         &self.refusal
     }
 
-    /// What is to be settled with the meter, if anything was reserved. What never departed costs
-    /// nothing; a call whose upstream failed after it departed is charged by `spent`.
+    /// Hands out what is to be settled with the meter, if anything was reserved: what never
+    /// departed costs nothing, and what did is charged.
     #[must_use]
-    pub fn release(&self, spent: &Spent) -> Option<Release> {
-        let permit = self.permit.as_ref().filter(|permit| !permit.draws().is_empty())?;
-        Some(release(permit, None, spent))
+    pub fn take_release(&mut self) -> Option<Release> {
+        self.bill.as_mut()?.release.take()
     }
 
     /// Records the refusal, and words it for the client.
     pub fn answer(self, realm: &Realm, now: Timestamp) -> Answered {
-        let Self { refusal, dossier, protocol, standings, .. } = self;
+        let Self { refusal, dossier, protocol, standings, bill } = self;
+        let usage = bill.map(|bill| bill.usage).unwrap_or_default();
         let context = Context {
             request_id: dossier.facts().request_id,
             protocol,
@@ -640,7 +660,7 @@ impl Refused {
             drop(dossier.note(event, outcome, now, Some(reason.clone()), about(&refusal)));
         }
         let status = Some(response.status().as_u16());
-        let end = Ending { reason: Some(reason), ..ending(outcome, now, status) };
+        let end = Ending { reason: Some(reason), usage, ..ending(outcome, now, status) };
         Answered { response, receipt: dossier.close(end) }
     }
 }
@@ -693,7 +713,7 @@ impl<S> Exchange<S> {
             Ok(state) => Ok(Exchange { head, now, dossier, standings, state }),
             Err(refusal) => {
                 let refusal = Box::new(refusal.into());
-                Err(Refused { refusal, dossier, protocol, standings, permit: None })
+                Err(Refused { refusal, dossier, protocol, standings, bill: None })
             }
         }
     }
@@ -745,6 +765,13 @@ fn release(permit: &Permit, model: Option<&Arc<str>>, spent: &Spent) -> Release 
     Release { id: permit.id(), actual: settle::actual(permit, model, spent) }
 }
 
+/// Nothing is due for a call that never departed.
+fn give_back(permit: &Permit) -> Option<Box<Bill>> {
+    let release = release(permit, None, &Spent::Nothing);
+    let reserved = !release.actual.is_empty();
+    reserved.then(|| Box::new(Bill { release: Some(release), usage: Usage::default() }))
+}
+
 fn ending(outcome: Outcome, time: Timestamp, status: Option<u16>) -> Ending {
     Ending { outcome, time, status, reason: None, usage: Usage::default() }
 }
@@ -777,7 +804,9 @@ fn verdict(refusal: &Refusal) -> (Option<Event>, Outcome) {
         Refusal::Unauthenticated { .. } => (Some(Event::AuthFailure), Outcome::Deny),
         Refusal::Forbidden(_) | Refusal::Unpriced(_) => (Some(Event::AccessDenied), Outcome::Deny),
         Refusal::Blocked(_) => (Some(Event::PiiBlocked), Outcome::Deny),
-        Refusal::Objected { .. } => (Some(Event::SecurityAlert), Outcome::Deny),
+        Refusal::Objected { .. } | Refusal::Withheld { .. } => {
+            (Some(Event::SecurityAlert), Outcome::Deny)
+        }
         Refusal::Exhausted(Exhausted { kind: Kind::Budget, .. }) => {
             (Some(Event::BudgetExceeded), Outcome::Deny)
         }

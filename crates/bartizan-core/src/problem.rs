@@ -148,6 +148,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
         },
         Refusal::Blocked(_) => &PII_BLOCKED,
         Refusal::Objected { .. } => &OBJECTED,
+        Refusal::Withheld { .. } => &RESPONSE_BLOCKED,
         Refusal::Exhausted(exhausted) => match exhausted.kind {
             Kind::Budget => &BUDGET_EXHAUSTED,
             Kind::Concurrency | Kind::Rate => &RATE_LIMITED,
@@ -225,7 +226,12 @@ fn detail(refusal: &Refusal) -> String {
         Refusal::Objected { objection, .. } if objection.detail.is_empty() => {
             "the call is not allowed".into()
         }
-        Refusal::Objected { objection, .. } => objection.detail.clone(),
+        Refusal::Withheld { objection, .. } if objection.detail.is_empty() => {
+            Upstream::Blocked.to_string()
+        }
+        Refusal::Objected { objection, .. } | Refusal::Withheld { objection, .. } => {
+            objection.detail.clone()
+        }
         Refusal::Invalid(Invalid::Unread) | Refusal::Failed => "the request failed".into(),
         Refusal::Misdirected(_)
         | Refusal::Forbidden(Denial::UnknownPath | Denial::UnknownVerb(_))

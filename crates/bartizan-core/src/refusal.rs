@@ -31,6 +31,14 @@ pub enum Refusal {
         /// Why.
         objection: Objection,
     },
+    /// A check of the developer's own says no to the answer.
+    #[error("the hook `{hook}` withholds the answer")]
+    Withheld {
+        /// Which check.
+        hook: Arc<str>,
+        /// Why.
+        objection: Objection,
+    },
 
     // The client must show another credential, or ask for more rights.
     /// Who is calling is not known.

@@ -4,10 +4,12 @@ mod homebound;
 mod sse;
 mod usage;
 
+use std::sync::Arc;
+
 use bartizan_core::exchange::{Refused, is_event_stream, media};
-use bartizan_core::mask::{Guard, Screened};
+use bartizan_core::mask::{Blocked, Screened};
 use bartizan_core::problem;
-use bartizan_core::refusal::{Refusal, Upstream};
+use bartizan_core::refusal::{Objection, Refusal, Upstream};
 use bartizan_core::settle::Spent;
 use bartizan_core::validate::{Media, Protocol};
 use bytes::{Bytes, BytesMut};
@@ -17,8 +19,10 @@ use http_body_util::BodyExt as _;
 use crate::body::Body;
 use crate::forward::Returned;
 use crate::handler::{Answer, Failure};
+use crate::hook::{Hook, Look};
 use crate::settle::Away;
-use homebound::{Homebound, Screen};
+use homebound::{Homebound, Screen, Withheld};
+use sse::Events;
 
 /// The largest answer that is read whole to be inspected, in bytes. A larger one is withheld.
 pub const MAX_INSPECTED: usize = 10 * 1024 * 1024;
@@ -27,13 +31,16 @@ pub const MAX_INSPECTED: usize = 10 * 1024 * 1024;
 ///
 /// # Errors
 /// Refused where there is none that may pass.
-pub async fn bring_home(returned: Returned) -> Result<Response<Body>, Refused> {
+pub async fn bring_home(
+    returned: Returned,
+    hooks: &[Arc<dyn Hook>],
+) -> Result<Response<Body>, Refused> {
     let Returned { answer, mut away } = returned;
     let Answer { mut response, used, notes } = match answer {
         Ok(answer) => answer,
         Err(Failure { refusal, departed }) => {
             away.used(if departed { Spent::Unknown } else { Spent::Nothing });
-            return refuse(away, refusal).await;
+            return refuse(away, refusal);
         }
     };
     if let Some(reported) = used {
@@ -43,9 +50,10 @@ pub async fn bring_home(returned: Returned) -> Result<Response<Body>, Refused> {
         away.note(note);
     }
     sign(&away, response.headers_mut());
-    match plan(&away, &response) {
-        Plan::Withhold => refuse(away, Refusal::Upstream(Upstream::Blocked)).await,
-        Plan::Whole => whole(away, response).await,
+    let curious: Vec<_> = hooks.iter().filter(|hook| hook.looks_at_answers()).collect();
+    match plan(&away, &response, !curious.is_empty()) {
+        Plan::Withhold => refuse(away, Refusal::Upstream(Upstream::Blocked)),
+        Plan::Whole => whole(away, response, &curious).await,
         Plan::Stream(screen) => Ok(stream(away, response, screen)),
     }
 }
@@ -60,15 +68,17 @@ enum Plan {
     Stream(Screen),
 }
 
-fn plan(away: &Away, response: &Response<Body>) -> Plan {
+fn plan(away: &Away, response: &Response<Body>, hooked: bool) -> Plan {
     let profile = away.profile();
     let headers = response.headers();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Plan::Stream(Screen::Nothing);
+        // A tunnel has no end at which a hook could look.
+        return if hooked { Plan::Withhold } else { Plan::Stream(Screen::Nothing) };
     }
     let Some(guard) = profile.response else {
         let metered = away.journey().is_some_and(|j| j.endpoint().protocol == Protocol::OpenAi);
         return match (metered, media(headers), response.body().whole()) {
+            (_, _, _) if hooked => Plan::Whole,
             (_, _, Some(_)) | (true, Media::Json, None) => Plan::Whole,
             (true, _, None) if is_event_stream(headers) => Plan::Stream(Screen::Events(None)),
             _ => Plan::Stream(Screen::Nothing),
@@ -78,17 +88,18 @@ fn plan(away: &Away, response: &Response<Body>) -> Plan {
         return Plan::Withhold;
     }
     match media(headers) {
+        Media::Other if !is_picture_or_sound(headers) => Plan::Withhold,
+        _ if hooked => Plan::Whole,
         _ if is_event_stream(headers) => Plan::Stream(Screen::Events(Some(guard))),
         Media::Json | Media::Form => Plan::Whole,
         Media::Text => Plan::Stream(Screen::Text(Box::new(guard.masker().stream()))),
         Media::Unnamed => Plan::Whole,
-        Media::Other if is_picture_or_sound(headers) => Plan::Stream(Screen::Nothing),
-        Media::Other => Plan::Withhold,
+        Media::Other => Plan::Stream(Screen::Nothing),
     }
 }
 
-async fn refuse(away: Away, refusal: Refusal) -> Result<Response<Body>, Refused> {
-    match away.refuse(refusal).await {
+fn refuse(away: Away, refusal: Refusal) -> Result<Response<Body>, Refused> {
+    match away.refuse(refusal) {
         Some(refused) => Err(refused),
         // The journey is taken only by its end, so this cannot be reached; it fails closed.
         None => Ok(failed()),
@@ -101,29 +112,32 @@ fn failed() -> Response<Body> {
     response
 }
 
-/// Reads an answer whole, screens it, and closes the exchange before the client sees a byte.
-async fn whole(mut away: Away, response: Response<Body>) -> Result<Response<Body>, Refused> {
+/// Reads an answer whole, screens it, asks the hooks, and closes the exchange before the client
+/// sees a byte.
+async fn whole(
+    mut away: Away,
+    response: Response<Body>,
+    hooks: &[&Arc<dyn Hook>],
+) -> Result<Response<Body>, Refused> {
     let (mut head, body) = response.into_parts();
     let bytes = match collect(body).await {
         Ok(bytes) => bytes,
-        Err(upstream) => return refuse(away, Refusal::Upstream(upstream)).await,
+        Err(upstream) => return refuse(away, Refusal::Upstream(upstream)),
     };
-    let profile = away.profile();
     if let Some(reported) = usage::of_document(&away, &bytes) {
         away.used(Spent::Reported(reported));
     }
-    let screened = match &profile.response {
-        Some(guard) => screen(guard, media(&head.headers), bytes),
-        None => Ok(Screened { bytes, detections: Vec::new() }),
-    };
-    let Screened { bytes, detections } = match screened {
+    let Screened { bytes, detections } = match screen(&mut away, &head.headers, bytes) {
         Ok(screened) => screened,
-        Err(blocked) => {
-            away.detected(&blocked.detections);
-            return refuse(away, Refusal::Upstream(Upstream::Blocked)).await;
+        Err(Blocked { detections }) => {
+            away.detected(&detections);
+            return refuse(away, Refusal::Upstream(Upstream::Blocked));
         }
     };
     away.detected(&detections);
+    if let Err(refusal) = ask(hooks, &away, &bytes).await {
+        return refuse(away, refusal);
+    }
     if head.headers.contains_key(header::CONTENT_LENGTH) {
         head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
     }
@@ -139,15 +153,42 @@ async fn whole(mut away: Away, response: Response<Body>) -> Result<Response<Body
     Ok(Response::from_parts(head, Body::full(bytes)))
 }
 
-fn screen(
-    guard: &Guard,
-    media: Media,
-    bytes: Bytes,
-) -> Result<Screened, bartizan_core::mask::Blocked> {
-    if bytes.is_empty() {
-        return Ok(Screened { bytes, detections: Vec::new() });
+/// Takes out what must not pass; usage is read in passing where it stands in events.
+fn screen(away: &mut Away, headers: &HeaderMap, bytes: Bytes) -> Result<Screened, Blocked> {
+    let profile = away.profile();
+    if is_event_stream(headers) {
+        let mut events = Events::new(profile.response);
+        let screened = events.feed(bytes).map(|out| [out, events.finish()].concat().into());
+        let detections = events.detections();
+        if let Some(reported) = events.used() {
+            away.used(Spent::Reported(reported));
+        }
+        return match screened {
+            Ok(bytes) => Ok(Screened { bytes, detections }),
+            Err(Withheld) => Err(Blocked { detections }),
+        };
     }
-    guard.screen(media, bytes)
+    match profile.response {
+        Some(guard) if !bytes.is_empty() && !is_picture_or_sound(headers) => {
+            guard.screen(media(headers), bytes)
+        }
+        Some(_) | None => Ok(Screened { bytes, detections: Vec::new() }),
+    }
+}
+
+/// Asks those hooks that want to look at answers, in their order.
+async fn ask(hooks: &[&Arc<dyn Hook>], away: &Away, body: &[u8]) -> Result<(), Refusal> {
+    let Some(journey) = away.journey() else { return Ok(()) };
+    let grant = journey.grant();
+    let look = Look { caller: grant.caller(), endpoint: grant.endpoint(), body };
+    for hook in hooks {
+        let asked = tokio::time::timeout(look.endpoint.timeout, hook.after(look)).await;
+        // A check that does not answer has not said yes.
+        if let Err(objection) = asked.unwrap_or(Err(Objection::default())) {
+            return Err(Refusal::Withheld { hook: hook.name().into(), objection });
+        }
+    }
+    Ok(())
 }
 
 /// What the client gets where the end of its exchange is not on record.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use bartizan_core::authenticate::Caller;
 use bartizan_core::authorize::endpoint::{About, Cost, Limit, OnDisconnect};
 use bartizan_core::authorize::{Access, Endpoint, Permission};
+use bartizan_core::limit::Measure;
 use bartizan_core::mask::Profile;
 use bartizan_core::validate::{Protocol, Schema, SchemaError};
 use http::Method;
@@ -390,6 +391,10 @@ impl Sketch {
         let common = defaults.limits.iter().filter(|(_, applies)| applies.to(&self.path, &verb));
         let mut limits: Vec<_> = common.map(|(limit, _)| Arc::clone(limit)).collect();
         limits.extend(self.limits);
+        if self.about.built_in {
+            // The app's own endpoints cost nothing: no budget may shut them.
+            limits.retain(|limit| matches!(limit.rule.measure, Measure::Requests | Measure::Concurrent));
+        }
         Ok(Endpoint {
             index: 0,
             verb,

@@ -11,7 +11,6 @@ use bartizan_core::authenticate::Caller;
 use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Received, Refused};
 use bartizan_core::id::RequestId;
 use bartizan_core::limit::Meter;
-use bartizan_core::settle::Spent;
 use http::{HeaderMap, Request, Response};
 use tokio_util::task::TaskTracker;
 
@@ -172,7 +171,7 @@ impl Road {
         }
         let returned = self.forward.pass(exchange).await?;
         // Settling and the end of the record come with the last byte of the answer.
-        answer::bring_home(returned).await
+        answer::bring_home(returned, &self.mask.hooks).await
     }
 
     /// Ends a dry run: everything was decided, nothing is sent, and what was reserved goes back.
@@ -185,9 +184,9 @@ impl Road {
         response
     }
 
-    /// Gives back what was reserved, records the refusal, and words it.
-    async fn refuse(&self, refused: Refused) -> Response<Body> {
-        self.settle.now(refused.release(&Spent::Nothing)).await;
+    /// Settles what was reserved, records the refusal, and words it.
+    async fn refuse(&self, mut refused: Refused) -> Response<Body> {
+        self.settle.now(refused.take_release()).await;
         let answered = refused.answer(&self.door.realm, clock::now());
         if answered.receipt.durable().await.is_err() {
             tracing::error!("a refusal could not be recorded");

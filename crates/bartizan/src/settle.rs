@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bartizan_core::audit::{Note, Outcome, Receipt};
-use bartizan_core::exchange::{Journey, Release};
+use bartizan_core::exchange::{Journey, Refused, Release};
 use bartizan_core::limit::{Meter, Settlement};
 use bartizan_core::mask::{Detection, Profile};
 use bartizan_core::refusal::Refusal;
@@ -129,14 +129,10 @@ impl Away {
         journey.end(self.status.unwrap_or_default(), &self.spent, clock::now())
     }
 
-    /// No answer may pass: settles, and hands the exchange over to be refused.
-    pub(crate) async fn refuse(
-        mut self,
-        refusal: Refusal,
-    ) -> Option<bartizan_core::exchange::Refused> {
+    /// No answer may pass: hands the exchange over to be refused, and settled as it is.
+    pub(crate) fn refuse(mut self, refusal: Refusal) -> Option<Refused> {
         let journey = self.journey.take()?;
-        self.settle.now(journey.release(&self.spent)).await;
-        Some(journey.refuse(refusal))
+        Some(journey.refuse(refusal, &self.spent))
     }
 
     /// The answer broke off on the way.

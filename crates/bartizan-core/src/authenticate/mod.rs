@@ -182,11 +182,15 @@ impl Identity {
 
 impl Principal {
     /// Reads `issuer:subject`; a bare name means `local:`. The kind is a user's, or a key's for
-    /// the issuer `key`.
+    /// the issuer `key` and a client's for `client`.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let (issuer, subject) = text.split_once(':').unwrap_or(("local", text));
-        let kind = if issuer == "key" { Kind::Key } else { Kind::User };
+        let kind = match issuer {
+            api_key::ISSUER => Kind::Key,
+            jwt::CLIENT => Kind::Client,
+            _ => Kind::User,
+        };
         Self { kind, issuer: Arc::from(issuer), subject: Arc::from(subject) }
     }
 }

@@ -87,12 +87,11 @@ pub fn on_the_road<B>(
     let endpoint = grant.endpoint();
     let mut draws = Vec::with_capacity(endpoint.limits.len());
     for limit in endpoint.limits.iter().filter(|limit| !limit.at_the_door()) {
+        // A call of which nobody knows what it costs draws nothing yet: an overdraft stops it all
+        // the same, and what its handler reports afterwards is charged.
         let amount = amount(endpoint, call, limit.rule.measure)?;
-        // A call that cannot cost anything draws on no budget.
-        if amount > 0 {
-            let subject = subject(grant, call.model(), client.bucket(), &limit.by);
-            draws.push(Draw::new(Arc::clone(&limit.rule), &subject, amount));
-        }
+        let subject = subject(grant, call.model(), client.bucket(), &limit.by);
+        draws.push(Draw::new(Arc::clone(&limit.rule), &subject, amount));
     }
     Ok(draws)
 }

@@ -61,14 +61,14 @@ impl Events {
 
     fn line(&mut self, line: Bytes) -> Result<Bytes, Withheld> {
         let Some(data) = line.strip_prefix(b"data:") else {
-            return self.screen(line.clone(), 0, Media::Text);
+            return self.screen(line, 0, Media::Text);
         };
         if let Some(reported) = usage::of_event(data) {
             self.used = Some(reported);
         }
         let start = line.len() - data.trim_ascii_start().len();
         let json = data.trim_ascii_start().starts_with(b"{");
-        self.screen(line.clone(), start, if json { Media::Json } else { Media::Text })
+        self.screen(line, start, if json { Media::Json } else { Media::Text })
     }
 
     /// The line with everything from `start` on screened, its line end aside.

@@ -212,7 +212,7 @@ impl Inner {
         if self.means.environment.as_deref().is_some_and(|ours| ours != generated.environment) {
             return Err(Rejection::Untrusted("it belongs to another environment").into());
         }
-        let record = self.means.identities.key(generated.id).await.map_err(outage)?;
+        let record = self.means.identities.key(generated.id).await.map_err(|error| outage(&error))?;
         let record = record.ok_or(Rejection::Unknown)?;
         let caller = record.verify(key, self.means.pepper.as_ref(), now)?;
         if record.last_used.is_none_or(|last| now.since(last) >= TOUCH)
@@ -269,7 +269,7 @@ impl Inner {
         let ends = expires.plus(issuer.leeway);
         let mut fresh = ends;
         if issuer.is_own() {
-            if revoked(&*self.means.identities, caller.claims()).await.map_err(outage)? {
+            if revoked(&*self.means.identities, caller.claims()).await.map_err(|error| outage(&error))? {
                 return Err(Rejection::Revoked.into());
             }
             fresh = now.plus(FRESH);
@@ -288,7 +288,7 @@ pub(crate) async fn revoked(
     identities.is_revoked(&names.collect::<Vec<_>>()).await
 }
 
-fn outage(error: Unreachable) -> NotAuthenticated {
+fn outage(error: &Unreachable) -> NotAuthenticated {
     tracing::error!(%error, "identities cannot be looked up");
     NotAuthenticated::Outage
 }

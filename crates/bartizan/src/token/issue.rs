@@ -123,7 +123,7 @@ impl TokenEndpoint {
         let (attempt, draws) = self.attempt(&format!("client {id}"), address, now).await?;
         let client = match self.clients.get(id.as_str()) {
             Some(client) => Some(client.clone()),
-            None if is_name(&id) => self.identities.client(&id).await.map_err(out_of_reach)?,
+            None if is_name(&id) => self.identities.client(&id).await.map_err(|error| out_of_reach(&error))?,
             None => None,
         };
         let client = client.filter(|client| client.proves(secret.as_ref(), Some(&self.pepper)));
@@ -162,7 +162,7 @@ impl TokenEndpoint {
     async fn user(&self, name: &str) -> Result<Option<User>, Refused> {
         match self.users.get(name) {
             Some(user) => Ok(Some(user.clone())),
-            None if is_name(name) => self.identities.user(name).await.map_err(out_of_reach),
+            None if is_name(name) => self.identities.user(name).await.map_err(|error| out_of_reach(&error)),
             None => Ok(None),
         }
     }
@@ -257,7 +257,7 @@ impl TokenEndpoint {
         let scopes = rights.scopes.clone();
         let name = Arc::clone(&user.name);
         let (token, first) = self.refresh_token(Arc::clone(&session), name, client, scopes, now)?;
-        self.identities.begin_session(first, now).await.map_err(out_of_reach)?;
+        self.identities.begin_session(first, now).await.map_err(|error| out_of_reach(&error))?;
         rights.session = Some(session);
         Ok((self.sign(rights, Some(token), now)?, principal))
     }
@@ -272,7 +272,7 @@ impl TokenEndpoint {
         now: Timestamp,
     ) -> Result<(Granted, Principal), Denied> {
         let hash = refresh::digest(token);
-        let found = self.identities.refresh(&hash).await.map_err(out_of_reach)?;
+        let found = self.identities.refresh(&hash).await.map_err(|error| out_of_reach(&error))?;
         let found = found.ok_or(NOT_VALID)?;
         let principal = user_principal(&found.user);
         let denied = |refused| Denied::of(refused, principal.clone());
@@ -292,7 +292,7 @@ impl TokenEndpoint {
         let Refresh { session, user: name, scopes: all, .. } = found;
         let (token, next) =
             self.refresh_token(Arc::clone(&session), name, client.clone(), all, now)?;
-        match self.identities.rotate(&hash, next, now).await.map_err(out_of_reach)? {
+        match self.identities.rotate(&hash, next, now).await.map_err(|error| out_of_reach(&error))? {
             Rotation::Done => {}
             Rotation::Gone => return Err(denied(NOT_VALID)),
             Rotation::Reused => {
@@ -307,7 +307,7 @@ impl TokenEndpoint {
     }
 
     async fn end(&self, session: &str) -> Result<(), Refused> {
-        self.identities.end_session(session).await.map_err(out_of_reach)?;
+        self.identities.end_session(session).await.map_err(|error| out_of_reach(&error))?;
         self.revocations.announce();
         Ok(())
     }
