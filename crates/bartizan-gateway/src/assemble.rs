@@ -23,6 +23,7 @@ use bartizan_store::sqlite::Sqlite;
 use http::Method;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio_util::task::TaskTracker;
 
 use crate::admin::{Counted, Metrics};
 use crate::config::Settings;
@@ -37,6 +38,8 @@ pub struct Standing {
     meter: Arc<dyn Meter>,
     trail: Arc<FileTrail>,
     metrics: Arc<Metrics>,
+    /// Of every app, so that what a replaced one has under way is waited for, too.
+    tasks: TaskTracker,
     connections: Connections,
     fetch: Arc<dyn Fetch>,
     revocations: Revocations,
@@ -72,6 +75,7 @@ impl Standing {
             meter,
             trail: Arc::new(trail),
             metrics: Arc::default(),
+            tasks: TaskTracker::new(),
             connections,
             fetch: Arc::new(HttpFetch::new(issuers(settings))?),
             revocations: Revocations::default(),
@@ -119,7 +123,8 @@ pub async fn assemble(
         .timeout(settings.server.timeouts.upstream)
         .proxies(Proxies::new(settings.server.trusted_proxies.clone()))
         .profile((*settings.pii).clone())
-        .actions(built_in(settings));
+        .actions(built_in(settings))
+        .tasks(standing.tasks.clone());
     for limit in &settings.limits {
         app = limited(app, &limit.rules, &limit.applies);
     }

@@ -41,7 +41,17 @@ struct Running {
     title: Arc<str>,
     road: Arc<Road>,
     tasks: TaskTracker,
+    /// Ends the sweeping of reservations.
     stop: CancellationToken,
+    /// Ends the settling, once no request is under way.
+    closing: CancellationToken,
+}
+
+/// An app that was replaced sweeps no more; what is under way on it still settles.
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
 /// An [`App`] that is being written.
@@ -173,6 +183,7 @@ impl App {
     /// at most for `patience`. No request may be under way any more.
     pub async fn close(&self, patience: Duration) {
         self.0.stop.cancel();
+        self.0.closing.cancel();
         self.0.tasks.close();
         if tokio::time::timeout(patience, self.0.tasks.wait()).await.is_err() {
             tracing::warn!("not everything was settled in time: reservations run to their deadline");
@@ -346,9 +357,11 @@ impl AppBuilder {
         let road = Arc::new(road);
         live.is(&road);
         let stop = CancellationToken::new();
-        self.tasks.spawn(settler.run());
+        let closing = CancellationToken::new();
+        self.tasks.spawn(settler.run(closing.clone()));
         self.tasks.spawn(sweep(meter, stop.clone()));
-        Ok(App(Arc::new(Running { title: self.title, road, tasks: self.tasks, stop })))
+        let Self { title, tasks, .. } = self;
+        Ok(App(Arc::new(Running { title, road, tasks, stop, closing })))
     }
 
     /// A service stands behind it.

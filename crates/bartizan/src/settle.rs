@@ -9,6 +9,7 @@ use bartizan_core::mask::{Detection, Profile};
 use bartizan_core::refusal::Refusal;
 use bartizan_core::settle::Spent;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 
@@ -57,9 +58,18 @@ impl Settle {
 }
 
 impl Settler {
-    /// Settles what is handed over until nobody can hand over any more.
-    pub async fn run(mut self) {
-        while let Some(release) = self.queue.recv().await {
+    /// Settles what is handed over until nobody can hand over any more; from `closing` on nobody
+    /// can, and what waits is settled.
+    pub async fn run(mut self, closing: CancellationToken) {
+        loop {
+            let release = tokio::select! {
+                release = self.queue.recv() => release,
+                () = closing.cancelled(), if !self.queue.is_closed() => {
+                    self.queue.close();
+                    continue;
+                }
+            };
+            let Some(release) = release else { return };
             settle(&*self.meter, release).await;
         }
     }

@@ -219,7 +219,7 @@ impl Gateway {
         tasks.spawn(serve(private, show, small(), end.clone()));
 
         let standing = Arc::new(standing);
-        let reloading = Reloading { source, overrides, standing: Arc::clone(&standing), tasks: tasks.clone(), drain };
+        let reloading = Reloading { source, overrides, standing: Arc::clone(&standing) };
         let reloading = reloading.run(Arc::clone(&running), tls, Arc::clone(&admin), shutdown.clone());
         tokio::select! {
             () = reloading => {}
@@ -244,8 +244,6 @@ struct Reloading {
     source: Source,
     overrides: Overrides,
     standing: Arc<Standing>,
-    tasks: TaskTracker,
-    drain: Duration,
 }
 
 impl Reloading {
@@ -268,8 +266,6 @@ impl Reloading {
                         tls.store(Arc::clone(config));
                     }
                     told(cause, &old.settings, &new.settings);
-                    let drain = self.drain;
-                    self.tasks.spawn(async move { old.app.close(drain).await });
                 }
                 Outcome::Kept(unsound) => {
                     tracing::error!(?cause, "the new configuration is not sound: the old one stays\n{unsound}");
