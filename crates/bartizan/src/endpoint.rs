@@ -194,7 +194,7 @@ impl Draft<Policed> {
         if let Some(schema) = R::schema() {
             draft.sketch.about.response_schema = Some(Arc::new(schema));
         }
-        draft.handler(Typed::new(move |caller, ()| function(caller)))
+        draft.handler(Typed::bodiless(move |caller, ()| function(caller)))
     }
 
     /// Serves it with a handler of any other kind, an upstream for one.

@@ -17,12 +17,20 @@ use crate::reply::{Problem, Reply};
 /// A function of the caller and of a typed body, as a handler.
 pub(crate) struct Typed<F, I, R> {
     function: Arc<F>,
+    read: fn(&Payload<Body>) -> Result<I, Failure>,
     types: PhantomData<fn(I) -> R>,
 }
 
-impl<F, I, R> Typed<F, I, R> {
+impl<F, I: DeserializeOwned, R> Typed<F, I, R> {
     pub(crate) fn new(function: F) -> Self {
-        Self { function: Arc::new(function), types: PhantomData }
+        Self { function: Arc::new(function), read: parse, types: PhantomData }
+    }
+}
+
+impl<F, R> Typed<F, (), R> {
+    /// A function that takes no body: whatever is sent is not looked at.
+    pub(crate) fn bodiless(function: F) -> Self {
+        Self { function: Arc::new(function), read: |_| Ok(()), types: PhantomData }
     }
 }
 
@@ -34,15 +42,15 @@ impl<F, I, R> fmt::Debug for Typed<F, I, R> {
 
 impl<F, Fut, I, R> Handler for Typed<F, I, R>
 where
-    I: DeserializeOwned + Send + 'static,
+    I: Send + 'static,
     F: Fn(Caller, I) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<R, Problem>> + Send + 'static,
     R: Reply + 'static,
 {
     fn answer(&self, departure: Departure<Body>) -> Work {
-        let function = Arc::clone(&self.function);
+        let (function, read) = (Arc::clone(&self.function), self.read);
         Box::pin(async move {
-            let input = parse(&departure.body)?;
+            let input = read(&departure.body)?;
             Ok(match function(departure.caller, input).await {
                 Ok(reply) => reply.answer(),
                 Err(problem) => problem.answer(),

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bartizan_core::admit::Target;
+use bartizan_core::authorize::Route;
 use bartizan_core::chain::{Bounds, Chain, Step, resolve};
 use bartizan_core::exchange::{Departure, is_event_stream};
 use bartizan_core::id::RequestId;
@@ -25,9 +27,6 @@ pub(super) struct RunChain {
     pub(super) live: Live,
     pub(super) bounds: Bounds,
 }
-
-/// Where no step may lead: to the app's own endpoints, and to tokens.
-const FORBIDDEN: [&str; 5] = ["/chain", "/request", "/action", "/actions", "/token"];
 
 /// The schema of the body.
 pub(super) fn schema(bounds: Bounds) -> Value {
@@ -63,12 +62,24 @@ impl Handler for RunChain {
         Box::pin(async move {
             let road = live.road()?;
             let Chain { chain, continue_on_error } = read(&departure.body)?;
-            if chain.iter().any(|step| FORBIDDEN.contains(&step.path.as_str())) {
+            if chain.iter().any(|step| leads_home(&road, &departure, step)) {
                 return Err(refused(Invalid::Member("chain")));
             }
             let run = Run { road, departure, results: Vec::new(), left };
             Ok(run.all(&chain, continue_on_error).await)
         })
+    }
+}
+
+/// Whether a step leads to one of the app's own endpoints: to chains, or to tokens. Its target is
+/// read as the road reads it, so that no way of writing it gets past.
+fn leads_home(road: &Road, departure: &Departure<Body>, step_: &Step) -> bool {
+    let Ok(request) = step(departure, &step_.verb, &step_.path, &Value::Null) else { return false };
+    let (head, _) = request.into_parts();
+    let Ok(target) = Target::parse(&head) else { return false };
+    match road.policy().routes.find(&head.method, None, target.path()) {
+        Route::Found(endpoint) => endpoint.about.built_in,
+        Route::Missing { .. } => false,
     }
 }
 

@@ -1,6 +1,8 @@
 //! Would this call pass? Everything is decided, and nothing is sent.
 
+use bartizan_core::authorize::Denial;
 use bartizan_core::exchange::Departure;
+use bartizan_core::problem;
 use bartizan_core::refusal::Refusal;
 use bartizan_core::validate::{Invalid, Payload};
 use http::{Method, Request, StatusCode, header};
@@ -53,10 +55,23 @@ impl Handler for Rehearse {
             if response.status() == StatusCode::NO_CONTENT {
                 return Ok(Answer::new(reply::json(&json!({ "status": "valid" }))));
             }
-            let problem = document(response.into_body()).await;
+            let status = response.status();
+            let problem = veiled(status, document(response.into_body()).await);
             Ok(Answer::new(reply::json(&json!({ "status": "invalid", "error": problem }))))
         })
     }
+}
+
+/// A problem as it may be told. A target that the caller may not use looks like an unknown one.
+fn veiled(status: StatusCode, problem: Value) -> Value {
+    let forbidden = problem["type"] == "urn:bartizan:problem:forbidden";
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {}
+        _ if forbidden => {}
+        _ => return problem,
+    }
+    let detail = Denial::UnknownPath.to_string();
+    problem::document("not-found", "Not found", StatusCode::NOT_FOUND, &detail)
 }
 
 /// Reads a body whose schema has been checked.

@@ -1,0 +1,20 @@
+//! What does an app do with real requests? Everything but the network is the real thing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test may panic"
+)]
+
+mod house;
+
+mod discover;
+mod rehearse;
+mod chain;
+mod hooks;
+mod masking;
+mod spending;
+mod words;
+mod behind;

@@ -1,0 +1,119 @@
+//! Does what must not pass stay out, in both directions, whole and streamed?
+
+use bartizan::body::Body;
+use bartizan::budgets::{self, Calendar};
+use bartizan::limits::By;
+use bartizan::pii::{Action, Pii};
+use bartizan::{App, Json, endpoint};
+use bytes::Bytes;
+use http::{Response, header};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::house::{House, key};
+
+#[derive(Deserialize, JsonSchema)]
+struct Text {
+    text: String,
+}
+
+/// What the handler was given goes out again as text, byte by byte; `media` is its type.
+fn in_pieces(text: &str, media: &'static str) -> Response<Body> {
+    let bytes: Vec<u8> = text.bytes().collect();
+    let frames = bytes.into_iter().map(|byte| {
+        Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![byte])))
+    });
+    let body = Body::new(StreamBody::new(futures_util::stream::iter(frames)));
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, media.parse().unwrap());
+    response
+}
+
+const ANSWER: &str = "write to ann@example.org or 078-05-1121, now";
+const MASKED: &str = "write to *************** or ***********, now";
+
+fn app(pii: &Pii) -> bartizan::app::AppBuilder {
+    App::builder("Masks")
+        .endpoint(endpoint("ECHO", "/").authenticated().json(|_, input: Text| async move {
+            // How the handler saw it, in a form that no recognizer knows.
+            let seen: String = input.text.chars().rev().collect();
+            Ok(Json(json!({ "reversed": seen, "text": input.text })))
+        }))
+        .endpoint(endpoint("WHOLE", "/").authenticated().call(|_| async {
+            Ok(Json(json!({ "answer": ANSWER })))
+        }))
+        .endpoint(endpoint("STREAM", "/").authenticated().call(|_| async {
+            Ok(in_pieces(ANSWER, "text/plain"))
+        }))
+        .endpoint(endpoint("EVENTS", "/").authenticated().call(|_| async {
+            let events = format!("data: {{\"delta\":\"{ANSWER}\"}}\n\ndata: [DONE]\n\n");
+            Ok(in_pieces(&events, "text/event-stream"))
+        }))
+        .pii(pii)
+        .api_key(key("ann"))
+}
+
+fn guide() -> Pii {
+    Pii::new().detect(["EMAIL", "PHONE", "SSN", "CREDIT_CARD"]).mask_character('*')
+}
+
+#[tokio::test]
+async fn the_handler_never_sees_what_was_masked_and_the_rest_as_it_was() {
+    let house = House::build(app(&guide().requests_only())).await;
+    let seen = house.ask("ann", "ECHO", "/", &json!({ "text": "mail bob@example.com!" })).await;
+    assert_eq!(seen.body["text"], "mail ***************!");
+    assert_eq!(seen.body["reversed"], "!*************** liam");
+    let found = house.events("PII_DETECTED");
+    assert_eq!(found.len(), 1);
+    let detection = &found[0]["details"]["detections"][0];
+    assert_eq!(detection["entity"], "EMAIL_ADDRESS");
+    assert_eq!(detection["pointer"], "/text");
+    assert!(!house.records().iter().any(|record| record.to_string().contains("bob@")));
+    house.ends(1).await;
+}
+
+#[tokio::test]
+async fn answers_are_masked_alike_whole_in_text_streams_and_in_events() {
+    let house = House::build(app(&guide())).await;
+    let whole = house.ask("ann", "WHOLE", "/", &Value::Null).await;
+    assert_eq!(whole.body, json!({ "answer": MASKED }));
+    let streamed = house.ask("ann", "STREAM", "/", &Value::Null).await;
+    assert_eq!(streamed.body, MASKED);
+    let events = house.ask("ann", "EVENTS", "/", &Value::Null).await;
+    let expected = format!("data: {{\"delta\":\"{MASKED}\"}}\n\ndata: [DONE]\n\n");
+    assert_eq!(events.body, expected);
+    assert_eq!(house.ends(3).await.len(), 3);
+    assert_eq!(house.events("PII_DETECTED").len(), 3);
+}
+
+#[tokio::test]
+async fn detections_are_not_noted_where_the_developer_says_so() {
+    let house = House::build(app(&guide().log_detections(false))).await;
+    house.ask("ann", "WHOLE", "/", &Value::Null).await;
+    house.ends(1).await;
+    assert!(house.events("PII_DETECTED").is_empty());
+}
+
+#[tokio::test]
+async fn a_blocked_call_says_what_and_where_and_leaves_nothing_reserved() {
+    let pii = Pii::new().detect(["SSN"]).requests(Action::Block).requests_only();
+    let app = app(&pii)
+        .endpoint(endpoint("PAY", "/").authenticated().cost_usd("0.05").json(
+            |_, _: Text| async { Ok(Json("paid")) },
+        ))
+        .limit(budgets::usd("daily", "1.00", Calendar::Day, By::User));
+    let house = House::build(app).await;
+    for _ in 0..1000 {
+        let seen = house.ask("ann", "PAY", "/", &json!({ "text": "ssn 078-05-1121" })).await;
+        assert_eq!(seen.status, 422);
+        assert_eq!(seen.body["detections"][0]["pointer"], "/text");
+    }
+    for call in 0..21 {
+        let seen = house.ask("ann", "PAY", "/", &json!({ "text": "fine" })).await;
+        assert_eq!(seen.status, if call < 20 { 200 } else { 429 }, "{call}");
+    }
+    house.ends(1021).await;
+}
