@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-
-use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
 
 use bartizan_core::authenticate::{Caller, Credential};
 use bartizan_core::time::Timestamp;
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
 
 use super::issuer::Provider;
-use std::sync::Arc;
 
 /// How a credential is found again: never as itself, so that a memory dump holds none.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
@@ -128,7 +127,11 @@ mod tests {
             let token = format!("token{i}");
             cache.put(Fingerprint::of(&Credential::Bearer(&token)), entry());
         }
-        let held: usize = cache.shards.iter().map(|s| s.lock().young.len() + s.lock().old.len()).sum();
+        let held = |shard: &Mutex<Shard>| {
+            let shard = shard.lock();
+            shard.young.len() + shard.old.len()
+        };
+        let held: usize = cache.shards.iter().map(held).sum();
         assert!(held <= 128, "{held}");
         let last = Fingerprint::of(&Credential::Bearer("token9999"));
         assert!(cache.get(last).is_some());
