@@ -69,9 +69,27 @@ impl Schema {
         let errors = self.validator.iter_errors(document).take(MAX_VIOLATIONS);
         let violation = |error: jsonschema::ValidationError<'_>| Violation {
             pointer: error.instance_path().to_string(),
-            detail: wording(error.kind()),
+            detail: self.wording(error.kind(), error.schema_path().as_str()),
         };
         errors.map(violation).collect()
+    }
+
+    /// What is asked for at `place` of the schema.
+    fn wording(&self, kind: &Kind, place: &str) -> String {
+        match kind {
+            Kind::OneOfNotValid { .. } | Kind::AnyOf { .. } => self.choices(place),
+            _ => wording(kind),
+        }
+    }
+
+    /// The constants that a list of alternatives names, where each of them is one.
+    fn choices(&self, place: &str) -> String {
+        let alternatives = self.source.pointer(place).and_then(Value::as_array);
+        let constant = |alternative: &Value| alternative.get("const").map(Value::to_string);
+        match alternatives.and_then(|all| all.iter().map(constant).collect::<Option<Vec<_>>>()) {
+            Some(constants) => format!("must be one of {}", constants.join(", ")),
+            None => "must conform to one of the alternatives".into(),
+        }
     }
 }
 
@@ -155,6 +173,17 @@ mod tests {
             assert!(told.iter().any(|t| t == expected), "{expected:?} in {told:?}");
         }
         assert!(!format!("{violations:?}").contains(secret));
+    }
+
+    #[test]
+    fn alternatives_that_are_constants_are_named() {
+        let schema = Schema::compile(&json!({
+            "properties": { "format": { "$ref": "#/$defs/Shape" }, "any": { "anyOf": [{}, false] } },
+            "$defs": { "Shape": { "oneOf": [{ "const": "text" }, { "const": "bullets" }] } }
+        }))
+        .unwrap();
+        let told = schema.check(&json!({ "format": "secret" }));
+        assert_eq!(told[0].detail, r#"must be one of "text", "bullets""#, "{told:?}");
     }
 
     #[test]
