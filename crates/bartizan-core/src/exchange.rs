@@ -19,7 +19,7 @@ use crate::authorize::{Endpoint, Grant, Policy, Route, Routes};
 use crate::id::RequestId;
 use crate::limit::permit::{Permit, at_the_door, on_the_road};
 use crate::limit::{Draw, Exhausted, Kind, ReservationId, Standing, Unavailable, Verdict};
-use crate::mask::{Detection, Profile};
+use crate::mask::{Blocked, Detection, Guard, Profile, Screened};
 use crate::problem::{self, Context};
 use crate::refusal::{Objection, Outage, Refusal, Upstream};
 use crate::settle::{self, Spent};
@@ -132,6 +132,8 @@ pub struct Departure<B> {
     pub body: Payload<B>,
     /// On whose behalf.
     pub caller: Caller,
+    /// The roles that the caller has here, assigned ones included.
+    pub roles: Vec<Arc<str>>,
     /// To which endpoint.
     pub endpoint: Arc<Endpoint>,
 }
@@ -406,19 +408,16 @@ impl<B> Exchange<Permitted<B>> {
     /// # Errors
     /// Refused where the profile blocks what was found; what was reserved goes back.
     pub fn mask(self) -> Result<Exchange<Masked<B>>, Refused> {
-        let Self { head, now, dossier, standings, state: Permitted { permit, call } } = self;
+        let Self { mut head, now, dossier, standings, state: Permitted { permit, call } } = self;
         let profile = permit.grant().endpoint().profile.clone();
-        let (guard, bytes) = match (&profile.request, call.body()) {
-            (Some(guard), Payload::Whole(bytes)) if !bytes.is_empty() => (guard, bytes.clone()),
-            _ => {
-                let state = Masked { permit, call };
-                return Ok(Exchange { head, now, dossier, standings, state });
-            }
+        let Some(guard) = &profile.request else {
+            let state = Masked { permit, call };
+            return Ok(Exchange { head, now, dossier, standings, state });
         };
-        match guard.screen(call.media(), bytes) {
-            Ok(screened) => {
-                note_detections(&dossier, &profile, "request", &screened.detections, now);
-                let state = Masked { permit, call: call.with_bytes(screened.bytes) };
+        match screen(guard, &mut head, call) {
+            Ok((call, detections)) => {
+                note_detections(&dossier, &profile, "request", &detections, now);
+                let state = Masked { permit, call };
                 Ok(Exchange { head, now, dossier, standings, state })
             }
             Err(blocked) => {
@@ -531,7 +530,8 @@ impl<B> Exchange<Announced<B>> {
         }
         let caller = permit.grant().caller().clone();
         let model = call.model().cloned();
-        let departure = Departure { head, body: call.into_body(), caller, endpoint };
+        let roles = permit.grant().roles().to_vec();
+        let departure = Departure { head, body: call.into_body(), caller, roles, endpoint };
         Ok((departure, Journey { permit, model, dossier, standings }))
     }
 }
@@ -759,6 +759,40 @@ fn canonical_uri(head: &Parts, target: &Target) -> Result<http::Uri, Misdirected
         None => target.path().to_string(),
     };
     text.parse().map_err(|_| Misdirected::Path)
+}
+
+/// Takes what must not leave out of the query and the body. The path was decided on, and stays.
+fn screen<B>(
+    guard: &Guard,
+    head: &mut Parts,
+    call: Call<B>,
+) -> Result<(Call<B>, Vec<Detection>), Blocked> {
+    let mut detections = screen_query(guard, head)?;
+    let bytes = match call.body() {
+        Payload::Whole(bytes) if !bytes.is_empty() => bytes.clone(),
+        Payload::Whole(_) | Payload::Stream(_) => return Ok((call, detections)),
+    };
+    let screened = guard.screen(call.media(), bytes)?;
+    detections.extend(screened.detections);
+    Ok((call.with_bytes(screened.bytes), detections))
+}
+
+/// The query, read like a form. Its detections point to `?name`.
+fn screen_query(guard: &Guard, head: &mut Parts) -> Result<Vec<Detection>, Blocked> {
+    let Some(query) = head.uri.query() else { return Ok(Vec::new()) };
+    let Screened { bytes, detections } =
+        guard.screen(Media::Form, Bytes::copy_from_slice(query.as_bytes()))?;
+    if !detections.is_empty() {
+        let text = String::from_utf8_lossy(&bytes);
+        let masked = format!("{}?{text}", head.uri.path()).parse();
+        // What cannot be said without it is not said at all.
+        head.uri = masked.map_err(|_| Blocked { detections: detections.clone() })?;
+    }
+    let in_query = |found: Detection| Detection {
+        pointer: format!("?{}", found.pointer.trim_start_matches('/')),
+        ..found
+    };
+    Ok(detections.into_iter().map(in_query).collect())
 }
 
 fn release(permit: &Permit, model: Option<&Arc<str>>, spent: &Spent) -> Release {

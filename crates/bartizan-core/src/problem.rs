@@ -46,6 +46,8 @@ macro_rules! problems {
 problems! {
     MALFORMED "malformed-request" BAD_REQUEST "Malformed request"
         "Send a request that can be read in one way only: one Host, a canonical path, one length.";
+    MISDIRECTED "misdirected-request" MISDIRECTED_REQUEST "Wrong host for this connection"
+        "Open a connection to the host that is asked for.";
     AMBIGUOUS "ambiguous-credential" BAD_REQUEST "More than one credential"
         "Send exactly one credential.";
     HEAD_TOO_LARGE "headers-too-large" REQUEST_HEADER_FIELDS_TOO_LARGE "Header section too large"
@@ -110,6 +112,7 @@ pub struct Context<'a> {
 pub fn kind(refusal: &Refusal) -> &'static Problem {
     match refusal {
         Refusal::Misdirected(misdirected) => match misdirected {
+            Misdirected::ServerName => &MISDIRECTED,
             Misdirected::HeadTooLarge => &HEAD_TOO_LARGE,
             Misdirected::TooSlow => &TOO_SLOW,
             Misdirected::MethodRefused => &METHOD_REFUSED,

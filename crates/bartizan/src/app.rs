@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bartizan_core::admit::Proxies;
+use bartizan_core::admit::{Proxies, ServerName};
 use bartizan_core::audit::Trail;
 use bartizan_core::authorize::endpoint::Limit;
 use bartizan_core::authorize::{Permission, Policy, Roles, RouteError, Scopes};
@@ -175,6 +175,10 @@ impl App {
     /// Answers a request that came from `peer`.
     pub async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
         let address = peer.address.ip();
+        let name = peer.tls.as_ref().and_then(|tls| tls.server_name.clone());
+        if let Some(name) = name {
+            request.extensions_mut().insert(ServerName(name));
+        }
         request.extensions_mut().insert(peer);
         self.0.road.handle(request, address).await
     }

@@ -11,12 +11,13 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
 use crate::body::{Body, BodyError};
+use crate::paced::Paced;
 use crate::stage::Stage;
 
 /// The fourth stage.
 #[derive(Clone, Debug)]
 pub struct Validate {
-    /// How long a body may take that must be read whole.
+    /// How long a body may take that must be read whole, and how long another may stand still.
     pub(crate) patience: Duration,
 }
 
@@ -31,7 +32,7 @@ impl Stage<Exchange<Authorized<Body>>> for Validate {
                 let whole = tokio::time::timeout(self.patience, read(body, max)).await;
                 whole.unwrap_or(Err(Invalid::TooSlow)).map(Payload::Whole)
             }
-            Intake::Stream(max) => bounded(body, max),
+            Intake::Stream(max) => bounded(body, max, self.patience),
         };
         exchange.validate(body)
     }
@@ -66,18 +67,18 @@ async fn read(mut body: Body, max: u64) -> Result<Bytes, Invalid> {
     Ok(if more.is_empty() { first } else { more.freeze() })
 }
 
-/// Lets a body pass in chunks, and breaks it off after `max` bytes.
-fn bounded(body: Body, max: u64) -> Result<Payload<Body>, Invalid> {
+/// Lets a body pass in chunks, and breaks it off after `max` bytes, or where nothing comes for
+/// `patience`.
+fn bounded(body: Body, max: u64, patience: Duration) -> Result<Payload<Body>, Invalid> {
     if body.size_hint().lower() > max {
         return Err(Invalid::TooLarge(max));
     }
-    match body.whole() {
-        Some(whole) => Ok(Payload::Whole(whole)),
-        None if body.size_hint().upper().is_some_and(|upper| upper <= max) => {
-            Ok(Payload::Stream(body))
-        }
-        None => Ok(Payload::Stream(Body::wrap(Bounded { body, left: max }))),
-    }
+    let body = match body.whole() {
+        Some(whole) => return Ok(Payload::Whole(whole)),
+        None if body.size_hint().upper().is_some_and(|upper| upper <= max) => body,
+        None => Body::wrap(Bounded { body, left: max }),
+    };
+    Ok(Payload::Stream(Body::wrap(Paced::new(body, patience))))
 }
 
 /// A body that breaks off where it becomes too long. The upstream then sees an incomplete
@@ -143,7 +144,7 @@ mod tests {
     #[tokio::test]
     async fn a_streamed_body_breaks_off_where_it_becomes_too_long() {
         let pass = |sizes, max| async move {
-            match bounded(chunks(sizes), max).unwrap() {
+            match bounded(chunks(sizes), max, Duration::from_secs(9)).unwrap() {
                 Payload::Whole(bytes) => Some(bytes.len()),
                 Payload::Stream(body) => body.collect().await.ok().map(|all| all.to_bytes().len()),
             }

@@ -4,11 +4,14 @@ pub mod target;
 pub mod address;
 
 pub use address::{ClientAddress, Proxies};
-pub use target::Target;
+pub use target::{ServerName, Target};
 
 /// Why a request is turned away at the door. The client must send another one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Misdirected {
+    /// The certificate that the client checked is not that of the host it asks for.
+    #[error("the host is not the one that was asked for in the TLS handshake")]
+    ServerName,
     /// No `Host`, several, or one that differs from the request line (RFC 9112 section 3.2).
     #[error("exactly one Host is needed, and it must equal the authority of the request")]
     Host,

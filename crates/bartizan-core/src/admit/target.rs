@@ -8,6 +8,11 @@ use http::{HeaderMap, Method, header};
 
 use super::Misdirected;
 
+/// The name that a client asked for in the TLS handshake (RFC 6066 section 3). A listener puts it
+/// into the extensions of each request of the connection.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ServerName(pub Arc<str>);
+
 /// The longest path and query that is served, in bytes.
 pub const MAX_TARGET: usize = 8 * 1024;
 
@@ -30,6 +35,9 @@ impl Target {
     pub fn parse(head: &Parts) -> Result<Self, Misdirected> {
         check_method(&head.method)?;
         let host = authority(head)?;
+        if head.extensions.get().is_some_and(|name| misdirects(name, host)) {
+            return Err(Misdirected::ServerName);
+        }
         let path = canonical(head.uri.path())?;
         if head.uri.query().is_some_and(|query| query.len() + path.len() > MAX_TARGET) {
             return Err(Misdirected::Path);
@@ -81,6 +89,13 @@ fn authority(head: &Parts) -> Result<&str, Misdirected> {
     let sound = authority.parse::<Authority>().is_ok_and(|a| !a.host().is_empty())
         && !authority.contains('@');
     if sound { Ok(authority) } else { Err(Misdirected::Host) }
+}
+
+/// Whether the certificate that a client checked says nothing about `host`, a name with or without
+/// a port (RFC 9110 section 7.4).
+fn misdirects(ServerName(name): &ServerName, host: &str) -> bool {
+    let host = host.rsplit_once(':').map_or(host, |(host, _port)| host);
+    !host.trim_end_matches('.').eq_ignore_ascii_case(name.trim_end_matches('.'))
 }
 
 /// A path that has one reading: percent-encodings are valid, with capital digits; what need not
@@ -156,6 +171,17 @@ pub fn take_override(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_that_was_checked_for_another_host_does_not_count() {
+        let name = ServerName("gate.example".into());
+        for host in ["gate.example", "GATE.example:8443", "gate.example."] {
+            assert!(!misdirects(&name, host), "{host}");
+        }
+        for host in ["other.example", "gate.example.evil", "10.0.0.1:443", "[::1]:443", ""] {
+            assert!(misdirects(&name, host), "{host}");
+        }
+    }
 
     #[test]
     fn a_path_with_two_readings_is_refused() {

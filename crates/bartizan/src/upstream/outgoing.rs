@@ -44,7 +44,7 @@ impl Outgoing {
         connections: &Connections,
         departure: Departure<Body>,
     ) -> Result<Self, Refusal> {
-        let Departure { mut head, body, caller, endpoint, .. } = departure;
+        let Departure { mut head, body, caller, roles, endpoint } = departure;
         let uri = target.address.place(&endpoint.path, &head.uri).ok_or(Refusal::Failed)?;
         let upgrade = upgrade(target, connections, &endpoint, &body, &mut head)?;
         let peer = head.extensions.get::<Peer>();
@@ -57,7 +57,7 @@ impl Outgoing {
         if is_read(&endpoint) {
             headers.remove(header::ACCEPT_ENCODING);
         }
-        told::identity(&caller, &mut headers);
+        told::identity(&caller, &roles, &mut headers);
         if let Some(origin) = origin {
             origin.tell(&mut headers);
         }

@@ -1,6 +1,7 @@
 //! What is an upstream told about a call? Who is calling, from where, and with which verb.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bartizan_core::admit::Proxies;
 use bartizan_core::authenticate::Caller;
@@ -27,7 +28,7 @@ const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(
 ///
 /// The subject is the principal, `local:agent1`; scopes and roles are parted by spaces; all are
 /// percent-encoded UTF-8.
-pub(super) fn identity(caller: &Caller, headers: &mut HeaderMap) {
+pub(super) fn identity(caller: &Caller, roles: &[Arc<str>], headers: &mut HeaderMap) {
     if caller.is_anonymous() {
         return;
     }
@@ -40,7 +41,7 @@ pub(super) fn identity(caller: &Caller, headers: &mut HeaderMap) {
     if let Some(tenant) = caller.tenant() {
         set(headers, &TENANT, list([&**tenant]));
     }
-    for (name, words) in [(&SCOPES, caller.scopes()), (&ROLES, caller.roles())] {
+    for (name, words) in [(&SCOPES, caller.scopes()), (&ROLES, roles)] {
         if !words.is_empty() {
             set(headers, name, list(words.iter().map(|word| &**word)));
         }
@@ -119,8 +120,6 @@ fn is_authority(value: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use bartizan_core::authenticate::{Identity, Principal};
 
     use super::*;
@@ -131,7 +130,7 @@ mod tests {
         identity.tenant = Some("blue team".into());
         identity.scopes = vec!["data:read".into(), "odd scope".into()];
         let mut headers = HeaderMap::new();
-        super::identity(&Caller::assert(identity), &mut headers);
+        super::identity(&Caller::assert(identity), &[], &mut headers);
         assert_eq!(headers["x-bartizan-subject"], "corp:Zo%C3%AB%2C%20%0D%0Ax:%20y%25");
         assert_eq!(headers["x-bartizan-tenant"], "blue%20team");
         assert_eq!(headers["x-bartizan-scopes"], "data:read odd%20scope");
@@ -141,7 +140,7 @@ mod tests {
     #[test]
     fn nobody_is_not_somebody() {
         let mut headers = HeaderMap::new();
-        identity(&Caller::anonymous(), &mut headers);
+        identity(&Caller::anonymous(), &["user".into()], &mut headers);
         assert!(headers.is_empty());
     }
 
