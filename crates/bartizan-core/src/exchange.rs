@@ -777,22 +777,15 @@ fn screen<B>(
     Ok((call.with_bytes(screened.bytes), detections))
 }
 
-/// The query, read like a form. Its detections point to `?name`.
 fn screen_query(guard: &Guard, head: &mut Parts) -> Result<Vec<Detection>, Blocked> {
     let Some(query) = head.uri.query() else { return Ok(Vec::new()) };
-    let Screened { bytes, detections } =
-        guard.screen(Media::Form, Bytes::copy_from_slice(query.as_bytes()))?;
+    let Screened { bytes, detections } = guard.screen_query(query)?;
     if !detections.is_empty() {
-        let text = String::from_utf8_lossy(&bytes);
-        let masked = format!("{}?{text}", head.uri.path()).parse();
+        let masked = format!("{}?{}", head.uri.path(), String::from_utf8_lossy(&bytes));
         // What cannot be said without it is not said at all.
-        head.uri = masked.map_err(|_| Blocked { detections: detections.clone() })?;
+        head.uri = masked.parse().map_err(|_| Blocked { detections: detections.clone() })?;
     }
-    let in_query = |found: Detection| Detection {
-        pointer: format!("?{}", found.pointer.trim_start_matches('/')),
-        ..found
-    };
-    Ok(detections.into_iter().map(in_query).collect())
+    Ok(detections)
 }
 
 fn release(permit: &Permit, model: Option<&Arc<str>>, spent: &Spent) -> Release {

@@ -75,9 +75,18 @@ impl Guard {
         match media {
             Media::Json => self.screen_json(bytes),
             Media::Unnamed if looks_like_json(&bytes) => self.screen_json(bytes),
-            Media::Form => self.screen_form(&bytes),
+            Media::Form => self.screen_form(&bytes, '/'),
             Media::Text | Media::Unnamed | Media::Other => self.screen_text(bytes),
         }
+    }
+
+    /// Looks through the query of a target, which reads like a form. Its detections point to
+    /// `?name`.
+    ///
+    /// # Errors
+    /// As [`Guard::screen`].
+    pub fn screen_query(&self, query: &str) -> Result<Screened, Blocked> {
+        self.screen_form(&Bytes::copy_from_slice(query.as_bytes()), '?')
     }
 
     fn screen_json(&self, bytes: Bytes) -> Result<Screened, Blocked> {
@@ -116,8 +125,8 @@ impl Guard {
         Ok(Screened { bytes: changed.unwrap_or(bytes), detections })
     }
 
-    /// Each value of a form by itself; the pointer is `/name`.
-    fn screen_form(&self, bytes: &Bytes) -> Result<Screened, Blocked> {
+    /// Each value of a form by itself; the pointer is its name behind `sigil`.
+    fn screen_form(&self, bytes: &Bytes, sigil: char) -> Result<Screened, Blocked> {
         let text = str::from_utf8(bytes).map_err(|_| Blocked { detections: Vec::new() })?;
         let (mut out, mut detections, mut blocked) = (Vec::new(), Vec::new(), false);
         for pair in text.split('&') {
@@ -125,7 +134,7 @@ impl Guard {
             let plain = value.replace('+', " ");
             let plain = percent_decode_str(&plain).decode_utf8_lossy();
             let masked = self.0.mask_text(&plain);
-            detections.extend(tally(&masked.findings, &format!("/{name}")));
+            detections.extend(tally(&masked.findings, &format!("{sigil}{name}")));
             blocked |= masked.blocked;
             out.push(match masked.text {
                 Cow::Borrowed(_) => pair.to_owned(),

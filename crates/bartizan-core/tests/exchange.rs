@@ -1,0 +1,171 @@
+//! The order of the stages, walked by hand: what departs, what is recorded, what goes back.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bartizan_core::audit::{Entry, Event, Lost, Outcome, Receipt, Trail};
+use bartizan_core::authenticate::{Caller, Identity, Places, Principal};
+use bartizan_core::authorize::endpoint::{About, By, Cost, Limit, OnDisconnect};
+use bartizan_core::authorize::{Access, Endpoint, Policy};
+use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Refused};
+use bartizan_core::id::RequestId;
+use bartizan_core::limit::{Measure, ReservationId, Rule, Shape, Verdict};
+use bartizan_core::mask::{Guard, Profile};
+use bartizan_core::settle::Spent;
+use bartizan_core::time::Timestamp;
+use bartizan_core::validate::{Payload, Protocol};
+use bartizan_pii::{Action, Config, Masker, Scanner};
+use bytes::Bytes;
+use http::{Method, Request};
+
+/// Everything that was recorded.
+#[derive(Debug, Default)]
+struct Book(Mutex<Vec<Entry>>);
+
+impl Trail for Book {
+    fn append(&self, entry: Entry) -> Receipt {
+        self.0.lock().unwrap().push(entry);
+        Receipt::Done
+    }
+
+    fn keeps(&self, _: Event) -> bool {
+        true
+    }
+}
+
+impl Book {
+    /// The ends on record: event, outcome and status.
+    fn ends(&self) -> Vec<(Event, Outcome, Option<u64>)> {
+        let entries = self.0.lock().unwrap();
+        let ends = entries.iter().filter(|e| {
+            matches!(e.event, Event::RequestEnd | Event::RequestError)
+        });
+        let status = |e: &Entry| e.details.get("status").and_then(|status| status.as_u64());
+        ends.map(|e| (e.event, e.outcome, status(e))).collect()
+    }
+}
+
+fn policy(action: Action) -> Policy {
+    let scanner = Arc::new(Scanner::new(&Config::default()).unwrap());
+    let guard = Arc::new(Guard::new(Masker::new(scanner, action)));
+    let length = Duration::from_secs(60);
+    let rule = Rule::new("calls", Measure::Requests, Shape::Window { limit: 9, length });
+    let mut policy = Policy::default();
+    let endpoint = Endpoint {
+        index: 0,
+        verb: Method::from_bytes(b"NOTIFY").unwrap(),
+        path: "/notes".into(),
+        aliases: vec![Method::POST],
+        method_override: true,
+        access: Access::Authenticated,
+        permission: None,
+        protocol: Protocol::Http,
+        schema: None,
+        max_request_size: 1000,
+        limits: vec![Arc::new(Limit { rule: Arc::new(rule), by: By::User })],
+        cost: Cost::default(),
+        profile: Profile { request: Some(guard), response: None, log_detections: true },
+        timeout: Duration::from_secs(1),
+        on_disconnect: OnDisconnect::Cancel,
+        about: About::default(),
+    };
+    policy.routes.add(endpoint).unwrap();
+    policy
+}
+
+/// Walks a request from the door to where its body is masked.
+fn walk(
+    book: &Arc<Book>,
+    policy: &Policy,
+    uri: &str,
+    body: &str,
+) -> Result<Exchange<Masked<()>>, Refused> {
+    let request = Request::post(uri)
+        .header("host", "gate.example")
+        .header("authorization", "Bearer secret")
+        .header("content-type", "text/plain")
+        .body(())
+        .unwrap();
+    let arrival = Arrival {
+        id: RequestId(7),
+        now: Timestamp(1),
+        client: IpAddr::from([192, 0, 2, 1]).into(),
+        trace_id: None,
+        user_agent: None,
+        path: "/notes".into(),
+        parent: None,
+        dry_run: false,
+    };
+    let caller = Caller::assert(Identity::bare(Principal::parse("ann")));
+    let taken = || Ok(Verdict::Taken { standings: Vec::new() });
+    let exchange = Exchange::open(request, arrival, Arc::clone(book) as Arc<dyn Trail>);
+    let exchange = exchange.route(&policy.routes)?;
+    let exchange = exchange.admit(taken())?;
+    let exchange = exchange.authenticate(Ok(caller), &Places::default())?;
+    let exchange = exchange.authorize(policy)?;
+    let (exchange, ()) = exchange.take_body();
+    let body = Payload::Whole(Bytes::from(body.to_owned()));
+    let exchange = exchange.validate::<()>(Ok(body))?;
+    let (exchange, draws) = exchange.draws()?;
+    let exchange = exchange.permit(ReservationId(1), draws, taken())?;
+    exchange.mask()
+}
+
+#[test]
+fn what_departs_holds_neither_the_credential_nor_what_was_masked() {
+    let (book, policy) = (Arc::new(Book::default()), policy(Action::Redact));
+    let masked = walk(&book, &policy, "/notes?to=ann%40example.org&n=1", "mail ann@example.org");
+    let (exchange, receipt) = masked.unwrap().announce();
+    drop(receipt);
+    let (departure, journey) = exchange.depart(Ok(()), Ok(())).unwrap();
+    assert!(!departure.head.headers.contains_key("authorization"));
+    assert_eq!(departure.head.method, "NOTIFY", "the alias became what it means");
+    assert_eq!(departure.head.uri, "/notes?to=&n=1");
+    assert_eq!(departure.head.headers["content-length"], "5");
+    let Payload::Whole(body) = departure.body else { panic!("a body that was read stays whole") };
+    assert_eq!(body, "mail ");
+    drop(journey.end(200, &Spent::Unknown, Timestamp(9)));
+    assert_eq!(book.ends(), [(Event::RequestEnd, Outcome::Allow, Some(200))]);
+}
+
+#[test]
+fn what_blocks_in_the_query_stops_the_call_and_gives_everything_back() {
+    let (book, policy) = (Arc::new(Book::default()), policy(Action::Block));
+    let mut refused = walk(&book, &policy, "/notes?to=ann%40example.org", "").unwrap_err();
+    let release = refused.take_release().unwrap();
+    assert!(release.actual.iter().all(|draw| draw.amount == 0), "{release:?}");
+    let answered = refused.answer(&Realm::default(), Timestamp(9));
+    assert_eq!(answered.response.status(), 422);
+    let body = String::from_utf8(answered.response.body().to_vec()).unwrap();
+    assert!(body.contains("EMAIL_ADDRESS") && body.contains("?to"), "{body}");
+    assert!(!body.contains("ann@"), "{body}");
+    assert_eq!(book.ends(), [(Event::RequestError, Outcome::Deny, Some(422))]);
+}
+
+#[test]
+fn nothing_departs_that_is_not_on_record() {
+    let (book, policy) = (Arc::new(Book::default()), policy(Action::MASK));
+    let (exchange, receipt) = walk(&book, &policy, "/notes", "hello").unwrap().announce();
+    drop(receipt);
+    let refused = exchange.depart(Err(Lost), Ok(())).unwrap_err();
+    let answered = refused.answer(&Realm::default(), Timestamp(9));
+    assert_eq!(answered.response.status(), 503);
+    assert_eq!(book.ends(), [(Event::RequestError, Outcome::Error, Some(503))]);
+}
+
+#[test]
+fn an_exchange_that_is_dropped_anywhere_leaves_one_end_and_says_abandoned() {
+    let (book, policy) = (Arc::new(Book::default()), policy(Action::MASK));
+    drop(walk(&book, &policy, "/notes", "hello").unwrap());
+    let (exchange, receipt) = walk(&book, &policy, "/notes", "hello").unwrap().announce();
+    drop((receipt, exchange));
+    let abandoned = (Event::RequestError, Outcome::Abandoned, None);
+    assert_eq!(book.ends(), [abandoned, abandoned]);
+}
