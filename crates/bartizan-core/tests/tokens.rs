@@ -122,7 +122,10 @@ fn two_issuers_cannot_speak_for_each_other() {
     let outcome = other.verify(&token, &checker.keys, checker.now);
     assert_eq!(name(&outcome), "Untrusted");
     for reserved in ["local", "key", "client", "anonymous", "", "a:b"] {
-        assert!(Issuer::new(reserved, "https://x.example", vec!["a".into()]).is_err(), "{reserved}");
+        assert!(
+            Issuer::new(reserved, "https://x.example", vec!["a".into()]).is_err(),
+            "{reserved}"
+        );
     }
     assert!(Issuer::new("corp", "https://x.example", vec![]).is_err());
 }

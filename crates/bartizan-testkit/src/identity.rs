@@ -98,7 +98,8 @@ async fn lists_come_in_pages(store: &dyn Identities) {
     for name in ["c", "a", "b", "é"] {
         store.put_user(User { name: name.into(), ..user("x") }).await.unwrap();
     }
-    let names = |users: Vec<User>| users.iter().map(|user| user.name.to_string()).collect::<String>();
+    let names =
+        |users: Vec<User>| users.iter().map(|user| user.name.to_string()).collect::<String>();
     assert_eq!(names(store.users("").await.unwrap()), "abcé");
     assert_eq!(names(store.users("b").await.unwrap()), "cé");
     assert_eq!(names(store.users("é").await.unwrap()), "");

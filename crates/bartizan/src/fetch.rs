@@ -103,7 +103,9 @@ impl HttpFetch {
         let request = Request::get(uri).header(header::ACCEPT, "application/json");
         let request = request.body(Empty::new()).map_err(|error| broken(&error))?;
         let answer = self.client.request(request).await.map_err(|error| {
-            broken(&std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string))
+            broken(
+                &std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string),
+            )
         })?;
         if answer.status() != StatusCode::OK {
             return Err(FetchError::Status(url.into(), answer.status()));
@@ -229,9 +231,24 @@ mod tests {
             assert!(public(text), "{text}");
         }
         for text in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0",
-            "100.64.0.1", "255.255.255.255", "224.0.0.1", "::1", "::", "fe80::1", "fd00::1",
-            "::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "2001:db8::1", "ff02::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:a00:1::",
+            "2001:db8::1",
+            "ff02::1",
         ] {
             assert!(!public(text), "{text}");
         }

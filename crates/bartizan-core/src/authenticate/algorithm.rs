@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::{
-    self, EcdsaVerificationAlgorithm, EdDSAParameters, RsaParameters,
-};
+use aws_lc_rs::signature::{self, EcdsaVerificationAlgorithm, EdDSAParameters, RsaParameters};
 
 /// What a signature is checked with, and the key that it needs.
 #[derive(Clone, Copy)]

@@ -111,7 +111,9 @@ impl Hash {
             (Self::Sha256(a), Self::Sha256(b)) | (Self::HmacSha256(a), Self::HmacSha256(b)) => {
                 a.ct_eq(b).into()
             }
-            (Self::Sha256(_), Self::HmacSha256(_)) | (Self::HmacSha256(_), Self::Sha256(_)) => false,
+            (Self::Sha256(_), Self::HmacSha256(_)) | (Self::HmacSha256(_), Self::Sha256(_)) => {
+                false
+            }
         }
     }
 }
@@ -215,7 +217,7 @@ const HALF: usize = 22;
 pub struct LabelError;
 
 /// Makes a key called `id`: 256 bits of `random`, and a checksum. It is to be shown once; what
-/// is stored is its [`Hash`].
+/// is stored is its [`enum@Hash`].
 ///
 /// # Errors
 /// [`LabelError`] where environment or id would not survive being read back.
@@ -234,9 +236,9 @@ pub fn generate(
 
 /// 256 random bits as 44 characters of base 62.
 pub(crate) fn secret(random: &[u8; 32]) -> String {
-    let mut halves = random.chunks_exact(16).map(|half| {
-        half.iter().fold(0u128, |number, byte| number << 8 | u128::from(*byte))
-    });
+    let mut halves = random
+        .chunks_exact(16)
+        .map(|half| half.iter().fold(0u128, |number, byte| number << 8 | u128::from(*byte)));
     let mut next = || base62(halves.next().unwrap_or_default(), HALF);
     next() + &next()
 }
@@ -411,7 +413,9 @@ mod tests {
 
     #[test]
     fn a_label_that_would_not_survive_is_refused() {
-        for (environment, id) in [("", "a"), ("a_b", "a"), ("live", "a_b"), ("live", "é"), ("live", "")] {
+        for (environment, id) in
+            [("", "a"), ("a_b", "a"), ("live", "a_b"), ("live", "é"), ("live", "")]
+        {
             assert_eq!(generate(environment, id, &[0; 32]).err(), Some(LabelError));
         }
     }

@@ -36,7 +36,10 @@ impl ClaimPaths {
         subject.filter(|text| is_name(text)).map(Arc::from).ok_or(Rejection::Malformed)
     }
 
-    pub(super) fn tenant(&self, claims: &Map<String, Value>) -> Result<Option<Arc<str>>, Rejection> {
+    pub(super) fn tenant(
+        &self,
+        claims: &Map<String, Value>,
+    ) -> Result<Option<Arc<str>>, Rejection> {
         match self.tenant.as_deref().and_then(|path| find(claims, path)) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(tenant)) if is_name(tenant) => Ok(Some(tenant.as_str().into())),
@@ -130,8 +133,14 @@ mod tests {
         let two = vec!["a".to_owned(), "b:c".to_owned()];
         assert_eq!(read(r#"{"scope":"a  b:c"}"#, "scope").unwrap(), two);
         assert_eq!(read(r#"{"scp":["a","b:c"]}"#, "scp").unwrap(), two);
-        assert_eq!(read(r#"{"realm_access":{"roles":["a","b:c"]}}"#, "realm_access.roles").unwrap(), two);
-        assert_eq!(read(r#"{"https://x.example/roles":"a b:c"}"#, "https://x.example/roles").unwrap(), two);
+        assert_eq!(
+            read(r#"{"realm_access":{"roles":["a","b:c"]}}"#, "realm_access.roles").unwrap(),
+            two
+        );
+        assert_eq!(
+            read(r#"{"https://x.example/roles":"a b:c"}"#, "https://x.example/roles").unwrap(),
+            two
+        );
         assert!(read("{}", "scope").unwrap().is_empty());
     }
 

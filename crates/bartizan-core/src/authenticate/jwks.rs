@@ -195,7 +195,8 @@ mod tests {
     const Y: &str = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0";
 
     fn usable(members: &str) -> bool {
-        let set = format!(r#"{{"keys":[{{"kty":"EC","crv":"P-256","x":"{X}","y":"{Y}"{members}}}]}}"#);
+        let set =
+            format!(r#"{{"keys":[{{"kty":"EC","crv":"P-256","x":"{X}","y":"{Y}"{members}}}]}}"#);
         KeySet::parse(set.as_bytes()).is_ok()
     }
 
@@ -248,7 +249,11 @@ mod tests {
         let long = vec![b' '; MAX_SET + 1];
         assert_eq!(KeySet::parse(&long).err(), Some(KeySetError::TooLarge));
         for text in [r#"{"keys":[],"keys":[]}"#, r#"{"keys":{}}"#, "[]", "", "<html>"] {
-            assert_eq!(KeySet::parse(text.as_bytes()).err(), Some(KeySetError::Malformed), "{text}");
+            assert_eq!(
+                KeySet::parse(text.as_bytes()).err(),
+                Some(KeySetError::Malformed),
+                "{text}"
+            );
         }
     }
 

@@ -389,9 +389,7 @@ mod tests {
 
     #[test]
     fn two_credentials_are_as_bad_as_none() {
-        let two = |a: (&str, &str), b: (&str, &str)| {
-            find(|r| r.header(a.0, a.1).header(b.0, b.1))
-        };
+        let two = |a: (&str, &str), b: (&str, &str)| find(|r| r.header(a.0, a.1).header(b.0, b.1));
         assert_eq!(two(("authorization", "Bearer a"), ("authorization", "Bearer a")), "Ambiguous");
         assert_eq!(two(("authorization", "Bearer a"), ("x-api-key", "a")), "Ambiguous");
         assert_eq!(two(("x-api-key", "a"), ("x-api-key", "b")), "Ambiguous");

@@ -155,8 +155,7 @@ mod tests {
         assert!(verify(Some(&stored), &secret("secret")));
     }
 
-    const REFERENCE: &str =
-        "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$8qPpaWig0H31wvibKAgpght2Ry2M8rtRQYtZ93ooMus";
+    const REFERENCE: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$8qPpaWig0H31wvibKAgpght2Ry2M8rtRQYtZ93ooMus";
 
     #[test]
     fn stored_parameters_cannot_order_absurd_work() {

@@ -85,10 +85,10 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authenticate::Rejection;
     use crate::authenticate::jwks::KeySet;
     use crate::authenticate::jws::VerifyError;
     use crate::authenticate::jwt::{Issuer, Token};
-    use crate::authenticate::Rejection;
     use crate::issue::documents;
 
     fn access(kind: Kind) -> Access {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::request::GrantType;
 use super::Refused;
+use super::request::GrantType;
 use crate::authenticate::api_key::{Hash, Pepper};
 use crate::authenticate::password::PasswordHash;
 

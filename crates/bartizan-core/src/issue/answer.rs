@@ -82,7 +82,8 @@ impl Refused {
         let headers = answer.headers_mut();
         match self {
             Self::InvalidClient => {
-                let challenge = HeaderValue::from_static("Basic realm=\"token\", charset=\"UTF-8\"");
+                let challenge =
+                    HeaderValue::from_static("Basic realm=\"token\", charset=\"UTF-8\"");
                 headers.insert(WWW_AUTHENTICATE, challenge);
             }
             Self::Throttled(wait) => {
@@ -143,7 +144,8 @@ pub fn revoked() -> Response<Bytes> {
 pub fn introspected(claims: Option<&serde_json::Map<String, Value>>) -> Response<Bytes> {
     let mut body = json!({ "active": claims.is_some() });
     if let (Some(claims), Some(body)) = (claims, body.as_object_mut()) {
-        let told = ["scope", "client_id", "exp", "iat", "sub", "aud", "iss", "jti", "tenant", "roles"];
+        let told =
+            ["scope", "client_id", "exp", "iat", "sub", "aud", "iss", "jti", "tenant", "roles"];
         let told = told.into_iter().filter_map(|name| Some((name, claims.get(name)?)));
         body.extend(told.map(|(name, value)| (name.to_owned(), value.clone())));
         body.insert("token_type".into(), "bearer".into());

@@ -88,12 +88,7 @@ pub trait Sessions: Send + Sync {
 
     /// Takes back an access token by its id until it would have ended anyway, and forgets what
     /// ended before `now`.
-    fn revoke_token<'a>(
-        &'a self,
-        id: &'a str,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Answer<'a, ()>;
+    fn revoke_token<'a>(&'a self, id: &'a str, until: Timestamp, now: Timestamp) -> Answer<'a, ()>;
     /// Whether any of these, ids of tokens or names of sessions, has been taken back.
     fn is_revoked<'a>(&'a self, ids: &'a [&'a str]) -> Answer<'a, bool>;
 }

@@ -134,10 +134,9 @@ impl Presented {
     /// # Errors
     /// [`Refused`] where it cannot be read, or stands in two places.
     pub fn read(headers: &HeaderMap, form: &Form) -> Result<Option<Self>, Refused> {
-        let in_form = form.get("client_id").map(|id| Self {
-            id: id.to_owned(),
-            secret: form.secret("client_secret"),
-        });
+        let in_form = form
+            .get("client_id")
+            .map(|id| Self { id: id.to_owned(), secret: form.secret("client_secret") });
         let Some(in_header) = basic(headers)? else {
             if in_form.is_none() && form.get("client_secret").is_some() {
                 return Err(Refused::InvalidRequest("client_id is missing"));
@@ -199,9 +198,9 @@ mod tests {
 
     fn client(authorization: Option<&str>, fields: &str) -> Result<Option<String>, Refused> {
         let request = read(authorization, &format!("grant_type=client_credentials&{fields}"))?;
-        Ok(request.client.map(|c| {
-            format!("{}/{}", c.id, c.secret.as_ref().map_or("-", |s| s.expose_secret()))
-        }))
+        Ok(request
+            .client
+            .map(|c| format!("{}/{}", c.id, c.secret.as_ref().map_or("-", |s| s.expose_secret()))))
     }
 
     #[test]
@@ -250,7 +249,11 @@ mod tests {
         }
         assert_eq!(get(basic(":"), "").unwrap(), None);
         for header in ["Basic !", "Basic YQ==", "Basic OmE=", "Bearer abc", "Basic"] {
-            assert_eq!(get(Some(header.into()), "").unwrap_err(), Refused::InvalidClient, "{header}");
+            assert_eq!(
+                get(Some(header.into()), "").unwrap_err(),
+                Refused::InvalidClient,
+                "{header}"
+            );
         }
     }
 }

@@ -98,7 +98,8 @@ impl SigningKey {
     /// [`SigningKeyError::Random`]: an ECDSA signature needs a random number.
     pub fn sign(&self, kind: &str, claims: &Value) -> Result<String, SigningKeyError> {
         let header = json!({ "alg": "ES256", "typ": kind, "kid": &*self.id });
-        let [header, claims] = [&header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        let [header, claims] =
+            [&header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
         let signed = format!("{header}.{claims}");
         let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes());
         let signature = signature.map_err(|_| SigningKeyError::Random)?;

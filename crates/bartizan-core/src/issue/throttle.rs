@@ -98,7 +98,8 @@ mod tests {
     #[test]
     fn one_address_cannot_try_one_password_on_every_name() {
         let mut door = door();
-        let tried = (0..200).filter(|i| door.knock(&format!("user{i}"), "192.0.2.1", false, *i / 10));
+        let tried =
+            (0..200).filter(|i| door.knock(&format!("user{i}"), "192.0.2.1", false, *i / 10));
         assert_eq!(tried.count(), 100);
     }
 

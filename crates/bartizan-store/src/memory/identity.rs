@@ -172,12 +172,7 @@ impl Sessions for MemoryIdentities {
         self.answer(|state| state.end(session))
     }
 
-    fn revoke_token<'a>(
-        &'a self,
-        id: &'a str,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Answer<'a, ()> {
+    fn revoke_token<'a>(&'a self, id: &'a str, until: Timestamp, now: Timestamp) -> Answer<'a, ()> {
         self.attempt(|state| {
             state.make_room(now)?;
             state.revoke(id, until);
@@ -211,9 +206,10 @@ impl Secrets for MemoryIdentities {
 
 impl State {
     fn hold(&mut self, refresh: Refresh) {
-        let session = self.sessions.entry(Arc::clone(&refresh.session)).or_insert_with(|| {
-            Session { user: Arc::clone(&refresh.user), tokens: Vec::new() }
-        });
+        let session = self
+            .sessions
+            .entry(Arc::clone(&refresh.session))
+            .or_insert_with(|| Session { user: Arc::clone(&refresh.user), tokens: Vec::new() });
         session.tokens.push(refresh.hash);
         self.refresh.insert(refresh.hash, refresh);
     }

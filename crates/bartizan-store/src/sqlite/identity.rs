@@ -241,12 +241,7 @@ impl Sessions for SqliteIdentities {
         })
     }
 
-    fn revoke_token<'a>(
-        &'a self,
-        id: &'a str,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Answer<'a, ()> {
+    fn revoke_token<'a>(&'a self, id: &'a str, until: Timestamp, now: Timestamp) -> Answer<'a, ()> {
         const SQL: &str = "INSERT INTO revocations VALUES ($1, $2) \
             ON CONFLICT (id) DO UPDATE SET until = max(until, excluded.until)";
         Box::pin(async move {

@@ -212,7 +212,8 @@ impl Provider {
         match &self.source {
             Source::Own { fixed, identities: None } => Ok(fixed.clone()),
             Source::Own { fixed, identities: Some(identities) } => {
-                let stored = identities.signing_keys(&[]).await.map_err(|error| error.to_string())?;
+                let stored =
+                    identities.signing_keys(&[]).await.map_err(|error| error.to_string())?;
                 let stored = stored.iter().filter_map(|der| SigningKey::from_pkcs8(der).ok());
                 joined(fixed, &stored.collect::<Vec<_>>())
             }

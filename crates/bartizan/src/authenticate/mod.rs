@@ -212,7 +212,8 @@ impl Inner {
         if self.means.environment.as_deref().is_some_and(|ours| ours != generated.environment) {
             return Err(Rejection::Untrusted("it belongs to another environment").into());
         }
-        let record = self.means.identities.key(generated.id).await.map_err(|error| outage(&error))?;
+        let record =
+            self.means.identities.key(generated.id).await.map_err(|error| outage(&error))?;
         let record = record.ok_or(Rejection::Unknown)?;
         let caller = record.verify(key, self.means.pepper.as_ref(), now)?;
         if record.last_used.is_none_or(|last| now.since(last) >= TOUCH)
@@ -232,7 +233,8 @@ impl Inner {
         revocations: u64,
     ) -> Result<Entry, NotAuthenticated> {
         let token = Token::parse(text)?;
-        let mut why = NotAuthenticated::from(Rejection::Untrusted("its issuer is not trusted here"));
+        let mut why =
+            NotAuthenticated::from(Rejection::Untrusted("its issuer is not trusted here"));
         for provider in &self.means.issuers {
             if token.unverified_issuer() != Some(&**provider.issuer().url()) {
                 continue;
@@ -254,7 +256,8 @@ impl Inner {
         revocations: u64,
     ) -> Result<Entry, NotAuthenticated> {
         let issuer = provider.issuer();
-        let (mut keys, mut epoch) = provider.keys(now).await.map_err(|_| NotAuthenticated::Outage)?;
+        let (mut keys, mut epoch) =
+            provider.keys(now).await.map_err(|_| NotAuthenticated::Outage)?;
         let mut verified = issuer.verify(token, &keys, now);
         if verified.as_ref().is_err_and(|error| *error == VerifyError::UnknownKey) {
             let renewed = provider.renewed(Some(epoch), now).await;
@@ -269,7 +272,10 @@ impl Inner {
         let ends = expires.plus(issuer.leeway);
         let mut fresh = ends;
         if issuer.is_own() {
-            if revoked(&*self.means.identities, caller.claims()).await.map_err(|error| outage(&error))? {
+            if revoked(&*self.means.identities, caller.claims())
+                .await
+                .map_err(|error| outage(&error))?
+            {
                 return Err(Rejection::Revoked.into());
             }
             fresh = now.plus(FRESH);

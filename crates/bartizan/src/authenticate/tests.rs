@@ -1,11 +1,6 @@
 //! Issuers over real sockets, keys over a real store; only the time is turned by hand.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test may panic"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -177,7 +172,10 @@ async fn an_issuer_is_found_by_either_standard_and_asked_once() {
 
     let document = idp.pages.lock().remove("/.well-known/openid-configuration").unwrap();
     idp.put("/.well-known/oauth-authorization-server", document.1);
-    assert_eq!(ask(&with(vec![idp.provider()]), &idp.token(&key, 9), NOW).await.unwrap(), "corp:agent1");
+    assert_eq!(
+        ask(&with(vec![idp.provider()]), &idp.token(&key, 9), NOW).await.unwrap(),
+        "corp:agent1"
+    );
 }
 
 #[tokio::test]
@@ -283,7 +281,10 @@ async fn what_is_remembered_does_not_outlive_the_token() {
     assert!(ask(&gate, &token, after(159)).await.is_ok(), "inside of the leeway");
     assert_eq!(ask(&gate, &token, after(160)).await, rejected(Rejection::Expired));
     let other = "eyJhbGciOiJFUzI1NiJ9.e30.AAAA";
-    assert!(matches!(ask(&gate, other, NOW).await, Err(NotAuthenticated::Rejected(Rejection::Untrusted(_)))));
+    assert!(matches!(
+        ask(&gate, other, NOW).await,
+        Err(NotAuthenticated::Rejected(Rejection::Untrusted(_)))
+    ));
 }
 
 fn own(store: &Arc<MemoryIdentities>) -> (Authenticate, Revocations, String) {
@@ -361,7 +362,8 @@ async fn configured_keys_are_recognised_by_either_digest_in_either_place() {
         ..gate(Vec::new(), Arc::new(MemoryIdentities::default()))
     };
     let gate = Authenticate::new(means);
-    let show = async |credential| gate.verify(&credential, NOW).await.map(|c| c.principal().to_string());
+    let show =
+        async |credential| gate.verify(&credential, NOW).await.map(|c| c.principal().to_string());
     assert_eq!(show(Credential::ApiKey("a plain.key.here")).await.unwrap(), "key:plain");
     assert_eq!(show(Credential::Bearer("a plain.key.here")).await.unwrap(), "key:plain");
     assert_eq!(show(Credential::ApiKey("another key")).await.unwrap(), "key:keyed");

@@ -123,7 +123,9 @@ impl TokenEndpoint {
         let (attempt, draws) = self.attempt(&format!("client {id}"), address, now).await?;
         let client = match self.clients.get(id.as_str()) {
             Some(client) => Some(client.clone()),
-            None if is_name(&id) => self.identities.client(&id).await.map_err(|error| out_of_reach(&error))?,
+            None if is_name(&id) => {
+                self.identities.client(&id).await.map_err(|error| out_of_reach(&error))?
+            }
             None => None,
         };
         let client = client.filter(|client| client.proves(secret.as_ref(), Some(&self.pepper)));
@@ -162,7 +164,9 @@ impl TokenEndpoint {
     async fn user(&self, name: &str) -> Result<Option<User>, Refused> {
         match self.users.get(name) {
             Some(user) => Ok(Some(user.clone())),
-            None if is_name(name) => self.identities.user(name).await.map_err(|error| out_of_reach(&error)),
+            None if is_name(name) => {
+                self.identities.user(name).await.map_err(|error| out_of_reach(&error))
+            }
             None => Ok(None),
         }
     }
@@ -188,7 +192,8 @@ impl TokenEndpoint {
         address: ClientAddress,
         now: Timestamp,
     ) -> Result<(ReservationId, Vec<Draw>), Refused> {
-        let (id, draws) = (ReservationId(clock::chance()), self.settings.throttle.draws(name, address));
+        let (id, draws) =
+            (ReservationId(clock::chance()), self.settings.throttle.draws(name, address));
         match self.meter.reserve(id, &draws, now.plus(ATTEMPT), now).await {
             Ok(Verdict::Taken { .. }) => Ok((id, draws)),
             Ok(Verdict::Short(exhausted)) => Err(Refused::Throttled(exhausted.retry_after)),
@@ -292,7 +297,12 @@ impl TokenEndpoint {
         let Refresh { session, user: name, scopes: all, .. } = found;
         let (token, next) =
             self.refresh_token(Arc::clone(&session), name, client.clone(), all, now)?;
-        match self.identities.rotate(&hash, next, now).await.map_err(|error| out_of_reach(&error))? {
+        match self
+            .identities
+            .rotate(&hash, next, now)
+            .await
+            .map_err(|error| out_of_reach(&error))?
+        {
             Rotation::Done => {}
             Rotation::Gone => return Err(denied(NOT_VALID)),
             Rotation::Reused => {

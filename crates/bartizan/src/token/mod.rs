@@ -252,12 +252,20 @@ impl TokenEndpoint {
         now: Timestamp,
     ) -> Result<bool, Refused> {
         let token = form.secret("token").ok_or(Refused::InvalidRequest("token is missing"))?;
-        let found = self.identities.refresh(&refresh::digest(&token)).await.map_err(|error| out_of_reach(&error))?;
+        let found = self
+            .identities
+            .refresh(&refresh::digest(&token))
+            .await
+            .map_err(|error| out_of_reach(&error))?;
         if let Some(found) = found {
             if found.client.as_ref().is_some_and(|owner| *owner != client.id) {
                 return Ok(false);
             }
-            let ended = self.identities.end_session(&found.session).await.map_err(|error| out_of_reach(&error))?;
+            let ended = self
+                .identities
+                .end_session(&found.session)
+                .await
+                .map_err(|error| out_of_reach(&error))?;
             self.revocations.announce();
             return Ok(ended);
         }
@@ -311,7 +319,9 @@ impl TokenEndpoint {
         let Ok(caller) = self.provider.issuer().verify(&token, &keys, now) else {
             return Ok(None);
         };
-        let gone = revoked(&*self.identities, caller.claims()).await.map_err(|error| out_of_reach(&error))?;
+        let gone = revoked(&*self.identities, caller.claims())
+            .await
+            .map_err(|error| out_of_reach(&error))?;
         Ok((!gone).then(|| caller.claims().clone()))
     }
 

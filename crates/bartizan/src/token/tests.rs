@@ -1,17 +1,11 @@
 //! The token endpoint from outside: requests in, answers out, on real stores.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test may panic"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test may panic")]
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
 use bartizan_core::audit::Event;
 use bartizan_core::authenticate::api_key::Hash;
 use bartizan_core::authenticate::password::{self, PasswordHash};
@@ -22,6 +16,7 @@ use bartizan_core::issue::identities::{Accounts as _, Secrets as _};
 use bartizan_core::issue::{Client, GrantType, Throttle, User};
 use bartizan_core::time::Timestamp;
 use bartizan_store::memory::{MemoryIdentities, MemoryMeter};
+use base64::Engine as _;
 use http::{Method, Request};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -92,8 +87,12 @@ async fn world(settings: Settings) -> World {
     let store = Arc::new(MemoryIdentities::default());
     let meter = Arc::new(MemoryMeter::default());
     let revocations = Revocations::default();
-    let endpoint =
-        TokenEndpoint::open(settings, Arc::<MemoryIdentities>::clone(&store), meter, revocations.clone());
+    let endpoint = TokenEndpoint::open(
+        settings,
+        Arc::<MemoryIdentities>::clone(&store),
+        meter,
+        revocations.clone(),
+    );
     let endpoint = endpoint.await.unwrap();
     let gate = Authenticate::new(Means {
         places: Places::default(),
@@ -142,8 +141,8 @@ impl World {
         from: &str,
         now: Timestamp,
     ) -> Read {
-        let mut request = Request::post(path)
-            .header("content-type", "application/x-www-form-urlencoded");
+        let mut request =
+            Request::post(path).header("content-type", "application/x-www-form-urlencoded");
         if let Some(basic) = basic {
             let basic = base64::engine::general_purpose::STANDARD.encode(basic);
             request = request.header("authorization", format!("Basic {basic}"));
@@ -175,7 +174,8 @@ fn read(decided: Decided) -> Read {
     Read { status: decided.response.status().as_u16(), body, decided }
 }
 
-const REVOKED: Result<String, NotAuthenticated> = Err(NotAuthenticated::Rejected(Rejection::Revoked));
+const REVOKED: Result<String, NotAuthenticated> =
+    Err(NotAuthenticated::Rejected(Rejection::Revoked));
 
 #[tokio::test]
 async fn the_guides_request_gets_a_token_that_the_gate_takes() {
@@ -209,7 +209,8 @@ async fn whatever_is_wrong_with_a_login_looks_the_same() {
     ] {
         let read = world.post("/token", &format!("grant_type=password&{form}")).await;
         assert_eq!(read.status, 400);
-        let expected = r#"{"error":"invalid_grant","error_description":"Incorrect username or password"}"#;
+        let expected =
+            r#"{"error":"invalid_grant","error_description":"Incorrect username or password"}"#;
         assert_eq!(read.body.to_string(), expected);
         assert_eq!(read.decided.event.unwrap().0, Event::AuthFailure);
         let named = read.decided.principal.map(|principal| principal.to_string());
@@ -358,7 +359,8 @@ async fn what_is_taken_back_counts_no_more_from_that_moment() {
     assert_eq!(about(refresh).await["active"], true);
     assert!(world.who(access).await.is_ok());
 
-    let revoke = async |token: &str, id| world.as_client("/revoke", &format!("token={token}"), id).await;
+    let revoke =
+        async |token: &str, id| world.as_client("/revoke", &format!("token={token}"), id).await;
     assert_eq!(revoke(access, "other").await.status, 200);
     assert!(world.who(access).await.is_ok(), "it is not theirs to take back");
     let taken = revoke(access, "app").await;
@@ -392,7 +394,8 @@ async fn an_old_hash_is_made_anew_at_the_next_login() {
     }
 }
 
-const WEAK: &str = "$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$39tbUSD70LTTCIyCWo9t5sDidhNPptw1P94ISzTyALc";
+const WEAK: &str =
+    "$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$39tbUSD70LTTCIyCWo9t5sDidhNPptw1P94ISzTyALc";
 
 #[tokio::test]
 async fn the_endpoint_says_what_it_is_and_shows_only_public_keys() {
