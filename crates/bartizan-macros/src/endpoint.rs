@@ -80,8 +80,8 @@ impl Endpoint {
         let mut reader = Reader { listed, wrong: Vec::new() };
         reader.look_for_strangers();
         let endpoint = Self {
-            verb: reader.required("verb", "`verb = \"SUMMARIZE\"`"),
-            path: reader.required("path", "`path = \"/document\"`"),
+            verb: reader.required("verb", "SUMMARIZE"),
+            path: reader.required("path", "/document"),
             access: reader.access(),
             aliases: reader.texts("aliases"),
             resource: reader.text("resource"),
@@ -198,13 +198,14 @@ impl Reader {
         self.take(name, Argument::flag).is_some()
     }
 
-    fn required(&mut self, name: &str, form: &str) -> LitStr {
+    fn required(&mut self, name: &str, example: &str) -> LitStr {
         let written = self.listed.iter().any(|argument| argument.name == name);
         if !written {
-            self.complain(Span::call_site(), format!("`{name}` is missing: write {form}"));
+            let why = format!("`{name}` is missing: write `{name} = \"{example}\"`");
+            self.complain(Span::call_site(), why);
         }
-        // What stands for a missing one is never looked at: there is an error already.
-        self.text(name).unwrap_or_else(|| LitStr::new("/", Span::call_site()))
+        // The example stands for what is missing, so that nothing else is said about it.
+        self.text(name).unwrap_or_else(|| LitStr::new(example, Span::call_site()))
     }
 
     fn number<T>(&mut self, name: &str, read: fn(&str) -> Option<T>, form: &str) -> Option<T> {
@@ -271,9 +272,9 @@ fn bad_verb(verb: &str) -> Option<String> {
     let standard = STANDARD.iter().find(|standard| standard.eq_ignore_ascii_case(verb))?;
     match *standard {
         "CONNECT" | "TRACE" => Some(format!("`{standard}` is never served: it is for proxies")),
-        standard if standard != verb => {
-            Some(format!("`{verb}` would never be reached: methods have a case, write `{standard}`"))
-        }
+        standard if standard != verb => Some(format!(
+            "`{verb}` would never be reached: methods have a case, write `{standard}`"
+        )),
         _ => None,
     }
 }

@@ -92,15 +92,23 @@ pub(crate) fn expand(endpoint: &Endpoint, function: &ItemFn, shape: &Shape<'_>) 
     }
 }
 
-/// What stands for a function that cannot be an endpoint: its name, and why.
+/// What stands for a function that cannot be an endpoint: its name, and why. What it uses stays
+/// used, so that one mistake does not become many.
 pub(crate) fn stand_in(function: &ItemFn, wrong: &Error) -> TokenStream {
-    let (vis, name, why) = (&function.vis, &function.sig.ident, wrong.to_compile_error());
+    let ItemFn { vis, sig, block, .. } = function;
+    let (name, why) = (&sig.ident, wrong.to_compile_error());
+    let call = Signature { ident: format_ident!("call", span = name.span()), ..sig.clone() };
     quote! {
         #why
         #[allow(non_camel_case_types, dead_code, reason = "it stands for what did not compile")]
         #[derive(Clone, Copy, Debug)]
         #[doc(hidden)]
         #vis struct #name;
+        #[allow(dead_code, reason = "it stands for what did not compile")]
+        impl #name {
+            #[doc(hidden)]
+            #vis #call #block
+        }
         impl ::core::convert::From<#name> for ::bartizan::endpoint::Served {
             fn from(_: #name) -> Self {
                 ::core::unimplemented!()
@@ -219,7 +227,11 @@ fn handler(sig: &Signature, shape: &Shape<'_>) -> TokenStream {
         Parameter::Input(_) => quote! { input },
     });
     let takes_caller = shape.parameters.iter().any(|one| matches!(one, Parameter::Caller));
-    let caller = if takes_caller { quote! { caller } } else { quote! { _ } };
+    let caller = if takes_caller {
+        quote! { caller }
+    } else {
+        quote! { _ }
+    };
     match shape.input() {
         Some(input) => {
             let method = quote_spanned! { output=> json::<#input, _, _, _> };

@@ -11,8 +11,8 @@
 //! A budget is never overspent by what is admitted: the most that a call can cost is reserved
 //! before it departs, and what it did not use goes back when it has ended.
 
-use bartizan_core::limit::{Measure, NanoUsd, Shape};
 pub use bartizan_core::limit::{Calendar, Period};
+use bartizan_core::limit::{Measure, NanoUsd, Shape};
 
 use crate::limits::{BadLimit, By, Limits};
 

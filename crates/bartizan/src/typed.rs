@@ -70,9 +70,7 @@ fn parse<I: DeserializeOwned>(body: &Payload<Body>) -> Result<I, Failure> {
         [] => serde_json::from_slice(b"null").or_else(|_| serde_json::from_slice(b"{}")),
         bytes => serde_json::from_slice(bytes),
     };
-    let refused = |_| Failure {
-        refusal: Refusal::Invalid(Invalid::Member("body")),
-        departed: false,
-    };
+    let refused =
+        |_| Failure { refusal: Refusal::Invalid(Invalid::Member("body")), departed: false };
     parsed.map_err(refused)
 }

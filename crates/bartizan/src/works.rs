@@ -200,9 +200,10 @@ impl Sources {
     }
 
     fn users(&self, wrong: &mut Vec<BadPart>) -> Vec<User> {
-        let users = self.tokens.iter().flat_map(Tokens::users).map(|user| {
-            user.map_err(|(name, why)| works(format_args!("the user `{name}`"), why))
-        });
+        let users =
+            self.tokens.iter().flat_map(Tokens::users).map(|user| {
+                user.map_err(|(name, why)| works(format_args!("the user `{name}`"), why))
+            });
         users.filter_map(|user| kept(user, wrong)).collect()
     }
 
@@ -243,10 +244,7 @@ impl Sources {
                     return Err(works("the store", why));
                 }
             };
-        Ok((
-            self.identities.clone().unwrap_or(identities),
-            self.meter.clone().unwrap_or(meter),
-        ))
+        Ok((self.identities.clone().unwrap_or(identities), self.meter.clone().unwrap_or(meter)))
     }
 
     async fn log(&self) -> Result<Arc<dyn Trail>, BadPart> {

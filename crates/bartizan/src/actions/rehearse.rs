@@ -64,7 +64,8 @@ impl Handler for Rehearse {
 
 /// A problem as it may be told. A target that the caller may not use looks like an unknown one.
 fn veiled(status: StatusCode, problem: Value) -> Value {
-    let forbidden = problem["type"] == "urn:bartizan:problem:forbidden";
+    let kind = problem.get("type").and_then(Value::as_str);
+    let forbidden = kind == Some("urn:bartizan:problem:forbidden");
     match status {
         StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {}
         _ if forbidden => {}

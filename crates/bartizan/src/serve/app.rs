@@ -93,9 +93,8 @@ async fn answers<F, Fut>(
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         tracing::info!(title = app.title(), "listening on {scheme}://{address}");
     }
-    let answer = move |request: Request<Incoming>, peer: Peer| {
-        answer(request.map(Body::from), peer)
-    };
+    let answer =
+        move |request: Request<Incoming>, peer: Peer| answer(request.map(Body::from), peer);
     serve(listener, answer, options, shutdown).await;
     app.close(SETTLING).await;
 }

@@ -20,11 +20,11 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::body::Body;
-use crate::peer::{Peer, Tls};
 use super::arrive::arrive;
 use super::vigil::{Counted, Limits, UnderWay, Vigil, Watched};
 use super::{Answered, MAX_HANDSHAKES, Options, Service};
+use crate::body::Body;
+use crate::peer::{Peer, Tls};
 
 /// What all connections of one listener share.
 pub(super) struct Listener<S> {

@@ -110,7 +110,8 @@ pub async fn serve<S: Service>(
     let room = Arc::new(Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS)));
     let (tasks, abort) = (TaskTracker::new(), CancellationToken::new());
     let listener = Arc::new(Listener::new(service, options, &tasks, &shutdown, &abort));
-    while let Some(Ok(place)) = shutdown.run_until_cancelled(Arc::clone(&room).acquire_owned()).await
+    while let Some(Ok(place)) =
+        shutdown.run_until_cancelled(Arc::clone(&room).acquire_owned()).await
     {
         let Some((socket, address)) = shutdown.run_until_cancelled(accept(&sockets)).await else {
             break;

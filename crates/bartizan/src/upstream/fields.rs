@@ -76,9 +76,7 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 fn is_ours_to_say(name: &HeaderName) -> bool {
     let ours = |name: &str| name.starts_with("x-forwarded-") || OURS_TO_SAY.contains(&name);
     let plain = name.as_str();
-    claims_identity(name)
-        || ours(plain)
-        || (plain.contains('_') && ours(&plain.replace('_', "-")))
+    claims_identity(name) || ours(plain) || (plain.contains('_') && ours(&plain.replace('_', "-")))
 }
 
 /// Removes what `Connection` declares to be of this connection only.
@@ -105,9 +103,9 @@ fn wants_trailers(headers: &HeaderMap) -> bool {
 /// The elements of a comma-separated list, without their parameters.
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(|token| {
-        token.split(';').next().unwrap_or_default().trim()
-    })
+    values
+        .flat_map(|value| value.split(','))
+        .map(|token| token.split(';').next().unwrap_or_default().trim())
 }
 
 #[cfg(test)]

@@ -24,14 +24,16 @@ fn app() -> AppBuilder {
         .endpoint(endpoint("SHOUT", "/words").scope("words").json(|_, input: Words| async move {
             Ok(Json(json!({ "loud": input.words.to_uppercase() })))
         }))
-        .endpoint(endpoint("FAIL", "/words").scope("words").call(|_| async {
-            Err::<Json<u8>, _>(Problem::not_found("no such word"))
-        }))
+        .endpoint(
+            endpoint("FAIL", "/words")
+                .scope("words")
+                .call(|_| async { Err::<Json<u8>, _>(Problem::not_found("no such word")) }),
+        )
         .endpoint(endpoint("OPEN", "/vault").scope("vault").call(|_| async { Ok(Json("gold")) }))
         .api_key(key("ann").scopes(&["words"]))
 }
 
-fn step(verb: &str, path: &str, params: Value) -> Value {
+fn step(verb: &str, path: &str, params: &Value) -> Value {
     json!({ "verb": verb, "path": path, "params": params })
 }
 
@@ -43,8 +45,8 @@ fn statuses(body: &Value) -> Vec<&str> {
 async fn later_steps_refer_to_earlier_results_and_each_leaves_a_record_of_its_own() {
     let house = House::build(app()).await;
     let chain = json!({ "chain": [
-        step("ECHO", "/words", json!({ "words": "hello" })),
-        step("SHOUT", "/words", json!({ "words": "$steps.0.words" })),
+        step("ECHO", "/words", &json!({ "words": "hello" })),
+        step("SHOUT", "/words", &json!({ "words": "$steps.0.words" })),
     ]});
     let seen = house.ask("ann", "POST", "/chain", &chain).await;
     assert_eq!(seen.body["status"], "completed", "{seen:?}");
@@ -64,9 +66,9 @@ async fn later_steps_refer_to_earlier_results_and_each_leaves_a_record_of_its_ow
 async fn a_chain_stops_at_the_first_failure_unless_it_is_told_to_go_on() {
     let house = House::build(app()).await;
     let mut chain = json!({ "chain": [
-        step("ECHO", "/words", json!({ "words": "a" })),
-        step("FAIL", "/words", json!({})),
-        step("ECHO", "/words", json!({ "words": "b" })),
+        step("ECHO", "/words", &json!({ "words": "a" })),
+        step("FAIL", "/words", &json!({})),
+        step("ECHO", "/words", &json!({ "words": "b" })),
     ]});
     let seen = house.ask("ann", "CHAIN", "/request", &chain).await;
     assert_eq!(seen.status, 200);
@@ -82,11 +84,11 @@ async fn a_chain_stops_at_the_first_failure_unless_it_is_told_to_go_on() {
 #[tokio::test]
 async fn a_step_gets_no_further_than_its_caller_and_no_further_than_its_limits() {
     let house = House::build(app().limit(limits::rpm("few", 4, By::User))).await;
-    let open = json!({ "chain": [step("OPEN", "/vault", json!({}))] });
+    let open = json!({ "chain": [step("OPEN", "/vault", &json!({}))] });
     let seen = house.ask("ann", "POST", "/chain", &open).await;
     assert_eq!(seen.body["results"][0]["error"]["status"], 403);
     // The chain itself and its steps draw on the same limit: one is gone with the chain above.
-    let echo = step("ECHO", "/words", json!({ "words": "a" }));
+    let echo = step("ECHO", "/words", &json!({ "words": "a" }));
     let chain = json!({ "chain": [echo, echo, echo] });
     let seen = house.ask("ann", "POST", "/chain", &chain).await;
     assert_eq!(statuses(&seen.body), ["completed", "completed", "failed"], "{seen:?}");
@@ -108,8 +110,8 @@ async fn a_chain_leads_neither_into_chains_nor_to_tokens_however_that_is_written
         ("POST", "/./chain"),
         ("POST", "/chain#x"),
     ] {
-        let inner = json!({ "chain": [step("ECHO", "/words", json!({ "words": "a" }))] });
-        let chain = json!({ "chain": [step(verb, path, inner)] });
+        let inner = json!({ "chain": [step("ECHO", "/words", &json!({ "words": "a" }))] });
+        let chain = json!({ "chain": [step(verb, path, &inner)] });
         let seen = house.ask("ann", "POST", "/chain", &chain).await;
         let refused = seen.status == 422 || seen.body["status"] == "failed";
         assert!(refused, "{verb} {path}: {seen:?}");
@@ -122,7 +124,7 @@ async fn a_chain_leads_neither_into_chains_nor_to_tokens_however_that_is_written
 async fn what_the_steps_answer_is_bounded_together() {
     let chain = Bounds { max_result_bytes: 100, ..Bounds::default() };
     let house = House::build(app().actions(BuiltIn { chain, ..BuiltIn::default() })).await;
-    let echo = |length| step("ECHO", "/words", json!({ "words": "x".repeat(length) }));
+    let echo = |length| step("ECHO", "/words", &json!({ "words": "x".repeat(length) }));
     let chain = json!({ "chain": [echo(40), echo(40)] });
     let seen = house.ask("ann", "POST", "/chain", &chain).await;
     assert_eq!(statuses(&seen.body), ["completed", "failed"]);
@@ -131,9 +133,12 @@ async fn what_the_steps_answer_is_bounded_together() {
 #[tokio::test]
 async fn a_chain_is_no_longer_than_allowed() {
     let house = House::build(app()).await;
-    let steps = vec![step("ECHO", "/words", json!({ "words": "a" })); 17];
+    let steps = vec![step("ECHO", "/words", &json!({ "words": "a" })); 17];
     let seen = house.ask("ann", "POST", "/chain", &json!({ "chain": steps })).await;
-    assert_eq!((seen.status.as_u16(), &seen.body["violations"][0]["pointer"]), (422, &json!("/chain")));
+    assert_eq!(
+        (seen.status.as_u16(), &seen.body["violations"][0]["pointer"]),
+        (422, &json!("/chain"))
+    );
 }
 
 #[tokio::test]

@@ -67,9 +67,12 @@ async fn house(after: Option<&'static str>) -> House {
         Ok(response)
     };
     let app = App::builder("Hooked")
-        .endpoint(endpoint("ECHO", "/").authenticated().cost_usd("0.40").json(
-            |_, input: Text| async move { Ok(Json(json!({ "text": input.text }))) },
-        ))
+        .endpoint(
+            endpoint("ECHO", "/")
+                .authenticated()
+                .cost_usd("0.40")
+                .json(|_, input: Text| async move { Ok(Json(json!({ "text": input.text }))) }),
+        )
         .endpoint(endpoint("STREAM", "/").authenticated().cost_usd("0.40").json(events))
         .limit(budgets::usd("daily", "1.00", Calendar::Day, By::User))
         .hook(Words { before: "poison", after })

@@ -23,9 +23,8 @@ struct Text {
 /// What the handler was given goes out again as text, byte by byte; `media` is its type.
 fn in_pieces(text: &str, media: &'static str) -> Response<Body> {
     let bytes: Vec<u8> = text.bytes().collect();
-    let frames = bytes.into_iter().map(|byte| {
-        Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![byte])))
-    });
+    let frames =
+        bytes.into_iter().map(|byte| Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![byte]))));
     let body = Body::new(StreamBody::new(futures_util::stream::iter(frames)));
     let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, media.parse().unwrap());
@@ -42,12 +41,16 @@ fn app(pii: &Pii) -> bartizan::app::AppBuilder {
             let seen: String = input.text.chars().rev().collect();
             Ok(Json(json!({ "reversed": seen, "text": input.text })))
         }))
-        .endpoint(endpoint("WHOLE", "/").authenticated().call(|_| async {
-            Ok(Json(json!({ "answer": ANSWER })))
-        }))
-        .endpoint(endpoint("STREAM", "/").authenticated().call(|_| async {
-            Ok(in_pieces(ANSWER, "text/plain"))
-        }))
+        .endpoint(
+            endpoint("WHOLE", "/")
+                .authenticated()
+                .call(|_| async { Ok(Json(json!({ "answer": ANSWER }))) }),
+        )
+        .endpoint(
+            endpoint("STREAM", "/")
+                .authenticated()
+                .call(|_| async { Ok(in_pieces(ANSWER, "text/plain")) }),
+        )
         .endpoint(endpoint("EVENTS", "/").authenticated().call(|_| async {
             let events = format!("data: {{\"delta\":\"{ANSWER}\"}}\n\ndata: [DONE]\n\n");
             Ok(in_pieces(&events, "text/event-stream"))
@@ -101,9 +104,12 @@ async fn detections_are_not_noted_where_the_developer_says_so() {
 async fn a_blocked_call_says_what_and_where_and_leaves_nothing_reserved() {
     let pii = Pii::new().detect(["SSN"]).requests(Action::Block).requests_only();
     let app = app(&pii)
-        .endpoint(endpoint("PAY", "/").authenticated().cost_usd("0.05").json(
-            |_, _: Text| async { Ok(Json("paid")) },
-        ))
+        .endpoint(
+            endpoint("PAY", "/")
+                .authenticated()
+                .cost_usd("0.05")
+                .json(|_, _: Text| async { Ok(Json("paid")) }),
+        )
         .limit(budgets::usd("daily", "1.00", Calendar::Day, By::User));
     let house = House::build(app).await;
     for _ in 0..1000 {

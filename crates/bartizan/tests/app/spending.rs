@@ -48,15 +48,18 @@ async fn a_hundred_calls_at_once_spend_what_the_budget_holds_and_not_a_cent_more
     let count = |status| statuses.iter().filter(|one| **one == status).count();
     assert_eq!((count(200), count(429)), (20, 80));
     let ends = house.ends(100).await;
-    let spent: u64 =
-        ends.iter().map(|end| end["usage"]["usd_nano"].as_str().unwrap().parse::<u64>().unwrap()).sum();
+    let spent: u64 = ends
+        .iter()
+        .map(|end| end["usage"]["usd_nano"].as_str().unwrap().parse::<u64>().unwrap())
+        .sum();
     assert_eq!(spent, 1_000_000_000);
 }
 
 #[tokio::test]
 async fn what_a_call_did_not_use_can_be_used_by_the_next() {
     let ask = endpoint("ASK", "/").authenticated().cost_usd("0.50").call(|_| async {
-        let used = Reported { tokens_in: 10, tokens_out: 2, usd_nano: Some(1), ..Reported::default() };
+        let used =
+            Reported { tokens_in: 10, tokens_out: 2, usd_nano: Some(1), ..Reported::default() };
         Ok(Metered { reply: Json("cheap"), used })
     });
     let app = App::builder("Budget")
@@ -68,9 +71,12 @@ async fn what_a_call_did_not_use_can_be_used_by_the_next() {
         assert_eq!(house.ask("ann", "ASK", "/", &Value::Null).await.status, 200);
     }
     let ends = house.ends(50).await;
-    assert_eq!(ends[0]["usage"], json!({
-        "tokens_in": 10, "tokens_out": 2, "tokens_cached": 0, "usd_nano": "1"
-    }));
+    assert_eq!(
+        ends[0]["usage"],
+        json!({
+            "tokens_in": 10, "tokens_out": 2, "tokens_cached": 0, "usd_nano": "1"
+        })
+    );
 }
 
 #[tokio::test]
@@ -88,12 +94,15 @@ async fn callers_do_not_share_what_is_each_their_own() {
     }
     let answer = house.send(request("ann", "GET", "/", &Value::Null)).await;
     assert!(answer.headers().contains_key(header::RETRY_AFTER));
-    assert!(answer.headers()["ratelimit-policy"].to_str().unwrap().contains("\"per-user\";q=2;w=60"));
+    assert!(
+        answer.headers()["ratelimit-policy"].to_str().unwrap().contains("\"per-user\";q=2;w=60")
+    );
 }
 
 /// A stream that sends one piece, and then waits for ever.
 async fn endless() -> Result<Response<Body>, Problem> {
-    let first = futures_util::stream::iter([Ok::<_, std::io::Error>(Frame::data(Bytes::from("a")))]);
+    let first =
+        futures_util::stream::iter([Ok::<_, std::io::Error>(Frame::data(Bytes::from("a")))]);
     let frames = futures_util::StreamExt::chain(first, futures_util::stream::pending());
     Ok(Response::new(Body::new(StreamBody::new(frames))))
 }

@@ -26,15 +26,27 @@ async fn everything_that_is_wrong_is_said_at_once() {
         .limit(budgets::usd("daily", "a lot", Calendar::Day, By::User))
         .endpoint(endpoint("GET", "/a").access(nothing).call(|_| async { Ok(Json(1)) }))
         .endpoint(endpoint("TRACE", "/b").public().call(|_| async { Ok(Json(1)) }))
-        .endpoint(endpoint("GET", "/c").role("ghost").cost_usd("1,00").call(|_| async { Ok(Json(1)) }))
+        .endpoint(
+            endpoint("GET", "/c").role("ghost").cost_usd("1,00").call(|_| async { Ok(Json(1)) }),
+        )
         .endpoint(endpoint("GET", "/d").public())
         .build()
         .await
         .unwrap_err()
         .to_string();
     for part in [
-        "`ci`", "`agent1`", "`postgres://db`", "`syslog:`", "EMALI", "5/fortnight", "a lot",
-        "`GET /a` has no policy", "`TRACE`", "`ghost`", "1,00", "`GET /d` has no handler",
+        "`ci`",
+        "`agent1`",
+        "`postgres://db`",
+        "`syslog:`",
+        "EMALI",
+        "5/fortnight",
+        "a lot",
+        "`GET /a` has no policy",
+        "`TRACE`",
+        "`ghost`",
+        "1,00",
+        "`GET /d` has no handler",
     ] {
         assert!(wrong.contains(part), "{part} in {wrong}");
     }
@@ -48,14 +60,14 @@ async fn an_event_that_does_not_exist_is_no_event_that_is_kept() {
 }
 
 /// Of `secret`.
-const SECRET: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$8qPpaWig0H31wvibKAgpght2Ry2M8rtRQYtZ93ooMus";
+const SECRET: &str = "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$8qPpaWig0H31wvibKAgpght2Ry2M8rtRQYtZ93ooMus";
 
 #[tokio::test]
 async fn an_app_issues_tokens_and_believes_them() {
     let (folder, audit) = House::folder();
     let store = format!("sqlite:{}", folder.path().join("store.db").display());
-    let tokens = Tokens::new("https://gate.example").user("agent1", SECRET, &["data:read"], &["user"]);
+    let tokens =
+        Tokens::new("https://gate.example").user("agent1", SECRET, &["data:read"], &["user"]);
     let app = App::builder("Tokens")
         .tokens(tokens)
         .store(&store)
@@ -84,11 +96,15 @@ async fn an_app_issues_tokens_and_believes_them() {
     let token = given.body["access_token"].as_str().unwrap();
     let ask = http::Request::get("/me").header("host", "gate.example");
     let ask = ask.header("authorization", format!("Bearer {token}"));
-    let seen = super::house::see(house.send(ask.body(bartizan::body::Body::empty()).unwrap()).await);
+    let seen =
+        super::house::see(house.send(ask.body(bartizan::body::Body::empty()).unwrap()).await);
     assert_eq!(seen.await.body, json!({ "me": "local:agent1", "roles": ["user"] }));
     let stranger = house.send(super::house::request("", "GET", "/me", &Value::Null)).await;
     let challenge = stranger.headers()["www-authenticate"].to_str().unwrap().to_owned();
-    assert!(challenge.contains("https://gate.example/.well-known/oauth-protected-resource"), "{challenge}");
+    assert!(
+        challenge.contains("https://gate.example/.well-known/oauth-protected-resource"),
+        "{challenge}"
+    );
     assert_eq!(house.events("TOKEN_ISSUED").len(), 1);
     house.ends(4).await;
 }

@@ -1,0 +1,17 @@
+//! A permit that no meter gave, and a caller whom nobody has verified.
+
+use bartizan::core::authenticate::{Caller, Identity, Method};
+use bartizan::core::authorize::Grant;
+use bartizan::core::limit::permit::Permit;
+use bartizan::core::limit::{ReservationId, Verdict};
+
+fn permit(grant: Grant) -> Permit {
+    let taken = Verdict::Taken { standings: Vec::new() };
+    Permit::issue(grant, ReservationId(1), Vec::new(), taken).unwrap()
+}
+
+fn caller(identity: Identity) -> Caller {
+    Caller::verified(identity, Method::Jwt)
+}
+
+fn main() {}
