@@ -1,6 +1,6 @@
 //! Has the configuration changed? A good one takes over between two requests; a bad one never does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How long files must be quiet: editors and `kubectl` write in several steps.
 const QUIET: Duration = Duration::from_millis(300);
+
+/// How often it is looked whether files are quiet, before they are taken as they are.
+const MOST_LOOKS: usize = 10;
 
 /// How often files are read even if nobody says that they changed: a ConfigMap changes by a
 /// symbolic link far away, and network file systems do not tell.
@@ -49,12 +52,12 @@ pub enum Outcome<T, E> {
     Kept(E),
 }
 
-/// Watches `files`, and puts what `load` makes of them into `current`, in one step: a request
+/// Waits for changes, and puts what `load` makes of them into `current`, in one step: a request
 /// sees the old state or the new one, never parts of both. Where `load` fails the old state
 /// stays. `report` hears of every attempt. Returns at `shutdown`.
 pub async fn watch<T, E, L, F>(
+    mut watcher: Watcher,
     current: Arc<ArcSwap<T>>,
-    files: Vec<PathBuf>,
     load: L,
     report: impl Fn(Cause, Outcome<T, E>),
     shutdown: CancellationToken,
@@ -63,7 +66,6 @@ pub async fn watch<T, E, L, F>(
     L: Fn() -> F,
     F: Future<Output = Result<Loaded<T>, E>>,
 {
-    let mut watcher = Watcher::new(files);
     while let Some(cause) = shutdown.run_until_cancelled(watcher.change()).await {
         let outcome = match load().await {
             Ok(Loaded { state, files }) => {
@@ -77,11 +79,12 @@ pub async fn watch<T, E, L, F>(
     }
 }
 
-/// Tells when the content of some files has changed.
+/// Tells when the content of some files has changed. Make it before the files are read: a change
+/// that comes in between is then one that is told of.
 #[derive(Debug)]
-struct Watcher {
-    files: Vec<PathBuf>,
-    content: u64,
+pub struct Watcher {
+    /// What stood in each file when it was last looked at, in short.
+    content: BTreeMap<PathBuf, u64>,
     /// Watches folders rather than files: a file that is replaced is another file.
     folders: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
@@ -90,19 +93,23 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(files: Vec<PathBuf>) -> Self {
+    /// Watches these files.
+    #[must_use]
+    pub fn new(files: Vec<PathBuf>) -> Self {
         let (stir, stirred) = mpsc::channel(1);
-        let folders = notify::recommended_watcher(move |_event| {
-            // Full means that a look is due anyway.
-            let _ = stir.try_send(());
+        let folders = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            // That somebody reads, as we do, is no change.
+            if !matches!(event, Ok(Event { kind: EventKind::Access(_), .. })) {
+                // Full means that a look is due anyway.
+                let _ = stir.try_send(());
+            }
         });
         let folders = folders
             .inspect_err(|error| tracing::warn!(%error, "files are only looked at now and then"));
         let hangup = signal(SignalKind::hangup())
             .inspect_err(|error| tracing::warn!(%error, "SIGHUP is not heard"));
         let mut watcher = Self {
-            files: Vec::new(),
-            content: 0,
+            content: BTreeMap::new(),
             folders: folders.ok(),
             watched: BTreeSet::new(),
             stirred,
@@ -112,9 +119,8 @@ impl Watcher {
         watcher
     }
 
-    /// Watches these files from now on.
-    fn follow(&mut self, files: Vec<PathBuf>) {
-        self.content = fingerprint(&files);
+    /// Watches these files from now on. Those that it watched before keep what was known of them.
+    pub fn follow(&mut self, files: Vec<PathBuf>) {
         let folders: BTreeSet<_> = files.iter().flat_map(|file| folders_of(file)).collect();
         if let Some(watcher) = &mut self.folders {
             for gone in self.watched.difference(&folders) {
@@ -126,7 +132,13 @@ impl Watcher {
                 }
             }
         }
-        (self.files, self.watched) = (files, folders);
+        self.watched = folders;
+        let known = std::mem::take(&mut self.content);
+        let look = |file: PathBuf| {
+            let content = known.get(&file).copied().unwrap_or_else(|| fingerprint(&file));
+            (file, content)
+        };
+        self.content = files.into_iter().map(look).collect();
     }
 
     /// Waits for a change. A signal counts as one even where no content has changed.
@@ -137,28 +149,41 @@ impl Watcher {
         loop {
             tokio::select! {
                 () = heard(&mut self.hangup) => {
-                    self.content = fingerprint(&self.files);
+                    self.look();
                     return Cause::Signal;
                 }
                 Some(()) = self.stirred.recv() => self.settle().await,
                 _ = poll.tick() => {}
             }
-            let content = fingerprint(&self.files);
-            if content != self.content {
-                self.content = content;
+            if self.look() {
                 return Cause::FileChanged;
             }
         }
     }
 
-    /// Waits until nobody writes any more; bounded, for some logs lie beside configurations.
+    /// Looks at every file; whether one has changed.
+    fn look(&mut self) -> bool {
+        let mut changed = false;
+        for (file, content) in &mut self.content {
+            let now = fingerprint(file);
+            changed |= std::mem::replace(content, now) != now;
+        }
+        changed
+    }
+
+    /// Waits until the files stay as they are. Whatever else stirs in their folders, a log perhaps,
+    /// does not matter.
     async fn settle(&mut self) {
-        for _ in 0..10 {
+        let look = |this: &Self| this.content.keys().map(|file| fingerprint(file)).collect();
+        let mut before: Vec<_> = look(self);
+        for _ in 0..MOST_LOOKS {
             sleep(QUIET).await;
-            if self.stirred.try_recv().is_err() {
-                return;
+            let now = look(self);
+            if now == std::mem::replace(&mut before, now.clone()) {
+                break;
             }
         }
+        while self.stirred.try_recv().is_ok() {}
     }
 }
 
@@ -182,12 +207,10 @@ fn folders_of(file: &Path) -> Vec<PathBuf> {
     std::iter::once(folder(file)).chain(real.as_deref().map(folder)).collect()
 }
 
-/// What stands in the files, in short. A file that cannot be read counts as one of its own kind.
-fn fingerprint(files: &[PathBuf]) -> u64 {
+/// What stands in a file, in short. One that cannot be read has a fingerprint of its own.
+fn fingerprint(file: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for file in files {
-        std::fs::read(file).ok().hash(&mut hasher);
-    }
+    std::fs::read(file).ok().hash(&mut hasher);
     hasher.finish()
 }
 
@@ -221,7 +244,8 @@ mod tests {
         let report = move |_, outcome: Outcome<u32, String>| {
             tell.send(format!("{outcome:?}")).unwrap();
         };
-        tokio::spawn(watch(Arc::clone(&current), files, load, report, shutdown.clone()));
+        let watcher = Watcher::new(files);
+        tokio::spawn(watch(watcher, Arc::clone(&current), load, report, shutdown.clone()));
         Running { current, outcomes: Arc::new(Mutex::new(outcomes)), shutdown }
     }
 
@@ -239,7 +263,6 @@ mod tests {
         let file = folder.path().join("state");
         fs::write(&file, "1").unwrap();
         let running = run(vec![file.clone()]);
-        tokio::task::yield_now().await;
 
         fs::write(&file, "2").unwrap();
         assert_eq!(running.next().await, "Replaced(1)");
@@ -269,7 +292,6 @@ mod tests {
         symlink("..one", at("..data")).unwrap();
         symlink("..data/state", at("state")).unwrap();
         let running = run(vec![at("state")]);
-        tokio::task::yield_now().await;
 
         symlink("..two", at("..data_tmp")).unwrap();
         fs::rename(at("..data_tmp"), at("..data")).unwrap();

@@ -86,7 +86,11 @@ mod tests {
     fn pair(folder: &Path, own: bool) -> Pair {
         let made = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let first = made();
-        let key = if own { first.signing_key.serialize_pem() } else { made().signing_key.serialize_pem() };
+        let key = if own {
+            first.signing_key.serialize_pem()
+        } else {
+            made().signing_key.serialize_pem()
+        };
         let pair = Pair { cert: folder.join("cert.pem"), key: folder.join("key.pem") };
         std::fs::write(&pair.cert, first.cert.pem()).unwrap();
         std::fs::write(&pair.key, key).unwrap();

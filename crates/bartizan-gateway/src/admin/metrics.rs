@@ -136,8 +136,12 @@ impl Metrics {
     fn render_requests(&self, page: &mut Page) {
         page.family("bartizan_requests_total", "counter", "Requests that have ended.");
         for (Key { endpoint, verb, class, outcome }, count) in &*locked(&self.requests) {
-            let labels =
-                [("endpoint", &**endpoint), ("verb", verb), ("status", class), ("outcome", outcome)];
+            let labels = [
+                ("endpoint", &**endpoint),
+                ("verb", verb),
+                ("status", class),
+                ("outcome", outcome),
+            ];
             page.row("bartizan_requests_total", &labels, &count.to_string());
         }
     }
@@ -273,7 +277,8 @@ mod tests {
             dry_run: false,
         };
         let dossier = Dossier::open(facts, Timestamp(0), Arc::clone(trail));
-        let usage = Usage { tokens_in: 3, tokens_out: 4, tokens_cached: 0, usd_nano: 1_500_000_000 };
+        let usage =
+            Usage { tokens_in: 3, tokens_out: 4, tokens_cached: 0, usd_nano: 1_500_000_000 };
         let outcome = if status.is_some() { Outcome::Allow } else { Outcome::Abandoned };
         let time = Timestamp(2_000);
         drop(dossier.close(Ending { outcome, time, status, reason: None, usage }));

@@ -322,7 +322,8 @@ mod tests {
 
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("a.txt", "nothing here\nbut jane@example.com\n");
         write("b.bin", "\0jane@example.com");
         write("c.jsonl", "{\"text\":\"é 123-45-6789 ssn\"}\n\n{\"text\":3}\n");
@@ -361,7 +362,10 @@ mod tests {
         let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
         assert_eq!(code, 1);
         assert_eq!(first["line"], 1);
-        assert_eq!((&first["findings"][0]["start"], &first["findings"][0]["end"]), (&2.into(), &13.into()));
+        assert_eq!(
+            (&first["findings"][0]["start"], &first["findings"][0]["end"]),
+            (&2.into(), &13.into())
+        );
         assert_eq!(text.lines().count(), 2);
     }
 

@@ -27,7 +27,7 @@ use crate::admin::Admin;
 use crate::assemble::{Standing, assemble};
 use crate::config::{self, Findings, Overrides, Paint, Settings};
 use crate::demo::Demo;
-use crate::reload::{self, Cause, Loaded, Outcome};
+use crate::reload::{self, Cause, Loaded, Outcome, Watcher};
 use crate::telemetry::{self, LogFormat};
 use crate::tls::Pair;
 
@@ -83,6 +83,7 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     telemetry::begin(args.log_format);
     let overrides = args.overrides();
     let source = args.source()?;
+    let watcher = Watcher::new(source.own_files());
     let settings = match source.settings(&overrides) {
         Ok(settings) => settings,
         Err(findings) => {
@@ -90,7 +91,7 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
-    let gateway = Gateway::open(source, overrides, settings).await?;
+    let gateway = Gateway::open(source, overrides, settings, watcher).await?;
     gateway.run().await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -149,13 +150,18 @@ impl Source {
         Ok(Running { app, tls, settings })
     }
 
+    /// The files that are known before any is read.
+    fn own_files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::File(path) => vec![path.clone()],
+            Self::Demo(_) => Vec::new(),
+        }
+    }
+
     /// The files whose change is a reason to reload.
     fn files(&self, settings: &Settings) -> Vec<PathBuf> {
         let tls = settings.server.tls.iter().flat_map(|tls| [tls.cert.clone(), tls.key.clone()]);
-        match self {
-            Self::File(path) => std::iter::once(path.clone()).chain(tls).collect(),
-            Self::Demo(_) => Vec::new(),
-        }
+        self.own_files().into_iter().chain(tls).collect()
     }
 }
 
@@ -166,6 +172,7 @@ struct Gateway {
     standing: Standing,
     running: Arc<ArcSwap<Running>>,
     tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    watcher: Watcher,
     public: TcpListener,
     private: TcpListener,
     admin: Arc<Admin>,
@@ -176,7 +183,9 @@ impl Gateway {
         source: Source,
         overrides: Overrides,
         settings: Settings,
+        mut watcher: Watcher,
     ) -> anyhow::Result<Self> {
+        watcher.follow(source.files(&settings));
         if !settings.warnings.is_empty() {
             eprint!("{}", settings.warnings.to_text(&source.name(), Paint::Plain));
         }
@@ -191,7 +200,7 @@ impl Gateway {
             stopping: AtomicBool::new(false),
         });
         let running = Arc::new(ArcSwap::from_pointee(running));
-        Ok(Self { source, overrides, standing, running, tls, public, private, admin })
+        Ok(Self { source, overrides, standing, running, tls, watcher, public, private, admin })
     }
 
     async fn run(self) -> anyhow::Result<()> {
@@ -200,7 +209,8 @@ impl Gateway {
             (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let mut stop = async || tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} };
         greet(&self)?;
-        let Self { source, overrides, standing, running, tls, public, private, admin } = self;
+        let Self { source, overrides, standing, running, tls, watcher, public, private, admin } =
+            self;
         let (shutdown, end, tasks) =
             (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
         let options = options(&running.load().settings, tls.clone());
@@ -220,7 +230,8 @@ impl Gateway {
 
         let standing = Arc::new(standing);
         let reloading = Reloading { source, overrides, standing: Arc::clone(&standing) };
-        let reloading = reloading.run(Arc::clone(&running), tls, Arc::clone(&admin), shutdown.clone());
+        let reloading =
+            reloading.run(watcher, Arc::clone(&running), tls, Arc::clone(&admin), shutdown.clone());
         tokio::select! {
             () = reloading => {}
             () = stop() => {}
@@ -250,12 +261,12 @@ impl Reloading {
     /// Reloads until `shutdown`.
     async fn run(
         self,
+        watcher: Watcher,
         running: Arc<ArcSwap<Running>>,
         tls: Option<Arc<ArcSwap<ServerConfig>>>,
         admin: Arc<Admin>,
         shutdown: CancellationToken,
     ) {
-        let files = self.source.files(&running.load().settings);
         let load = || self.load();
         let report = |cause: Cause, outcome: Outcome<Running, Unsound>| {
             admin.metrics.reloaded(matches!(outcome, Outcome::Replaced(_)));
@@ -268,18 +279,20 @@ impl Reloading {
                     told(cause, &old.settings, &new.settings);
                 }
                 Outcome::Kept(unsound) => {
-                    tracing::error!(?cause, "the new configuration is not sound: the old one stays\n{unsound}");
+                    tracing::error!(
+                        ?cause,
+                        "the new configuration is not sound: the old one stays\n{unsound}"
+                    );
                 }
             }
         };
-        reload::watch(Arc::clone(&running), files, load, report, shutdown).await;
+        reload::watch(watcher, Arc::clone(&running), load, report, shutdown).await;
     }
 
     async fn load(&self) -> Result<Loaded<Running>, Unsound> {
         let settings = self.source.settings(&self.overrides);
-        let settings = settings.map_err(|findings| {
-            Unsound(findings.to_text(&self.source.name(), Paint::Plain))
-        })?;
+        let settings = settings
+            .map_err(|findings| Unsound(findings.to_text(&self.source.name(), Paint::Plain)))?;
         let files = self.source.files(&settings);
         let state = self.source.running(settings, &self.standing).await;
         let state = state.map_err(|error| Unsound(format!("{error:#}")))?;
@@ -306,7 +319,10 @@ fn told(cause: Cause, old: &Settings, new: &Settings) {
         ("server.admin", before.admin != now.admin),
         ("server.tls", before.tls.is_some() != now.tls.is_some()),
         ("server.http", before.http != now.http),
-        ("server.trusted_proxies (forwarded headers)", before.trusted_proxies != now.trusted_proxies),
+        (
+            "server.trusted_proxies (forwarded headers)",
+            before.trusted_proxies != now.trusted_proxies,
+        ),
         ("store", old.store.durable != new.store.durable || old.store.shared != new.store.shared),
         ("audit.destination", old.audit.destination != new.audit.destination),
     ];
@@ -317,7 +333,8 @@ fn told(cause: Cause, old: &Settings, new: &Settings) {
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("cannot listen on `{address}`; choose another port with `{flag}`"))
+    bound
+        .with_context(|| format!("cannot listen on `{address}`; choose another port with `{flag}`"))
 }
 
 /// The first lines: what runs, and where.
@@ -332,7 +349,9 @@ fn greet(gateway: &Gateway) -> anyhow::Result<()> {
         env!("CARGO_PKG_VERSION")
     );
     if let Source::Demo(_) = gateway.source {
-        tracing::warn!("this is the demo: everybody knows its password, and its store is temporary");
+        tracing::warn!(
+            "this is the demo: everybody knows its password, and its store is temporary"
+        );
         lines.push_str(&Demo::hints(public));
     }
     let mut out = io::stdout().lock();

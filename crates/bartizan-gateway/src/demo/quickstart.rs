@@ -32,7 +32,8 @@ impl Demo {
     pub fn new() -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("bartizan-demo-").tempdir();
         let mut salt = [0; 16];
-        getrandom::fill(&mut salt).map_err(|error| anyhow!("the kernel gives no randomness: {error}"))?;
+        getrandom::fill(&mut salt)
+            .map_err(|error| anyhow!("the kernel gives no randomness: {error}"))?;
         let hash = password::hash(&SecretString::from(PASSWORD), &salt)?;
         let folder = folder.context("no folder for temporary files")?;
         Ok(Self { folder, password_hash: hash.to_phc() })

@@ -27,7 +27,12 @@ pub struct Add {
     /// Its `client_id`.
     pub id: String,
     /// The grants that it may use, by their `grant_type`.
-    #[arg(long, value_delimiter = ',', value_name = "GRANTS", default_value = "client_credentials")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "GRANTS",
+        default_value = "client_credentials"
+    )]
     pub grants: Vec<GrantType>,
     /// What it may do.
     #[command(flatten)]

@@ -86,11 +86,7 @@ pub enum Command {
 /// # Errors
 /// The configuration is not sound, the store cannot be opened, or the command asks for what
 /// cannot be done.
-pub async fn run(
-    command: &Command,
-    place: &Store,
-    out: &mut dyn Write,
-) -> anyhow::Result<()> {
+pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyhow::Result<()> {
     let settings = config::load(&place.config, &Overrides::default(), &config::process_environment)
         .map_err(|findings| {
             let file = place.config.display().to_string();
@@ -143,7 +139,8 @@ impl Desk<'_> {
 /// 256 bits that nobody guesses.
 fn random() -> anyhow::Result<[u8; 32]> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow!("the kernel gives no randomness: {error}"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow!("the kernel gives no randomness: {error}"))?;
     Ok(bytes)
 }
 
@@ -158,7 +155,9 @@ fn later(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
         return Ok(now.plus(span));
     }
     let instant: jiff::Timestamp = text.parse().with_context(|| {
-        format!("`{text}` is neither an instant such as 2027-01-01T00:00:00Z nor a span such as `90d`")
+        format!(
+            "`{text}` is neither an instant such as 2027-01-01T00:00:00Z nor a span such as `90d`"
+        )
     })?;
     let micros = u64::try_from(instant.as_microsecond()).unwrap_or_default();
     Ok(Timestamp(micros))

@@ -60,7 +60,10 @@ pub(super) async fn run(command: &Users, desk: &mut Desk<'_>) -> anyhow::Result<
             if !desk.store.remove_user(name).await? {
                 bail!("there is no user `{name}`");
             }
-            desk.tell(&format!("removed `{name}`"), &json!({ "username": name, "state": "removed" }))
+            desk.tell(
+                &format!("removed `{name}`"),
+                &json!({ "username": name, "state": "removed" }),
+            )
         }
     }
 }

@@ -1,0 +1,77 @@
+//! The commands beside `run`.
+
+use serde_json::Value;
+
+use crate::program::{Program, command};
+use crate::upstream::Upstream;
+use crate::wire::{ask, status};
+
+#[tokio::test]
+async fn a_key_is_shown_once_opens_at_once_and_does_not_after_it_was_taken_back() {
+    let upstream = Upstream::start().await;
+    let program = Program::start(upstream.address);
+    let file = program.file().display().to_string();
+    let keys = |arguments: &[&str]| {
+        let (code, out, error) =
+            command(&[&["keys"], arguments, &["--config", &file, "--format", "json"]].concat(), "");
+        assert_eq!(code, 0, "{error}");
+        out
+    };
+    let made: Value =
+        serde_json::from_str(&keys(&["create", "bot", "--scopes", "data:read"])).unwrap();
+    let key = made["key"].as_str().unwrap();
+    let bearer = format!("Authorization: Bearer {key}");
+    assert_eq!(status(&ask(program.address, "GET /guarded", &[&bearer]).await), 200);
+
+    let listed = keys(&["list"]);
+    assert!(listed.contains("\"id\":\"bot\"") && !listed.contains(key), "{listed}");
+
+    // Rotated with overlap, both count.
+    let made: Value = serde_json::from_str(&keys(&["rotate", "bot", "--overlap", "1h"])).unwrap();
+    let rotated = format!("Authorization: Bearer {}", made["key"].as_str().unwrap());
+    for bearer in [&bearer, &rotated] {
+        assert_eq!(status(&ask(program.address, "GET /guarded", &[bearer]).await), 200);
+    }
+    keys(&["revoke", "bot"]);
+    let (code, _, error) = command(&["keys", "revoke", "bot", "--config", &file], "");
+    assert_eq!(code, 2, "{error}");
+}
+
+#[tokio::test]
+async fn a_role_that_nothing_defines_is_a_typing_error() {
+    let upstream = Upstream::start().await;
+    let program = Program::start(upstream.address);
+    let file = program.file().display().to_string();
+    let create = ["keys", "create", "bot", "--roles", "usr", "--config", &file];
+    let (code, _, error) = command(&create, "");
+    assert_eq!(code, 2);
+    assert!(error.contains("`usr`") && error.contains("`user`"), "{error}");
+}
+
+#[test]
+fn personal_data_is_found_on_standard_input() {
+    let (code, out, _) = command(&["pii", "scan", "--format", "json"], "mail jane@example.com");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["findings"][0]["entity"]), (1, &"EMAIL_ADDRESS".into()));
+    assert_eq!(command(&["pii", "scan"], "nothing").0, 0);
+    let masked = command(&["pii", "scan", "--mask"], "mail jane@example.com");
+    assert_eq!(masked.1, "mail ****************");
+    assert_eq!(command(&["pii", "scan", "/nowhere/at/all"], "").0, 2);
+}
+
+#[test]
+fn the_demo_keeps_to_loopback() {
+    let (code, _, error) = command(&["run", "--demo", "--host", "0.0.0.0"], "");
+    assert_eq!(code, 2);
+    assert!(error.contains("loopback"), "{error}");
+}
+
+#[test]
+fn a_configuration_that_is_not_sound_does_not_start_and_says_all_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bartizan.yaml");
+    std::fs::write(&file, "sever: {}\nendpoints:\n  - path: /x\n    verbz: [GET]\n").unwrap();
+    let (code, _, error) = command(&["run", "--config", file.to_str().unwrap()], "");
+    assert_eq!(code, 2);
+    assert!(error.contains("sever") && error.contains("verbz"), "{error}");
+}

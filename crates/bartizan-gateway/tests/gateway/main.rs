@@ -1,0 +1,22 @@
+//! Does the real program keep its promises on real sockets? Each test starts one, in front of an upstream of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test may panic"
+)]
+
+mod program;
+mod upstream;
+mod wire;
+
+mod attacks;
+mod commands;
+mod forwarding;
+mod life;
+mod streams;
+mod tls;
+mod tunnels;

@@ -1,0 +1,89 @@
+//! Bodies pass as they come, both ways at once.
+
+use bytes::Bytes;
+use http::Request;
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::program::{PATIENCE, Program};
+use crate::upstream::Upstream;
+use crate::wire::{ask, status};
+
+type Chunks = mpsc::UnboundedReceiver<Result<Frame<Bytes>, std::convert::Infallible>>;
+
+/// A body that is written chunk by chunk while its request is under way.
+fn body() -> (
+    mpsc::UnboundedSender<Result<Frame<Bytes>, std::convert::Infallible>>,
+    StreamBody<impl futures_util::Stream<Item = Result<Frame<Bytes>, std::convert::Infallible>>>,
+) {
+    let (sender, chunks): (_, Chunks) = mpsc::unbounded_channel();
+    let chunks = futures_util::stream::unfold(chunks, |mut chunks| async {
+        chunks.recv().await.map(|chunk| (chunk, chunks))
+    });
+    (sender, StreamBody::new(chunks))
+}
+
+/// Sends chunks, each only when the one before it has come back.
+async fn converse(program: &Program, version_2: bool) {
+    let io = TokioIo::new(TcpStream::connect(program.address).await.unwrap());
+    let (sender, body) = body();
+    let body = Box::pin(body);
+    let uri = if version_2 {
+        format!("http://{}/open/mirror", program.address)
+    } else {
+        "/open/mirror".into()
+    };
+    let request = Request::builder()
+        .method("POST")
+        .uri(uri)
+        .header("host", program.address.to_string())
+        .body(body)
+        .unwrap();
+    sender.send(Ok(Frame::data(Bytes::from("chunk 0")))).unwrap();
+    let answering = async {
+        if version_2 {
+            let (mut client, connection) =
+                http2::handshake(TokioExecutor::new(), io).await.unwrap();
+            tokio::spawn(connection);
+            client.send_request(request).await.unwrap()
+        } else {
+            let (mut client, connection) = http1::handshake(io).await.unwrap();
+            tokio::spawn(connection);
+            client.send_request(request).await.unwrap()
+        }
+    };
+    let mut answer = timeout(PATIENCE, answering).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    for number in 0..5 {
+        let frame = timeout(PATIENCE, answer.frame()).await.expect("no chunk before the end");
+        let data = frame.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(data, format!("chunk {number}"));
+        sender.send(Ok(Frame::data(format!("chunk {}", number + 1).into()))).unwrap();
+    }
+    drop(sender);
+    let rest = timeout(PATIENCE, answer.collect()).await.unwrap().unwrap();
+    assert_eq!(rest.to_bytes(), "chunk 5");
+}
+
+#[tokio::test]
+async fn chunks_pass_one_by_one_in_both_directions() {
+    let upstream = Upstream::start().await;
+    let program = Program::start(upstream.address);
+    converse(&program, false).await;
+    converse(&program, true).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_stands_still_is_broken_off_and_not_taken_for_whole() {
+    let upstream = Upstream::start().await;
+    let faster = |configuration: String| configuration.replace("upstream: 5s", "upstream: 1s");
+    let program = Program::with(upstream.address, &[], faster);
+    let answer = ask(program.address, "GET /open/standstill", &[]).await;
+    assert_eq!(status(&answer), 200);
+    assert!(answer.contains("first") && !answer.ends_with("0\r\n\r\n"), "{answer}");
+}

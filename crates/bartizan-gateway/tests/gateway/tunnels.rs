@@ -1,0 +1,70 @@
+//! Connections that change their protocol: only when the upstream agrees, and only where nothing must be read.
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use crate::program::Program;
+use crate::upstream::Upstream;
+use crate::wire::{raw, read_until, rest, status};
+
+const ASK: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+#[tokio::test]
+async fn a_tunnel_opens_after_the_upstreams_101_and_carries_bytes_both_ways() {
+    let upstream = Upstream::start().await;
+    let program = Program::start(upstream.address);
+    let mut socket = TcpStream::connect(program.address).await.unwrap();
+    let head = format!("GET /open/socket HTTP/1.1\r\nHost: a\r\n{ASK}");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let answer = read_until(&mut socket, "\r\n\r\n").await;
+    assert_eq!(status(&answer), 101, "{answer}");
+    for word in ["one", "two"] {
+        socket.write_all(word.as_bytes()).await.unwrap();
+        read_until(&mut socket, &word.repeat(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn bytes_after_a_refused_upgrade_are_no_tunnel() {
+    let upstream = Upstream::start().await;
+    let program = Program::start(upstream.address);
+    let hidden = "GET /open/hidden HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let request = format!("GET /open/plain HTTP/1.1\r\nHost: a\r\n{ASK}{hidden}");
+    let answer = raw(program.address, request).await;
+    assert_eq!(status(&answer), 200, "{answer}");
+    // The second one was read as a request of its own, by the gate.
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 2, "{answer}");
+    let ends = program.records().into_iter().filter(|record| record["event"] == "REQUEST_END");
+    crate::program::until(
+        || program.records().iter().filter(|r| r["event"] == "REQUEST_END").count() == 2,
+        || format!("{:?}", ends.collect::<Vec<_>>()),
+    );
+}
+
+#[tokio::test]
+async fn what_must_be_read_is_no_tunnel_and_neither_is_another_protocol() {
+    let upstream = Upstream::start().await;
+    let masked = |configuration: String| configuration.replace("path: /masked", "path: /socket");
+    let program = Program::with(upstream.address, &[], masked);
+    for (path, ask) in
+        [("/socket", ASK.to_owned()), ("/open/socket", ASK.replace("websocket", "h2c"))]
+    {
+        let ask = ask.replace("Connection: Upgrade", "Connection: Upgrade, close");
+        let answer = raw(program.address, format!("GET {path} HTTP/1.1\r\nHost: a\r\n{ask}")).await;
+        assert_eq!(status(&answer), 426, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_tunnel_does_not_outlive_the_gate() {
+    let upstream = Upstream::start().await;
+    let mut program = Program::start(upstream.address);
+    let mut socket = TcpStream::connect(program.address).await.unwrap();
+    let head = format!("GET /open/socket HTTP/1.1\r\nHost: a\r\n{ASK}");
+    socket.write_all(head.as_bytes()).await.unwrap();
+    read_until(&mut socket, "\r\n\r\n").await;
+    program.signal("TERM");
+    assert_eq!(rest(&mut socket).await, "");
+    assert!(program.end().success());
+}
