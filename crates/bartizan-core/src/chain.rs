@@ -136,7 +136,7 @@ mod tests {
 
     use super::*;
 
-    fn resolved(params: Value, results: &[Option<Value>]) -> Result<Value, Unresolved> {
+    fn resolved(params: &Value, results: &[Option<Value>]) -> Result<Value, Unresolved> {
         resolve(results.len(), params.as_object().unwrap(), results)
     }
 
@@ -145,24 +145,24 @@ mod tests {
         let results = [Some(json!({ "summary": "short", "list": [{ "id": 7 }] }))];
         let params = json!({ "a": "$steps.0.summary", "b": ["$steps.0.list.0.id"], "c": "$5" });
         let expected = json!({ "a": "short", "b": [7], "c": "$5" });
-        assert_eq!(resolved(params, &results).unwrap(), expected);
+        assert_eq!(resolved(&params, &results).unwrap(), expected);
     }
 
     #[test]
     fn what_comes_out_of_a_result_is_never_read_as_a_reference() {
         let results = [Some(json!({ "x": "$steps.1.secret" })), Some(json!({ "secret": "s" }))];
         let params = json!({ "a": "$steps.0.x" });
-        assert_eq!(resolved(params, &results).unwrap(), json!({ "a": "$steps.1.secret" }));
+        assert_eq!(resolved(&params, &results).unwrap(), json!({ "a": "$steps.1.secret" }));
     }
 
     #[test]
     fn a_reference_that_leads_nowhere_is_an_error_and_never_null() {
         let results = [Some(json!({})), None];
         for (params, to) in [("$steps.2.x", 2), ("$steps.1.x", 1), ("$steps.9", 9)] {
-            let error = resolved(json!({ "a": params }), &results).unwrap_err();
+            let error = resolved(&json!({ "a": params }), &results).unwrap_err();
             assert_eq!(error, Unresolved::Step { step: 2, to });
         }
-        let error = resolved(json!({ "a": "$steps.0.x" }), &results).unwrap_err();
+        let error = resolved(&json!({ "a": "$steps.0.x" }), &results).unwrap_err();
         assert_eq!(error, Unresolved::Member { step: 2, to: 0 });
     }
 }

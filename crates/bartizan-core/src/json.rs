@@ -5,31 +5,63 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+/// What is wrong with a document, and nothing of what stands in it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unsound {
+    /// A member's name twice in one object: readers differ in which of the two counts (RFC 8259
+    /// section 4), and a check that reads the one and a handler that reads the other is a hole.
+    #[error("a member stands twice in one object, at line {line}, column {column}")]
+    Duplicate {
+        /// From 1.
+        line: usize,
+        /// From 1, in bytes.
+        column: usize,
+    },
+    /// It is JSON, and no object.
+    #[error("it is not an object")]
+    NoObject,
+    /// Not JSON, or nested too deeply.
+    #[error("unexpected input at line {line}, column {column}")]
+    Syntax {
+        /// From 1.
+        line: usize,
+        /// From 1, in bytes.
+        column: usize,
+    },
+}
+
 /// Reads an object in which no object names a member twice, at any depth, and in which objects
 /// and arrays nest at most `depth` deep.
 ///
-/// Readers differ in which of two equal names counts (RFC 8259 section 4): a check that reads the
-/// one and a handler that reads the other is a hole.
-///
 /// # Errors
-/// For anything else: another value, bytes that are no UTF-8, something behind the object.
-pub fn object(bytes: &[u8], depth: usize) -> Result<Map<String, Value>, serde_json::Error> {
+/// [`Unsound`] for anything else: another value, bytes that are no UTF-8, something behind the
+/// object.
+pub fn object(bytes: &[u8], depth: usize) -> Result<Map<String, Value>, Unsound> {
     match value(bytes, depth)? {
         Value::Object(members) => Ok(members),
-        _ => Err(serde_json::Error::custom("not an object")),
+        _ => Err(Unsound::NoObject),
     }
 }
 
 /// Reads a value by the same rules as [`object`].
 ///
 /// # Errors
-/// Where a name stands twice, the nesting is too deep, or it is no JSON.
-pub fn value(bytes: &[u8], depth: usize) -> Result<Value, serde_json::Error> {
+/// [`Unsound`] where a name stands twice, the nesting is too deep, or it is no JSON.
+pub fn value(bytes: &[u8], depth: usize) -> Result<Value, Unsound> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth }.deserialize(&mut reader)?;
-    reader.end()?;
-    Ok(value)
+    let value = Strict { depth }.deserialize(&mut reader);
+    value.and_then(|value| reader.end().map(|()| value)).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        // The word of the only error of ours that is told apart.
+        if error.to_string().starts_with(TWICE) {
+            Unsound::Duplicate { line, column }
+        } else {
+            Unsound::Syntax { line, column }
+        }
+    })
 }
+
+const TWICE: &str = "a member name stands twice";
 
 /// How many levels may still open.
 #[derive(Clone, Copy)]
@@ -102,7 +134,7 @@ impl<'de> Visitor<'de> for Strict {
         while let Some(name) = members.next_key::<String>()? {
             let value = members.next_value_seed(inner)?;
             if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member name stands twice"));
+                return Err(A::Error::custom(TWICE));
             }
         }
         Ok(Value::Object(object))
@@ -135,6 +167,14 @@ mod tests {
         let text = r#" { "a" : [1, -2, 0.5, true, null, "é"], "b": {"a": {}} } "#;
         let plain: Value = serde_json::from_str(text).unwrap();
         assert_eq!(value(text.as_bytes(), 3).unwrap(), plain);
+    }
+
+    #[test]
+    fn the_error_says_where_and_never_what() {
+        let told = |text: &str| value(text.as_bytes(), 8).unwrap_err().to_string();
+        assert_eq!(told("{\"ssn\": 123-45-6789}"), "unexpected input at line 1, column 12");
+        let twice = told(r#"[{"ssn":1,"ssn":2}]"#);
+        assert!(twice.starts_with("a member stands twice") && !twice.contains("ssn"), "{twice}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! end after [`MAX_TEXT`] bytes, the user agent after [`MAX_USER_AGENT`]. `usd_nano` is a decimal
 //! string, for a budget outgrows the integers of a double.
 //!
-//! [`write`] writes the members in canonical order in one pass, because it stands in the way of
+//! [`write()`] writes the members in canonical order in one pass, because it stands in the way of
 //! every exchange; [`Record::parse`] reads a line back by the general rules, which is also the
 //! proof that the two agree.
 
@@ -80,7 +80,7 @@ pub fn write(entry: &Entry, place: Place<'_>, out: &mut Vec<u8>) -> Hash {
 }
 
 /// Appends the record that has these members and this place, and the line feed after it, to
-/// `out`. This is for records that are made from records; an exchange's go through [`write`].
+/// `out`. This is for records that are made from records; an exchange's go through [`write()`].
 pub fn write_members(mut members: Map<String, Value>, place: Place<'_>, out: &mut Vec<u8>) -> Hash {
     members.remove("hash");
     members.insert("seq".into(), place.seq.into());
@@ -313,7 +313,7 @@ impl Record {
     /// Reads one line, its line feed included.
     ///
     /// # Errors
-    /// Whatever is not, byte for byte, what [`write`] would have written.
+    /// Whatever is not, byte for byte, what [`write()`] would have written.
     pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
         if line.len() > MAX_LINE {
             return Err(Malformed::TooLong);

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::Rejection;
-use super::jwt::MAX_SUBJECT;
+
+/// The longest subject, in bytes.
+pub(super) const MAX_SUBJECT: usize = 256;
 
 /// The most roles, or scopes, that a token may list.
 pub const MAX_TEXTS: usize = 256;

@@ -15,8 +15,6 @@ use super::{Caller, Identity, Kind, Method, Principal, Rejection};
 use crate::json;
 use crate::time::Timestamp;
 
-/// The longest subject, in bytes.
-pub const MAX_SUBJECT: usize = 256;
 
 /// The issuer name of our own token endpoint's users.
 pub const LOCAL: &str = "local";

@@ -8,9 +8,11 @@ use http::Method;
 
 use super::role::Permission;
 use crate::authenticate::Caller;
-use crate::limit::{Price, Rule};
+use crate::limit::Rule;
+use crate::limit::price::Price;
 use crate::mask::Profile;
-use crate::validate::{Protocol, Schema};
+use crate::validate::protocol::Protocol;
+use crate::validate::schema::Schema;
 
 /// One verb at one path.
 #[derive(Clone, Debug)]

@@ -5,7 +5,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
-use super::counter::{Counter, Room};
+use super::counter::Counter;
+use super::room::Room;
 use super::meter::{Charge, Expired, Order, ReservationId, Settlement, Unavailable};
 use super::reservation::{Reservation, State, Take};
 use super::{Draw, Exhausted, Kind, MeterKey, Rule, Shape, Standing, Verdict};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::counter::Room;
+use super::room::Room;
 use crate::time::Timestamp;
 
 /// Places that are held while a call is under way.

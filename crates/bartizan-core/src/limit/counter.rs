@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::room::Room;
 use super::budget::Budget;
 use super::concurrency::Concurrency;
 use super::gcra::{Gcra, Place};
@@ -23,17 +24,6 @@ pub enum Counter {
     Gcra(Gcra),
     /// Of [`Shape::Window`], and of budgets that roll.
     Window(Window),
-}
-
-/// Is there room for a draw?
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Room {
-    /// Not now, but from this instant on if nobody else draws.
-    At(Timestamp),
-    /// Yes.
-    Free,
-    /// The draw is larger than the rule ever allows.
-    Never,
 }
 
 /// Where a counter finds a draw again.

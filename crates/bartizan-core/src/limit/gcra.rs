@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::counter::Room;
+use super::room::Room;
 use crate::time::Timestamp;
 
 /// The generic cell rate algorithm (ITU-T I.371), as a queue that drains.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::counter::Room;
+use super::room::Room;
 use crate::time::Timestamp;
 
 /// A sliding window. Up to a limit of 128 it remembers every draw; above, draws that came within

@@ -8,7 +8,7 @@ use bartizan_pii::{Entity, Finding, Masker};
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::validate::Media;
+use crate::validate::media::Media;
 
 /// What must not pass an endpoint, in either direction.
 #[derive(Clone, Debug, Default)]

@@ -1,31 +1,23 @@
 //! Is the call sound, and inside the grant? Bytes in, [`Call`] out.
 
-pub mod json;
+mod json;
+pub mod media;
 pub mod openai;
+pub mod protocol;
 pub mod schema;
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::HeaderMap;
 
+pub use media::Media;
+pub use protocol::Protocol;
 pub use schema::{Schema, SchemaError, Violation};
 
 use crate::authorize::Grant;
-
-/// What the bodies of an endpoint look like, and in which dialect its errors are worded.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Protocol {
-    /// Plain HTTP: JSON where a schema says so, anything otherwise.
-    #[default]
-    Http,
-    /// The token endpoint and its neighbours (RFC 6749): they read their clients' credentials
-    /// themselves.
-    OAuth,
-    /// OpenAI's API.
-    OpenAi,
-}
+use crate::json::Unsound;
 
 /// A call that was understood, or one that nothing needs to understand.
 #[derive(Debug)]
@@ -57,21 +49,6 @@ pub enum Intake {
     Stream(u64),
 }
 
-/// What kind of text a body is, by its `Content-Type`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Media {
-    /// `application/json` and whatever ends in `+json`.
-    Json,
-    /// `application/x-www-form-urlencoded`.
-    Form,
-    /// `text/…`.
-    Text,
-    /// No type given.
-    Unnamed,
-    /// What nobody here can read.
-    Other,
-}
-
 /// The most a call can use, known before it is sent.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Estimate {
@@ -89,7 +66,7 @@ pub enum Invalid {
     Incomplete,
     /// Not JSON, or JSON that two readers may read differently.
     #[error("the body is not sound JSON: {0}")]
-    Json(json::Unsound),
+    Json(Unsound),
     /// A media type that this endpoint does not take.
     #[error("the media type is not supported here; send application/json")]
     Media,
@@ -201,23 +178,6 @@ impl<B> Call<B> {
     #[must_use]
     pub fn into_body(self) -> Payload<B> {
         self.body
-    }
-}
-
-impl Media {
-    /// The media type of a message with these headers.
-    #[must_use]
-    pub fn of(headers: &HeaderMap) -> Self {
-        let Some(value) = headers.get(header::CONTENT_TYPE) else { return Self::Unnamed };
-        let essence = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default();
-        let essence = essence.trim().to_ascii_lowercase();
-        match essence.as_str() {
-            "application/json" => Self::Json,
-            "application/x-www-form-urlencoded" => Self::Form,
-            _ if essence.ends_with("+json") => Self::Json,
-            _ if essence.starts_with("text/") => Self::Text,
-            _ => Self::Other,
-        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Estimate, Invalid, Media, json};
+use super::media::Media;
+use super::{Estimate, Invalid, json};
 
 /// What security depends on in a call; everything else passes unread.
 pub(super) struct Understood {
