@@ -16,7 +16,7 @@ use bartizan::core::limit::Meter;
 use bartizan::endpoint::Served;
 use bartizan::fetch::{Fetch, HttpFetch};
 use bartizan::token::{self, TokenEndpoint};
-use bartizan::upstream::{Address, Connections, Credential, Network, Target, Trust, Upstream, Verbs};
+use bartizan::upstream::{Address, Connections, Credential, Http, Network, Target, Trust, Upstream, Verbs};
 use bartizan::{App, Json, endpoint};
 use bartizan_store::memory::MemoryMeter;
 use bartizan_store::sqlite::Sqlite;
@@ -198,6 +198,7 @@ fn upstream_of(upstream: &configured::Upstream, standing: &Standing) -> anyhow::
     let credential = upstream.credential.as_ref().map(Credential::bearer).transpose();
     let target = Target {
         verbs: if upstream.native_verbs { Verbs::Native } else { Verbs::Post },
+        http: if upstream.http2_prior { Http::Prior } else { Http::Negotiated },
         credential: credential.with_context(|| format!("upstream `{url}`"))?,
         ..Target::new(address)
     };
@@ -249,9 +250,13 @@ fn speaks_tls(settings: &Settings) -> bool {
     })
 }
 
-/// The addresses of issuers: written by the operator's own hand, so they may be private.
+/// The hosts of issuers: written by the operator's own hand, so they may be private.
 fn issuers(settings: &Settings) -> Vec<String> {
-    settings.auth.issuers.iter().map(|issuer| issuer.url().to_string()).collect()
+    let hosts = settings.auth.issuers.iter().filter_map(|issuer| {
+        let url: http::Uri = issuer.url().parse().ok()?;
+        url.host().map(str::to_owned)
+    });
+    hosts.collect()
 }
 
 fn trail(audit: &personal::Audit) -> audit::Settings {

@@ -13,8 +13,10 @@ use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
 use bartizan::App;
 use bartizan::body::Body;
+use bartizan::clock;
 use bartizan::peer::Peer;
 use bartizan::serve::{Options, serve};
+use bartizan_core::audit::{self, Entry, Event, Trail as _};
 use http::Request;
 use hyper::body::Incoming;
 use rustls::ServerConfig;
@@ -269,7 +271,9 @@ impl Reloading {
     ) {
         let load = || self.load();
         let report = |cause: Cause, outcome: Outcome<Running, Unsound>| {
-            admin.metrics.reloaded(matches!(outcome, Outcome::Replaced(_)));
+            let taken = matches!(outcome, Outcome::Replaced(_));
+            admin.metrics.reloaded(taken);
+            self.record(cause, taken);
             match outcome {
                 Outcome::Replaced(old) => {
                     let new = running.load();
@@ -287,6 +291,25 @@ impl Reloading {
             }
         };
         reload::watch(watcher, Arc::clone(&running), load, report, shutdown).await;
+    }
+
+    /// Writes the attempt into the audit log.
+    fn record(&self, cause: Cause, taken: bool) {
+        let cause = match cause {
+            Cause::FileChanged => "file",
+            Cause::Signal => "signal",
+        };
+        let reason = (!taken).then(|| "the new configuration is not sound".to_owned());
+        let entry = Entry {
+            event: Event::ConfigChanged,
+            outcome: if taken { audit::Outcome::Allow } else { audit::Outcome::Deny },
+            time: clock::now(),
+            facts: None,
+            reason,
+            details: serde_json::Map::from_iter([("cause".to_owned(), cause.into())]),
+            usage: None,
+        };
+        drop(self.standing.trail().append(entry));
     }
 
     async fn load(&self) -> Result<Loaded<Running>, Unsound> {

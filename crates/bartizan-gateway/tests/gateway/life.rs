@@ -22,6 +22,12 @@ async fn a_bad_configuration_never_replaces_a_good_one() {
     assert_eq!(status(&ask(program.address, "SUMMARIZE /renamed", &[]).await), 200);
     // Unknown now; and nobody learns that without a credential.
     assert_eq!(status(&ask(program.address, "SUMMARIZE /native", &[]).await), 401);
+    let changes = || {
+        let records = program.records();
+        let changes = records.iter().filter(|record| record["event"] == "CONFIG_CHANGED");
+        changes.map(|record| record["outcome"].to_string()).collect::<Vec<_>>()
+    };
+    until(|| changes() == ["\"deny\"", "\"allow\""], || format!("{:?}", changes()));
     let metrics = ask(program.admin, "GET /metrics", &[]).await;
     assert!(metrics.contains("bartizan_config_reloads_total{result=\"taken\"} 1"), "{metrics}");
     assert!(metrics.contains("bartizan_config_reloads_total{result=\"refused\"} 1"), "{metrics}");

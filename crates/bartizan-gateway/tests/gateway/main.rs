@@ -17,6 +17,7 @@ mod attacks;
 mod commands;
 mod forwarding;
 mod life;
+mod outbound;
 mod streams;
 mod tls;
 mod tunnels;

@@ -34,6 +34,16 @@ impl Program {
         arguments: &[&str],
         change: impl FnOnce(String) -> String,
     ) -> Self {
+        Self::trusting(upstream, arguments, change, None)
+    }
+
+    /// The same on a machine that trusts the certificates in a file.
+    pub(crate) fn trusting(
+        upstream: SocketAddr,
+        arguments: &[&str],
+        change: impl FnOnce(String) -> String,
+        trusted: Option<&Path>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("bartizan.yaml");
         std::fs::write(&file, change(configuration(upstream, folder.path()))).unwrap();
@@ -43,6 +53,7 @@ impl Program {
             .arg(&file)
             .args(arguments)
             .env_remove("RUST_LOG")
+            .envs(trusted.map(|file| ("SSL_CERT_FILE", file)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

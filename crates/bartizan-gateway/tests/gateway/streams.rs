@@ -1,28 +1,28 @@
 //! Bodies pass as they come, both ways at once.
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
+use futures_util::{Stream, stream};
 use http::Request;
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::time::timeout;
 
 use crate::program::{PATIENCE, Program};
 use crate::upstream::Upstream;
 use crate::wire::{ask, status};
 
-type Chunks = mpsc::UnboundedReceiver<Result<Frame<Bytes>, std::convert::Infallible>>;
+type Chunk = Result<Frame<Bytes>, Infallible>;
 
 /// A body that is written chunk by chunk while its request is under way.
-fn body() -> (
-    mpsc::UnboundedSender<Result<Frame<Bytes>, std::convert::Infallible>>,
-    StreamBody<impl futures_util::Stream<Item = Result<Frame<Bytes>, std::convert::Infallible>>>,
-) {
-    let (sender, chunks): (_, Chunks) = mpsc::unbounded_channel();
-    let chunks = futures_util::stream::unfold(chunks, |mut chunks| async {
+fn body() -> (UnboundedSender<Chunk>, StreamBody<impl Stream<Item = Chunk>>) {
+    let (sender, chunks) = mpsc::unbounded_channel();
+    let chunks = stream::unfold(chunks, |mut chunks| async {
         chunks.recv().await.map(|chunk| (chunk, chunks))
     });
     (sender, StreamBody::new(chunks))

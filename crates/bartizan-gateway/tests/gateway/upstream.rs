@@ -13,9 +13,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 
 /// What reached the upstream of one request.
 #[derive(Clone, Debug)]
@@ -40,6 +41,11 @@ type Answer = Response<UnsyncBoxBody<Bytes, hyper::Error>>;
 
 impl Upstream {
     pub(crate) async fn start() -> Self {
+        Self::over(None).await
+    }
+
+    /// The same over TLS.
+    pub(crate) async fn over(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let upstream = Self {
             address: listener.local_addr().unwrap(),
@@ -52,16 +58,25 @@ impl Upstream {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
                 *this.connections.lock().unwrap() += 1;
-                let this = this.clone();
-                let service = service_fn(move |request| this.clone().answer(request));
+                let (this, tls) = (this.clone(), tls.clone());
                 tokio::spawn(async move {
-                    let http = auto::Builder::new(TokioExecutor::new());
-                    let _ =
-                        http.serve_connection_with_upgrades(TokioIo::new(socket), service).await;
+                    match tls {
+                        None => this.converse(socket).await,
+                        Some(tls) => {
+                            let Ok(socket) = tls.accept(socket).await else { return };
+                            this.converse(socket).await;
+                        }
+                    }
                 });
             }
         });
         upstream
+    }
+
+    async fn converse<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, socket: T) {
+        let service = service_fn(move |request| self.clone().answer(request));
+        let http = auto::Builder::new(TokioExecutor::new());
+        let _ = http.serve_connection_with_upgrades(TokioIo::new(socket), service).await;
     }
 
     /// Everything that has reached it.

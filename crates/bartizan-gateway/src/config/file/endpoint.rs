@@ -146,6 +146,9 @@ pub struct Upstream {
     pub url: Located<Source>,
     /// How verbs of one's own go on. Default: `post`.
     pub verbs: Option<Located<UpstreamVerbs>>,
+    /// `prior` speaks HTTP/2 to an `http://` address without asking. Default: HTTP/1.1; to an `https://` address what
+    /// the upstream prefers.
+    pub http2: Option<Located<UpstreamHttp2>>,
     /// What the gateway itself shows to the upstream, as a bearer token. Environment:
     /// `OPENAI_API_KEY`, for `https://api.openai.com`.
     pub credential: Option<Located<Source>>,
@@ -169,6 +172,14 @@ pub enum UpstreamVerbs {
     Post,
     /// As they are.
     Native,
+}
+
+/// When HTTP/2 is spoken to a plain upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UpstreamHttp2 {
+    /// Always, with prior knowledge (RFC 9113 section 3.3).
+    Prior,
 }
 
 /// Rights of one tool.

@@ -75,6 +75,8 @@ pub struct Upstream {
     pub url: Uri,
     /// Whether verbs of one's own go on as they are; else as POST with `X-AGIS-Method`.
     pub native_verbs: bool,
+    /// Whether HTTP/2 is spoken to a plain upstream, with prior knowledge.
+    pub http2_prior: bool,
     /// What the gateway itself shows, as a bearer token.
     pub credential: Option<SecretString>,
 }
@@ -366,8 +368,12 @@ fn upstream(
     {
         resolver.wrong(place, "the credential holds characters that no header can carry");
     }
+    if let (Some(prior), Some("https")) = (&file.http2, url.as_ref().and_then(Uri::scheme_str)) {
+        resolver.error(&prior.key, "`http2: prior` is for `http://` addresses", "remove it: over TLS HTTP/2 is negotiated");
+    }
     Some(Upstream {
         url: url?,
+        http2_prior: file.http2.is_some(),
         native_verbs: file.verbs.as_ref().is_some_and(|verbs| verbs.value == UpstreamVerbs::Native),
         credential: credential.map(|(secret, _)| secret),
     })
