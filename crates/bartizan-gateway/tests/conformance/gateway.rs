@@ -21,7 +21,6 @@ impl Gateway {
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -41,8 +40,9 @@ impl Drop for Gateway {
 fn configuration(upstream: SocketAddr, folder: &std::path::Path) -> String {
     let verbs = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, REPORT, PURGE, SEARCH, LINK, UNLINK, SOURCE, QUERY";
     format!(
-        "store: {{ durable: memory, shared: memory }}
-audit: {{ destination: \"file://{}/audit.jsonl\", durability: batch }}
+        "server: {{ timeouts: {{ header: 500ms, body: 500ms, idle: 500ms }} }}
+store: {{ durable: \"sqlite:{0}/bartizan.db\", shared: memory }}
+audit: {{ destination: \"file://{0}/audit.jsonl\", durability: batch }}
 endpoints:
   - {{ path: \"/{{*rest}}\", verbs: [{verbs}], public: true, upstream: {{ url: \"http://{upstream}\" }} }}
   - {{ path: /, verbs: [{verbs}], public: true, upstream: {{ url: \"http://{upstream}\" }} }}
