@@ -13,7 +13,7 @@ use endpoint::Endpoint;
 
 /// Makes an endpoint of an async function.
 ///
-/// ```ignore
+/// ```text
 /// /// Summarises a document.
 /// #[agent_endpoint(verb = "SUMMARIZE", path = "/document", scopes = ["data:read"])]
 /// async fn summarize(caller: Caller, input: Order) -> Result<Json<Summary>, Problem> { … }

@@ -345,6 +345,9 @@ pub enum BadEndpoint {
     /// A verb that is no token, or one that HTTP reserves.
     #[error("`{0}` is no verb: use a token such as `SUMMARIZE` or a method of HTTP's")]
     Verb(String),
+    /// A method of HTTP's in the wrong case: nobody could ever call it.
+    #[error("`{0}` would never be reached: methods have a case, write `{1}`")]
+    VerbCase(String, &'static str),
     /// Neither scopes nor roles, nor `authenticated` or `public`.
     #[error(
         "`{0}` has no policy: name scopes or roles, or say `authenticated` or `public`; empty \
@@ -419,8 +422,13 @@ impl Sketch {
 fn parse_verb(verb: &str) -> Result<Method, BadEndpoint> {
     let bad = || BadEndpoint::Verb(verb.to_owned());
     let method = Method::from_bytes(verb.as_bytes()).map_err(|_| bad())?;
-    match method.as_str() {
-        "CONNECT" | "TRACE" => Err(bad()),
-        _ => Ok(method),
+    let standard = STANDARD.iter().find(|standard| standard.eq_ignore_ascii_case(verb));
+    match standard {
+        Some(&("CONNECT" | "TRACE")) => Err(bad()),
+        Some(&standard) if standard != verb => Err(BadEndpoint::VerbCase(verb.into(), standard)),
+        Some(_) | None => Ok(method),
     }
 }
+
+const STANDARD: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];

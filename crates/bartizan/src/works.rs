@@ -157,6 +157,15 @@ impl AppBuilder {
     pub async fn layer(self) -> Result<Guard, BadApp> {
         self.in_front().build().await.map(Guard::new)
     }
+
+    /// Builds the app as [`AppBuilder::layer`] does, with what it is given to work with. Must be
+    /// called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`BadApp`] with everything that is wrong.
+    pub fn layer_with(self, works: Works) -> Result<Guard, BadApp> {
+        self.in_front().build_with(works).map(Guard::new)
+    }
 }
 
 type Opened = (Works, Option<Arc<TokenEndpoint>>);

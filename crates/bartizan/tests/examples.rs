@@ -320,6 +320,17 @@ fn secure_chat() {
 }
 
 #[test]
+fn a_program_that_is_told_to_stop_ends_by_itself_and_its_log_is_whole() {
+    let mut example = Example::run("watching", &[]);
+    assert_eq!(example.json("POST", "/echo", "", &json!({ "text": "hello" })).status, 200);
+    let told = Command::new("kill").arg("-TERM").arg(example.child.id().to_string()).status();
+    assert!(told.unwrap().success());
+    assert!(example.child.wait().unwrap().success());
+    let ends = example.log().iter().filter(|record| record["event"] == "REQUEST_END").count();
+    assert_eq!(ends, 1);
+}
+
+#[test]
 fn axum_layer() {
     let example = Example::run("axum_layer", &[]);
     let ask = |path: &str, key: &str| example.json("GET", path, key, &Value::Null);

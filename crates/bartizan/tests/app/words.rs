@@ -26,6 +26,7 @@ async fn everything_that_is_wrong_is_said_at_once() {
         .limit(budgets::usd("daily", "a lot", Calendar::Day, By::User))
         .endpoint(endpoint("GET", "/a").access(nothing).call(|_| async { Ok(Json(1)) }))
         .endpoint(endpoint("TRACE", "/b").public().call(|_| async { Ok(Json(1)) }))
+        .endpoint(endpoint("post", "/e").public().call(|_| async { Ok(Json(1)) }))
         .endpoint(
             endpoint("GET", "/c").role("ghost").cost_usd("1,00").call(|_| async { Ok(Json(1)) }),
         )
@@ -44,6 +45,7 @@ async fn everything_that_is_wrong_is_said_at_once() {
         "a lot",
         "`GET /a` has no policy",
         "`TRACE`",
+        "write `POST`",
         "`ghost`",
         "1,00",
         "`GET /d` has no handler",
