@@ -1,5 +1,6 @@
 //! What may a handler answer? JSON, anything else, or a problem of its own.
 
+use bartizan_core::id::RequestId;
 use bartizan_core::problem;
 use bartizan_core::settle::Reported;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -11,6 +12,11 @@ use crate::body::Body;
 use crate::handler::Answer;
 
 /// What a handler's function may return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no reply that an endpoint can give",
+    note = "return `Json<T>` where `T` is `Serialize` and `JsonSchema`, a `serde_json::Value`, a \
+            `String`, a `Response<Body>`, or `Metered<R>` around one of them"
+)]
 pub trait Reply: Send {
     /// The answer, and what it cost.
     fn answer(self) -> Answer;
@@ -83,7 +89,15 @@ impl Problem {
     /// What the client gets.
     #[must_use]
     pub fn answer(&self) -> Answer {
-        let body = problem::document(self.name, self.title, self.status, &self.detail);
+        self.answer_to(None)
+    }
+
+    /// What the client gets, with the name of its request.
+    pub(crate) fn answer_to(&self, request: Option<RequestId>) -> Answer {
+        let mut body = problem::document(self.name, self.title, self.status, &self.detail);
+        if let (Some(id), Some(members)) = (request, body.as_object_mut()) {
+            members.insert("request_id".into(), id.to_string().into());
+        }
         let mut answer = Answer::new(json(&body));
         *answer.response.status_mut() = self.status;
         let media = HeaderValue::from_static("application/problem+json");
