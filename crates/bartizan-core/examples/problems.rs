@@ -10,7 +10,11 @@ fn main() -> io::Result<()> {
     for kind in problem::ALL {
         let reason = kind.status.canonical_reason().unwrap_or_default();
         let status = kind.status.as_u16();
-        writeln!(out, "| `{}` | {status} {reason} | {} | {} |", kind.name, kind.title, kind.remedy)?;
+        writeln!(
+            out,
+            "| `{}` | {status} {reason} | {} | {} |",
+            kind.name, kind.title, kind.remedy
+        )?;
     }
     Ok(())
 }

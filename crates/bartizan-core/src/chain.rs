@@ -79,9 +79,8 @@ pub fn resolve(
     params: &Map<String, Value>,
     results: &[Option<Value>],
 ) -> Result<Value, Unresolved> {
-    let resolved = params.iter().map(|(name, value)| {
-        Ok((name.clone(), resolve_value(step, value, results)?))
-    });
+    let resolved =
+        params.iter().map(|(name, value)| Ok((name.clone(), resolve_value(step, value, results)?)));
     resolved.collect::<Result<Map<_, _>, _>>().map(Value::Object)
 }
 

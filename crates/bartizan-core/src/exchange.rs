@@ -22,7 +22,7 @@ use crate::limit::{Draw, Exhausted, Kind, ReservationId, Standing, Unavailable, 
 use crate::mask::{Blocked, Detection, Guard, Profile, Screened};
 use crate::problem::{self, Context};
 use crate::refusal::{Objection, Outage, Refusal, Upstream};
-use crate::settle::{self, Spent};
+use crate::settle::{self, Spent, rehearsed};
 use crate::time::Timestamp;
 use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol};
 
@@ -461,11 +461,12 @@ impl<B> Exchange<Masked<B>> {
         (Exchange { head, now, dossier, standings, state }, receipt)
     }
 
-    /// Ends a dry run here: everything was decided, and nothing is sent.
+    /// Ends a dry run here: everything was decided, and nothing is sent. It counts as a call where
+    /// calls are counted, and costs nothing.
     pub fn rehearsed(self, status: u16, now: Timestamp) -> Rehearsed {
         let Self { dossier, state: Masked { permit, .. }, .. } = self;
         let receipt = dossier.close(ending(Outcome::Allow, now, Some(status)));
-        Rehearsed { release: release(&permit, None, &Spent::Nothing), receipt }
+        Rehearsed { release: Release { id: permit.id(), actual: rehearsed(&permit) }, receipt }
     }
 }
 
@@ -818,9 +819,7 @@ fn note_detections(
 }
 
 fn detections_of(detections: &[Detection]) -> Map<String, Value> {
-    let row = |d: &Detection| {
-        serde_json::json!({ "entity": d.entity.to_string(), "pointer": d.pointer, "count": d.count })
-    };
+    let row = |d: &Detection| serde_json::json!({ "entity": d.entity.to_string(), "pointer": d.pointer, "count": d.count });
     let rows = detections.iter().map(row).collect();
     Map::from_iter([("detections".to_owned(), Value::Array(rows))])
 }

@@ -25,12 +25,13 @@ impl RequestId {
         if text.len() != 26 || !text.starts_with(|c| ('0'..='7').contains(&c)) {
             return None;
         }
-        text.bytes().try_fold(0u128, |id, byte| {
-            let upper = byte.to_ascii_uppercase();
-            let digit = ALPHABET.iter().position(|&letter| letter == upper)?;
-            Some(id << 5 | digit as u128)
-        })
-        .map(Self)
+        text.bytes()
+            .try_fold(0u128, |id, byte| {
+                let upper = byte.to_ascii_uppercase();
+                let digit = ALPHABET.iter().position(|&letter| letter == upper)?;
+                Some(id << 5 | digit as u128)
+            })
+            .map(Self)
     }
 }
 

@@ -137,6 +137,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
         },
         Refusal::Forbidden(denial) => match denial {
             Denial::NotPermitted { .. } | Denial::Role(_) | Denial::Scope(_) => &FORBIDDEN,
+            Denial::Override => &MALFORMED,
             Denial::UnknownPath => &NOT_FOUND,
             Denial::UnknownVerb(_) => &METHOD_REFUSED,
         },
@@ -237,7 +238,7 @@ fn detail(refusal: &Refusal) -> String {
         }
         Refusal::Invalid(Invalid::Unread) | Refusal::Failed => "the request failed".into(),
         Refusal::Misdirected(_)
-        | Refusal::Forbidden(Denial::UnknownPath | Denial::UnknownVerb(_))
+        | Refusal::Forbidden(Denial::Override | Denial::UnknownPath | Denial::UnknownVerb(_))
         | Refusal::Invalid(_)
         | Refusal::Blocked(_)
         | Refusal::Exhausted(_)
@@ -340,11 +341,7 @@ fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
 }
 
 /// A Bearer challenge (RFC 6750 section 3, RFC 9728 section 5.1).
-fn challenge(
-    context: &Context<'_>,
-    error: Option<&str>,
-    scopes: &[std::sync::Arc<str>],
-) -> String {
+fn challenge(context: &Context<'_>, error: Option<&str>, scopes: &[std::sync::Arc<str>]) -> String {
     let mut text = format!("Bearer realm=\"{}\"", context.realm);
     if let Some(error) = error {
         let _ = write!(text, ", error=\"{error}\"");

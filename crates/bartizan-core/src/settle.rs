@@ -47,6 +47,17 @@ pub fn actual(permit: &Permit, asked: Option<&Arc<str>>, spent: &Spent) -> Vec<D
     }
 }
 
+/// What of each draw a dry run keeps: rates count it as a call, so that it cannot be used to ask
+/// without end; tokens, money and places go back.
+#[must_use]
+pub fn rehearsed(permit: &Permit) -> Vec<Draw> {
+    let keeps =
+        |draw: &Draw| draw.rule.measure == Measure::Requests && draw.rule.kind() == Kind::Rate;
+    let kept =
+        |draw: &Draw| Draw { amount: if keeps(draw) { draw.amount } else { 0 }, ..draw.clone() };
+    permit.draws().iter().map(kept).collect()
+}
+
 /// What the audit record says was used.
 #[must_use]
 pub fn recorded(permit: &Permit, asked: Option<&Arc<str>>, spent: &Spent) -> audit::Usage {
@@ -79,8 +90,7 @@ fn cost(permit: &Permit, asked: Option<&Arc<str>>, reported: &Reported) -> u64 {
     let endpoint: &Endpoint = permit.grant().endpoint();
     let by_model = |model: &Arc<str>| price::find(&endpoint.cost.prices, model);
     let price = reported.model.as_ref().and_then(by_model).or_else(|| asked.and_then(by_model));
-    let priced = price.map(|price| {
-        price.cost(reported.tokens_in, reported.tokens_out, reported.tokens_cached)
-    });
+    let priced = price
+        .map(|price| price.cost(reported.tokens_in, reported.tokens_out, reported.tokens_cached));
     reported.usd_nano.or(priced).unwrap_or_else(|| reserved(permit))
 }

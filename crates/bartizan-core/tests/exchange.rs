@@ -1,10 +1,5 @@
 //! The order of the stages, walked by hand: what departs, what is recorded, what goes back.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -44,9 +39,8 @@ impl Book {
     /// The ends on record: event, outcome and status.
     fn ends(&self) -> Vec<(Event, Outcome, Option<u64>)> {
         let entries = self.0.lock().unwrap();
-        let ends = entries.iter().filter(|e| {
-            matches!(e.event, Event::RequestEnd | Event::RequestError)
-        });
+        let ends =
+            entries.iter().filter(|e| matches!(e.event, Event::RequestEnd | Event::RequestError));
         let status = |e: &Entry| e.details.get("status").and_then(|status| status.as_u64());
         ends.map(|e| (e.event, e.outcome, status(e))).collect()
     }

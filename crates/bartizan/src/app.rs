@@ -190,7 +190,9 @@ impl App {
         self.0.closing.cancel();
         self.0.tasks.close();
         if tokio::time::timeout(patience, self.0.tasks.wait()).await.is_err() {
-            tracing::warn!("not everything was settled in time: reservations run to their deadline");
+            tracing::warn!(
+                "not everything was settled in time: reservations run to their deadline"
+            );
         }
     }
 }

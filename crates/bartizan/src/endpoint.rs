@@ -396,7 +396,9 @@ impl Sketch {
         limits.extend(self.limits);
         if self.about.built_in {
             // The app's own endpoints cost nothing: no budget may shut them.
-            limits.retain(|limit| matches!(limit.rule.measure, Measure::Requests | Measure::Concurrent));
+            limits.retain(|limit| {
+                matches!(limit.rule.measure, Measure::Requests | Measure::Concurrent)
+            });
         }
         Ok(Endpoint {
             index: 0,

@@ -12,12 +12,10 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use bartizan_core::authorize::endpoint::OnDisconnect;
 use bartizan_core::exchange::{Departure, Exchange, Journey, Masked, Refused};
 use bartizan_core::limit::Meter;
 use bartizan_core::refusal::{Refusal, Upstream};
 use futures_util::FutureExt as _;
-use tokio_util::task::TaskTracker;
 
 use crate::body::Body;
 use crate::handler::{Answer, Failure, Handler};
@@ -31,8 +29,6 @@ pub struct Forward {
     pub(crate) handlers: Arc<[Arc<dyn Handler>]>,
     pub(crate) meter: Arc<dyn Meter>,
     pub(crate) settle: Settle,
-    /// Calls that run on after their client hung up; shutting down waits for them.
-    pub(crate) tasks: TaskTracker,
 }
 
 /// An answer that has come back, and the journey that is to be settled.
@@ -61,25 +57,8 @@ impl Forward {
         let Some(handler) = self.handlers.get(departure.endpoint.index) else {
             return Ok(Returned { answer: Err(failed()), away });
         };
-        let handler = Arc::clone(handler);
-        match departure.endpoint.on_disconnect {
-            OnDisconnect::Cancel => {
-                let answer = answer(&*handler, departure).await;
-                Ok(Returned { answer, away })
-            }
-            OnDisconnect::Finish => {
-                let run = async move {
-                    let answer = answer(&*handler, departure).await;
-                    Returned { answer, away }
-                };
-                // Dropping the handle leaves the task running: the call comes to its end, and
-                // `Returned` settles itself when nobody takes it.
-                match self.tasks.spawn(run).await {
-                    Ok(returned) => Ok(returned),
-                    Err(lost) => std::panic::resume_unwind(lost.into_panic()),
-                }
-            }
-        }
+        let answer = answer(&**handler, departure).await;
+        Ok(Returned { answer, away })
     }
 
     async fn depart(

@@ -33,6 +33,7 @@ pub mod audit;
 pub mod body;
 pub mod peer;
 mod paced;
+mod presence;
 pub mod redact;
 pub mod clock;
 

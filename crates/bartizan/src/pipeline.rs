@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bartizan_core::admit::Proxies;
 use bartizan_core::audit::Trail;
-use bartizan_core::authorize::Policy;
 use bartizan_core::authenticate::Caller;
+use bartizan_core::authorize::Policy;
+use bartizan_core::authorize::endpoint::OnDisconnect;
 use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Received, Refused};
 use bartizan_core::id::RequestId;
 use bartizan_core::limit::Meter;
@@ -24,6 +25,7 @@ use crate::forward::Forward;
 use crate::handler::Handler;
 use crate::limit::Limit;
 use crate::mask::Mask;
+use crate::presence::{Detached, Presence};
 use crate::redact::Redactor;
 use crate::settle::{Settle, Settler};
 use crate::stage::Stage;
@@ -40,6 +42,8 @@ pub struct Road {
     mask: Mask,
     forward: Forward,
     settle: Settle,
+    /// Calls that go on after their client hung up; shutting down waits for them.
+    tasks: TaskTracker,
     door: Door,
 }
 
@@ -118,8 +122,9 @@ impl Road {
             validate: Validate { patience: body_timeout },
             limit: Limit { meter: Arc::clone(&meter), deadline: reservation },
             mask,
-            forward: Forward { handlers: handlers.into(), meter, settle: settle.clone(), tasks },
+            forward: Forward { handlers: handlers.into(), meter, settle: settle.clone() },
             settle,
+            tasks,
             door: Door { proxies, realm, redactor: Redactor::new(), trail },
         };
         (road, settler)
@@ -169,9 +174,42 @@ impl Road {
         if origin.dry_run {
             return Ok(self.rehearsed(exchange).await);
         }
+        if exchange.grant().endpoint().on_disconnect == OnDisconnect::Finish {
+            return self.finish(exchange).await;
+        }
         let returned = self.forward.pass(exchange).await?;
         // Settling and the end of the record come with the last byte of the answer.
         answer::bring_home(returned, &self.mask.hooks).await
+    }
+
+    /// The rest of the road for a call that comes to its end also when its client hangs up: it
+    /// costs money anyway, and so what it really cost is known.
+    async fn finish(&self, exchange: Exchange<Masked<Body>>) -> Result<Response<Body>, Refused> {
+        let patience = exchange.grant().endpoint().timeout;
+        let client = Presence::default();
+        // Dropped with this future, where the client does not wait for the answer to begin.
+        let watch = client.watch();
+        let (forward, settle) = (self.forward.clone(), self.settle.clone());
+        let hooks = Arc::clone(&self.mask.hooks);
+        let home = async move {
+            let mut returned = forward.pass(exchange).await?;
+            returned.away.outlives(client);
+            answer::bring_home(returned, &hooks).await
+        };
+        let run = async move {
+            let mut answer = home.await;
+            if let Err(refused) = &mut answer {
+                // Here, since nobody may be left who would do it.
+                settle.now(refused.take_release()).await;
+            }
+            answer
+        };
+        match self.tasks.spawn(run).await {
+            Ok(answer) => {
+                Ok(answer?.map(|body| Detached::wrap(body, watch, self.tasks.clone(), patience)))
+            }
+            Err(lost) => std::panic::resume_unwind(lost.into_panic()),
+        }
     }
 
     /// Ends a dry run: everything was decided, nothing is sent, and what was reserved goes back.

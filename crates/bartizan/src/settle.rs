@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::presence::Presence;
 
 /// The eighth stage: what was reserved becomes what was used.
 #[derive(Clone, Debug)]
@@ -92,6 +93,8 @@ async fn settle(meter: &dyn Meter, Release { id, actual }: Release) {
 pub struct Away {
     journey: Option<Journey>,
     settle: Settle,
+    /// Asked at the end of a call that goes on without its client.
+    client: Option<Presence>,
     /// The status that the client has seen.
     status: Option<u16>,
     spent: Spent,
@@ -99,7 +102,12 @@ pub struct Away {
 
 impl Away {
     pub(crate) fn new(journey: Journey, settle: Settle) -> Self {
-        Self { journey: Some(journey), settle, status: None, spent: Spent::Unknown }
+        Self { journey: Some(journey), settle, client: None, status: None, spent: Spent::Unknown }
+    }
+
+    /// Goes on without its client.
+    pub(crate) fn outlives(&mut self, client: Presence) {
+        self.client = Some(client);
     }
 
     /// The client sees the head of the answer now.
@@ -132,11 +140,17 @@ impl Away {
         }
     }
 
-    /// The answer went out whole: settles, and closes the exchange.
+    /// The answer went out whole, or came to its end without its client: settles, and closes the
+    /// exchange.
     pub(crate) async fn end(mut self) -> Receipt {
         let Some(journey) = self.journey.take() else { return Receipt::Done };
         self.settle.now(journey.release(&self.spent)).await;
-        journey.end(self.status.unwrap_or_default(), &self.spent, clock::now())
+        let now = clock::now();
+        if self.client.as_ref().is_some_and(Presence::is_gone) {
+            journey.break_off(Outcome::Abandoned, self.status, &self.spent, now);
+            return Receipt::Done;
+        }
+        journey.end(self.status.unwrap_or_default(), &self.spent, now)
     }
 
     /// No answer may pass: hands the exchange over to be refused, and settled as it is.

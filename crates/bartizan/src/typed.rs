@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bartizan_core::authenticate::Caller;
 use bartizan_core::exchange::Departure;
+use bartizan_core::id::RequestId;
 use bartizan_core::refusal::Refusal;
 use bartizan_core::validate::{Invalid, Payload};
 use serde::de::DeserializeOwned;
@@ -51,9 +52,10 @@ where
         let (function, read) = (Arc::clone(&self.function), self.read);
         Box::pin(async move {
             let input = read(&departure.body)?;
+            let request = departure.head.extensions.get::<RequestId>().copied();
             Ok(match function(departure.caller, input).await {
                 Ok(reply) => reply.answer(),
-                Err(problem) => problem.answer(),
+                Err(problem) => problem.answer_to(request),
             })
         })
     }

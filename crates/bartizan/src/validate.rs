@@ -127,9 +127,8 @@ mod tests {
     use super::*;
 
     fn chunks(sizes: &'static [usize]) -> Body {
-        let frame = |size: &usize| {
-            Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![b'x'; *size])))
-        };
+        let frame =
+            |size: &usize| Ok::<_, std::io::Error>(Frame::data(Bytes::from(vec![b'x'; *size])));
         Body::new(StreamBody::new(futures_util::stream::iter(sizes.iter().map(frame))))
     }
 

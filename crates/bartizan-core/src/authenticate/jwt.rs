@@ -15,7 +15,6 @@ use super::{Caller, Identity, Kind, Method, Principal, Rejection};
 use crate::json;
 use crate::time::Timestamp;
 
-
 /// The issuer name of our own token endpoint's users.
 pub const LOCAL: &str = "local";
 

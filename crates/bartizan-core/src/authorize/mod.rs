@@ -58,6 +58,9 @@ pub enum Denial {
     /// Not all of the scopes that the endpoint asks for.
     #[error("the caller lacks one of the scopes {}", list(.0))]
     Scope(Vec<Arc<str>>),
+    /// `X-AGIS-Method` names a verb that may not be named so at this path.
+    #[error("`X-AGIS-Method` names no verb of this path that may be named so")]
+    Override,
     /// Nothing is served at this path.
     #[error("nothing is served at this path")]
     UnknownPath,
@@ -107,9 +110,8 @@ impl Policy {
     /// The endpoints that `caller` may use, in the order in which they were written.
     pub fn usable(&self, caller: &Caller) -> impl Iterator<Item = &Arc<Endpoint>> {
         let roles = self.roles_of(caller);
-        let usable = move |endpoint: &&Arc<Endpoint>| {
-            self.denial(caller, endpoint, &roles).is_none()
-        };
+        let usable =
+            move |endpoint: &&Arc<Endpoint>| self.denial(caller, endpoint, &roles).is_none();
         self.routes.endpoints().filter(usable)
     }
 
@@ -145,10 +147,8 @@ impl Policy {
         }
         let Permission { resource, action } = endpoint.permission.as_ref()?;
         let permitted = self.roles.permit(roles, resource, action);
-        let denial = || Denial::NotPermitted {
-            resource: Arc::clone(resource),
-            action: Arc::clone(action),
-        };
+        let denial =
+            || Denial::NotPermitted { resource: Arc::clone(resource), action: Arc::clone(action) };
         (!permitted).then(denial)
     }
 }

@@ -137,16 +137,20 @@ impl Routes {
             Some(endpoint) if overridden.is_none() || endpoint.method_override => {
                 Route::Found(Arc::clone(endpoint))
             }
-            _ => self.no_verb(place),
+            _ => self.no_verb(place, overridden.is_some()),
         }
     }
 
-    fn no_verb(&self, place: &Place) -> Route {
+    fn no_verb(&self, place: &Place, overridden: bool) -> Route {
         let endpoint = |(_, index): &(Method, usize)| self.endpoints.get(*index);
         let guarded =
             place.verbs.iter().filter_map(endpoint).any(|endpoint| !endpoint.access.is_public());
-        let allow = place.verbs.iter().map(|(verb, _)| verb.clone()).collect();
-        Route::Missing { guarded, denial: Denial::UnknownVerb(allow) }
+        let denial = if overridden {
+            Denial::Override
+        } else {
+            Denial::UnknownVerb(place.verbs.iter().map(|(verb, _)| verb.clone()).collect())
+        };
+        Route::Missing { guarded, denial }
     }
 
     /// Whether all endpoints under the first segment of `path` are public, and there are some.

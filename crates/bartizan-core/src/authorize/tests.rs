@@ -1,9 +1,5 @@
 //! The policy, held against what an operator would expect of it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test may panic"
-)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use std::time::Duration;
 
@@ -98,14 +94,12 @@ fn an_assigned_role_counts_for_that_principal_only() {
 #[test]
 fn a_resource_asks_for_a_permission_besides() {
     let mut guarded = endpoint("SUMMARIZE", "/document", held(&["read"], &[]));
-    guarded.permission =
-        Some(Permission { resource: arc("document"), action: arc("summarize") });
+    guarded.permission = Some(Permission { resource: arc("document"), action: arc("summarize") });
     let mut policy = policy(vec![guarded]);
     let permission = Permission { resource: arc("document"), action: arc("*") };
     policy.roles = Roles::new(HashMap::from([(arc("reader"), vec![permission])]));
-    let ask = |roles: &[&str]| {
-        decide(&policy, caller("ann", &["read"], roles), "SUMMARIZE", "/document")
-    };
+    let ask =
+        |roles: &[&str]| decide(&policy, caller("ann", &["read"], roles), "SUMMARIZE", "/document");
     assert_eq!(ask(&["reader"]), "granted /document");
     assert_eq!(ask(&["writer"]), "no role of the caller permits `summarize` on `document`");
 }
@@ -149,15 +143,19 @@ fn aliases_and_overrides_lead_to_the_verb_they_mean() {
     let mut fixed = endpoint("FETCH", "/document", Access::Public);
     fixed.method_override = false;
     let policy = policy(vec![summarize, fixed]);
-    let find = |v: &str, o: Option<&str>| {
-        match policy.routes.find(&verb(v), o.map(verb).as_ref(), "/document") {
-            Route::Found(endpoint) => endpoint.verb.to_string(),
-            Route::Missing { denial, .. } => denial.to_string(),
-        }
+    let find = |v: &str, o: Option<&str>| match policy.routes.find(
+        &verb(v),
+        o.map(verb).as_ref(),
+        "/document",
+    ) {
+        Route::Found(endpoint) => endpoint.verb.to_string(),
+        Route::Missing { denial, .. } => denial.to_string(),
     };
     assert_eq!(find("POST", None), "SUMMARIZE");
     assert_eq!(find("POST", Some("SUMMARIZE")), "SUMMARIZE");
-    assert_eq!(find("POST", Some("FETCH")), "the path does not serve this verb");
+    let refused = "`X-AGIS-Method` names no verb of this path that may be named so";
+    assert_eq!(find("POST", Some("FETCH")), refused);
+    assert_eq!(find("POST", Some("TRANSLATE")), refused);
     assert_eq!(find("FETCH", None), "FETCH");
     assert_eq!(find("fetch", None), "the path does not serve this verb");
 }

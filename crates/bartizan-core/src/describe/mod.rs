@@ -8,6 +8,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::authorize::Endpoint;
+use openapi::Version;
 
 /// The answer to `DISCOVER /actions` for the endpoints that a caller may use.
 #[must_use]
@@ -52,9 +53,8 @@ fn extensions(endpoint: &Endpoint) -> Map<String, Value> {
     members
 }
 
-/// Whether OpenAPI 3.1 has a field for this method.
-fn is_fixed(verb: &Method) -> bool {
-    const FIXED: [&str; 8] =
-        ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"];
-    FIXED.contains(&verb.as_str())
+/// Whether this version of OpenAPI has a field for this method: then it may stand nowhere else.
+fn is_fixed(verb: &Method, version: Version) -> bool {
+    const FIXED: [&str; 8] = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"];
+    FIXED.contains(&verb.as_str()) || (version == Version::V3_2 && verb.as_str() == "QUERY")
 }

@@ -50,7 +50,7 @@ pub fn document<'a>(
 
 /// Puts an operation where this version of OpenAPI looks for it.
 fn place(item: &mut Map<String, Value>, version: Version, verb: &Method, operation: Value) {
-    if is_fixed(verb) {
+    if is_fixed(verb, version) {
         item.insert(verb.as_str().to_ascii_lowercase(), operation);
         return;
     }
@@ -176,5 +176,9 @@ fn template(path: &str) -> (String, Vec<Value>) {
 fn operation_id(verb: &Method, path: &str) -> String {
     let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let name = words.collect::<Vec<_>>().join("_");
-    format!("{}_{}", verb.as_str().to_ascii_lowercase(), if name.is_empty() { "root" } else { &name })
+    format!(
+        "{}_{}",
+        verb.as_str().to_ascii_lowercase(),
+        if name.is_empty() { "root" } else { &name }
+    )
 }

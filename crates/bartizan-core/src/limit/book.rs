@@ -6,9 +6,9 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::counter::Counter;
-use super::room::Room;
 use super::meter::{Charge, Expired, Order, ReservationId, Settlement, Unavailable};
 use super::reservation::{Reservation, State, Take};
+use super::room::Room;
 use super::{Draw, Exhausted, Kind, MeterKey, Rule, Shape, Standing, Verdict};
 use crate::time::Timestamp;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::room::Room;
 use super::period::Period;
+use super::room::Room;
 use crate::time::Timestamp;
 
 /// A budget of one calendar period. Money is charged to the period in which it was reserved.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::room::Room;
 use super::budget::Budget;
 use super::concurrency::Concurrency;
 use super::gcra::{Gcra, Place};
 use super::period::Period;
+use super::room::Room;
 use super::window::Window;
 use super::{Rule, Shape, Standing};
 use crate::time::Timestamp;

@@ -21,11 +21,7 @@ const MAX_MODEL: usize = 256;
 const BYTES_PER_TOKEN: u64 = 3;
 
 /// Reads a body. `default_output` stands for a missing `max_tokens`.
-pub(super) fn read(
-    bytes: &[u8],
-    media: Media,
-    default_output: u64,
-) -> Result<Understood, Invalid> {
+pub(super) fn read(bytes: &[u8], media: Media, default_output: u64) -> Result<Understood, Invalid> {
     if bytes.is_empty() {
         return Ok(Understood { estimate: Estimate::default(), model: None });
     }
@@ -41,11 +37,8 @@ pub(super) fn read(
         Some(value) => value.as_u64().map(Some).ok_or(Invalid::Member(name)),
     };
     // All three are in use; the largest is the worst case.
-    let named = [
-        count("max_tokens")?,
-        count("max_completion_tokens")?,
-        count("max_output_tokens")?,
-    ];
+    let named =
+        [count("max_tokens")?, count("max_completion_tokens")?, count("max_output_tokens")?];
     let output = named.into_iter().flatten().max().unwrap_or(default_output);
     let choices = count("n")?.unwrap_or(1).max(1);
     let estimate = Estimate {

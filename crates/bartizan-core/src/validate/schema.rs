@@ -42,7 +42,9 @@ impl Schema {
     pub fn compile(source: &Value) -> Result<Self, SchemaError> {
         let size = source.to_string().len();
         if size > MAX_SCHEMA {
-            return Err(SchemaError(format!("it has {size} bytes, at most {MAX_SCHEMA} are taken")));
+            return Err(SchemaError(format!(
+                "it has {size} bytes, at most {MAX_SCHEMA} are taken"
+            )));
         }
         let options = jsonschema::options()
             .with_draft(Draft::Draft202012)

@@ -6,6 +6,7 @@ use bartizan_core::admit::ClientAddress;
 use bartizan_core::audit::Note;
 use bartizan_core::authorize::endpoint::About;
 use bartizan_core::exchange::Departure;
+use bartizan_core::refusal::Refusal;
 use bartizan_core::validate::{Payload, Protocol};
 use http::Method;
 use serde_json::Map;
@@ -14,7 +15,7 @@ use super::{Decided, TokenEndpoint};
 use crate::body::Body;
 use crate::clock;
 use crate::endpoint::{Served, endpoint};
-use crate::handler::{Answer, Handler, Work};
+use crate::handler::{Answer, Failure, Handler, Work};
 
 /// The largest form that is read, in bytes.
 const MAX_FORM: u64 = 16 * 1024;
@@ -47,8 +48,11 @@ impl Handler for Counter {
                 // The road reads every body of this protocol whole.
                 Payload::Stream(_) => bytes::Bytes::new(),
             };
-            let unknown = || ClientAddress::from(std::net::IpAddr::from([0, 0, 0, 0]));
-            let client = head.extensions.get().copied().unwrap_or_else(unknown);
+            // The road always says from where a request comes; without it guessing could not be
+            // throttled.
+            let Some(client) = head.extensions.get::<ClientAddress>().copied() else {
+                return Err(Failure { refusal: Refusal::Failed, departed: false });
+            };
             let decided = tokens.handle(&head, &bytes, client, clock::now()).await;
             let Decided { response, event, principal, reason } = decided;
             let mut details = Map::new();

@@ -6,6 +6,7 @@ use bartizan::body::Body;
 use bartizan::budgets::{self, Calendar};
 use bartizan::core::authorize::endpoint::OnDisconnect;
 use bartizan::core::settle::Reported;
+use bartizan::core::validate::Protocol;
 use bartizan::limits::{self, By};
 use bartizan::{App, Json, Metered, Problem, endpoint};
 use bytes::Bytes;
@@ -172,6 +173,69 @@ async fn a_call_that_may_finish_does_so_when_its_client_is_gone() {
     drop(done.acquire().await.unwrap());
     let ends = house.ends(1).await;
     assert_eq!(ends[0]["outcome"], "abandoned");
+}
+
+#[tokio::test]
+async fn a_stream_that_may_finish_is_charged_what_it_used_when_its_client_is_gone() {
+    let go = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&go);
+    let model = endpoint("POST", "/v1/chat/completions")
+        .authenticated()
+        .protocol(Protocol::OpenAi)
+        .on_disconnect(OnDisconnect::Finish)
+        .call(move |_| {
+            let gate = Arc::clone(&gate);
+            async move {
+                let usage =
+                    r#"data: {"model":"m","usage":{"prompt_tokens":7,"completion_tokens":5}}"#;
+                let first = Ok::<_, std::io::Error>(Frame::data(Bytes::from("data: {}\n\n")));
+                let last = async move {
+                    drop(gate.acquire().await);
+                    Ok(Frame::data(Bytes::from(format!("{usage}\n\n"))))
+                };
+                let frames = futures_util::stream::once(std::future::ready(first));
+                let frames =
+                    futures_util::StreamExt::chain(frames, futures_util::stream::once(last));
+                let mut response = Response::new(Body::new(StreamBody::new(frames)));
+                let events = header::HeaderValue::from_static("text/event-stream");
+                response.headers_mut().insert(header::CONTENT_TYPE, events);
+                Ok(response)
+            }
+        });
+    let house = House::build(App::builder("Model").endpoint(model).api_key(key("ann"))).await;
+    let call = json!({ "model": "m", "stream": true, "max_tokens": 100 });
+    let answer = house.send(request("ann", "POST", "/v1/chat/completions", &call)).await;
+    let mut body = answer.into_body();
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "data: {}\n\n");
+    drop(body);
+    go.add_permits(1);
+    let ends = house.ends(1).await;
+    assert_eq!(ends[0]["outcome"], "abandoned");
+    assert_eq!(ends[0]["usage"]["tokens_in"], 7);
+    assert_eq!(ends[0]["usage"]["tokens_out"], 5);
+}
+
+#[tokio::test]
+async fn a_dry_run_counts_as_a_call_and_costs_nothing() {
+    let app = App::builder("Rehearsal")
+        .endpoint(
+            endpoint("WORK", "/")
+                .authenticated()
+                .cost_usd("0.40")
+                .limit(limits::rpm("calls", 3, By::User))
+                .call(|_| async { Ok(Json("done")) }),
+        )
+        .limit(budgets::usd("daily", "0.80", Calendar::Day, By::User))
+        .api_key(key("ann"));
+    let house = House::build(app).await;
+    let question = json!({ "verb": "WORK", "path": "/", "payload": {} });
+    for _ in 0..2 {
+        let seen = house.ask("ann", "TEST", "/action", &question).await;
+        assert_eq!(seen.body["status"], "valid");
+    }
+    assert_eq!(house.ask("ann", "WORK", "/", &Value::Null).await.status, 200);
+    let seen = house.ask("ann", "TEST", "/action", &question).await;
+    assert_eq!(seen.body["error"]["type"], "urn:bartizan:problem:rate-limited");
 }
 
 #[tokio::test]
