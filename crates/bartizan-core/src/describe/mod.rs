@@ -4,11 +4,9 @@ pub mod openapi;
 
 use std::sync::Arc;
 
-use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::authorize::Endpoint;
-use openapi::Version;
 
 /// The answer to `DISCOVER /actions` for the endpoints that a caller may use.
 #[must_use]
@@ -51,10 +49,4 @@ fn extensions(endpoint: &Endpoint) -> Map<String, Value> {
         endpoint.aliases.iter().map(|alias| format!("{alias} {}", endpoint.path)).collect();
     add("x-alias-for", (!aliases.is_empty()).then(|| json!(aliases)));
     members
-}
-
-/// Whether this version of OpenAPI has a field for this method: then it may stand nowhere else.
-fn is_fixed(verb: &Method, version: Version) -> bool {
-    const FIXED: [&str; 8] = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"];
-    FIXED.contains(&verb.as_str()) || (version == Version::V3_2 && verb.as_str() == "QUERY")
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{extensions, is_fixed};
+use super::extensions;
 use crate::authorize::{Access, Endpoint};
 use crate::validate::Protocol;
 
@@ -62,6 +62,12 @@ fn place(item: &mut Map<String, Value>, version: Version, verb: &Method, operati
     if let Some(additional) = additional.as_object_mut() {
         additional.insert(verb.as_str().to_owned(), operation);
     }
+}
+
+/// Whether this version of OpenAPI has a field for this method: then it may stand nowhere else.
+fn is_fixed(verb: &Method, version: Version) -> bool {
+    const FIXED: [&str; 8] = ["GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"];
+    FIXED.contains(&verb.as_str()) || (version == Version::V3_2 && verb.as_str() == "QUERY")
 }
 
 fn operation(endpoint: &Endpoint, verb: &Method) -> Value {
