@@ -89,6 +89,12 @@ impl Standing {
         &self.trail
     }
 
+    /// Who has an account, a key or a session.
+    #[must_use]
+    pub fn identities(&self) -> &Arc<dyn Identities> {
+        &self.identities
+    }
+
     /// What is counted.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
@@ -151,6 +157,19 @@ pub async fn assemble(
         )),
     };
     Ok(app.build_with(works)?)
+}
+
+/// The app, and what tells its callers, for commands that look at both and send nothing.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) async fn examine(
+    settings: &Settings,
+    standing: &Standing,
+) -> anyhow::Result<(App, Authenticate)> {
+    let tokens = token_endpoint(settings, standing).await?;
+    let eyes = authenticate(settings, standing, tokens).await?;
+    Ok((assemble(settings, standing, Vec::new()).await?, eyes))
 }
 
 fn limited(app: AppBuilder, rules: &[Arc<Limit>], applies: &settings::spending::Applies) -> AppBuilder {

@@ -2,10 +2,13 @@
 
 pub mod audit;
 pub mod check;
+pub mod explain;
 pub mod identities;
+pub mod openapi;
 pub mod pii;
 pub mod run;
 pub mod schema;
+mod show;
 pub mod tokens;
 
 use std::io::{self, BufWriter, Write as _};
@@ -32,6 +35,8 @@ pub enum Command {
     Run(run::Args),
     /// Validates the configuration: all mistakes at once, with line and column.
     Check(check::Check),
+    /// Says whether a call would pass, and every reason, without sending anything.
+    Explain(explain::Explain),
     /// API keys in the durable store.
     Keys {
         /// Which store.
@@ -77,6 +82,8 @@ pub enum Command {
     /// What may stand in the configuration.
     #[command(subcommand)]
     Config(schema::Config),
+    /// Prints the OpenAPI document of the service.
+    Openapi(openapi::OpenApi),
     /// Prints a script that completes commands in a shell.
     Completions {
         /// Which shell.
@@ -95,6 +102,8 @@ pub fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
     let code = match command {
         Command::Run(args) => return wait(run::run(args))?,
         Command::Check(args) => check::run(args, &mut out)?,
+        Command::Explain(args) => wait(explain::run(args, clock::now(), &mut out))??,
+        Command::Openapi(args) => wait(openapi::run(args, &mut out))?.map(|()| 0)?,
         Command::Keys { store, command } => {
             let command = identities::Command::Keys(command.clone());
             wait(identities::run(&command, store, &mut out))?.map(|()| 0)?

@@ -75,3 +75,41 @@ fn a_configuration_that_is_not_sound_does_not_start_and_says_all_of_it() {
     assert_eq!(code, 2);
     assert!(error.contains("sever") && error.contains("verbz"), "{error}");
 }
+
+#[tokio::test]
+async fn a_decision_is_explained_beside_the_running_gateway() {
+    let upstream = Upstream::start().await;
+    let program = Program::start(upstream.address);
+    let file = program.file().display().to_string();
+    let explain = |arguments: &[&str], input: &str| {
+        command(&[&["explain"], arguments, &["--config", &file]].concat(), input)
+    };
+    let (code, out, error) = explain(&["--as", "key:ci", "GET", "/guarded"], "");
+    assert_eq!((code, out.lines().next()), (0, Some("allow  GET /guarded")), "{error}");
+    assert!(out.contains("yes the scope `data:read` is needed"), "{out}");
+
+    let (code, out, _) = explain(&["--as", "corp:ann", "GET", "/guarded", "--scopes", "x"], "");
+    assert_eq!(code, 1);
+    assert!(out.contains("no  the scope `data:read` is needed"), "{out}");
+    assert_eq!(explain(&["--key", "-", "GET", "/guarded"], crate::program::KEY).0, 0);
+    assert_eq!(explain(&["--key", "wrong", "GET", "/guarded"], "").0, 1);
+    assert_eq!(explain(&["GET", "/open/../x"], "").0, 1);
+    assert_eq!(explain(&["--as", "nobody", "GET", "/guarded"], "").0, 2);
+
+    let (code, out, _) = explain(&["POST", "/schema", "--body", "-"], "[]");
+    assert_eq!(code, 1);
+    assert!(out.contains("the body at ``"), "{out}");
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn the_description_holds_every_endpoint() {
+    let upstream = Upstream::start().await;
+    let program = Program::start(upstream.address);
+    let file = program.file().display().to_string();
+    let (code, out, error) = command(&["openapi", "--config", &file], "");
+    assert_eq!(code, 0, "{error}");
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(document["openapi"], "3.2.0");
+    assert!(document["paths"]["/native"]["additionalOperations"]["SUMMARIZE"].is_object());
+}

@@ -20,9 +20,10 @@ pub use clients::Clients;
 pub use keys::Keys;
 pub use users::Users;
 
+use super::show;
 use super::tokens::{self, Tokens};
 use crate::config::settings::Durable;
-use crate::config::{self, Overrides, units};
+use crate::config::{Overrides, units};
 
 /// Which configuration names the store.
 #[derive(clap::Args, Clone, Debug)]
@@ -87,11 +88,7 @@ pub enum Command {
 /// The configuration is not sound, the store cannot be opened, or the command asks for what
 /// cannot be done.
 pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyhow::Result<()> {
-    let settings = config::load(&place.config, &Overrides::default(), &config::process_environment)
-        .map_err(|findings| {
-            let file = place.config.display().to_string();
-            anyhow!("{}", findings.to_text(&file, config::Paint::Plain).trim_end().to_owned())
-        })?;
+    let settings = show::settings(&place.config, &Overrides::default())?;
     let Durable::Sqlite(path) = &settings.store.durable;
     let database = Sqlite::open(path).await?;
     let mut desk = Desk {
