@@ -31,9 +31,23 @@ const NEEDS: &[Need] = &[
         cure: Cure::Debian(&["python3", "python3-venv"]),
     },
     Need {
+        name: "curl, the client of the guides",
+        present: &["curl", "--version"],
+        cure: Cure::Debian(&["curl"]),
+    },
+    Need {
         name: "FastAPI and uvicorn, to stand behind the gateway",
-        present: &["target/tools/python/bin/python", "-c", "import fastapi, uvicorn"],
-        cure: Cure::Pip(&["fastapi>=0.115,<1", "uvicorn>=0.30,<1"]),
+        present: &["target/tools/python/bin/python", "-c", "import fastapi, uvicorn, websockets"],
+        cure: Cure::Pip(&["fastapi>=0.115,<1", "uvicorn>=0.30,<1", "websockets>=13"]),
+    },
+    Need {
+        name: "a validator of OpenAPI 3.1 and 3.2",
+        present: &[
+            "target/tools/python/bin/python",
+            "-c",
+            "from openapi_spec_validator import OpenAPIV32SpecValidator",
+        ],
+        cure: Cure::Pip(&["openapi-spec-validator>=0.9,<1"]),
     },
 ];
 
@@ -115,6 +129,6 @@ mod tests {
             ),
             "{text}"
         );
-        assert!(text.contains("\n  target/tools/python/bin/pip install --quiet 'fastapi>=0.115,<1' 'uvicorn>=0.30,<1'\n"), "{text}");
+        assert!(text.contains("\n  target/tools/python/bin/pip install --quiet 'fastapi>=0.115,<1' 'uvicorn>=0.30,<1' 'websockets>=13'\n"), "{text}");
     }
 }
