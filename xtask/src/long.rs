@@ -20,9 +20,10 @@ const NIGHTLY: &[Long] = &[
         words: &["cargo", "test", "--workspace", "--release", "--lib", "--tests"],
     },
     Long { what: "the road, timed", env: &[], words: BENCH },
-    Long { what: "the comparison with nginx and HAProxy", env: &[], words: &["bench/gateway"] },
+    Long { what: "the comparison with nginx and HAProxy", env: &[], words: COMPARISON },
 ];
 
+const COMPARISON: &[&str] = &["bench/gateway"];
 const BENCH: &[&str] = &["cargo", "bench", "--package", "bartizan", "--benches"];
 
 /// The road without network; `args` go to the benchmark.
@@ -33,6 +34,11 @@ pub(crate) fn bench(root: &Path, args: &[&str]) -> Result<()> {
         words.extend(args);
     }
     run(root, &words)
+}
+
+/// The gateway beside others on the same machine; `args` go to the script.
+pub(crate) fn compare(root: &Path, args: &[&str]) -> Result<()> {
+    run(root, &[COMPARISON, args].concat())
 }
 
 /// Runs every long check, also after one has failed: a night is too long to learn one thing.

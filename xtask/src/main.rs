@@ -22,6 +22,7 @@ cargo xtask COMMAND
   tidy                the house rules that neither rustc nor clippy knows
   pages [--check]     writes the generated pages of docs/; --check says which are stale
   bench [ARGS]        the road without network; ARGS go to the benchmark
+  bench gateway [ARGS]  the gateway beside nginx and HAProxy; ARGS go to `bench/gateway`
   nightly             what takes long: properties on many more cases, the comparison with other gateways";
 
 fn main() -> ExitCode {
@@ -43,6 +44,7 @@ fn dispatch(root: &Path, args: &[&str]) -> Result<()> {
         ["tidy"] => tidy::run(root),
         ["pages"] => pages::write(root),
         ["pages", "--check"] => pages::check(root),
+        ["bench", "gateway", rest @ ..] => long::compare(root, rest),
         ["bench", rest @ ..] => long::bench(root, rest),
         ["nightly"] => long::nightly(root),
         [] | ["help" | "-h" | "--help"] => {

@@ -1,6 +1,6 @@
 //! How does a JSON Schema read as a page for people?
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 
 use serde_json::Value;
@@ -22,8 +22,18 @@ const DEEPEST: usize = 8;
 pub(super) fn page(schema: &Value) -> String {
     let mut page = HEAD.to_owned();
     let mut waiting = VecDeque::from([(String::new(), schema)]);
+    // By where it stands in the schema: the same object in two places is described once.
+    let mut told: BTreeMap<*const Value, String> = BTreeMap::new();
     while let Some((path, object)) = waiting.pop_front() {
-        table(&mut page, schema, &path, object, &mut waiting);
+        match told.get(&std::ptr::from_ref(object)) {
+            Some(first) => {
+                let _ = write!(page, "\n## `{path}`\n\nThe keys are those of `{first}`.\n");
+            }
+            None => {
+                table(&mut page, schema, &path, object, &mut waiting);
+                told.insert(object, path);
+            }
+        }
     }
     page
 }
@@ -49,19 +59,20 @@ fn table<'a>(
     page.push_str("| key | value | default | |\n|---|---|---|---|\n");
     for (name, property) in properties {
         let needed = list(object, "required").iter().any(|required| *required == name.as_str());
+        let text = described(property).or_else(|| described(resolve(schema, property)));
+        let (text, worded) = without_default(cell(&text.unwrap_or_default()));
         let default = match property.get("default") {
-            Some(Value::Null) | None if needed => "required".to_owned(),
-            Some(Value::Null) | None => String::new(),
+            Some(Value::Null) | None => {
+                if needed {
+                    "required".to_owned()
+                } else {
+                    worded
+                }
+            }
             Some(value) => format!("`{value}`"),
         };
-        let text = described(property).or_else(|| described(resolve(schema, property)));
         let value = cell(&kind(schema, property, 0));
-        let _ = writeln!(
-            page,
-            "| `{name}` | {value} | {} | {} |",
-            cell(&default),
-            cell(&text.unwrap_or_default())
-        );
+        let _ = writeln!(page, "| `{name}` | {value} | {} | {} |", cell(&default), text);
         let inside = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         if inside.matches('.').count() < DEEPEST {
             objects(schema, property, &inside, waiting);
@@ -77,7 +88,7 @@ fn objects<'a>(
     found: &mut VecDeque<(String, &'a Value)>,
 ) {
     let property = resolve(schema, property);
-    if property.get("properties").is_some() {
+    if property.get("properties").is_some() && wrapped(property).is_none() {
         found.push_back((path.to_owned(), property));
     }
     if let Some(items) = property.get("items") {
@@ -138,10 +149,21 @@ fn named(schema: &Value, property: &Value, name: &str, depth: usize) -> String {
                 _ => "map".to_owned(),
             }
         }
-        "object" => "keys".to_owned(),
+        "object" => {
+            wrapped(property).map_or_else(|| "keys".to_owned(), |name| format!("`{{ {name}: … }}`"))
+        }
         "string" => "text".to_owned(),
         "boolean" => "`true` or `false`".to_owned(),
         other => other.to_owned(),
+    }
+}
+
+/// The only key of an object that says nothing about it: `{ env: NAME }` needs no table.
+fn wrapped(object: &Value) -> Option<&str> {
+    let mut properties = object.get("properties").and_then(Value::as_object)?.iter();
+    match (properties.next(), properties.next()) {
+        (Some((name, inside)), None) if described(inside).is_none() => Some(name),
+        _ => None,
     }
 }
 
@@ -171,6 +193,16 @@ fn described(value: &Value) -> Option<String> {
     value.get("description").and_then(Value::as_str).map(str::to_owned)
 }
 
+/// A description, and the default that its last sentence names: `Default: X.`
+fn without_default(text: String) -> (String, String) {
+    match text.rsplit_once("Default: ") {
+        Some((before, default)) if !default.trim_end_matches('.').contains(". ") => {
+            (before.trim_end().to_owned(), default.trim_end().trim_end_matches('.').to_owned())
+        }
+        _ => (text, String::new()),
+    }
+}
+
 /// Text as one cell of a table takes it.
 fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
@@ -187,6 +219,8 @@ mod tests {
                 "title": {"type": ["string", "null"], "description": "A | B\nC."},
                 "limits": {"type": "array", "items": {"$ref": "#/$defs/Limit"}},
                 "roles": {"type": "object", "additionalProperties": {"$ref": "#/$defs/Limit"}},
+                "key": {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"env": {"type": "string"}}}]},
+                "size": {"type": "string", "description": "How large. Default: `1MB`."},
             },
             "$defs": {"Limit": {
                 "type": "object",
@@ -199,7 +233,9 @@ mod tests {
             "| `title` | text |  | A \\| B C. |",
             "| `limits` | list of keys |",
             "## `limits[]`",
-            "## `roles.*`",
+            "## `roles.*`\n\nThe keys are those of `limits[]`.",
+            "| `key` | text or `{ env: … }` |",
+            "| `size` | text | `1MB` | How large. |",
             "| `rpm` | integer | `5` |",
             "| `by` | `\"ip\"`, `\"user\"` | required |",
         ] {
