@@ -2,7 +2,7 @@
 //!
 //! A file becomes settings in five steps, each of which tells all that it finds wrong, takes that
 //! out, and leaves the rest to the next: text → [`tree`] (with places) → [`substitute`] (the
-//! environment) → [`unsupported`] and [`shape`] (keys and types) → [`file`] → [`settings`]
+//! environment) → [`unsupported`] and [`shape`] (keys and types) → [`file`](mod@file) → [`settings`]
 //! (meaning). Only a file without any error becomes settings.
 
 pub mod units;

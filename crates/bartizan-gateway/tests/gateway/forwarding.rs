@@ -110,6 +110,22 @@ async fn where_a_request_came_from_is_ours_to_say() {
 }
 
 #[tokio::test]
+async fn an_exchange_has_one_name_on_both_sides_and_in_the_log() {
+    let upstream = Upstream::start().await;
+    let program = Program::start(upstream.address);
+    let forged = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    let field = format!("X-Request-Id: {forged}");
+    let answer = ask(program.address, "GET /open/x", &[&field]).await;
+    let name = upstream.only().headers["x-request-id"].to_str().unwrap().to_owned();
+    assert_ne!(name, forged);
+    assert!(answer.contains(&format!("x-request-id: {name}")), "{answer}");
+    crate::program::until(
+        || program.records().iter().any(|record| record["request_id"] == name.as_str()),
+        || format!("{:?}", program.records()),
+    );
+}
+
+#[tokio::test]
 async fn a_redirect_is_the_clients_to_follow() {
     let upstream = Upstream::start().await;
     let program = Program::start(upstream.address);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bartizan_core::authorize::Endpoint;
 use bartizan_core::exchange::{Departure, is_standard};
+use bartizan_core::id::RequestId;
 use bartizan_core::refusal::{Outage, Refusal};
 use bartizan_core::validate::{Payload, Protocol};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -48,6 +49,7 @@ impl Outgoing {
         let uri = target.address.place(&endpoint.path, &head.uri).ok_or(Refusal::Failed)?;
         let upgrade = upgrade(target, connections, &endpoint, &body, &mut head)?;
         let peer = head.extensions.get::<Peer>();
+        let id = head.extensions.get::<RequestId>().copied();
         let origin = peer.map(|peer| Origin::read(peer, connections.proxies(), &head.headers));
         let (method, mut headers) = (head.method, head.headers);
 
@@ -60,6 +62,9 @@ impl Outgoing {
         told::identity(&caller, &roles, &mut headers);
         if let Some(origin) = origin {
             origin.tell(&mut headers);
+        }
+        if let Some(id) = id {
+            told::name(id, &mut headers);
         }
         if let Some(credential) = &target.credential {
             headers.insert(credential.name.clone(), credential.value.clone());

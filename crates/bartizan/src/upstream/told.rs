@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bartizan_core::admit::Proxies;
 use bartizan_core::authenticate::Caller;
+use bartizan_core::id::RequestId;
 use bytes::{BufMut as _, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::Authority;
@@ -16,6 +17,8 @@ static SUBJECT: HeaderName = HeaderName::from_static("x-bartizan-subject");
 static TENANT: HeaderName = HeaderName::from_static("x-bartizan-tenant");
 static SCOPES: HeaderName = HeaderName::from_static("x-bartizan-scopes");
 static ROLES: HeaderName = HeaderName::from_static("x-bartizan-roles");
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -46,6 +49,11 @@ pub(super) fn identity(caller: &Caller, roles: &[Arc<str>], headers: &mut Header
             set(headers, name, list(words.iter().map(|word| &**word)));
         }
     }
+}
+
+/// Says what the exchange is called here, whatever the client calls it.
+pub(super) fn name(id: RequestId, headers: &mut HeaderMap) {
+    set(headers, &REQUEST_ID, BytesMut::from(id.to_string().as_bytes()));
 }
 
 fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> BytesMut {

@@ -201,6 +201,7 @@ fn laid_out(lines: &[&str], format: Format) -> Summary {
 }
 
 #[cfg(test)]
+#[allow(clippy::string_slice, reason = "a test may panic")]
 mod tests {
     use super::*;
     use crate::demo::DOCUMENTS;
