@@ -40,9 +40,13 @@ impl Source {
 
     /// The lines that ship: neither comments nor the unit tests, which stand last.
     pub(super) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let tests = self.text.lines().zip(self.text.lines().skip(1)).position(|(line, next)| {
-            line.trim() == "#[cfg(test)]" && next.trim_start().starts_with("mod ")
-        });
+        let all: Vec<&str> = self.text.lines().map(str::trim).collect();
+        let opens_tests = |at: usize| {
+            let after = all.iter().skip(at + 1).find(|line| !line.starts_with("#["));
+            after.is_some_and(|line| line.starts_with("mod "))
+        };
+        let tests =
+            (0..all.len()).find(|at| all.get(*at) == Some(&"#[cfg(test)]") && opens_tests(*at));
         let lines = self.lines().take(tests.unwrap_or(usize::MAX));
         lines.map(|(at, line)| (at, line.split_once("//").map_or(line, |(code, _)| code)))
     }
@@ -141,7 +145,7 @@ mod tests {
 
     #[test]
     fn comments_and_unit_tests_do_not_ship() {
-        let text = "// crate::limit\nlet a = 1; // crate::limit\n#[cfg(test)]\nmod tests {\n    use crate::limit::Draw;\n}\n";
+        let text = "// crate::limit\nlet a = 1; // crate::limit\n#[cfg(test)]\n#[allow(x)]\nmod tests {\n    use crate::limit::Draw;\n}\n";
         assert!(rooms("crates/bartizan-core/src/validate/schema.rs", text).is_empty());
     }
 }

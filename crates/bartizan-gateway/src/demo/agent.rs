@@ -120,7 +120,9 @@ async fn fetch(_: Caller, asked: Fetch) -> Result<Json<Fetched>, Problem> {
 
 fn known(id: &str) -> Result<&'static str, Problem> {
     let names = || DOCUMENTS.iter().map(|document| document.id).collect::<Vec<_>>().join(", ");
-    document(id).ok_or_else(|| Problem::not_found(format!("there is no such document; there are {}", names())))
+    document(id).ok_or_else(|| {
+        Problem::not_found(format!("there is no such document; there are {}", names()))
+    })
 }
 
 fn max_words() -> u16 {
