@@ -1,0 +1,25 @@
+//! Does the program do what its pages promise? The real binary, over real sockets, seen from outside.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "a test may panic"
+)]
+
+mod crash;
+mod curl;
+mod fastapi;
+mod gateway;
+mod guide;
+mod http;
+mod openapi;
+mod origin;
+mod python;
+mod readme;
+mod search;
+mod secrets;
+mod verbs;
+mod websocket;
