@@ -16,7 +16,9 @@ use bartizan::core::limit::Meter;
 use bartizan::endpoint::Served;
 use bartizan::fetch::{Fetch, HttpFetch};
 use bartizan::token::{self, TokenEndpoint};
-use bartizan::upstream::{Address, Connections, Credential, Http, Network, Target, Trust, Upstream, Verbs};
+use bartizan::upstream::{
+    Address, Connections, Credential, Http, Network, Target, Trust, Upstream, Verbs,
+};
 use bartizan::{App, Json, endpoint};
 use bartizan_store::memory::MemoryMeter;
 use bartizan_store::sqlite::Sqlite;
@@ -122,7 +124,11 @@ pub async fn assemble(
     extra: Vec<Served>,
 ) -> anyhow::Result<App> {
     let mut app = App::builder(&settings.title)
-        .rules(settings.access.scopes.clone(), settings.access.roles.clone(), settings.access.assigned.clone())
+        .rules(
+            settings.access.scopes.clone(),
+            settings.access.roles.clone(),
+            settings.access.assigned.clone(),
+        )
         .prices((*settings.prices).clone())
         .max_request_size(settings.server.max_request_size)
         .body_timeout(settings.server.timeouts.body)
@@ -172,7 +178,11 @@ pub(crate) async fn examine(
     Ok((assemble(settings, standing, Vec::new()).await?, eyes))
 }
 
-fn limited(app: AppBuilder, rules: &[Arc<Limit>], applies: &settings::spending::Applies) -> AppBuilder {
+fn limited(
+    app: AppBuilder,
+    rules: &[Arc<Limit>],
+    applies: &settings::spending::Applies,
+) -> AppBuilder {
     rules.iter().fold(app, |app, rule| {
         let applies = applies.clone();
         app.limit_where((**rule).clone(), move |path, verb| applies.to(path, verb))

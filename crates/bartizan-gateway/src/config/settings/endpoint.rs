@@ -369,7 +369,11 @@ fn upstream(
         resolver.wrong(place, "the credential holds characters that no header can carry");
     }
     if let (Some(prior), Some("https")) = (&file.http2, url.as_ref().and_then(Uri::scheme_str)) {
-        resolver.error(&prior.key, "`http2: prior` is for `http://` addresses", "remove it: over TLS HTTP/2 is negotiated");
+        resolver.error(
+            &prior.key,
+            "`http2: prior` is for `http://` addresses",
+            "remove it: over TLS HTTP/2 is negotiated",
+        );
     }
     Some(Upstream {
         url: url?,
