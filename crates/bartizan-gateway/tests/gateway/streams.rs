@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::program::{PATIENCE, Program};
 use crate::upstream::Upstream;
-use crate::wire::{ask, status};
+use crate::wire::{ask, raw, status};
 
 type Chunk = Result<Frame<Bytes>, Infallible>;
 
@@ -86,4 +86,17 @@ async fn an_answer_that_stands_still_is_broken_off_and_not_taken_for_whole() {
     let answer = ask(program.address, "GET /open/standstill", &[]).await;
     assert_eq!(status(&answer), 200);
     assert!(answer.contains("first") && !answer.ends_with("0\r\n\r\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_comes_in_chunks_with_a_get_is_not_lost_on_the_way() {
+    let upstream = Upstream::start().await;
+    let program = Program::start(upstream.address);
+    let request = format!(
+        "GET /open/length HTTP/1.1\r\nhost: {}\r\ntransfer-encoding: chunked\r\n\
+         connection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        program.address
+    );
+    let answer = raw(program.address, request).await;
+    assert!(answer.contains("5 bytes"), "{answer}");
 }

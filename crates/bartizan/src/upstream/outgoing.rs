@@ -10,6 +10,7 @@ use bartizan_core::validate::{Payload, Protocol};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Version};
+use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
 use super::connections::{Connections, Way};
@@ -72,11 +73,17 @@ impl Outgoing {
         if upgrade.is_some() {
             ask_for_websocket(&mut headers);
         }
-        let mut request = Request::new(match body {
+        let method = spoken(method, target.verbs, &mut headers);
+        let body = match body {
             Payload::Whole(bytes) => Body::full(bytes),
             Payload::Stream(body) => body,
-        });
-        *request.method_mut() = spoken(method, target.verbs, &mut headers);
+        };
+        if matches!(method, Method::GET | Method::HEAD) && is_open_ended(&body, upgrade.is_some()) {
+            // Unasked, hyper sends no body of unknown length with these methods: it would be lost.
+            headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.version_mut() = Version::HTTP_11;
         *request.headers_mut() = headers;
@@ -88,6 +95,11 @@ impl Outgoing {
             max_request_size: endpoint.max_request_size,
         })
     }
+}
+
+/// Whether a body will come of which nobody has said how long it is.
+fn is_open_ended(body: &Body, upgrades: bool) -> bool {
+    !upgrades && !body.is_end_stream() && body.size_hint().exact().is_none()
 }
 
 /// Whether somebody must read the answer, so that it may not be compressed.
