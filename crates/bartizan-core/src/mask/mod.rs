@@ -125,22 +125,22 @@ impl Guard {
         Ok(Screened { bytes: changed.unwrap_or(bytes), detections })
     }
 
-    /// Each value of a form by itself; the pointer is its name behind `sigil`.
+    /// Each name and each value of a form by itself; the pointer is the name behind `sigil`.
     fn screen_form(&self, bytes: &Bytes, sigil: char) -> Result<Screened, Blocked> {
         let text = str::from_utf8(bytes).map_err(|_| Blocked { detections: Vec::new() })?;
         let (mut out, mut detections, mut blocked) = (Vec::new(), Vec::new(), false);
         for pair in text.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let plain = value.replace('+', " ");
-            let plain = percent_decode_str(&plain).decode_utf8_lossy();
-            let masked = self.0.mask_text(&plain);
-            detections.extend(tally(&masked.findings, &format!("{sigil}{name}")));
-            blocked |= masked.blocked;
-            out.push(match masked.text {
-                Cow::Borrowed(_) => pair.to_owned(),
-                Cow::Owned(changed) => {
-                    format!("{name}={}", utf8_percent_encode(&changed, NON_ALPHANUMERIC))
-                }
+            let (name, value) = pair.split_once('=').map_or((pair, None), |(n, v)| (n, Some(v)));
+            let name = self.screen_word(name);
+            let pointer = format!("{sigil}{}", name.text);
+            let value = value.map(|value| self.screen_word(value));
+            for word in std::iter::once(&name).chain(&value) {
+                detections.extend(tally(&word.findings, &pointer));
+                blocked |= word.blocked;
+            }
+            out.push(match value {
+                Some(value) => format!("{}={}", name.text, value.text),
+                None => name.text.into_owned(),
             });
         }
         if blocked {
@@ -148,6 +148,26 @@ impl Guard {
         }
         Ok(Screened { bytes: out.join("&").into(), detections })
     }
+
+    fn screen_word<'a>(&self, raw: &'a str) -> Word<'a> {
+        let plain = raw.replace('+', " ");
+        let plain = percent_decode_str(&plain).decode_utf8_lossy();
+        let masked = self.0.mask_text(&plain);
+        let text = match masked.text {
+            Cow::Borrowed(_) => Cow::Borrowed(raw),
+            Cow::Owned(changed) => {
+                Cow::Owned(utf8_percent_encode(&changed, NON_ALPHANUMERIC).to_string())
+            }
+        };
+        Word { text, findings: masked.findings, blocked: masked.blocked }
+    }
+}
+
+/// A name or a value of a form, as it goes on.
+struct Word<'a> {
+    text: Cow<'a, str>,
+    findings: Vec<Finding>,
+    blocked: bool,
 }
 
 /// How often each entity was found, at one place.
@@ -197,6 +217,12 @@ mod tests {
             screen(Media::Form, "a=1+2&to=ann%40example.org&b=%7E"),
             format!("a=1+2&to={}&b=%7E", "%2A".repeat(15))
         );
+        let name = "%2A".repeat(15);
+        assert_eq!(screen(Media::Form, "ann%40example.org&a"), format!("{name}&a"));
+        let form = Bytes::from_static(b"ann%40example.org=bob@example.org");
+        let screened = guard(Action::default()).screen(Media::Form, form).unwrap();
+        assert_eq!(screened.bytes, format!("{name}={name}"));
+        assert!(screened.detections.iter().all(|found| found.pointer == format!("/{name}")));
     }
 
     #[test]

@@ -22,14 +22,52 @@ impl Media {
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let Some(value) = headers.get(header::CONTENT_TYPE) else { return Self::Unnamed };
-        let essence = value.to_str().unwrap_or("?").split(';').next().unwrap_or_default();
-        let essence = essence.trim().to_ascii_lowercase();
-        match essence.as_str() {
+        let value = value.to_str().unwrap_or("?").to_ascii_lowercase();
+        let mut parts = value.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default();
+        match essence {
+            _ if parts.any(hides_ascii) => Self::Other,
             "application/json" => Self::Json,
             "application/x-www-form-urlencoded" => Self::Form,
             _ if essence.ends_with("+json") => Self::Json,
             _ if essence.starts_with("text/") => Self::Text,
             _ => Self::Other,
+        }
+    }
+}
+
+/// Whether this parameter names an encoding in which ASCII does not stand for itself, or one that
+/// nobody here knows: what looks harmless could be anything to whoever decodes it.
+fn hides_ascii(parameter: &str) -> bool {
+    let Some(("charset", name)) = parameter.split_once('=').map(|(n, v)| (n.trim(), v)) else {
+        return false;
+    };
+    let name = name.trim().trim_matches('"');
+    let known = ["utf-8", "utf8", "us-ascii", "ascii", "latin1"].contains(&name);
+    !(known || name.starts_with("iso-8859-") || name.starts_with("windows-125"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn media(value: &str) -> Media {
+        Media::of(&[(header::CONTENT_TYPE, value.parse().unwrap())].into_iter().collect())
+    }
+
+    #[test]
+    fn an_encoding_that_hides_ascii_is_nothing_that_we_can_read() {
+        for plain in
+            ["application/json", "Application/JSON; charset=UTF-8", "a/b+json;charset=\"utf8\""]
+        {
+            assert_eq!(media(plain), Media::Json, "{plain}");
+        }
+        assert_eq!(media("text/plain; boundary=utf-7; charset=ISO-8859-1"), Media::Text);
+        for odd in
+            ["utf-7", "utf-16", "UTF-16LE", "\"utf-7\"", "ibm037", "iso-2022-jp", "hz-gb-2312", ""]
+        {
+            assert_eq!(media(&format!("text/plain; charset={odd}")), Media::Other, "{odd}");
+            assert_eq!(media(&format!("application/json; a=b; Charset = {odd}")), Media::Other);
         }
     }
 }
