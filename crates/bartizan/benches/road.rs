@@ -13,6 +13,10 @@ use tokio::runtime::Runtime;
 
 use common::{Bench, ROADS};
 
+/// The one that the gateway has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How many requests are made ahead, so that making them is not measured.
 const BATCH: u64 = 1000;
 
