@@ -21,6 +21,9 @@ impl Media {
     /// The media type of a message with these headers.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
+        if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
+            return Self::Other;
+        }
         let Some(value) = headers.get(header::CONTENT_TYPE) else { return Self::Unnamed };
         let value = value.to_str().unwrap_or("?").to_ascii_lowercase();
         let mut parts = value.split(';').map(str::trim);
@@ -53,6 +56,16 @@ mod tests {
 
     fn media(value: &str) -> Media {
         Media::of(&[(header::CONTENT_TYPE, value.parse().unwrap())].into_iter().collect())
+    }
+
+    #[test]
+    fn what_is_compressed_is_nothing_that_we_can_read() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+        headers.insert(header::CONTENT_ENCODING, "identity".parse().unwrap());
+        assert_eq!(Media::of(&headers), Media::Json);
+        headers.append(header::CONTENT_ENCODING, "gzip".parse().unwrap());
+        assert_eq!(Media::of(&headers), Media::Other);
     }
 
     #[test]
