@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -93,6 +93,70 @@ endpoints: [{{ path: /thing, verbs: [GET], public: true, upstream: {{ url: \"htt
     }
     let abandoned = records.iter().filter(|record| record["outcome"] == "abandoned").count();
     assert!(abandoned <= CLIENTS, "{abandoned}");
+}
+
+#[tokio::test]
+async fn every_request_ends_once_on_record_however_it_ends() {
+    let upstream = origin::start().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gateway = Gateway::configured(&format!(
+        "server: {{ max_request_size: 1KB }}
+audit: {{ destination: \"file://audit.jsonl\" }}
+limits: [{{ name: few, by: ip, rate: 2/minute, match: {{ path: /few }} }}]
+endpoints:
+  - {{ path: /thing, verbs: [GET, POST], public: true, schema: {{ type: object }}, upstream: {{ url: \"http://{upstream}\" }} }}
+  - {{ path: /few, verbs: [GET], public: true, upstream: {{ url: \"http://{upstream}\" }} }}
+  - {{ path: /guarded, verbs: [GET], authenticated: true, upstream: {{ url: \"http://{upstream}\" }} }}
+  - {{ path: /nobody, verbs: [GET], public: true, upstream: {{ url: \"http://{nobody}\" }} }}
+"
+    ));
+    let media = "application/json";
+    let mut expected = Vec::new();
+    for (status, asked) in [
+        (200, ask("GET", "/thing")),
+        (200, ask("POST", "/thing").body(media, "{}")),
+        (400, ask("POST", "/thing").body(media, "{")),
+        (400, ask("post", "/thing")),
+        (401, ask("GET", "/guarded")),
+        (401, ask("GET", "/thing").bearer("x")),
+        (404, ask("GET", "/thing/nowhere")),
+        (405, ask("PUT", "/thing")),
+        (413, ask("POST", "/thing").body(media, "x".repeat(2000))),
+        (415, ask("POST", "/thing").body("text/plain", "{}")),
+        (422, ask("POST", "/thing").body(media, "[]")),
+        (200, ask("GET", "/few")),
+        (200, ask("GET", "/few")),
+        (429, ask("GET", "/few")),
+        (502, ask("GET", "/nobody")),
+    ] {
+        let answer = asked.at(gateway.address).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        expected.push((answer.header("x-request-id").to_owned(), json!(status)));
+    }
+    // A client that goes away with half of its body sent.
+    let mut client = TcpStream::connect(gateway.address).await.unwrap();
+    let half = "Content-Type: application/json\r\nContent-Length: 99\r\n\r\n{";
+    let head = format!("POST /thing HTTP/1.1\r\nHost: {}\r\n{half}", gateway.address);
+    client.write_all(head.as_bytes()).await.unwrap();
+    client.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    let _ = timeout(PATIENCE, client.read_to_end(&mut rest)).await.unwrap();
+
+    let (folder, log) = (Arc::clone(gateway.folder()), gateway.log());
+    assert!(gateway.stop().status.success());
+    verified(folder.path(), &log);
+    let ends: Vec<_> = records(&log).into_iter().filter(is_end).collect();
+    let told: Vec<_> = ends.iter().map(|end| (id(end), end["details"]["status"].clone())).collect();
+    for request in &expected {
+        assert_eq!(
+            told.iter().filter(|end| end.0 == request.0).count(),
+            1,
+            "{request:?}: {told:?}"
+        );
+        assert!(told.contains(request), "{request:?}: {told:?}");
+    }
+    assert_eq!(ends.len(), expected.len() + 1, "{ends:?}");
+    assert!(ends_of_starts(&ends).into_values().all(|ends| ends == 1));
 }
 
 /// An upstream that begins an answer and never ends it. It counts the connections that were closed.

@@ -259,6 +259,40 @@ async fn personal_data_is_masked_in_requests_and_in_answers() {
 }
 
 #[tokio::test]
+async fn a_body_that_cannot_be_read_does_not_pass_where_it_must_be_masked() {
+    let guarded = Guarded::start();
+    let utf_16: Vec<u8> =
+        "{\"a\":\"alice@example.com\"}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let letter = || ask("POST", "/letter").bearer(&guarded.key);
+    for (how, asked) in [
+        ("UTF-16", letter().body("application/json", utf_16.clone())),
+        ("UTF-16, said so", letter().body("application/json; charset=utf-16le", utf_16)),
+        ("UTF-7", letter().body("text/plain; charset=utf-7", "alice+AEA-example.com")),
+        (
+            "gzip",
+            letter().body("application/json", "\u{1f}\u{8b}").header("content-encoding", "gzip"),
+        ),
+        (
+            "gzip that is none",
+            letter().body("text/plain", "alice").header("content-encoding", "gzip"),
+        ),
+        (
+            "a part of many",
+            letter().body("multipart/form-data; boundary=x", "--x\r\n\r\na@b.com\r\n--x--"),
+        ),
+        ("bytes", letter().body("application/octet-stream", "alice@example.com")),
+    ] {
+        let answer = asked.at(guarded.gateway.address).await;
+        assert!(
+            [400, 415, 422].contains(&answer.status),
+            "{how}: {} {}",
+            answer.status,
+            answer.text()
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_web_socket_passes_once_the_service_has_agreed() {
     let guarded = Guarded::start();
     let mut socket = websocket::open(guarded.gateway.address, "/socket", Some(&guarded.key)).await;

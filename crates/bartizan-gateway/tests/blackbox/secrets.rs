@@ -68,7 +68,7 @@ endpoints:
     pii: {{ request: {{ detect: [EMAIL], action: block }} }}
     upstream: {{ url: "http://{service}" }}
   - {{ path: /broken, verbs: [GET], public: true, upstream: {{ url: "http://{service}" }} }}
-  - {{ path: "/files/{{*rest}}", verbs: [GET], public: true, upstream: {{ url: "http://{service}" }} }}
+  - {{ path: "/files/{{*rest}}", verbs: [GET, POST], public: true, upstream: {{ url: "http://{service}" }} }}
   - {{ path: "/v1/{{*rest}}", protocol: openai, scopes: ["data:read"], upstream: {{ url: "http://{service}", credential: "${{UPSTREAM_KEY:-none}}" }} }}
 "#
     )
@@ -317,6 +317,14 @@ async fn bodies(search: &mut Search, gateway: &Gateway, token: &str) {
     let document = json!({"document_id": "d", "text": text, mail.clone(): text});
     let summarize = || ask("SUMMARIZE", "/document").bearer(token);
     search.ask(gateway, "an answer: PII in the body", summarize().json(&document)).await;
+    let (name, in_query) =
+        (mail.replace('@', "%40"), format!("/blocked?{}={ssn}", mail.replace('@', "%40")));
+    for (place, asked) in [
+        ("form", ask("POST", "/files/form").form(&format!("{name}={name}&{name}"))),
+        ("query", ask("POST", &in_query).bearer(token).form("a=1")),
+    ] {
+        search.ask(gateway, &format!("an answer: names in a {place}"), asked).await;
+    }
     let blocked = ask("POST", "/blocked").bearer(token).json(&json!({"a": [{"b": mail}]}));
     let blocked = search.ask(gateway, "blocked PII", blocked).await;
     blocked.is_problem(422, "pii-blocked");
