@@ -32,7 +32,8 @@ use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol};
 /// holds an `Exchange<Masked<B>>` holds a request that has passed every stage before.
 #[derive(Debug)]
 pub struct Exchange<S> {
-    head: Parts,
+    /// In a box, because an exchange moves at every stage.
+    head: Box<Parts>,
     now: Timestamp,
     dossier: Dossier,
     standings: Vec<Standing>,
@@ -203,6 +204,7 @@ impl<B> Exchange<Received<B>> {
             dry_run,
         };
         let dossier = Dossier::open(facts, now, trail);
+        let head = Box::new(head);
         Self { head, now, dossier, standings: Vec::new(), state: Received { body } }
     }
 
@@ -532,7 +534,7 @@ impl<B> Exchange<Announced<B>> {
         let caller = permit.grant().caller().clone();
         let model = call.model().cloned();
         let roles = permit.grant().roles().to_vec();
-        let departure = Departure { head, body: call.into_body(), caller, roles, endpoint };
+        let departure = Departure { head: *head, body: call.into_body(), caller, roles, endpoint };
         Ok((departure, Journey { permit, model, dossier, standings }))
     }
 }

@@ -33,16 +33,22 @@ impl RequestId {
             })
             .map(Self)
     }
-}
 
-impl fmt::Display for RequestId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0u8; 26];
+    /// Its 26 characters, in ASCII.
+    #[must_use]
+    pub fn letters(self) -> [u8; 26] {
+        let mut text = [0; 26];
         for (place, letter) in text.iter_mut().rev().enumerate() {
             let digit = (self.0 >> (5 * place)) as usize & 31;
             *letter = ALPHABET.get(digit).copied().unwrap_or(b'0');
         }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        text
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.letters()).unwrap_or_default())
     }
 }
 

@@ -44,6 +44,31 @@ impl Timestamp {
         Self(secs.saturating_mul(1_000_000))
     }
 
+    /// RFC 3339, UTC, microseconds, in ASCII; the last instant of the year 9999 for all after it.
+    #[must_use]
+    pub fn rfc3339(self) -> [u8; 27] {
+        let mut text = *b"9999-12-31T23:59:59.999999Z";
+        let micros = i64::try_from(self.0).unwrap_or(i64::MAX);
+        let Ok(at) = jiff::Timestamp::from_microsecond(micros) else { return text };
+        let at = jiff::tz::Offset::UTC.to_datetime(at);
+        let parts = [
+            (4, 4, at.year().unsigned_abs().into()),
+            (7, 2, at.month().unsigned_abs().into()),
+            (10, 2, at.day().unsigned_abs().into()),
+            (13, 2, at.hour().unsigned_abs().into()),
+            (16, 2, at.minute().unsigned_abs().into()),
+            (19, 2, at.second().unsigned_abs().into()),
+            (26, 6, self.0 % 1_000_000),
+        ];
+        for (end, digits, mut left) in parts {
+            for place in text.iter_mut().take(end).rev().take(digits) {
+                *place = b'0' + (left % 10) as u8;
+                left /= 10;
+            }
+        }
+        text
+    }
+
     /// Whole seconds since the epoch, rounded down.
     #[must_use]
     pub fn as_secs(self) -> u64 {
@@ -54,11 +79,7 @@ impl Timestamp {
 /// RFC 3339, UTC, microseconds: `2026-11-22T02:03:04.000005Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let micros = i64::try_from(self.0).unwrap_or(i64::MAX);
-        match jiff::Timestamp::from_microsecond(micros) {
-            Ok(at) => write!(f, "{at:.6}"),
-            Err(_) => f.write_str("9999-12-31T23:59:59.999999Z"),
-        }
+        f.write_str(std::str::from_utf8(&self.rfc3339()).unwrap_or_default())
     }
 }
 

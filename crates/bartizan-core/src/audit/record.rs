@@ -54,21 +54,21 @@ pub fn write(entry: &Entry, place: Place<'_>, out: &mut Vec<u8>) -> Hash {
         client(facts, record.member("client"));
     }
     details(entry, &mut record);
-    record.text("event", entry.event.as_str());
+    record.plain("event", entry.event.as_str().as_bytes());
     record.text("gateway", place.gateway);
     let slot = record.blank_hash();
-    record.text("outcome", entry.outcome.as_str());
-    record.shown("prev", place.prev);
+    record.plain("outcome", entry.outcome.as_str().as_bytes());
+    record.plain("prev", &place.prev.digits());
     if let Some(caller) = facts.and_then(|facts| facts.caller.as_ref()) {
         principal(caller, record.member("principal"));
     }
     record.maybe("reason", entry.reason.as_deref());
     if let Some(facts) = facts {
-        record.shown("request_id", facts.request_id);
+        record.plain("request_id", &facts.request_id.letters());
     }
     record.count("seq", place.seq);
-    record.text("severity", entry.event.severity().as_str());
-    record.shown("time", entry.time);
+    record.plain("severity", entry.event.severity().as_str().as_bytes());
+    record.plain("time", &entry.time.rfc3339());
     record.maybe("trace_id", facts.and_then(|facts| facts.trace_id.as_deref()));
     if let Some(spent) = &entry.usage {
         usage(spent, record.member("usage"));
@@ -170,9 +170,8 @@ fn seal(out: &mut [u8], start: usize, slot: usize) -> Hash {
     digest.update(before.split_at(start).1);
     digest.update(after);
     let hash = Hash(digest.finalize().into());
-    let digits = blank.iter_mut().skip(HASH_MEMBER.len());
-    for (place, digit) in digits.zip(hash.digits()) {
-        *place = digit;
+    if let Some(place) = blank.split_at_mut(HASH_MEMBER.len()).1.first_chunk_mut() {
+        *place = hash.digits();
     }
     hash
 }
@@ -206,6 +205,14 @@ impl<'a> Members<'a> {
         if let Some(text) = text {
             self.text(name, text);
         }
+    }
+
+    /// A string of bytes that need no escapes.
+    fn plain(&mut self, name: &str, text: &[u8]) {
+        let out = self.member(name);
+        out.push(b'"');
+        out.extend_from_slice(text);
+        out.push(b'"');
     }
 
     /// A string whose form needs no escapes.
@@ -253,19 +260,20 @@ impl Hash {
         Some(Self(bytes))
     }
 
-    fn digits(&self) -> impl Iterator<Item = u8> {
+    /// 64 hexadecimal digits in lower case.
+    fn digits(&self) -> [u8; 64] {
         let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-        self.0.iter().flat_map(move |byte| [digit(byte >> 4), digit(byte & 15)])
+        let mut text = [0; 64];
+        for (pair, byte) in text.as_chunks_mut().0.iter_mut().zip(self.0) {
+            *pair = [digit(byte >> 4), digit(byte & 15)];
+        }
+        text
     }
 }
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; 64];
-        for (place, digit) in text.iter_mut().zip(self.digits()) {
-            *place = digit;
-        }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
