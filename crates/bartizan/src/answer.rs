@@ -158,7 +158,8 @@ fn screen(away: &mut Away, headers: &HeaderMap, bytes: Bytes) -> Result<Screened
     let profile = away.profile();
     if is_event_stream(headers) {
         let mut events = Events::new(profile.response);
-        let screened = events.feed(bytes).map(|out| [out, events.finish()].concat().into());
+        let lines = events.feed(bytes);
+        let screened = lines.and_then(|out| Ok([out, events.finish()?].concat().into()));
         let detections = events.detections();
         if let Some(reported) = events.used() {
             away.used(Spent::Reported(reported));

@@ -1,5 +1,8 @@
 //! Would this call pass? Everything is decided, and nothing is sent.
 
+use std::net::{IpAddr, Ipv4Addr};
+
+use bartizan_core::admit::ClientAddress;
 use bartizan_core::authorize::Denial;
 use bartizan_core::exchange::Departure;
 use bartizan_core::problem;
@@ -13,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::Live;
 use crate::body::Body;
 use crate::handler::{Answer, Failure, Handler, Work};
+use crate::peer::Peer;
 use crate::pipeline::Origin;
 use crate::reply;
 
@@ -110,8 +114,10 @@ pub(super) fn step(
     {
         request.headers_mut().insert(header::HOST, host);
     }
-    if let Some(peer) = departure.head.extensions.get::<crate::peer::Peer>() {
-        request.extensions_mut().insert(peer.clone());
+    if let Some(known) = departure.head.extensions.get::<Peer>() {
+        let mut known = known.clone();
+        known.address.set_ip(peer(departure));
+        request.extensions_mut().insert(known);
     }
     if let Some(inner) = departure.head.extensions.get::<crate::layer::Inner>() {
         request.extensions_mut().insert(inner.clone());
@@ -119,10 +125,11 @@ pub(super) fn step(
     Ok(request)
 }
 
-/// From where the outer request came.
-pub(super) fn peer(departure: &Departure<Body>) -> std::net::IpAddr {
-    let peer = departure.head.extensions.get::<crate::peer::Peer>();
-    peer.map_or(std::net::Ipv4Addr::UNSPECIFIED.into(), |peer| peer.address.ip())
+/// From where the outer request came, as was decided for it: the steps have no forwarded fields,
+/// so behind a trusted proxy its address would be counted for everybody's.
+pub(super) fn peer(departure: &Departure<Body>) -> IpAddr {
+    let client = departure.head.extensions.get::<ClientAddress>();
+    client.map_or(Ipv4Addr::UNSPECIFIED.into(), |client| client.ip())
 }
 
 /// A body as JSON; anything else is a string.

@@ -103,35 +103,20 @@ impl HttpBody for Homebound {
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => return self.fail(error),
-                None => {
-                    let rest = self.machine.finish();
-                    let last = (!rest.is_empty()).then(|| Frame::data(rest));
-                    self.close(last);
-                    continue;
-                }
+                None => match self.machine.finish() {
+                    Ok(rest) => {
+                        self.close((!rest.is_empty()).then(|| Frame::data(rest)));
+                        continue;
+                    }
+                    Err(Withheld) => return self.fail(BodyError::Stopped("withheld")),
+                },
             };
-            let data = match frame.into_data() {
-                Ok(data) => data,
-                Err(trailers) => {
-                    // Nothing may follow trailers, so what is held goes first, and they are lost.
-                    let rest = self.machine.finish();
-                    let last = if rest.is_empty() { trailers } else { Frame::data(rest) };
-                    self.close(Some(last));
-                    continue;
-                }
-            };
-            let mut out = match self.machine.feed(data) {
-                Ok(out) => out,
+            let over = self.body.is_end_stream() || frame.is_trailers();
+            match self.machine.pass(frame, over) {
+                Ok(last) if over => self.close(last),
+                Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(None) => {}
                 Err(Withheld) => return self.fail(BodyError::Stopped("withheld")),
-            };
-            if self.body.is_end_stream() {
-                let rest = self.machine.finish();
-                if !rest.is_empty() {
-                    out = [out, rest].concat().into();
-                }
-                self.close(Some(Frame::data(out)));
-            } else if !out.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(out))));
             }
         }
     }
@@ -152,6 +137,25 @@ impl HttpBody for Homebound {
 pub(super) struct Withheld;
 
 impl Machine {
+    /// What goes out for a frame; with the last one, everything that was held back.
+    ///
+    /// Trailers pass only where nothing is looked for: they could hold it, and nothing may stand
+    /// before them that is decided after they came.
+    fn pass(&mut self, frame: Frame<Bytes>, last: bool) -> Result<Option<Frame<Bytes>>, Withheld> {
+        let out = match frame.into_data() {
+            Ok(data) => self.feed(data)?,
+            Err(trailers) if matches!(self, Self::Nothing) => return Ok(Some(trailers)),
+            Err(_trailers) => Bytes::new(),
+        };
+        let rest = if last { self.finish()? } else { Bytes::new() };
+        let out = match (out.is_empty(), rest.is_empty()) {
+            (_, true) => out,
+            (true, false) => rest,
+            (false, false) => [out, rest].concat().into(),
+        };
+        Ok((!out.is_empty()).then(|| Frame::data(out)))
+    }
+
     fn feed(&mut self, data: Bytes) -> Result<Bytes, Withheld> {
         match self {
             Self::Nothing => Ok(data),
@@ -164,13 +168,13 @@ impl Machine {
         }
     }
 
-    fn finish(&mut self) -> Bytes {
+    fn finish(&mut self) -> Result<Bytes, Withheld> {
         match self {
-            Self::Nothing => Bytes::new(),
+            Self::Nothing => Ok(Bytes::new()),
             Self::Text(stream) => {
                 let mut out = Vec::new();
                 stream.finish(&mut out);
-                if stream.is_blocked() { Bytes::new() } else { out.into() }
+                if stream.is_blocked() { Err(Withheld) } else { Ok(out.into()) }
             }
             Self::Events(events) => events.finish(),
         }

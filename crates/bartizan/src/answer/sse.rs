@@ -32,11 +32,14 @@ impl Events {
 
     /// Takes a chunk; where there is a guard only whole lines come out.
     pub(super) fn feed(&mut self, chunk: Bytes) -> Result<Bytes, Withheld> {
+        // What was open has no line end: only what is new is looked through.
+        let mut from = self.open.len();
         self.open.extend_from_slice(&chunk);
         let mut out = Vec::with_capacity(self.open.len());
-        while let Some(end) = memchr(b'\n', &self.open) {
+        while let Some(end) = line_end(&self.open, from) {
             let line = self.open.split_to(end + 1);
             out.extend_from_slice(&self.line(line.freeze())?);
+            from = 0;
         }
         if self.open.len() > MAX_LINE {
             return Err(Withheld);
@@ -45,10 +48,10 @@ impl Events {
     }
 
     /// The last line, where it has no end.
-    pub(super) fn finish(&mut self) -> Bytes {
+    pub(super) fn finish(&mut self) -> Result<Bytes, Withheld> {
         let rest = self.open.split().freeze();
-        let line = self.line(rest);
-        if self.guard.is_some() { line.unwrap_or_default() } else { Bytes::new() }
+        let line = self.line(rest)?;
+        Ok(if self.guard.is_some() { line } else { Bytes::new() })
     }
 
     pub(super) fn detections(&self) -> Vec<Detection> {
@@ -85,6 +88,8 @@ impl Events {
     }
 }
 
-fn memchr(needle: u8, haystack: &[u8]) -> Option<usize> {
-    haystack.iter().position(|byte| *byte == needle)
+/// Where a line ends that has no end before `from`.
+fn line_end(text: &[u8], from: usize) -> Option<usize> {
+    let new = text.get(from..)?;
+    new.iter().position(|byte| *byte == b'\n').map(|at| from + at)
 }

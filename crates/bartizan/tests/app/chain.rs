@@ -2,6 +2,7 @@
 
 use bartizan::actions::BuiltIn;
 use bartizan::app::AppBuilder;
+use bartizan::core::admit::Proxies;
 use bartizan::core::chain::Bounds;
 use bartizan::limits::{self, By};
 use bartizan::{App, Json, Problem, endpoint};
@@ -9,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::house::{House, key};
+use super::house::{House, key, request, see};
 
 #[derive(Deserialize, JsonSchema)]
 struct Words {
@@ -93,6 +94,28 @@ async fn a_step_gets_no_further_than_its_caller_and_no_further_than_its_limits()
     let seen = house.ask("ann", "POST", "/chain", &chain).await;
     assert_eq!(statuses(&seen.body), ["completed", "completed", "failed"], "{seen:?}");
     assert_eq!(seen.body["results"][2]["error"]["status"], 429);
+}
+
+#[tokio::test]
+async fn behind_a_proxy_a_step_counts_for_the_client_and_not_for_the_proxy() {
+    let proxies = Proxies::new(vec!["0.0.0.0/32".parse().unwrap()]);
+    let limited = app().proxies(proxies).limit(limits::rate("by-address", "3/hour", By::Ip));
+    let house = House::build(limited).await;
+    let chain = json!({ "chain": [step("ECHO", "/words", &json!({ "words": "hello" }))] });
+    let from = |client: &'static str| {
+        let mut asked = request("ann", "POST", "/chain", &chain);
+        asked.headers_mut().insert("x-forwarded-for", client.parse().unwrap());
+        asked
+    };
+    // Two draws each, of three: neither takes anything from the other.
+    for client in ["198.51.100.1", "198.51.100.2"] {
+        let seen = see(house.send(from(client)).await).await;
+        assert_eq!(seen.body["status"], "completed", "{client}: {seen:?}");
+    }
+    let ends = house.ends(4).await;
+    assert!(ends.iter().all(|end| end["client"]["ip"] != "0.0.0.0"), "{ends:?}");
+    let seen = see(house.send(from("198.51.100.1")).await).await;
+    assert_eq!(seen.body["status"], "failed", "{seen:?}");
 }
 
 #[tokio::test]

@@ -8,12 +8,12 @@ use bartizan::{App, Json, endpoint};
 use bytes::Bytes;
 use http::{Response, header};
 use http_body::Frame;
-use http_body_util::StreamBody;
+use http_body_util::{BodyExt as _, StreamBody};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::house::{House, key};
+use super::house::{House, key, request};
 
 #[derive(Deserialize, JsonSchema)]
 struct Text {
@@ -90,6 +90,40 @@ async fn answers_are_masked_alike_whole_in_text_streams_and_in_events() {
     assert_eq!(events.body, expected);
     assert_eq!(house.ends(3).await.len(), 3);
     assert_eq!(house.events("PII_DETECTED").len(), 3);
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_in_what_must_not_pass_is_broken_off_and_not_taken_for_whole() {
+    let app = App::builder("Blocks")
+        .endpoint(
+            endpoint("TEXT", "/")
+                .authenticated()
+                .call(|_| async { Ok(in_pieces("call ann@example.org", "text/plain")) }),
+        )
+        .endpoint(
+            endpoint("EVENTS", "/")
+                .authenticated()
+                .call(|_| async { Ok(in_pieces("data: ann@example.org", "text/event-stream")) }),
+        )
+        .pii(&Pii::new().detect(["EMAIL"]).responses(Action::Block).responses_only())
+        .api_key(key("ann"));
+    let house = House::build(app).await;
+    for verb in ["TEXT", "EVENTS"] {
+        let answer = house.send(request("ann", verb, "/", &Value::Null)).await;
+        let mut body = answer.into_body();
+        let mut seen = Vec::new();
+        let broken = loop {
+            match body.frame().await {
+                Some(Ok(frame)) => seen.extend(frame.into_data().unwrap()),
+                Some(Err(_)) => break true,
+                None => break false,
+            }
+        };
+        assert!(broken, "{verb}");
+        assert!(!String::from_utf8_lossy(&seen).contains("ann"), "{verb}");
+    }
+    let ends = house.ends(2).await;
+    assert!(ends.iter().all(|end| end["event"] == "REQUEST_ERROR" && end["outcome"] == "error"));
 }
 
 #[tokio::test]
