@@ -13,7 +13,7 @@ use bartizan_core::refusal::{Objection, Refusal, Upstream};
 use bartizan_core::settle::Spent;
 use bartizan_core::validate::{Media, Protocol};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 
 use crate::body::Body;
@@ -21,8 +21,8 @@ use crate::forward::Returned;
 use crate::handler::{Answer, Failure};
 use crate::hook::{Hook, Look};
 use crate::settle::Away;
-use homebound::{Homebound, Screen, Withheld};
-use sse::Events;
+use homebound::{Homebound, Screen};
+use sse::{Events, Withheld};
 
 /// The largest answer that is read whole to be inspected, in bytes. A larger one is withheld.
 pub const MAX_INSPECTED: usize = 10 * 1024 * 1024;
@@ -138,7 +138,7 @@ async fn whole(
     if let Err(refusal) = ask(hooks, &away, &bytes).await {
         return refuse(away, refusal);
     }
-    if head.headers.contains_key(header::CONTENT_LENGTH) {
+    if head.headers.contains_key(header::CONTENT_LENGTH) && !is_headline(&away, head.status) {
         head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
     }
     if !detections.is_empty() {
@@ -245,6 +245,12 @@ pub(crate) fn name(headers: &mut HeaderMap, id: bartizan_core::id::RequestId) {
     }
 }
 
+/// Whether the length of an answer is that of a body which is not sent (RFC 9110 section 8.6).
+fn is_headline(away: &Away, status: StatusCode) -> bool {
+    status == StatusCode::NOT_MODIFIED
+        || away.journey().is_some_and(|journey| journey.endpoint().verb == Method::HEAD)
+}
+
 fn is_encoded(headers: &HeaderMap) -> bool {
     let encoding = headers.get(header::CONTENT_ENCODING);
     encoding.is_some_and(|encoding| encoding != "identity")
@@ -253,5 +259,8 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 fn is_picture_or_sound(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kinds = ["image/", "audio/", "video/", "font/"];
-    value.is_some_and(|value| kinds.iter().any(|kind| value.starts_with(kind)))
+    // `image/svg+xml` is a text, whatever it is called.
+    value.is_some_and(|value| {
+        kinds.iter().any(|kind| value.starts_with(kind)) && !value.contains('+')
+    })
 }

@@ -30,7 +30,7 @@ use crate::mask::Mask;
 use crate::peer::Peer;
 use crate::pii::Pii;
 use crate::pipeline::{Parts, Road};
-use crate::works::Sources;
+use crate::works::sources::Sources;
 
 /// A guarded program: endpoints, and the road that leads to them. Cheap to clone.
 #[derive(Clone, Debug)]

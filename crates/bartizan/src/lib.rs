@@ -26,6 +26,7 @@ pub mod answer;
 
 pub mod handler;
 mod typed;
+mod within;
 pub mod fetch;
 pub mod token;
 pub mod upstream;

@@ -23,6 +23,7 @@
 
 mod key;
 mod log;
+pub(crate) mod sources;
 mod tokens;
 
 use std::fmt::Display;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use bartizan_core::audit::Trail;
 use bartizan_core::authenticate::Places;
 use bartizan_core::authenticate::api_key::{Pepper, Record};
-use bartizan_core::authenticate::jwt::{Issuer, IssuerError};
+use bartizan_core::authenticate::jwt::Issuer;
 use bartizan_core::issue::documents::RESOURCE_PATH;
 use bartizan_core::issue::{Identities, User};
 use bartizan_core::limit::Meter;
@@ -45,23 +46,11 @@ use crate::clock;
 use crate::fetch::{Fetch, HttpFetch};
 use crate::layer::Guard;
 use crate::token::{self, TokenEndpoint};
+use sources::Sources;
 
 pub use key::ApiKey;
 pub use log::{Audit, DEFAULT_DESTINATION};
 pub use tokens::Tokens;
-
-/// What the program said so far.
-#[derive(Debug, Default)]
-pub(crate) struct Sources {
-    issuers: Vec<Result<Issuer, IssuerError>>,
-    keys: Vec<ApiKey>,
-    tokens: Option<Tokens>,
-    store: Option<String>,
-    audit: Audit,
-    identities: Option<Arc<dyn Identities>>,
-    meter: Option<Arc<dyn Meter>>,
-    trail: Option<Arc<dyn Trail>>,
-}
 
 /// How many verified credentials are remembered.
 const REMEMBERED: usize = 10_000;

@@ -119,7 +119,7 @@ pub(super) fn step(
         known.address.set_ip(peer(departure));
         request.extensions_mut().insert(known);
     }
-    if let Some(inner) = departure.head.extensions.get::<crate::layer::Inner>() {
+    if let Some(inner) = departure.head.extensions.get::<crate::within::Inner>() {
         request.extensions_mut().insert(inner.clone());
     }
     Ok(request)

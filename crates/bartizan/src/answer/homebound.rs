@@ -11,7 +11,7 @@ use bartizan_core::settle::Spent;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::sse::Events;
+use super::sse::{Events, Withheld};
 use crate::body::{Body, BodyError};
 use crate::settle::Away;
 
@@ -132,9 +132,6 @@ impl HttpBody for Homebound {
         }
     }
 }
-
-/// Something was found that must not pass, or an event that is too long to be inspected.
-pub(super) struct Withheld;
 
 impl Machine {
     /// What goes out for a frame; with the last one, everything that was held back.

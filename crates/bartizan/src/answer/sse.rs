@@ -10,8 +10,10 @@ use bartizan_core::settle::Reported;
 use bartizan_core::validate::Media;
 use bytes::{Bytes, BytesMut};
 
-use super::homebound::Withheld;
 use super::usage;
+
+/// Something was found that must not pass, or an event that is too long to be inspected.
+pub(super) struct Withheld;
 
 /// The longest line of an event, in bytes.
 const MAX_LINE: usize = 1024 * 1024;

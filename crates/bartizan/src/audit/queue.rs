@@ -17,7 +17,7 @@ use super::{Durability, Settings};
 pub(super) const TICK: Duration = Duration::from_secs(1);
 
 /// How long a batch gathers before it is written.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(2);
 
 /// An entry that waits, and whom to tell.
 #[derive(Debug)]

@@ -157,3 +157,34 @@ async fn a_blocked_call_says_what_and_where_and_leaves_nothing_reserved() {
     }
     house.ends(1021).await;
 }
+
+fn with(media: &'static str, length: &'static str, body: Body) -> Response<Body> {
+    let response = Response::builder().header("content-type", media);
+    response.header("content-length", length).body(body).unwrap()
+}
+
+#[tokio::test]
+async fn a_picture_that_is_a_text_does_not_pass_unread() {
+    let picture = |media: &'static str| {
+        move |_| async move { Ok(with(media, "15", Body::full("ann@example.org"))) }
+    };
+    let app = App::builder("Pictures")
+        .endpoint(endpoint("GET", "/svg").public().call(picture("image/svg+xml")))
+        .endpoint(endpoint("GET", "/png").public().call(picture("image/png")))
+        .pii(&guide());
+    let house = House::build(app).await;
+    for (path, status) in [("/svg", 502), ("/png", 200)] {
+        assert_eq!(house.ask("", "GET", path, &Value::Null).await.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_answer_to_head_keeps_the_length_of_what_get_would_answer() {
+    let app = App::builder("Heads").endpoint(
+        endpoint("HEAD", "/x")
+            .public()
+            .call(|_| async { Ok(with("application/json", "1234", Body::empty())) }),
+    );
+    let response = House::build(app).await.send(request("", "HEAD", "/x", &Value::Null)).await;
+    assert_eq!(response.headers()["content-length"], "1234");
+}
