@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderName, Method, header};
 
 use super::Misdirected;
 
@@ -141,6 +141,15 @@ fn decode(bytes: &mut impl Iterator<Item = u8>, out: &mut String) -> Result<(), 
     Ok(())
 }
 
+static X_AGIS_METHOD: HeaderName = HeaderName::from_static("x-agis-method");
+
+/// Headers that name a method elsewhere, and never here.
+static OVERRIDES: [HeaderName; 3] = [
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
+];
+
 /// Removes every header by which a client might name a method, and reads the one that counts,
 /// `X-AGIS-Method`.
 ///
@@ -151,10 +160,10 @@ pub fn take_override(
     method: &Method,
     headers: &mut HeaderMap,
 ) -> Result<Option<Method>, Misdirected> {
-    for other in ["x-http-method-override", "x-http-method", "x-method-override"] {
+    for other in &OVERRIDES {
         headers.remove(other);
     }
-    let mut values = headers.get_all("x-agis-method").iter();
+    let mut values = headers.get_all(&X_AGIS_METHOD).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() || method != Method::POST {
         return Err(Misdirected::Override);
@@ -164,7 +173,7 @@ pub fn take_override(
     if standard || verb.as_str().len() > MAX_METHOD {
         return Err(Misdirected::Override);
     }
-    headers.remove("x-agis-method");
+    headers.remove(&X_AGIS_METHOD);
     Ok(Some(verb))
 }
 

@@ -99,7 +99,8 @@ fn by_utf16(a: &str, b: &str) -> Ordering {
 fn first_special(bytes: &[u8]) -> Option<usize> {
     let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
     let (chunks, _) = bytes.as_chunks::<16>();
-    let plain = chunks.iter().take_while(|chunk| !chunk.iter().fold(false, |any, &b| any | special(b)));
+    let plain =
+        chunks.iter().take_while(|chunk| !chunk.iter().fold(false, |any, &b| any | special(b)));
     let looked_at = plain.count() * 16;
     let at = bytes.iter().skip(looked_at).position(|&byte| special(byte))?;
     Some(looked_at + at)

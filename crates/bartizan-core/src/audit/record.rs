@@ -102,7 +102,8 @@ fn action(facts: &Facts, out: &mut Vec<u8>) {
     action.maybe("model", facts.model.as_deref());
     action.text("path", &facts.path);
     action.maybe("tool", facts.tool.as_deref());
-    action.text("verb", facts.verb.as_str());
+    // A method is a token (RFC 9110 section 5.6.2): nothing in it needs an escape.
+    action.plain("verb", facts.verb.as_str().as_bytes());
     action.end();
 }
 
@@ -120,8 +121,8 @@ fn principal(caller: &Caller, out: &mut Vec<u8>) {
     let mut principal = Members::begin(out);
     principal.text("id", &who.subject);
     principal.text("issuer", &who.issuer);
-    principal.text("kind", who.kind.as_str());
-    principal.text("method", caller.method().as_str());
+    principal.plain("kind", who.kind.as_str().as_bytes());
+    principal.plain("method", caller.method().as_str().as_bytes());
     principal.maybe("tenant", caller.tenant().map(AsRef::as_ref));
     principal.end();
 }
