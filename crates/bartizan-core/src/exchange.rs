@@ -14,10 +14,10 @@ use serde_json::{Map, Value};
 use crate::admit::target::take_override;
 use crate::admit::{ClientAddress, Misdirected, Target};
 use crate::audit::{Dossier, Ending, Event, Facts, Lost, Note, Outcome, Receipt, Trail, Usage};
-use crate::authenticate::{Caller, Places, Rejection};
+use crate::authenticate::{Caller, Credential, Places, Rejection};
 use crate::authorize::{Endpoint, Grant, Policy, Route, Routes};
 use crate::id::RequestId;
-use crate::limit::permit::{Permit, at_the_door, on_the_road};
+use crate::limit::permit::{Permit, Returns, at_the_door, on_the_road};
 use crate::limit::{Draw, Exhausted, Kind, ReservationId, Standing, Unavailable, Verdict};
 use crate::mask::{Blocked, Detection, Guard, Profile, Screened};
 use crate::problem::{self, Context};
@@ -283,6 +283,8 @@ impl<B> Exchange<Admitted<B>> {
     ) -> Result<Exchange<Authenticated<B>>, Refused> {
         let keeps_credential = self.has_own_credentials();
         self.step(|head, dossier, now, Admitted { route, body }| {
+            // Also where another exchange has said who is calling: a step of a chain.
+            Credential::none_in(&head.uri)?;
             let caller = match caller {
                 Ok(caller) => caller,
                 Err(NotAuthenticated::Rejected(rejection)) => return Err(Refusal::from(rejection)),
@@ -393,9 +395,10 @@ impl<B> Exchange<Validated<B>> {
         id: ReservationId,
         draws: Vec<Draw>,
         verdict: Result<Verdict, Unavailable>,
+        returns_to: Arc<dyn Returns>,
     ) -> Result<Exchange<Permitted<B>>, Refused> {
         let exchange = self.step(|_, _, _, Validated { grant, call }| {
-            let permit = Permit::issue(grant, id, draws, verdict?)?;
+            let permit = Permit::issue(grant, id, draws, verdict?, returns_to)?;
             Ok::<_, Refusal>(Permitted { permit, call })
         })?;
         let mut standings = exchange.standings;
@@ -424,7 +427,7 @@ impl<B> Exchange<Permitted<B>> {
             }
             Err(blocked) => {
                 let protocol = permit.grant().endpoint().protocol;
-                let (refusal, bill) = (Box::new(Refusal::Blocked(blocked)), give_back(&permit));
+                let (refusal, bill) = (Box::new(Refusal::Blocked(blocked)), give_back(permit));
                 Err(Refused { refusal, dossier, protocol, standings, bill })
             }
         }
@@ -452,7 +455,7 @@ impl<B> Exchange<Masked<B>> {
         let Self { dossier, standings, state: Masked { permit, .. }, .. } = self;
         let protocol = permit.grant().endpoint().protocol;
         let refusal = Box::new(Refusal::Objected { hook: hook.into(), objection });
-        Refused { refusal, dossier, protocol, standings, bill: give_back(&permit) }
+        Refused { refusal, dossier, protocol, standings, bill: give_back(permit) }
     }
 
     /// Tells the log that the request is about to depart; it departs when that is durable.
@@ -466,7 +469,8 @@ impl<B> Exchange<Masked<B>> {
     /// Ends a dry run here: everything was decided, and nothing is sent. It counts as a call where
     /// calls are counted, and costs nothing.
     pub fn rehearsed(self, status: u16, now: Timestamp) -> Rehearsed {
-        let Self { dossier, state: Masked { permit, .. }, .. } = self;
+        let Self { dossier, state: Masked { mut permit, .. }, .. } = self;
+        permit.hand_over();
         let receipt = dossier.close(ending(Outcome::Allow, now, Some(status)));
         Rehearsed { release: Release { id: permit.id(), actual: rehearsed(&permit) }, receipt }
     }
@@ -508,7 +512,7 @@ impl<B> Exchange<Announced<B>> {
         announced: Result<(), Lost>,
         departed: Result<(), Unavailable>,
     ) -> Result<(Departure<B>, Journey), Refused> {
-        let Self { mut head, dossier, standings, state: Announced { permit, call }, .. } = self;
+        let Self { mut head, dossier, standings, state: Announced { mut permit, call }, .. } = self;
         let endpoint = Arc::clone(permit.grant().endpoint());
         let outage = match (announced, departed) {
             (Ok(()), Ok(())) => None,
@@ -516,7 +520,7 @@ impl<B> Exchange<Announced<B>> {
             (Ok(()), Err(unavailable)) => Some(Outage::Meter(unavailable)),
         };
         if let Some(outage) = outage {
-            let (protocol, bill) = (endpoint.protocol, give_back(&permit));
+            let (protocol, bill) = (endpoint.protocol, give_back(permit));
             let refusal = Box::new(Refusal::Unavailable(outage));
             return Err(Refused { refusal, dossier, protocol, standings, bill });
         }
@@ -534,6 +538,7 @@ impl<B> Exchange<Announced<B>> {
         let caller = permit.grant().caller().clone();
         let model = call.model().cloned();
         let roles = permit.grant().roles().to_vec();
+        permit.hand_over();
         let departure = Departure { head: *head, body: call.into_body(), caller, roles, endpoint };
         Ok((departure, Journey { permit, model, dossier, standings }))
     }
@@ -796,8 +801,9 @@ fn release(permit: &Permit, model: Option<&Arc<str>>, spent: &Spent) -> Release 
 }
 
 /// Nothing is due for a call that never departed.
-fn give_back(permit: &Permit) -> Option<Box<Bill>> {
-    let release = release(permit, None, &Spent::Nothing);
+fn give_back(mut permit: Permit) -> Option<Box<Bill>> {
+    let release = release(&permit, None, &Spent::Nothing);
+    permit.hand_over();
     let reserved = !release.actual.is_empty();
     reserved.then(|| Box::new(Bill { release: Some(release), usage: Usage::default() }))
 }
@@ -869,7 +875,8 @@ pub fn claims_identity(name: &HeaderName) -> bool {
 #[must_use]
 pub fn is_event_stream(headers: &http::HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    value.is_some_and(|value| value.trim_start().starts_with("text/event-stream"))
+    let essence = value.and_then(|value| value.split(';').next()).unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("text/event-stream")
 }
 
 /// The kind of text that a message with these header fields is.

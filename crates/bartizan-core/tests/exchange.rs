@@ -11,7 +11,8 @@ use bartizan_core::authorize::endpoint::{About, By, Cost, Limit, OnDisconnect};
 use bartizan_core::authorize::{Access, Endpoint, Policy};
 use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Refused};
 use bartizan_core::id::RequestId;
-use bartizan_core::limit::{Measure, ReservationId, Rule, Shape, Verdict};
+use bartizan_core::limit::permit::Returns;
+use bartizan_core::limit::{Draw, Measure, ReservationId, Rule, Shape, Verdict};
 use bartizan_core::mask::{Guard, Profile};
 use bartizan_core::settle::Spent;
 use bartizan_core::time::Timestamp;
@@ -22,7 +23,7 @@ use http::{Method, Request};
 
 /// Everything that was recorded.
 #[derive(Debug, Default)]
-struct Book(Mutex<Vec<Entry>>);
+struct Book(Mutex<Vec<Entry>>, Arc<Till>);
 
 impl Trail for Book {
     fn append(&self, entry: Entry) -> Receipt {
@@ -32,6 +33,16 @@ impl Trail for Book {
 
     fn keeps(&self, _: Event) -> bool {
         true
+    }
+}
+
+/// What came back by itself.
+#[derive(Debug, Default)]
+struct Till(Mutex<Vec<(ReservationId, Vec<Draw>)>>);
+
+impl Returns for Till {
+    fn take_back(&self, id: ReservationId, draws: Vec<Draw>) {
+        self.0.lock().unwrap().push((id, draws));
     }
 }
 
@@ -108,7 +119,8 @@ fn walk(
     let body = Payload::Whole(Bytes::from(body.to_owned()));
     let exchange = exchange.validate::<()>(Ok(body))?;
     let (exchange, draws) = exchange.draws()?;
-    let exchange = exchange.permit(ReservationId(1), draws, taken())?;
+    let till = Arc::clone(&book.1) as Arc<dyn Returns>;
+    let exchange = exchange.permit(ReservationId(1), draws, taken(), till)?;
     exchange.mask()
 }
 
@@ -126,6 +138,7 @@ fn what_departs_holds_neither_the_credential_nor_what_was_masked() {
     let Payload::Whole(body) = departure.body else { panic!("a body that was read stays whole") };
     assert_eq!(body, "mail ");
     drop(journey.end(200, &Spent::Unknown, Timestamp(9)));
+    assert!(book.1.0.lock().unwrap().is_empty(), "what departed is settled, not returned");
     assert_eq!(book.ends(), [(Event::RequestEnd, Outcome::Allow, Some(200))]);
 }
 
@@ -162,4 +175,7 @@ fn an_exchange_that_is_dropped_anywhere_leaves_one_end_and_says_abandoned() {
     drop((receipt, exchange));
     let abandoned = (Event::RequestError, Outcome::Abandoned, None);
     assert_eq!(book.ends(), [abandoned, abandoned]);
+    let returned = book.1.0.lock().unwrap();
+    assert_eq!(returned.len(), 2, "what was reserved comes back, each time");
+    assert!(returned.iter().flat_map(|(_, draws)| draws).all(|draw| draw.amount == 0));
 }

@@ -7,9 +7,10 @@ mod usage;
 use std::sync::Arc;
 
 use bartizan_core::exchange::{Refused, is_event_stream, media};
+use bartizan_core::id::RequestId;
 use bartizan_core::mask::{Blocked, Screened};
 use bartizan_core::problem;
-use bartizan_core::refusal::{Objection, Refusal, Upstream};
+use bartizan_core::refusal::{Objection, Outage, Refusal, Upstream};
 use bartizan_core::settle::Spent;
 use bartizan_core::validate::{Media, Protocol};
 use bytes::{Bytes, BytesMut};
@@ -106,7 +107,8 @@ fn refuse(away: Away, refusal: Refusal) -> Result<Response<Body>, Refused> {
     }
 }
 
-fn failed() -> Response<Body> {
+/// What the client gets where a stage has failed and nothing better is known.
+pub(crate) fn failed() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
@@ -145,10 +147,11 @@ async fn whole(
         head.headers.remove(header::ETAG);
     }
     away.answered(head.status.as_u16());
+    let named = away.journey().map(|j| (j.request_id(), j.endpoint().protocol));
     let recorded = away.end().await.durable().await;
     if recorded.is_err() {
         tracing::error!("an answer is withheld: its record could not be written");
-        return Ok(unrecorded());
+        return Ok(named.map_or_else(failed, |(id, protocol)| unrecorded(id, protocol)));
     }
     Ok(Response::from_parts(head, Body::full(bytes)))
 }
@@ -193,15 +196,9 @@ async fn ask(hooks: &[&Arc<dyn Hook>], away: &Away, body: &[u8]) -> Result<(), R
 }
 
 /// What the client gets where the end of its exchange is not on record.
-fn unrecorded() -> Response<Body> {
-    let outage = bartizan_core::refusal::Outage::Audit;
-    let context = problem::Context {
-        request_id: bartizan_core::id::RequestId(0),
-        protocol: Protocol::Http,
-        realm: "",
-        resource_metadata: None,
-    };
-    problem::answer(&Refusal::Unavailable(outage), &context).map(Body::full)
+fn unrecorded(request_id: RequestId, protocol: Protocol) -> Response<Body> {
+    let context = problem::Context { request_id, protocol, realm: "", resource_metadata: None };
+    problem::answer(&Refusal::Unavailable(Outage::Audit), &context).map(Body::full)
 }
 
 /// Lets an answer pass as it comes; the exchange is closed when it has ended.

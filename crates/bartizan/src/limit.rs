@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan_core::exchange::{Exchange, Permitted, Refused, Validated};
+use bartizan_core::limit::permit::Returns;
 use bartizan_core::limit::{Meter, ReservationId, Verdict};
 
 use crate::clock;
@@ -13,6 +14,8 @@ use crate::stage::Stage;
 #[derive(Clone, Debug)]
 pub struct Limit {
     pub(crate) meter: Arc<dyn Meter>,
+    /// Who takes back what was reserved for a call that never departs.
+    pub(crate) returns_to: Arc<dyn Returns>,
     /// How long a reservation stands before it is charged or given back by itself.
     pub(crate) deadline: Duration,
 }
@@ -28,6 +31,6 @@ impl<B: Send> Stage<Exchange<Validated<B>>> for Limit {
         } else {
             self.meter.reserve(id, &draws, now.plus(self.deadline), now).await
         };
-        exchange.permit(id, draws, verdict)
+        exchange.permit(id, draws, verdict, Arc::clone(&self.returns_to))
     }
 }

@@ -1,6 +1,7 @@
 //! The whole road on one page.
 
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use bartizan_core::authorize::endpoint::OnDisconnect;
 use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Received, Refused};
 use bartizan_core::id::RequestId;
 use bartizan_core::limit::Meter;
+use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response};
 use tokio_util::task::TaskTracker;
 
@@ -120,7 +122,11 @@ impl Road {
             authenticate,
             authorize: Authorize { policy },
             validate: Validate { patience: body_timeout },
-            limit: Limit { meter: Arc::clone(&meter), deadline: reservation },
+            limit: Limit {
+                meter: Arc::clone(&meter),
+                returns_to: Arc::new(settle.clone()),
+                deadline: reservation,
+            },
             mask,
             forward: Forward { handlers: handlers.into(), meter, settle: settle.clone() },
             settle,
@@ -147,10 +153,12 @@ impl Road {
         request.extensions_mut().insert(id);
         request.extensions_mut().insert(arrival.client);
         let exchange = Exchange::open(request, arrival, Arc::clone(&self.door.trail));
-        let answer = self.pass(exchange, origin).await;
+        // A stage that panics fails alone: its dossier says so, and the connection stays.
+        let answer = AssertUnwindSafe(self.pass(exchange, origin)).catch_unwind().await;
         let mut response = match answer {
-            Ok(response) => response,
-            Err(refused) => self.refuse(refused).await,
+            Ok(Ok(response)) => response,
+            Ok(Err(refused)) => self.refuse(refused).await,
+            Err(_panic) => answer::failed(),
         };
         answer::name(response.headers_mut(), id);
         response
@@ -208,7 +216,8 @@ impl Road {
             Ok(answer) => {
                 Ok(answer?.map(|body| Detached::wrap(body, watch, self.tasks.clone(), patience)))
             }
-            Err(lost) => std::panic::resume_unwind(lost.into_panic()),
+            // Its dossier says that it was abandoned, and why nobody knows.
+            Err(_lost) => Ok(answer::failed()),
         }
     }
 

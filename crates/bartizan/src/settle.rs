@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bartizan_core::audit::{Note, Outcome, Receipt};
 use bartizan_core::exchange::{Journey, Refused, Release};
-use bartizan_core::limit::{Meter, Settlement};
+use bartizan_core::limit::permit::Returns;
+use bartizan_core::limit::{Draw, Meter, ReservationId, Settlement};
 use bartizan_core::mask::{Detection, Profile};
 use bartizan_core::refusal::Refusal;
 use bartizan_core::settle::Spent;
@@ -55,6 +56,12 @@ impl Settle {
         if let Err(error) = self.later.try_send(release) {
             tracing::error!(%error, "a settlement was not taken; its reservation is charged in full");
         }
+    }
+}
+
+impl Returns for Settle {
+    fn take_back(&self, id: ReservationId, actual: Vec<Draw>) {
+        self.soon(Some(Release { id, actual }));
     }
 }
 

@@ -268,9 +268,7 @@ impl<'a> Credential<'a> {
     /// Two are refused, for nobody can say which of them counts; so is a token in the query
     /// (RFC 6750 section 5.3), a scheme that is not spoken here, and what cannot be read.
     pub fn find(head: &'a Parts, places: &Places) -> Result<Option<Self>, Rejection> {
-        if head.uri.query().is_some_and(shows_token) {
-            return Err(Rejection::InQuery);
-        }
+        Self::none_in(&head.uri)?;
         let mut found = bearer(&head.headers)?;
         for name in &places.key_headers {
             let mut values = head.headers.get_all(name).iter();
@@ -282,6 +280,19 @@ impl<'a> Credential<'a> {
             found = Some(Self::ApiKey(bounded(key)?));
         }
         Ok(found)
+    }
+}
+
+impl Credential<'_> {
+    /// Looks whether a target shows a credential in its query.
+    ///
+    /// # Errors
+    /// [`Rejection::InQuery`] where it does.
+    pub fn none_in(target: &http::Uri) -> Result<(), Rejection> {
+        match target.query() {
+            Some(query) if shows_token(query) => Err(Rejection::InQuery),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::price::find;
-use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict};
+use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict, nothing_used};
 use crate::admit::ClientAddress;
 use crate::authenticate::{Caller, Kind};
 use crate::authorize::endpoint::By;
@@ -12,12 +12,24 @@ use crate::authorize::{Endpoint, Grant};
 use crate::validate::{Call, Estimate};
 
 /// Leave to go on: the grant, and what was reserved under it.
+///
+/// One that is dropped before its call departs, because the client hung up or a stage panicked,
+/// gives back what was reserved.
 #[derive(Debug)]
 pub struct Permit {
     grant: Grant,
     id: ReservationId,
     draws: Vec<Draw>,
     standings: Vec<Standing>,
+    /// Absent where nothing is reserved, or where somebody else settles it by now.
+    returns_to: Option<Arc<dyn Returns>>,
+}
+
+/// Who takes back what was reserved for a call that never departs. It must not block: it is
+/// called where an exchange is dropped.
+pub trait Returns: std::fmt::Debug + Send + Sync {
+    /// Takes back all of `draws`; their amounts are zero.
+    fn take_back(&self, id: ReservationId, draws: Vec<Draw>);
 }
 
 /// A model without a price, where money is counted: it is refused and never taken for free.
@@ -35,11 +47,19 @@ impl Permit {
         id: ReservationId,
         draws: Vec<Draw>,
         verdict: Verdict,
+        returns_to: Arc<dyn Returns>,
     ) -> Result<Self, Exhausted> {
-        match verdict {
-            Verdict::Taken { standings } => Ok(Self { grant, id, draws, standings }),
-            Verdict::Short(exhausted) => Err(exhausted),
-        }
+        let standings = match verdict {
+            Verdict::Taken { standings } => standings,
+            Verdict::Short(exhausted) => return Err(exhausted),
+        };
+        let returns_to = (!draws.is_empty()).then_some(returns_to);
+        Ok(Self { grant, id, draws, standings, returns_to })
+    }
+
+    /// Somebody else settles it from here on.
+    pub(crate) fn hand_over(&mut self) {
+        self.returns_to = None;
     }
 
     /// What it was given under.
@@ -64,6 +84,14 @@ impl Permit {
     #[must_use]
     pub fn standings(&self) -> &[Standing] {
         &self.standings
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(returns_to) = &self.returns_to {
+            returns_to.take_back(self.id, nothing_used(&self.draws));
+        }
     }
 }
 

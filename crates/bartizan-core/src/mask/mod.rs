@@ -76,6 +76,11 @@ impl Guard {
             Media::Json => self.screen_json(bytes),
             Media::Unnamed if looks_like_json(&bytes) => self.screen_json(bytes),
             Media::Form => self.screen_form(&bytes, '/'),
+            // Whoever ignores the type reads it as JSON, escapes and all.
+            Media::Text if looks_like_json(&bytes) => match self.0.mask_json(&bytes) {
+                Ok(_) => self.screen_json(bytes),
+                Err(_) => self.screen_text(bytes),
+            },
             Media::Text | Media::Unnamed | Media::Other => self.screen_text(bytes),
         }
     }
@@ -186,7 +191,7 @@ fn tally(findings: &[Finding], pointer: &str) -> Vec<Detection> {
 
 fn looks_like_json(bytes: &[u8]) -> bool {
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-    first.is_some_and(|byte| matches!(byte, b'{' | b'['))
+    first.is_some_and(|byte| matches!(byte, b'{' | b'[' | b'"'))
 }
 
 #[cfg(test)]
@@ -223,6 +228,14 @@ mod tests {
         let screened = guard(Action::default()).screen(Media::Form, form).unwrap();
         assert_eq!(screened.bytes, format!("{name}={name}"));
         assert!(screened.detections.iter().all(|found| found.pointer == format!("/{name}")));
+    }
+
+    #[test]
+    fn a_text_that_is_json_to_others_is_read_as_they_read_it() {
+        let escaped = r#"{"to":"ann\u0040example.org"}"#;
+        assert_eq!(screen(Media::Text, escaped), r#"{"to":"***************"}"#);
+        assert_eq!(screen(Media::Text, "[DONE]"), "[DONE]");
+        assert_eq!(screen(Media::Text, "{ann@example.org"), "{***************");
     }
 
     #[test]

@@ -24,7 +24,12 @@ impl Media {
         if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
             return Self::Other;
         }
-        let Some(value) = headers.get(header::CONTENT_TYPE) else { return Self::Unnamed };
+        let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+        let Some(value) = values.next() else { return Self::Unnamed };
+        if values.next().is_some() {
+            // Which of them counts differs from reader to reader.
+            return Self::Other;
+        }
         let value = value.to_str().unwrap_or("?").to_ascii_lowercase();
         let mut parts = value.split(';').map(str::trim);
         let essence = parts.next().unwrap_or_default();
@@ -65,6 +70,15 @@ mod tests {
         headers.insert(header::CONTENT_ENCODING, "identity".parse().unwrap());
         assert_eq!(Media::of(&headers), Media::Json);
         headers.append(header::CONTENT_ENCODING, "gzip".parse().unwrap());
+        assert_eq!(Media::of(&headers), Media::Other);
+    }
+
+    #[test]
+    fn a_body_of_two_types_is_nothing_that_we_can_read() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::CONTENT_TYPE, "text/plain".parse().unwrap());
+        assert_eq!(Media::of(&headers), Media::Text);
+        headers.append(header::CONTENT_TYPE, "application/json".parse().unwrap());
         assert_eq!(Media::of(&headers), Media::Other);
     }
 

@@ -65,7 +65,9 @@ impl Events {
     }
 
     fn line(&mut self, line: Bytes) -> Result<Bytes, Withheld> {
-        let Some(data) = line.strip_prefix(b"data:") else {
+        // A byte order mark before the first line is no part of it.
+        let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line);
+        let Some(data) = text.strip_prefix(b"data:") else {
             return self.screen(line, 0, Media::Text);
         };
         if let Some(reported) = usage::of_event(data) {
@@ -90,8 +92,9 @@ impl Events {
     }
 }
 
-/// Where a line ends that has no end before `from`.
+/// Where a line ends that has no end before `from`. A carriage return ends one too; the line feed
+/// behind it is then an empty line of its own, which changes nothing.
 fn line_end(text: &[u8], from: usize) -> Option<usize> {
     let new = text.get(from..)?;
-    new.iter().position(|byte| *byte == b'\n').map(|at| from + at)
+    new.iter().position(|byte| matches!(byte, b'\n' | b'\r')).map(|at| from + at)
 }

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use bartizan::body::Body;
 use bartizan::budgets::{self, Calendar};
 use bartizan::core::authorize::endpoint::OnDisconnect;
+use bartizan::core::limit::BoxFuture;
+use bartizan::core::refusal::Objection;
 use bartizan::core::settle::Reported;
 use bartizan::core::validate::Protocol;
+use bartizan::hook::{Hook, Look};
 use bartizan::limits::{self, By};
 use bartizan::{App, Json, Metered, Problem, endpoint};
 use bytes::Bytes;
@@ -236,6 +239,46 @@ async fn a_dry_run_counts_as_a_call_and_costs_nothing() {
     assert_eq!(house.ask("ann", "WORK", "/", &Value::Null).await.status, 200);
     let seen = house.ask("ann", "TEST", "/action", &question).await;
     assert_eq!(seen.body["error"]["type"], "urn:bartizan:problem:rate-limited");
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_before_its_call_departs_leaves_nothing_reserved() {
+    /// A check that never answers, and says when it was asked.
+    #[derive(Debug)]
+    struct Never(Arc<Semaphore>);
+    impl Hook for Never {
+        fn name(&self) -> &str {
+            "never"
+        }
+        fn before<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Result<(), Objection>> {
+            Box::pin(async move {
+                if &*look.endpoint.path == "/slow" {
+                    self.0.add_permits(1);
+                    std::future::pending::<()>().await;
+                }
+                Ok(())
+            })
+        }
+    }
+    let asked = Arc::new(Semaphore::new(0));
+    let work = |path| endpoint("WORK", path).authenticated().call(|_| async { Ok(Json("done")) });
+    let app = App::builder("Hangs up")
+        .endpoint(work("/slow"))
+        .endpoint(work("/quick"))
+        .limit(limits::concurrency("at once", 1, By::User))
+        .hook(Never(Arc::clone(&asked)))
+        .api_key(key("ann"));
+    let house = House::build(app).await;
+    let mut call = Box::pin(house.send(request("ann", "WORK", "/slow", &Value::Null)));
+    tokio::select! {
+        _ = &mut call => panic!("it waits"),
+        permit = asked.acquire() => drop(permit),
+    }
+    drop(call);
+    let place = tokio::time::timeout(std::time::Duration::from_secs(10), async {
+        while house.ask("ann", "WORK", "/quick", &Value::Null).await.status != 200 {}
+    });
+    place.await.expect("the place of the one that hung up is free again");
 }
 
 #[tokio::test]
