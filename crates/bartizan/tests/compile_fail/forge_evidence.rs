@@ -1,13 +1,15 @@
 //! A permit that no meter gave, and a caller whom nobody has verified.
 
+use std::sync::Arc;
+
 use bartizan::core::authenticate::{Caller, Identity, Method};
 use bartizan::core::authorize::Grant;
-use bartizan::core::limit::permit::Permit;
+use bartizan::core::limit::permit::{Permit, Returns};
 use bartizan::core::limit::{ReservationId, Verdict};
 
-fn permit(grant: Grant) -> Permit {
+fn permit(grant: Grant, till: Arc<dyn Returns>) -> Permit {
     let taken = Verdict::Taken { standings: Vec::new() };
-    Permit::issue(grant, ReservationId(1), Vec::new(), taken).unwrap()
+    Permit::issue(grant, ReservationId(1), Vec::new(), taken, till).unwrap()
 }
 
 fn caller(identity: Identity) -> Caller {
