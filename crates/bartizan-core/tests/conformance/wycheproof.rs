@@ -6,8 +6,11 @@ use bartizan_core::authenticate::jwks::KeySet;
 use bartizan_core::authenticate::jws::Jws;
 use serde_json::{Map, Value, json};
 
-/// Vectors marked valid that are refused on purpose: where they stand, and why.
-const ON_PURPOSE: &[(fn(&Vector) -> bool, &str)] = &[
+/// Whether a vector is one of those that a row speaks of.
+type Which = fn(&Vector) -> bool;
+
+/// Vectors marked valid that are refused on purpose: which, and why.
+const ON_PURPOSE: &[(Which, &str)] = &[
     (|v| v.key["kty"] == "oct", "a secret that is shared is no proof of who signed"),
     (|v| [346, 347, 350, 351].contains(&v.id), "the key names another algorithm than the token"),
     (|v| [372, 373].contains(&v.id), "not base64url"),

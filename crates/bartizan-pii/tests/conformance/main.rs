@@ -15,7 +15,7 @@
 mod operators;
 mod recognizers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
@@ -24,10 +24,10 @@ fn data<T: DeserializeOwned>(name: &str) -> T {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = std::env::var_os("BARTIZAN_DATA")
         .map_or_else(|| root.join("../shared/data"), PathBuf::from);
-    read(folder.join("pii").join(name))
+    read(&folder.join("pii").join(name))
 }
 
-fn read<T: DeserializeOwned>(path: PathBuf) -> T {
-    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+fn read<T: DeserializeOwned>(path: &Path) -> T {
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -92,6 +92,6 @@ fn agrees(case: &Case, found: &[(usize, usize)]) -> bool {
 fn deviations() -> BTreeMap<(String, String, String), String> {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../conformance/pii-deviations.json");
-    let rows: Vec<Deviation> = read(path);
+    let rows: Vec<Deviation> = read(&path);
     rows.into_iter().map(|row| ((row.entity, row.test, row.text), row.reason)).collect()
 }
