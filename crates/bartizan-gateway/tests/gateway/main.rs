@@ -16,6 +16,7 @@ mod wire;
 mod attacks;
 mod commands;
 mod forwarding;
+mod issuer;
 mod life;
 mod outbound;
 mod streams;
