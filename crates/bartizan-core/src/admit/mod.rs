@@ -34,8 +34,9 @@ pub enum Misdirected {
          standard method"
     )]
     Override,
-    /// `Content-Length` and `Transfer-Encoding` together, or more than one of either.
-    #[error("the length of the body is ambiguous")]
+    /// `Content-Length` and `Transfer-Encoding` together, or a transfer coding other than a single
+    /// `chunked`.
+    #[error("the length of the body is ambiguous; send Content-Length, or chunked alone")]
     Framing,
     /// More header fields, or longer ones, than the server takes.
     #[error("the header section is too large")]

@@ -34,6 +34,7 @@ impl Target {
     /// [`Misdirected`] where host, path or method can be read in two ways.
     pub fn parse(head: &Parts) -> Result<Self, Misdirected> {
         check_method(&head.method)?;
+        check_framing(&head.headers)?;
         let host = authority(head)?;
         if head.extensions.get().is_some_and(|name| misdirects(name, host)) {
             return Err(Misdirected::ServerName);
@@ -68,6 +69,16 @@ fn check_method(method: &Method) -> Result<(), Misdirected> {
     }
     let twin = KNOWN.iter().any(|known| name.eq_ignore_ascii_case(known) && name != *known);
     if twin { Err(Misdirected::MethodCase) } else { Ok(()) }
+}
+
+/// One length, and no coding but `chunked` (RFC 9112 sections 6.1 and 6.3): what another reader
+/// would have to undo before it sees the body has not been undone here.
+fn check_framing(headers: &HeaderMap) -> Result<(), Misdirected> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    let chunked = coding.to_str().is_ok_and(|name| name.trim().eq_ignore_ascii_case("chunked"));
+    let alone = codings.next().is_none() && !headers.contains_key(header::CONTENT_LENGTH);
+    if chunked && alone { Ok(()) } else { Err(Misdirected::Framing) }
 }
 
 /// Exactly one authority: of the request target, of `Host`, or of both where they agree
@@ -239,6 +250,31 @@ mod tests {
         assert_eq!(check("CONNECT"), Err(Misdirected::MethodRefused));
         assert_eq!(check("SUMMARIZE"), Ok(()));
         assert_eq!(check("summarize"), Ok(()));
+    }
+
+    #[test]
+    fn a_body_is_framed_in_one_way_only() {
+        let check = |fields: &[(&str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers
+                    .append(header::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+            }
+            check_framing(&headers)
+        };
+        let te = "transfer-encoding";
+        for sound in [&[][..], &[("content-length", "3")], &[(te, "Chunked ")]] {
+            assert_eq!(check(sound), Ok(()), "{sound:?}");
+        }
+        for fields in [
+            &[(te, "gzip, chunked")][..],
+            &[(te, "identity")],
+            &[(te, "chunked"), (te, "chunked")],
+            &[(te, "chunked, chunked")],
+            &[(te, "chunked"), ("content-length", "3")],
+        ] {
+            assert_eq!(check(fields), Err(Misdirected::Framing), "{fields:?}");
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ const REFUSED: &[(u16, &str)] = &[
     // Lengths with two readings.
     (400, "POST /open/x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"),
     (400, "POST /open/x HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na"),
+    (400, "POST /open/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
     (400, "POST /open/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
     (400, "POST /open/x HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     // Lines with two readings.
