@@ -23,6 +23,7 @@
 
 mod entity;
 mod window;
+mod anchor;
 mod recognizer;
 mod digits;
 mod email;
@@ -41,6 +42,7 @@ mod stream;
 mod json;
 pub mod report;
 
+pub use anchor::Anchor;
 pub use config::{Config, ConfigError};
 pub use custom::CustomPattern;
 pub use entity::{Entity, EntityError};

@@ -29,6 +29,42 @@ const fn ambiguous(text: &'static str, least: usize) -> Prefix {
     Prefix { ambiguous: true, ..at_least(text, least) }
 }
 
+/// All of the prefixes.
+pub(crate) const PREFIXES: &[&str] = &[
+    "GOCSPX-",
+    "btz_",
+    "dop_v1_",
+    "hf_",
+    "npm_",
+    "pypi-",
+    "whsec_",
+    "AKIA",
+    "ASIA",
+    "ABIA",
+    "AIza",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "gsk_",
+    "rk_live_",
+    "rk_test_",
+    "sk-",
+    "sk_live_",
+    "sk_test_",
+    "shpat_",
+    "xai-",
+    "xoxa-",
+    "xoxb-",
+    "xoxe-",
+    "xoxp-",
+    "xoxr-",
+    "xoxs-",
+];
+
 fn is_upper_or_digit(byte: u8) -> bool {
     byte.is_ascii_uppercase() || byte.is_ascii_digit()
 }
@@ -141,6 +177,7 @@ mod tests {
         for first in 0..=u8::MAX {
             for prefix in prefixes(first) {
                 assert_eq!(prefix.text.as_bytes()[0], first, "{}", prefix.text);
+                assert!(PREFIXES.contains(&prefix.text), "{}", prefix.text);
             }
         }
     }

@@ -1,0 +1,67 @@
+//! Where can a value begin at all? What a row says of that is tested many bytes at a time.
+//!
+//! An [`Anchor`] is a necessary condition: where none of a row's anchors holds, its
+//! [`check`](crate::Recognizer::check) is not asked, so an anchor that is too narrow loses values.
+//! (A test holds every row's answers with its anchors against those without.) All anchors look at
+//! the text alone, not at its context, and at a bounded number of bytes.
+
+/// What stands where a value begins. A value begins at a byte that
+/// [`starts`](crate::Recognizer::starts) admits, and never inside of a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anchor {
+    /// A number: the value begins with a run of digits, or one or two bytes before it that are
+    /// neither letter nor digit nor `_` (`+`, `(`, `-`).
+    Number {
+        /// The fewest and the most digits in the first run. 24 stands for any number above it.
+        first: (u8, u8),
+        /// The bytes that may follow the first run, where the text does not end; empty for any.
+        /// Told apart are space and the marks `-.,:()/`; of all other marks, of letters with `_`,
+        /// and of bytes beyond ASCII, one stands for its kind.
+        then: &'static [u8],
+        /// So many digits at least stand in the 32 bytes from the first digit on.
+        digits: u8,
+    },
+    /// Letters and then a digit: the value begins with a run of ASCII letters that a digit follows,
+    /// with one of the bytes space, `-`, `.`, `/` or `:` between if `gap` is set.
+    Code {
+        /// The fewest and the most letters in the run. At most 8.
+        letters: (u8, u8),
+        /// Whether one separator may stand before the digit.
+        gap: bool,
+        /// So many digits at least stand in the 32 bytes from the first digit on.
+        digits: u8,
+    },
+    /// An `@`, or `%40`, stands behind at most 64 bytes that are letters, digits, bytes beyond
+    /// ASCII or one of `_.-+%'`; the value begins with one of them.
+    Sign,
+    /// Two bytes `mark`, one of `:`, `-` and `.`, stand at least so far and at most so far from
+    /// each other (1 is side by side, at most 8); the value begins with the first of them or with
+    /// the word that ends before it, of 8 bytes at most.
+    Marks {
+        /// The byte.
+        mark: u8,
+        /// The least and the greatest distance.
+        apart: (u8, u8),
+    },
+    /// The value begins with one of these, of at least two bytes, in any case of ASCII letters.
+    Literals(&'static [&'static str]),
+    /// One of these, of at least three bytes and in any case of ASCII letters, begins a word, or
+    /// stands behind `_` or a small letter, before the value; the value begins within 8 bytes from
+    /// the end of the word that the literal ends in.
+    Behind(&'static [&'static str]),
+    /// The value begins with so many letters, digits, `-` or `_`, 32 at most.
+    Token(u8),
+    /// The value begins with so many capitals or digits, 32 at most.
+    Capitals(u8),
+    /// The value begins like one of these forms, written with `9` for a digit, `A` for a letter, `X`
+    /// for either, `_` or `~` for a separator that may be missing, `?` behind a place that may be
+    /// missing, and small letters and marks for themselves.
+    Forms(&'static [&'static str]),
+    /// Nothing more can be said. Dear: the row is asked at every byte that `starts` admits.
+    Anywhere,
+}
+
+impl Anchor {
+    /// What may follow a run of digits that is all of a number: everything but letters and `_`.
+    pub const NO_WORD: &[u8] = b" -.,:()/?\xC3";
+}
