@@ -11,7 +11,11 @@ use serde::Serialize;
 
 use crate::{
     CONTEXT_BOOST, COUNTER_WEIGHT, Config, ConfigError, End, Entity, Peek, Recognizer, Run, Window,
-    custom::Custom, recognizer::Step, window::is_word,
+    custom::Custom,
+    dispatch::Dispatch,
+    recognizer::Step,
+    simd::Isa,
+    sweep::{Place, Sweep},
 };
 
 /// A place in a text that holds personal data or a secret.
@@ -30,20 +34,11 @@ pub struct Finding {
 /// Finds personal data and secrets in text. Build it once; it is immutable and can be shared.
 pub struct Scanner {
     rows: Vec<&'static Recognizer>,
-    /// For every byte, what may begin with it.
-    starts: [Starts; 256],
+    dispatch: Box<Dispatch>,
+    isa: Isa,
     custom: Vec<Custom>,
     min_confidence: f32,
     allow: Vec<String>,
-}
-
-/// What may begin with a byte.
-#[derive(Debug, Clone, Copy, Default)]
-struct Starts {
-    /// The rows whose values may begin, one bit each.
-    rows: u32,
-    /// Whether a match of the user's own patterns may.
-    custom: bool,
 }
 
 /// A value whose beginning is certain, and whose end is too or follows by [`Run`].
@@ -76,10 +71,10 @@ impl Scanner {
         let patterns = config.custom.iter().cloned().chain(config.blocked());
         let custom: Vec<Custom> =
             patterns.map(|pattern| Custom::new(&pattern)).collect::<Result<_, _>>()?;
-        let starts = std::array::from_fn(|byte| starts(byte, &rows, &custom));
         Ok(Self {
+            dispatch: Dispatch::new(&rows, &custom),
+            isa: Isa::detect(),
             rows,
-            starts,
             custom,
             min_confidence: config.min_confidence,
             allow: config.allow.clone(),
@@ -103,8 +98,9 @@ impl Scanner {
 
     fn scan_window(&self, window: &Window<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
+        let mut sweep = Sweep::default();
         let mut from = 0;
-        while let Search::Found(candidate) = self.search(window, from) {
+        while let Search::Found(candidate) = self.search(&mut sweep, window, from) {
             let (end, _) = candidate.extend(window, candidate.end);
             from = end;
             let Candidate { entity, start, score, .. } = candidate;
@@ -113,11 +109,13 @@ impl Scanner {
         findings
     }
 
-    /// The first value that begins at `from` or later, as far as the window can tell.
-    pub(crate) fn search(&self, window: &Window<'_>, from: usize) -> Search {
+    /// The first value that begins at `from` or later, as far as the window can tell. The sweep is
+    /// that of the searches before in the same window, or a new one.
+    pub(crate) fn search(&self, sweep: &mut Sweep, window: &Window<'_>, from: usize) -> Search {
         let mut from = from;
-        while let Some((at, starts)) = self.next_start(window, from) {
-            let Ok(found) = self.best(window, at, starts) else { return Search::ClearUpTo(at) };
+        while let Some(place) = sweep.next(&self.dispatch, self.isa, window, from) {
+            let at = place.at;
+            let Ok(found) = self.best(sweep, window, place) else { return Search::ClearUpTo(at) };
             let Some(candidate) = found else {
                 from = at + 1;
                 continue;
@@ -131,35 +129,19 @@ impl Scanner {
         Search::ClearUpTo(from.max(window.bytes().len()))
     }
 
-    /// The first place from `from` on where a value may begin, and the rows and patterns whose
-    /// values may: of the built-in ones none begins inside of a word.
-    fn next_start(&self, window: &Window<'_>, from: usize) -> Option<(usize, Starts)> {
-        let mut behind_word = window.before(from, 1).is_some_and(is_word);
-        let mut starts = Starts::default();
-        let offset = window.bytes().get(from..)?.iter().position(|&byte| {
-            let here = self.starts.get(usize::from(byte)).copied().unwrap_or_default();
-            let inside = behind_word && is_word(byte);
-            behind_word = is_word(byte);
-            starts = Starts { rows: if inside { 0 } else { here.rows }, custom: here.custom };
-            starts.rows != 0 || starts.custom
-        })?;
-        Some((from + offset, starts))
-    }
-
-    /// The preferred one of all values that begin exactly at `at`.
-    fn best(&self, window: &Window<'_>, at: usize, starts: Starts) -> Peek<Option<Candidate>> {
+    /// The preferred one of all values that begin exactly at `place`.
+    fn best(&self, sweep: &Sweep, window: &Window<'_>, place: Place) -> Peek<Option<Candidate>> {
         let mut best: Option<Candidate> = None;
-        for custom in self.custom.iter().filter(|_| starts.custom) {
-            if let Some(candidate) = self.try_custom(custom, window, at)? {
-                best = Some(preferred(best, candidate));
+        if place.custom() {
+            for custom in &self.custom {
+                if let Some(candidate) = self.try_custom(custom, window, place.at)? {
+                    best = Some(preferred(best, candidate));
+                }
             }
         }
-        let mut rest = starts.rows;
-        while rest != 0 {
-            let row = self.rows.get(rest.trailing_zeros() as usize);
-            rest &= rest - 1;
-            if let Some(row) = row
-                && let Some(candidate) = self.try_row(row, window, at)?
+        for row in sweep.rows(&self.dispatch, window, place).places() {
+            if let Some(row) = self.rows.get(row)
+                && let Some(candidate) = self.try_row(row, window, place.at)?
             {
                 best = Some(preferred(best, candidate));
             }
@@ -276,12 +258,6 @@ fn rank(candidate: &Candidate) -> (bool, usize) {
     (candidate.run.is_some(), candidate.end)
 }
 
-fn starts(byte: usize, rows: &[&Recognizer], custom: &[Custom]) -> Starts {
-    let Ok(byte) = u8::try_from(byte) else { return Starts::default() };
-    let bits = (0..).zip(rows).map(|(bit, row)| u32::from((row.starts)(byte)) << bit);
-    Starts { rows: bits.sum(), custom: custom.iter().any(|custom| custom.may_start(byte)) }
-}
-
 fn starts_with_any_case(window: &Window<'_>, at: usize, literal: &[u8]) -> Peek<bool> {
     for (offset, expected) in literal.iter().enumerate() {
         if !window.is(at + offset, |byte| byte.eq_ignore_ascii_case(expected))? {
@@ -295,5 +271,72 @@ impl fmt::Debug for Scanner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows: Vec<&str> = self.rows.iter().map(|row| row.finds).collect();
         f.debug_struct("Scanner").field("rows", &rows).field("custom", &self.custom.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Anchor, CustomPattern, RECOGNIZERS, dispatch::MOST_ROWS};
+
+    /// A scanner, and one like it that asks every row at every byte.
+    fn scanners(min_confidence: f32) -> [Scanner; 2] {
+        let entity: Entity = "OURS".parse().expect("a name");
+        let custom = vec![CustomPattern::new(entity, "fox[0-9]+|[0-9]{3}x")];
+        let config = Config { min_confidence, custom, ..Config::default() };
+        let sieved = Scanner::new(&config).expect("sound");
+        let mut plain = Scanner::new(&config).expect("sound");
+        let everywhere: fn(&Recognizer) -> &'static [Anchor] = |_| &[Anchor::Anywhere];
+        plain.dispatch = Dispatch::with_anchors(&plain.rows, &plain.custom, everywhere);
+        [sieved, plain]
+    }
+
+    #[test]
+    fn a_scanner_has_places_for_all_rows() {
+        assert!(RECOGNIZERS.len() <= MOST_ROWS);
+    }
+
+    #[test]
+    fn no_anchor_passes_over_an_example_that_its_row_finds() {
+        let [sieved, plain] = scanners(0.0);
+        for row in RECOGNIZERS {
+            for text in row.yes.iter().chain(row.no) {
+                for text in [(*text).to_owned(), text.to_uppercase(), format!("1-{text}")] {
+                    assert_eq!(sieved.scan(&text), plain.scan(&text), "{}: {text:?}", row.finds);
+                }
+            }
+        }
+    }
+
+    /// Pieces of values and what stands around them, in any order; borders of stretches fall
+    /// anywhere.
+    fn text() -> impl Strategy<Value = String> {
+        let examples: Vec<&str> =
+            RECOGNIZERS.iter().flat_map(|row| row.yes.iter().chain(row.no)).copied().collect();
+        let piece = prop_oneof![
+            3 => prop::sample::select(examples),
+            2 => prop::sample::select(vec![
+                " ", "-", ".", "(", "+", "/", ":", ",", "1", "12", "1234", "555", "@", "%40", "a",
+                "AB", "é", "fox7", "123x", "_", "x12", "\n", "eyJ", "sk-", "::",
+            ]),
+            1 => (1..90_usize).prop_map(|n| &LONG[..n]),
+        ];
+        let padding = (0..9_000_usize, any::<bool>());
+        (prop::collection::vec(piece, 1..12), padding).prop_map(|(pieces, (length, pad))| {
+            let text = pieces.concat();
+            if pad { format!("{}{text}", " lorem 1 ".repeat(length / 9)) } else { text }
+        })
+    }
+
+    const LONG: &str = "abcdefgh-12345678901234567890123456789012345678901234567890.abcdefghijklmnop_qrstuvwxyz0123";
+
+    proptest! {
+        #[test]
+        fn what_is_found_does_not_depend_on_the_anchors(text in text(), weak in any::<bool>()) {
+            let [sieved, plain] = scanners(if weak { 0.0 } else { 0.5 });
+            prop_assert_eq!(sieved.scan(&text), plain.scan(&text));
+        }
     }
 }

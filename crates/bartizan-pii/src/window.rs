@@ -44,6 +44,11 @@ impl<'t> Window<'t> {
         Self { hint, ..self }
     }
 
+    /// Whether nothing more will come.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
     /// The bytes that are known.
     pub fn bytes(&self) -> &'t [u8] {
         self.bytes

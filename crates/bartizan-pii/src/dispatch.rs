@@ -1,0 +1,459 @@
+//! Which rows are asked at a place? Tables made of the rows' anchors, so that a row costs nothing
+//! where its values cannot begin.
+
+use crate::{
+    Anchor, Recognizer,
+    custom::Custom,
+    simd::{Set, Tables},
+};
+
+/// The most rows of one scanner.
+pub(crate) const MOST_ROWS: usize = 256;
+
+/// Some of the rows, by their places.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Rows([u64; MOST_ROWS / 64]);
+
+impl Rows {
+    fn insert(&mut self, row: usize) {
+        if let Some(word) = self.0.get_mut(row / 64) {
+            *word |= 1 << (row % 64);
+        }
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        self.zip(other, |a, b| a & b)
+    }
+
+    pub(crate) fn or(self, other: Self) -> Self {
+        self.zip(other, |a, b| a | b)
+    }
+
+    fn zip(mut self, other: Self, join: impl Fn(u64, u64) -> u64) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word = join(*word, other));
+        self
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == [0; MOST_ROWS / 64]
+    }
+
+    /// Their places, ascending.
+    pub(crate) fn places(self) -> impl Iterator<Item = usize> {
+        self.0.into_iter().enumerate().flat_map(|(index, mut word)| {
+            std::iter::from_fn(move || {
+                let place = (word != 0).then(|| index * 64 + word.trailing_zeros() as usize);
+                word &= word.wrapping_sub(1);
+                place
+            })
+        })
+    }
+}
+
+/// First runs of more digits are counted as so many.
+pub(crate) const LONGEST_RUN: usize = 24;
+/// The most letters before a digit in a code.
+pub(crate) const MOST_LETTERS: usize = 8;
+/// In so many bytes from its first digit on the digits of a number are counted.
+pub(crate) const NUMBER_REACH: usize = 32;
+/// The farthest two marks, and the longest word before the first of them.
+pub(crate) const MARKS_REACH: usize = 8;
+/// The longest run that a row may ask for.
+pub(crate) const TOKEN_REACH: u32 = 32;
+/// A value begins within so many bytes behind the word that says so.
+pub(crate) const BEHIND_REACH: usize = 8;
+
+/// What follows a run of digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    Byte(u8),
+    /// The text ends here.
+    End,
+    /// Not known yet; the run may go on.
+    Unknown,
+}
+
+const NEXT_KINDS: usize = 13;
+
+impl Next {
+    fn kind(self) -> usize {
+        match self {
+            Self::Byte(b' ') => 0,
+            Self::Byte(b'-') => 1,
+            Self::Byte(b'.') => 2,
+            Self::Byte(b',') => 3,
+            Self::Byte(b':') => 4,
+            Self::Byte(b'(') => 5,
+            Self::Byte(b')') => 6,
+            Self::Byte(b'/') => 7,
+            Self::Byte(b'A'..=b'Z' | b'a'..=b'z' | b'_') => 8,
+            Self::Byte(0x80..) => 9,
+            Self::Byte(_) => 10,
+            Self::End => 11,
+            Self::Unknown => 12,
+        }
+    }
+}
+
+type ByNext = [Rows; NEXT_KINDS];
+
+/// The tables.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    /// The rows of which a value may begin with a byte.
+    starts: [Rows; 256],
+    /// By the length of the first run, by what follows it.
+    numbers: [ByNext; LONGEST_RUN + 1],
+    /// By the digits within reach.
+    number_digits: [Rows; NUMBER_REACH + 1],
+    /// By the number of letters, without a gap and with one.
+    codes: [[Rows; 2]; MOST_LETTERS + 1],
+    code_digits: [Rows; NUMBER_REACH + 1],
+    pub(crate) sign: Rows,
+    /// Of `:`, `-` and `.`.
+    pub(crate) marks: [Rows; 3],
+    /// How far from each other, as bits.
+    pub(crate) apart: [u16; 3],
+    /// The rows with a literal whose first, second, third byte this is.
+    literals: [[Rows; 256]; 3],
+    pub(crate) behind: Vec<(&'static str, Rows)>,
+    tokens: Vec<(u32, Rows)>,
+    capitals: Vec<(u32, Rows)>,
+    pub(crate) anywhere: Rows,
+    /// For the sweep: the fewest digits that any number needs, and any code.
+    pub(crate) fewest_number: u32,
+    pub(crate) fewest_code: u32,
+    /// Whether a value may begin with a mark before its first digit.
+    leads: [bool; 256],
+    pub(crate) shortest_token: Option<u32>,
+    pub(crate) shortest_capitals: Option<u32>,
+    pub(crate) tables: Tables,
+}
+
+impl Dispatch {
+    pub(crate) fn new(rows: &[&'static Recognizer], custom: &[Custom]) -> Box<Self> {
+        Self::with_anchors(rows, custom, |row| row.anchors)
+    }
+
+    /// Asks the rows where `anchors` says.
+    pub(crate) fn with_anchors(
+        rows: &[&'static Recognizer],
+        custom: &[Custom],
+        anchors: impl Fn(&Recognizer) -> &'static [Anchor],
+    ) -> Box<Self> {
+        let mut dispatch = Box::new(Self {
+            starts: [Rows::default(); 256],
+            numbers: [[Rows::default(); NEXT_KINDS]; LONGEST_RUN + 1],
+            number_digits: [Rows::default(); NUMBER_REACH + 1],
+            codes: [[Rows::default(); 2]; MOST_LETTERS + 1],
+            code_digits: [Rows::default(); NUMBER_REACH + 1],
+            sign: Rows::default(),
+            marks: [Rows::default(); 3],
+            apart: [0; 3],
+            literals: [[Rows::default(); 256]; 3],
+            behind: Vec::new(),
+            tokens: Vec::new(),
+            capitals: Vec::new(),
+            anywhere: Rows::default(),
+            fewest_number: u32::MAX,
+            fewest_code: u32::MAX,
+            leads: [false; 256],
+            shortest_token: None,
+            shortest_capitals: None,
+            tables: Tables::default(),
+        });
+        for (place, row) in rows.iter().enumerate() {
+            for (byte, rows) in (0..=u8::MAX).zip(&mut dispatch.starts) {
+                if (row.starts)(byte) {
+                    rows.insert(place);
+                }
+            }
+            anchors(row).iter().for_each(|anchor| dispatch.add(place, *anchor));
+        }
+        dispatch.prepare(custom);
+        dispatch
+    }
+
+    fn add(&mut self, row: usize, anchor: Anchor) {
+        match anchor {
+            Anchor::Number { first, then, digits } => self.add_number(row, first, then, digits),
+            Anchor::Code { letters, gap, digits } => self.add_code(row, letters, gap, digits),
+            Anchor::Sign => self.sign.insert(row),
+            Anchor::Marks { mark, apart } => self.add_marks(row, mark, apart),
+            Anchor::Literals(literals) => {
+                literals.iter().for_each(|literal| self.add_literal(row, literal.as_bytes()));
+            }
+            Anchor::Behind(literals) => {
+                let mut rows = Rows::default();
+                rows.insert(row);
+                self.behind.extend(literals.iter().map(|literal| (*literal, rows)));
+            }
+            Anchor::Token(least) => add_run(&mut self.tokens, row, least),
+            Anchor::Capitals(least) => add_run(&mut self.capitals, row, least),
+            Anchor::Forms(forms) => {
+                forms.iter().for_each(|form| self.add_form(row, form.as_bytes()));
+            }
+            Anchor::Anywhere => self.anywhere.insert(row),
+        }
+    }
+
+    fn add_number(&mut self, row: usize, (least, most): (u8, u8), then: &[u8], digits: u8) {
+        let (least, most) = (usize::from(least), usize::from(most).min(LONGEST_RUN));
+        let kinds: Vec<usize> = if then.is_empty() {
+            (0..NEXT_KINDS).collect()
+        } else {
+            let named = then.iter().map(|byte| Next::Byte(*byte).kind());
+            named.chain([Next::End.kind()]).collect()
+        };
+        for (length, by_next) in self.numbers.iter_mut().enumerate() {
+            if (least..=most).contains(&length) {
+                for (kind, rows) in by_next.iter_mut().enumerate() {
+                    if kinds.contains(&kind) {
+                        rows.insert(row);
+                    }
+                }
+            }
+            // Where the run may go on, every longer one is possible, and every follower of this.
+            if length <= most
+                && let Some(unknown) = by_next.get_mut(Next::Unknown.kind())
+            {
+                unknown.insert(row);
+            }
+        }
+        add_count(&mut self.number_digits, row, digits);
+        self.fewest_number = self.fewest_number.min(u32::from(digits));
+    }
+
+    fn add_code(&mut self, row: usize, letters: (u8, u8), gap: bool, digits: u8) {
+        for length in usize::from(letters.0)..=usize::from(letters.1).min(MOST_LETTERS) {
+            if let Some([joined, spaced]) = self.codes.get_mut(length) {
+                joined.insert(row);
+                if gap {
+                    spaced.insert(row);
+                }
+            }
+        }
+        add_count(&mut self.code_digits, row, digits);
+        self.fewest_code = self.fewest_code.min(u32::from(digits));
+    }
+
+    fn add_marks(&mut self, row: usize, mark: u8, (least, most): (u8, u8)) {
+        let place = b":-.".iter().position(|known| *known == mark);
+        let Some(place) = place else { return self.anywhere.insert(row) };
+        if let (Some(rows), Some(apart)) = (self.marks.get_mut(place), self.apart.get_mut(place)) {
+            rows.insert(row);
+            for distance in least..=most.min(MARKS_REACH as u8) {
+                *apart |= 1 << distance;
+            }
+        }
+    }
+
+    fn add_literal(&mut self, row: usize, literal: &[u8]) {
+        if literal.len() < 2 {
+            return self.anywhere.insert(row);
+        }
+        for (place, by_byte) in self.literals.iter_mut().enumerate() {
+            for (byte, rows) in (0..=u8::MAX).zip(by_byte) {
+                if literal.get(place).is_none_or(|wanted| wanted.eq_ignore_ascii_case(&byte)) {
+                    rows.insert(row);
+                }
+            }
+        }
+        let bucket = bucket(literal);
+        let literals = self.tables.literals.get_or_insert_default();
+        for place in 0..3 {
+            for byte in 0..=u8::MAX {
+                if literal.get(place).is_none_or(|wanted| wanted.eq_ignore_ascii_case(&byte)) {
+                    literals.add(bucket, place, byte);
+                }
+            }
+        }
+    }
+
+    /// What is common to all values of a form: its first run, and what follows that.
+    fn add_form(&mut self, row: usize, form: &[u8]) {
+        let places = places(form);
+        let digits = places.iter().filter(|(place, optional)| *place == b'9' && !optional).count();
+        let digits = u8::try_from(digits).unwrap_or(u8::MAX).min(NUMBER_REACH as u8);
+        self.follow_form(row, &places, Begun { digits: 0, letters: 0 }, digits);
+    }
+
+    fn follow_form(&mut self, row: usize, rest: &[(u8, bool)], begun: Begun, digits: u8) {
+        let Some(((place, optional), rest)) = rest.split_first() else {
+            return match begun {
+                Begun { digits: run @ 1.., .. } => {
+                    self.add_number(row, (run, run), Anchor::NO_WORD, digits);
+                }
+                Begun { .. } => self.anywhere.insert(row),
+            };
+        };
+        let (digit, letter, marks) = kinds(*place);
+        if *optional || matches!(place, b'_' | b'~') {
+            self.follow_form(row, rest, begun, digits);
+        }
+        let Begun { digits: run, letters } = begun;
+        if digit {
+            match letters {
+                0 => self.follow_form(row, rest, Begun { digits: run + 1, letters }, digits),
+                _ => self.add_code(row, (letters, letters), false, digits),
+            }
+        }
+        if letter {
+            match run {
+                0 => {
+                    self.follow_form(row, rest, Begun { digits: run, letters: letters + 1 }, digits)
+                }
+                _ => self.add_number(row, (run, run), b"a", digits),
+            }
+        }
+        match (run, letters) {
+            _ if marks.is_empty() => {}
+            (1.., _) => self.add_number(row, (run, run), marks, digits),
+            (_, 1..) => self.gap_in_form(row, rest, letters, digits),
+            // A mark before the first digit.
+            _ => self.follow_form(row, rest, begun, digits),
+        }
+    }
+
+    /// Behind letters and a separator: a digit, or something that no anchor describes.
+    fn gap_in_form(&mut self, row: usize, rest: &[(u8, bool)], letters: u8, digits: u8) {
+        let digit_follows = rest.first().is_some_and(|(place, optional)| {
+            !optional && kinds(*place) == (true, false, b"".as_slice())
+        });
+        match digit_follows {
+            true => self.add_code(row, (letters, letters), true, digits),
+            false => self.anywhere.insert(row),
+        }
+    }
+
+    fn prepare(&mut self, custom: &[Custom]) {
+        let any = |rows: Rows| !rows.is_empty();
+        let numbers =
+            self.numbers.iter().flatten().fold(Rows::default(), |all, rows| all.or(*rows));
+        for ((byte, rows), lead) in (0..=u8::MAX).zip(&self.starts).zip(&mut self.leads) {
+            *lead = !byte.is_ascii_alphanumeric() && byte != b'_' && any(rows.and(numbers));
+        }
+        self.shortest_token = self.tokens.iter().map(|(least, _)| *least).min();
+        self.shortest_capitals = self.capitals.iter().map(|(least, _)| *least).min();
+        let behind: Vec<&str> = self.behind.iter().map(|(literal, _)| *literal).collect();
+        for literal in behind.into_iter().map(str::as_bytes) {
+            let literals = self.tables.literals.get_or_insert_default();
+            for (place, wanted) in literal.iter().take(3).enumerate() {
+                for byte in [wanted.to_ascii_lowercase(), wanted.to_ascii_uppercase()] {
+                    literals.add(bucket(literal), place, byte);
+                }
+            }
+        }
+        let wanted = |byte: u8| {
+            let anywhere = any(self.starts(byte).and(self.anywhere));
+            anywhere || custom.iter().any(|custom| custom.may_start(byte))
+        };
+        let set = (0..=u8::MAX).any(&wanted).then(|| Set::new(wanted));
+        self.tables.set = set;
+    }
+
+    /// The rows of which a value may begin with this byte.
+    #[inline]
+    pub(crate) fn starts(&self, byte: u8) -> Rows {
+        self.starts.get(usize::from(byte)).copied().unwrap_or_default()
+    }
+
+    /// Whether a value may begin with this byte, before its first digit.
+    pub(crate) fn leads(&self, byte: u8) -> bool {
+        self.leads.get(usize::from(byte)).copied().unwrap_or_default()
+    }
+
+    /// The rows for a number whose first run has so many digits.
+    #[inline]
+    pub(crate) fn number(&self, run: usize, next: Next, digits: usize) -> Rows {
+        let by_next = self.numbers.get(run.min(LONGEST_RUN));
+        let shaped = by_next.and_then(|rows| rows.get(next.kind())).copied().unwrap_or_default();
+        let counted = self.number_digits.get(digits.min(NUMBER_REACH)).copied().unwrap_or_default();
+        shaped.and(counted)
+    }
+
+    /// The rows for a code that begins with so many letters.
+    #[inline]
+    pub(crate) fn code(&self, letters: usize, gap: bool, digits: usize) -> Rows {
+        let shaped = self.codes.get(letters).and_then(|rows| rows.get(usize::from(gap)));
+        let counted = self.code_digits.get(digits.min(NUMBER_REACH)).copied().unwrap_or_default();
+        shaped.copied().unwrap_or_default().and(counted)
+    }
+
+    /// The rows with a literal that may begin with these bytes, of which an unknown one may be any.
+    pub(crate) fn literal(&self, bytes: [Option<u8>; 3]) -> Rows {
+        let mut rows = Rows([u64::MAX; MOST_ROWS / 64]);
+        for (by_byte, byte) in self.literals.iter().zip(bytes) {
+            if let Some(byte) = byte {
+                rows = rows.and(by_byte.get(usize::from(byte)).copied().unwrap_or_default());
+            }
+        }
+        rows
+    }
+
+    pub(crate) fn token(&self, run: u32) -> Rows {
+        of_run(&self.tokens, run)
+    }
+
+    pub(crate) fn capitals(&self, run: u32) -> Rows {
+        of_run(&self.capitals, run)
+    }
+}
+
+/// The first run of a form so far: of digits or of letters.
+#[derive(Clone, Copy)]
+struct Begun {
+    digits: u8,
+    letters: u8,
+}
+
+/// The places of a form, and whether each may be missing.
+fn places(form: &[u8]) -> Vec<(u8, bool)> {
+    let mut places: Vec<(u8, bool)> = Vec::new();
+    for &byte in form {
+        match places.last_mut() {
+            Some((_, optional)) if byte == b'?' => *optional = true,
+            _ => places.push((byte, false)),
+        }
+    }
+    places
+}
+
+/// Whether a digit, whether a letter, and which marks may stand at a place of a form.
+fn kinds(place: u8) -> (bool, bool, &'static [u8]) {
+    match place {
+        b'9' => (true, false, b""),
+        b'A' => (false, true, b""),
+        b'X' => (true, true, b""),
+        b'_' => (false, false, b" -."),
+        b'~' => (false, false, b" -./"),
+        _ if place.is_ascii_digit() => (true, false, b""),
+        _ if place.is_ascii_alphabetic() => (false, true, b""),
+        // Any mark that is not told apart stands for itself as one of its kind.
+        _ => (false, false, b" -.,:()/?"),
+    }
+}
+
+fn add_count(counts: &mut [Rows], row: usize, least: u8) {
+    counts.iter_mut().skip(usize::from(least)).for_each(|rows| rows.insert(row));
+}
+
+fn add_run(runs: &mut Vec<(u32, Rows)>, row: usize, least: u8) {
+    let least = u32::from(least).min(TOKEN_REACH);
+    let mut rows = Rows::default();
+    rows.insert(row);
+    match runs.iter_mut().find(|(known, _)| *known == least) {
+        Some((_, known)) => *known = known.or(rows),
+        None => runs.push((least, rows)),
+    }
+}
+
+fn of_run(runs: &[(u32, Rows)], run: u32) -> Rows {
+    let long_enough = runs.iter().filter(|(least, _)| run >= *least);
+    long_enough.fold(Rows::default(), |all, (_, rows)| all.or(*rows))
+}
+
+/// Literals that begin alike share a bucket, so that their bytes do not mix with those of others.
+fn bucket(literal: &[u8]) -> u8 {
+    literal.first().map_or(0, |byte| byte.to_ascii_lowercase().wrapping_mul(37) >> 5)
+}

@@ -1,0 +1,589 @@
+//! At which places of a text can a value begin at all? One pass over stretches of it, as bits.
+//!
+//! What is not known yet counts as whatever would make a beginning: so a place that is passed over
+//! stays passed over, however the text goes on. The places are too many rather than too few; a test
+//! holds what is found through here against asking every row everywhere.
+
+use crate::{
+    LOOK_BEHIND, Window,
+    dispatch::{
+        BEHIND_REACH, Dispatch, MARKS_REACH, MOST_LETTERS, NUMBER_REACH, Next, Rows, TOKEN_REACH,
+    },
+    simd::{BLOCK, Isa},
+    window::is_word,
+};
+
+/// So many blocks are looked through at a time.
+const BODY: usize = 64;
+/// Blocks before the body and behind it that are seen with it: what stands there may tell of values
+/// in the body.
+const MARGIN_BEFORE: usize = 1;
+const MARGIN_BEHIND: usize = 2;
+const BLOCKS: usize = MARGIN_BEFORE + BODY + MARGIN_BEHIND;
+/// The longest local part of an e-mail address, and what else may stand before an `@`.
+const SIGN_REACH: usize = 64;
+
+type Map = [u64; BLOCKS];
+
+/// The kinds of the bytes of a stretch of text, and where in it values can begin. Kept from one
+/// search to the next: to make it anew costs more than to search a short text.
+#[derive(Debug)]
+pub(crate) struct Sweep {
+    /// Where the first bit stands in the text.
+    origin: usize,
+    /// The part of the text for which `found` tells: from here up to `end`.
+    begin: usize,
+    end: usize,
+    /// So many bits are known; those behind are set if more text may come.
+    known: usize,
+    partial: bool,
+    digit: Map,
+    word: Map,
+    sign: Map,
+    marks: [Map; 3],
+    capital: Map,
+    literal: Map,
+    set: Map,
+    /// Where numbers and codes may begin, what stands before an `@`, what stands around marks, all
+    /// else that is built in, and patterns of the user's own.
+    found: [Map; 5],
+}
+
+/// The places in [`Sweep::found`].
+const NUMBER: usize = 0;
+const SIGN: usize = 1;
+const MARKS: usize = 2;
+const OTHER: usize = 3;
+const CUSTOM: usize = 4;
+
+/// A place where a value may begin.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) at: usize,
+    kinds: u8,
+}
+
+impl Place {
+    pub(crate) fn custom(self) -> bool {
+        self.kinds >> CUSTOM & 1 == 1
+    }
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Self {
+            origin: 0,
+            begin: 0,
+            end: 0,
+            known: 0,
+            partial: false,
+            digit: [0; BLOCKS],
+            word: [0; BLOCKS],
+            sign: [0; BLOCKS],
+            marks: [[0; BLOCKS]; 3],
+            capital: [0; BLOCKS],
+            literal: [0; BLOCKS],
+            set: [0; BLOCKS],
+            found: [[0; BLOCKS]; 5],
+        }
+    }
+}
+
+impl Sweep {
+    /// Forgets the text.
+    pub(crate) fn reset(&mut self) {
+        (self.begin, self.end) = (0, 0);
+    }
+
+    /// The first place from `from` on where a value may begin. The window must be the one of the
+    /// calls before, until [`reset`](Self::reset).
+    pub(crate) fn next(
+        &mut self,
+        dispatch: &Dispatch,
+        isa: Isa,
+        window: &Window<'_>,
+        from: usize,
+    ) -> Option<Place> {
+        let mut from = from;
+        loop {
+            if !(self.begin..self.end).contains(&from) {
+                if from >= window.bytes().len() {
+                    return None;
+                }
+                self.look(dispatch, isa, window, from);
+            }
+            if let Some(place) = self.next_found(from) {
+                return Some(place);
+            }
+            from = self.end;
+        }
+    }
+
+    fn next_found(&self, from: usize) -> Option<Place> {
+        let first = from - self.origin;
+        let last = (self.end - self.origin).div_ceil(BLOCK);
+        let mut mask = u64::MAX << (first % BLOCK);
+        for index in first / BLOCK..last {
+            let [number, sign, marks, other, custom] = self.found_in(index);
+            let any = (number | sign | marks | other | custom) & mask;
+            mask = u64::MAX;
+            if any != 0 {
+                let bit = any.trailing_zeros();
+                let at = self.origin + index * BLOCK + bit as usize;
+                if at >= self.end {
+                    return None;
+                }
+                let kinds = [number, sign, marks, other, custom].into_iter().enumerate();
+                let kinds =
+                    kinds.fold(0, |all, (kind, map)| all | ((map >> bit & 1) as u8) << kind);
+                return Some(Place { at, kinds });
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn found_in(&self, index: usize) -> [u64; 5] {
+        let [a, b, c, d, e] = &self.found;
+        [word(a, index), word(b, index), word(c, index), word(d, index), word(e, index)]
+    }
+
+    /// Looks through the stretch that begins at `from`.
+    fn look(&mut self, dispatch: &Dispatch, isa: Isa, window: &Window<'_>, from: usize) {
+        let bytes = window.bytes();
+        self.origin = from.saturating_sub(MARGIN_BEFORE * BLOCK);
+        self.begin = from;
+        self.end = bytes.len().min(self.origin + (MARGIN_BEFORE + BODY) * BLOCK);
+        let stretch = bytes.get(self.origin..).unwrap_or_default();
+        let stretch = stretch.get(..BLOCKS * BLOCK).unwrap_or(stretch);
+        self.known = stretch.len();
+        self.partial = !window.is_complete() && self.origin + self.known == bytes.len();
+        self.classify(dispatch, isa, stretch);
+        self.mark(dispatch, window);
+    }
+
+    fn classify(&mut self, dispatch: &Dispatch, isa: Isa, stretch: &[u8]) {
+        let Self { digit, word, sign, marks, capital, literal, set, .. } = self;
+        let [colon, dash, dot] = marks;
+        isa.classify(stretch, &dispatch.tables, |index, kinds| {
+            let pairs = [
+                (&mut *digit, kinds.digit),
+                (&mut *word, kinds.word),
+                (&mut *sign, kinds.sign),
+                (&mut *colon, kinds.colon),
+                (&mut *dash, kinds.dash),
+                (&mut *dot, kinds.dot),
+                (&mut *capital, kinds.capital),
+                (&mut *literal, kinds.literal),
+                (&mut *set, kinds.set),
+            ];
+            for (map, bits) in pairs {
+                if let Some(slot) = map.get_mut(index) {
+                    *slot = bits;
+                }
+            }
+        });
+        self.fill_unknown(dispatch, stretch);
+    }
+
+    /// Sets what lies behind the known bytes to what may come.
+    fn fill_unknown(&mut self, dispatch: &Dispatch, stretch: &[u8]) {
+        let fill = if self.partial { u64::MAX } else { 0 };
+        let known = self.known;
+        let blocks = self.blocks();
+        let [colon, dash, dot] = &mut self.marks;
+        let maps = [
+            &mut self.digit,
+            &mut self.word,
+            &mut self.sign,
+            colon,
+            dash,
+            dot,
+            &mut self.capital,
+            &mut self.literal,
+            &mut self.set,
+        ];
+        for map in maps {
+            let used = map.iter_mut().enumerate().take(blocks);
+            for (index, slot) in used.skip(known / BLOCK) {
+                let keep = if index == known / BLOCK { !(u64::MAX << (known % BLOCK)) } else { 0 };
+                *slot = *slot & keep | fill & !keep;
+            }
+        }
+        if self.partial
+            && let Some(literals) = &dispatch.tables.literals
+        {
+            for at in known.saturating_sub(2)..known {
+                let byte = |offset: usize| stretch.get(at + offset).copied();
+                if literals.may_begin([byte(0), byte(1), byte(2)]) {
+                    set_bit(&mut self.literal, at);
+                }
+            }
+        }
+    }
+
+    /// The blocks that hold something, and so many behind them as any question reaches.
+    fn blocks(&self) -> usize {
+        (self.known / BLOCK + 1 + MARGIN_BEHIND).min(BLOCKS)
+    }
+
+    fn mark(&mut self, dispatch: &Dispatch, window: &Window<'_>) {
+        let blocks = self.blocks();
+        for map in &mut self.found {
+            map.iter_mut().take(blocks).for_each(|slot| *slot = 0);
+        }
+        let mut before = window
+            .before(self.origin, 1)
+            .map_or([0; 2], |byte| [u64::from(is_word(byte)), u64::from(byte.is_ascii_digit())]);
+        for index in 0..blocks {
+            let (digits, words) = (word(&self.digit, index), word(&self.word, index));
+            let [word_before, _] = before;
+            let behind_word = words << 1 | word_before;
+            let digit_before = digits << 1 | before[1];
+            before = [words >> 63, digits >> 63];
+            self.numbers(dispatch, window, index, digits & !behind_word);
+            self.codes(index, digits & behind_word & !digit_before);
+            self.signs(window, index);
+            self.marked(dispatch, index);
+            self.others(dispatch, window, index, !(words & behind_word));
+        }
+    }
+
+    /// Every digit that begins a word, and up to two marks before it; and the letters before that.
+    fn numbers(&mut self, dispatch: &Dispatch, window: &Window<'_>, index: usize, starts: u64) {
+        let mut starts = starts;
+        while starts != 0 {
+            let at = index * BLOCK + starts.trailing_zeros() as usize;
+            starts &= starts - 1;
+            let digits = count(&self.digit, at);
+            if digits >= dispatch.fewest_number {
+                set_bit(&mut self.found[NUMBER], at);
+                let mut lead = at;
+                for _ in 0..2 {
+                    let byte =
+                        lead.checked_sub(1).map(|place| window.bytes().get(self.origin + place));
+                    let Some(Some(byte)) = byte else { break };
+                    if is_word(*byte) {
+                        break;
+                    }
+                    lead -= 1;
+                    if dispatch.leads(*byte) {
+                        set_bit(&mut self.found[NUMBER], lead);
+                    }
+                }
+            }
+            if digits >= dispatch.fewest_code {
+                self.letters_before(at.saturating_sub(1));
+            }
+        }
+    }
+
+    /// Every digit behind a letter.
+    fn codes(&mut self, index: usize, digits: u64) {
+        let mut digits = digits;
+        while digits != 0 {
+            let at = index * BLOCK + digits.trailing_zeros() as usize;
+            digits &= digits - 1;
+            self.letters_before(at);
+        }
+    }
+
+    /// Marks the beginning of the word that ends before `at`, if it is short enough for a code.
+    fn letters_before(&mut self, at: usize) {
+        let length = before(&self.word, at);
+        if (1..=MOST_LETTERS).contains(&length) {
+            set_bit(&mut self.found[NUMBER], at - length);
+        }
+    }
+
+    /// Every beginning of a word, or other letter, in what may be a local part before an `@`.
+    fn signs(&mut self, window: &Window<'_>, index: usize) {
+        let mut signs = word(&self.sign, index);
+        while signs != 0 {
+            let at = index * BLOCK + signs.trailing_zeros() as usize;
+            // Of those that may come, the first.
+            signs &= if at >= self.known { 0 } else { signs - 1 };
+            let text = window.bytes();
+            let place = self.origin + at;
+            let comes = at >= self.known;
+            let next = |offset| text.get(place + offset).copied();
+            let percent = next(0) == Some(b'%');
+            if !comes && percent && next(1).is_some_and(|b| b != b'4') {
+                continue;
+            }
+            if at > self.known {
+                continue;
+            }
+            let before = text.get(place.saturating_sub(SIGN_REACH).max(self.origin)..place);
+            let before = before.unwrap_or_default();
+            for (distance, byte) in (1..).zip(before.iter().rev()) {
+                if !is_local(*byte) {
+                    break;
+                }
+                let previous = place.checked_sub(distance + 1).and_then(|p| text.get(p)).copied();
+                if !(is_word(*byte) && previous.is_some_and(is_word)) {
+                    set_bit(&mut self.found[SIGN], at - distance);
+                }
+            }
+        }
+    }
+
+    fn marked(&mut self, dispatch: &Dispatch, index: usize) {
+        for (mark, apart) in dispatch.apart.into_iter().enumerate() {
+            let Some(map) = self.marks.get(mark).filter(|_| apart != 0) else { continue };
+            let here = word(map, index);
+            if here == 0 {
+                continue;
+            }
+            let next = word(map, index + 1);
+            let mut pairs = 0;
+            for distance in 1..=MARKS_REACH as u32 {
+                if apart >> distance & 1 == 1 {
+                    pairs |= here >> distance | next << (64 - distance);
+                }
+            }
+            let mut pairs = pairs & here;
+            while pairs != 0 {
+                let at = index * BLOCK + pairs.trailing_zeros() as usize;
+                pairs &= pairs - 1;
+                if at > self.known {
+                    break;
+                }
+                let length = before(&self.word, at);
+                if length <= MARKS_REACH {
+                    set_bit(&mut self.found[MARKS], at - length);
+                }
+                set_bit(&mut self.found[MARKS], at);
+            }
+        }
+    }
+
+    fn others(&mut self, dispatch: &Dispatch, window: &Window<'_>, index: usize, outside: u64) {
+        let literal = word(&self.literal, index);
+        let mut other = literal;
+        if let Some(least) = dispatch.shortest_token {
+            let token = |index| word(&self.word, index) | word(&self.marks[1], index);
+            other |= runs(token(index), token(index + 1), least);
+        }
+        if let Some(least) = dispatch.shortest_capitals {
+            other |= runs(word(&self.capital, index), word(&self.capital, index + 1), least);
+        }
+        let set = word(&self.set, index);
+        if !dispatch.anywhere.is_empty() {
+            other |= set;
+        }
+        or_bits(&mut self.found[OTHER], index, other & outside);
+        or_bits(&mut self.found[CUSTOM], index, set);
+        if !dispatch.behind.is_empty() && literal != 0 {
+            self.behind(dispatch, window, index, literal);
+        }
+    }
+
+    /// Marks what stands behind the words that say so.
+    fn behind(&mut self, dispatch: &Dispatch, window: &Window<'_>, index: usize, literals: u64) {
+        let mut literals = literals;
+        while literals != 0 {
+            let at = index * BLOCK + literals.trailing_zeros() as usize;
+            literals &= literals - 1;
+            let place = self.origin + at;
+            for (literal, _) in &dispatch.behind {
+                if let Some(end) = word_said(window.bytes(), place, literal.as_bytes()) {
+                    let first = end.saturating_sub(self.origin);
+                    for place in first..first + BEHIND_REACH {
+                        set_bit(&mut self.found[OTHER], place);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The rows of which a value may begin at a place of the last stretch.
+    pub(crate) fn rows(&self, dispatch: &Dispatch, window: &Window<'_>, place: Place) -> Rows {
+        let Place { at, kinds } = place;
+        let bytes = window.bytes();
+        let Some(&byte) = bytes.get(at) else { return Rows::default() };
+        let inside = is_word(byte) && window.before(at, 1).is_some_and(is_word);
+        let is = |kind: usize| kinds >> kind & 1 == 1;
+        if inside || (!is(NUMBER) && !is(SIGN) && !is(MARKS) && !is(OTHER)) {
+            return Rows::default();
+        }
+        let mut rows = Rows::default();
+        if is(NUMBER) {
+            rows = self.number_rows(dispatch, bytes, at, byte);
+        }
+        if is(SIGN) {
+            rows = rows.or(dispatch.sign);
+        }
+        if is(MARKS) {
+            rows = dispatch.marks.into_iter().fold(rows, Rows::or);
+        }
+        if is(OTHER) {
+            rows = rows.or(self.other_rows(dispatch, bytes, at));
+        }
+        rows.and(dispatch.starts(byte))
+    }
+
+    fn number_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize, byte: u8) -> Rows {
+        let bit = at - self.origin;
+        if byte.is_ascii_alphabetic() {
+            return self.code_rows(dispatch, bytes, bit);
+        }
+        let is_digit = |offset: usize| {
+            word(&self.digit, (bit + offset) / BLOCK) >> ((bit + offset) % BLOCK) & 1 == 1
+        };
+        let Some(lead) = (0..=2).find(|lead| is_digit(*lead)) else { return Rows::default() };
+        let first = bit + lead;
+        let run = bits_from(&self.digit, first).trailing_ones() as usize;
+        let behind = first + run;
+        let next = match bytes.get(self.origin + behind) {
+            Some(byte) if behind < self.known => Next::Byte(*byte),
+            _ if self.partial => Next::Unknown,
+            _ => Next::End,
+        };
+        let run = run.min(self.known.saturating_sub(first));
+        dispatch.number(run, next, count(&self.digit, first) as usize)
+    }
+
+    fn code_rows(&self, dispatch: &Dispatch, bytes: &[u8], bit: usize) -> Rows {
+        let letter = |offset: usize| {
+            bytes.get(self.origin + bit + offset).is_some_and(u8::is_ascii_alphabetic)
+        };
+        let letters = (0..=MOST_LETTERS).take_while(|offset| letter(*offset)).count();
+        let behind = bit + letters;
+        let digits = |first| count(&self.digit, first) as usize;
+        if behind >= self.known && self.partial {
+            // More letters may come, and then a digit.
+            let lengths = letters..=MOST_LETTERS;
+            return lengths.fold(Rows::default(), |all, letters| {
+                all.or(dispatch.code(letters, true, NUMBER_REACH)).or(dispatch.code(
+                    letters,
+                    false,
+                    NUMBER_REACH,
+                ))
+            });
+        }
+        let is_digit = |place: usize| bits_from(&self.digit, place) & 1 == 1;
+        match bytes.get(self.origin + behind) {
+            Some(b'0'..=b'9') => dispatch.code(letters, false, digits(behind)),
+            Some(b' ' | b'-' | b'.' | b'/' | b':') if is_digit(behind + 1) => {
+                dispatch.code(letters, true, digits(behind + 1))
+            }
+            _ => Rows::default(),
+        }
+    }
+
+    fn other_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize) -> Rows {
+        let bit = at - self.origin;
+        let mut rows = dispatch.anywhere;
+        if bits_from(&self.literal, bit) & 1 == 1 {
+            let byte = |offset: usize| bytes.get(at + offset).copied();
+            let unknown = self.partial && at + 3 > bytes.len();
+            let bytes = [byte(0), byte(1), byte(2)];
+            if unknown || bytes.iter().all(Option::is_some) {
+                rows = rows.or(dispatch.literal(bytes));
+            } else {
+                rows = rows.or(dispatch.literal(bytes.map(|b| b.or(Some(0)))));
+            }
+        }
+        if dispatch.shortest_token.is_some() {
+            let run = |map: &Map| bits_from(map, bit);
+            let run = (run(&self.word) | run(&self.marks[1])).trailing_ones();
+            rows = rows.or(dispatch.token(run));
+        }
+        if dispatch.shortest_capitals.is_some() {
+            rows = rows.or(dispatch.capitals(bits_from(&self.capital, bit).trailing_ones()));
+        }
+        if !dispatch.behind.is_empty() {
+            rows = rows.or(behind_rows(dispatch, bytes, at));
+        }
+        rows
+    }
+}
+
+/// The rows of all words that are said closely before `at`.
+fn behind_rows(dispatch: &Dispatch, bytes: &[u8], at: usize) -> Rows {
+    let mut rows = Rows::default();
+    for (literal, row) in &dispatch.behind {
+        // One byte less than the look-behind, for the byte before the word.
+        let said = (at.saturating_sub(LOOK_BEHIND - 1)..at).any(|place| {
+            word_said(bytes, place, literal.as_bytes())
+                .is_some_and(|end| (end..end + BEHIND_REACH).contains(&at))
+        });
+        if said {
+            rows = rows.or(*row);
+        }
+    }
+    rows
+}
+
+/// The end of the word that `literal`, which stands at `place`, ends in.
+fn word_said(bytes: &[u8], place: usize, literal: &[u8]) -> Option<usize> {
+    let end = place + literal.len();
+    let here = bytes.get(place..end).filter(|here| here.eq_ignore_ascii_case(literal))?;
+    let begins = match (place.checked_sub(1).and_then(|p| bytes.get(p)), here.first()) {
+        (Some(b'_'), _) => true,
+        (Some(small), Some(first)) if small.is_ascii_lowercase() => first.is_ascii_uppercase(),
+        (Some(byte), _) => !is_word(*byte),
+        (None, _) => true,
+    };
+    let rest = bytes.get(end..).unwrap_or_default();
+    begins.then(|| end + rest.iter().take(BLOCK / 2).take_while(|byte| is_word(**byte)).count())
+}
+
+fn is_local(byte: u8) -> bool {
+    is_word(byte) || byte >= 0x80 || matches!(byte, b'.' | b'-' | b'+' | b'%' | b'\'')
+}
+
+/// Where so many bits follow each other, from each of them on that has enough behind it.
+fn runs(here: u64, next: u64, least: u32) -> u64 {
+    let all = u128::from(here) | u128::from(next) << 64;
+    let mut run = all;
+    let mut length = 1;
+    let least = least.clamp(1, TOKEN_REACH);
+    while length < least {
+        let step = length.min(least - length);
+        run &= run >> step;
+        length += step;
+    }
+    run as u64
+}
+
+#[inline]
+fn word(map: &Map, index: usize) -> u64 {
+    map.get(index).copied().unwrap_or_default()
+}
+
+fn set_bit(map: &mut Map, at: usize) {
+    or_bits(map, at / BLOCK, 1 << (at % BLOCK));
+}
+
+#[inline]
+fn or_bits(map: &mut Map, index: usize, bits: u64) {
+    if let Some(slot) = map.get_mut(index) {
+        *slot |= bits;
+    }
+}
+
+/// The 64 bits from `at` on.
+#[inline]
+fn bits_from(map: &Map, at: usize) -> u64 {
+    let (index, shift) = (at / BLOCK, at % BLOCK);
+    let behind = word(map, index + 1);
+    word(map, index) >> shift | if shift == 0 { 0 } else { behind << (64 - shift) }
+}
+
+/// How many bits directly before `at` are set, up to 64.
+#[inline]
+fn before(map: &Map, at: usize) -> usize {
+    let (index, shift) = (at / BLOCK, at % BLOCK);
+    let below = index.checked_sub(1).map_or(0, |index| word(map, index));
+    let here = word(map, index);
+    let bits = if shift == 0 { below } else { here << (64 - shift) | below >> shift };
+    bits.leading_ones() as usize
+}
+
+/// The digits of a number.
+#[inline]
+fn count(map: &Map, at: usize) -> u32 {
+    (bits_from(map, at) as u32).count_ones()
+}
