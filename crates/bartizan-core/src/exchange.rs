@@ -85,21 +85,21 @@ pub struct Validated<B> {
 /// Room and money are reserved.
 #[derive(Debug)]
 pub struct Permitted<B> {
-    permit: Permit,
+    permit: Box<Permit>,
     call: Call<B>,
 }
 
 /// What must not leave is gone.
 #[derive(Debug)]
 pub struct Masked<B> {
-    permit: Permit,
+    permit: Box<Permit>,
     call: Call<B>,
 }
 
 /// The log knows that it is about to depart.
 #[derive(Debug)]
 pub struct Announced<B> {
-    permit: Permit,
+    permit: Box<Permit>,
     call: Call<B>,
 }
 
@@ -128,7 +128,7 @@ pub struct Arrival {
 #[derive(Debug)]
 pub struct Departure<B> {
     /// Verb, target and header fields, without the caller's credential.
-    pub head: Parts,
+    pub head: Box<Parts>,
     /// The body.
     pub body: Payload<B>,
     /// On whose behalf.
@@ -143,7 +143,7 @@ pub struct Departure<B> {
 #[derive(Debug)]
 #[must_use = "a journey holds a reservation: settle it"]
 pub struct Journey {
-    permit: Permit,
+    permit: Box<Permit>,
     model: Option<Arc<str>>,
     dossier: Dossier,
     standings: Vec<Standing>,
@@ -399,7 +399,7 @@ impl<B> Exchange<Validated<B>> {
     ) -> Result<Exchange<Permitted<B>>, Refused> {
         let exchange = self.step(|_, _, _, Validated { grant, call }| {
             let permit = Permit::issue(grant, id, draws, verdict?, returns_to)?;
-            Ok::<_, Refusal>(Permitted { permit, call })
+            Ok::<_, Refusal>(Permitted { permit: Box::new(permit), call })
         })?;
         let mut standings = exchange.standings;
         standings.extend_from_slice(exchange.state.permit.standings());
@@ -539,7 +539,7 @@ impl<B> Exchange<Announced<B>> {
         let model = call.model().cloned();
         let roles = permit.grant().roles().to_vec();
         permit.hand_over();
-        let departure = Departure { head: *head, body: call.into_body(), caller, roles, endpoint };
+        let departure = Departure { head, body: call.into_body(), caller, roles, endpoint };
         Ok((departure, Journey { permit, model, dossier, standings }))
     }
 }
@@ -703,7 +703,7 @@ impl<S> Exchange<S> {
 
     /// What is known of it.
     #[must_use]
-    pub fn facts(&self) -> &Arc<Facts> {
+    pub fn facts(&self) -> &Facts {
         self.dossier.facts()
     }
 
@@ -801,7 +801,7 @@ fn release(permit: &Permit, model: Option<&Arc<str>>, spent: &Spent) -> Release 
 }
 
 /// Nothing is due for a call that never departed.
-fn give_back(mut permit: Permit) -> Option<Box<Bill>> {
+fn give_back(mut permit: Box<Permit>) -> Option<Box<Bill>> {
     let release = release(&permit, None, &Spent::Nothing);
     permit.hand_over();
     let reserved = !release.actual.is_empty();

@@ -26,8 +26,8 @@ use http::{Method, Request};
 struct Book(Mutex<Vec<Entry>>, Arc<Till>);
 
 impl Trail for Book {
-    fn append(&self, entry: Entry) -> Receipt {
-        self.0.lock().unwrap().push(entry);
+    fn append(&self, entry: &Entry) -> Receipt {
+        self.0.lock().unwrap().push(entry.clone());
         Receipt::Done
     }
 
@@ -48,11 +48,11 @@ impl Returns for Till {
 
 impl Book {
     /// The ends on record: event, outcome and status.
-    fn ends(&self) -> Vec<(Event, Outcome, Option<u64>)> {
+    fn ends(&self) -> Vec<(Event, Outcome, Option<u16>)> {
         let entries = self.0.lock().unwrap();
         let ends =
             entries.iter().filter(|e| matches!(e.event, Event::RequestEnd | Event::RequestError));
-        let status = |e: &Entry| e.details.get("status").and_then(|status| status.as_u64());
+        let status = |e: &Entry| e.end.and_then(|end| end.status);
         ends.map(|e| (e.event, e.outcome, status(e))).collect()
     }
 }

@@ -18,6 +18,9 @@ const REQUESTS: usize = 10_000;
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let bench = runtime.block_on(Bench::build());
+    let future = bench.app.handle(bench.request("GET", "/bare"), bench.peer.clone());
+    eprintln!("the future of a request: {} bytes", size_of_val(&future));
+    drop(future);
     for (name, verb, path) in ROADS {
         let requests: Vec<_> = (0..REQUESTS).map(|_| bench.request(verb, path)).collect();
         let region = Region::new(COUNTED);

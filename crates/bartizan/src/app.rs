@@ -14,6 +14,7 @@ use bartizan_core::exchange::Realm;
 use bartizan_core::limit::{Meter, Price};
 use bartizan_core::mask::Profile;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{Method, Request, Response};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -173,14 +174,22 @@ impl App {
     }
 
     /// Answers a request that came from `peer`.
-    pub async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
+    pub fn handle(
+        &self,
+        mut request: Request<Body>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Body>> + Send + use<> {
         let address = peer.address.ip();
         let name = peer.tls.as_ref().and_then(|tls| tls.server_name.clone());
         if let Some(name) = name {
             request.extensions_mut().insert(ServerName(name));
         }
         request.extensions_mut().insert(peer);
-        self.0.road.handle(request, address).await
+        // Opened here and not in the future, which would carry the whole request from hand to
+        // hand.
+        let exchange = self.0.road.open(request, address, None, false);
+        let road = Arc::clone(&self.0.road);
+        async move { road.run(exchange, None).await }
     }
 
     /// Waits until calls that run on without their client have ended and everything is settled,
@@ -468,6 +477,6 @@ where
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
         let peer = peer.unwrap_or_else(|| Peer::plain(address.unwrap_or(unknown)));
         let request = request.map(Body::new);
-        Box::pin(async move { Ok(app.handle(request, peer).await) })
+        Box::pin(app.handle(request, peer).map(Ok))
     }
 }

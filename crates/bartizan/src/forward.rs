@@ -9,8 +9,10 @@
 //! # }
 //! ```
 
-use std::panic::AssertUnwindSafe;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bartizan_core::exchange::{Departure, Exchange, Journey, Masked, Refused};
 use bartizan_core::limit::Meter;
@@ -18,7 +20,7 @@ use bartizan_core::refusal::{Refusal, Upstream};
 use futures_util::FutureExt as _;
 
 use crate::body::Body;
-use crate::handler::{Answer, Failure, Handler};
+use crate::handler::{Answer, Failure, Handler, Work};
 use crate::settle::{Away, Settle};
 use crate::stage::Stage;
 
@@ -41,8 +43,11 @@ pub struct Returned {
 impl Stage<Exchange<Masked<Body>>> for Forward {
     type Out = Returned;
 
-    async fn pass(&self, exchange: Exchange<Masked<Body>>) -> Result<Returned, Refused> {
-        self.send(exchange).await
+    fn pass(
+        &self,
+        exchange: Exchange<Masked<Body>>,
+    ) -> impl Future<Output = Result<Returned, Refused>> + Send {
+        self.send(exchange)
     }
 }
 
@@ -57,8 +62,8 @@ impl Forward {
         let Some(handler) = self.handlers.get(departure.endpoint.index) else {
             return Ok(Returned { answer: Err(failed()), away });
         };
-        let answer = answer(&**handler, departure).await;
-        Ok(Returned { answer, away })
+        let patience = departure.endpoint.timeout;
+        Ok(Returned { answer: answer(begin(&**handler, departure), patience).await, away })
     }
 
     async fn depart(
@@ -76,20 +81,26 @@ impl Forward {
     }
 }
 
-/// The handler's answer, in its time. One that panics fails, and nobody else notices.
-async fn answer(handler: &dyn Handler, departure: Departure<Body>) -> Result<Answer, Failure> {
-    let patience = departure.endpoint.timeout;
-    let work = AssertUnwindSafe(async move { handler.answer(departure).await }).catch_unwind();
+/// The handler at work. One that panics fails, and nobody else notices.
+fn begin(handler: &dyn Handler, departure: Departure<Body>) -> Result<Work, Failure> {
+    catch_unwind(AssertUnwindSafe(|| handler.answer(departure))).map_err(|_panic| panicked())
+}
+
+/// What the handler answers, in its time.
+async fn answer(work: Result<Work, Failure>, patience: Duration) -> Result<Answer, Failure> {
+    let work = AssertUnwindSafe(work?).catch_unwind();
     match tokio::time::timeout(patience, work).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_panic)) => {
-            tracing::error!("a handler panicked");
-            Err(failed())
-        }
+        Ok(Err(_panic)) => Err(panicked()),
         Err(_elapsed) => {
             Err(Failure { refusal: Refusal::Upstream(Upstream::TooSlow), departed: true })
         }
     }
+}
+
+fn panicked() -> Failure {
+    tracing::error!("a handler panicked");
+    failed()
 }
 
 fn failed() -> Failure {

@@ -77,9 +77,13 @@ impl Guarded {
     }
 
     /// Answers a request that came from `peer`.
-    pub async fn handle(&self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
+    pub fn handle(
+        &self,
+        mut request: Request<Body>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Body>> + Send + use<> {
         request.extensions_mut().insert(self.inner.clone());
-        self.app.handle(request, peer).await
+        self.app.handle(request, peer)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The whole road on one page.
 
+use std::future::Future;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -136,28 +137,44 @@ impl Road {
         (road, settler)
     }
 
-    /// Answers a request that came from `peer`.
-    pub async fn handle(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
-        self.travel(request, peer, Origin::default()).await
+    /// Answers a request that may be a step of another exchange.
+    pub(crate) fn travel(
+        &self,
+        request: Request<Body>,
+        peer: IpAddr,
+        origin: Origin,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        let Origin { parent, dry_run, caller } = origin;
+        self.run(self.open(request, peer, parent, dry_run), caller)
     }
 
-    /// Answers a request that may be a step of another exchange.
-    pub(crate) async fn travel(
+    /// Opens the exchange of a request. From here on it leaves exactly one end in the log.
+    pub(crate) fn open(
         &self,
         mut request: Request<Body>,
         peer: IpAddr,
-        origin: Origin,
-    ) -> Response<Body> {
-        let arrival = self.door.arrival(&request, peer, &origin);
-        let id = arrival.id;
-        request.extensions_mut().insert(id);
+        parent: Option<(RequestId, u16)>,
+        dry_run: bool,
+    ) -> Exchange<Received<Body>> {
+        let arrival = self.door.arrival(&request, peer, parent, dry_run);
+        request.extensions_mut().insert(arrival.id);
         request.extensions_mut().insert(arrival.client);
-        let exchange = Exchange::open(request, arrival, Arc::clone(&self.door.trail));
+        Exchange::open(request, arrival, Arc::clone(&self.door.trail))
+    }
+
+    /// Answers a request whose exchange is open; `caller` is who calls, where another exchange has
+    /// established it.
+    pub(crate) async fn run(
+        &self,
+        exchange: Exchange<Received<Body>>,
+        caller: Option<Caller>,
+    ) -> Response<Body> {
+        let id = exchange.facts().request_id;
         // A stage that panics fails alone: its dossier says so, and the connection stays.
-        let answer = AssertUnwindSafe(self.pass(exchange, origin)).catch_unwind().await;
+        let answer = AssertUnwindSafe(self.pass(exchange, caller)).catch_unwind().await;
         let mut response = match answer {
             Ok(Ok(response)) => response,
-            Ok(Err(refused)) => self.refuse(refused).await,
+            Ok(Err(refused)) => Box::pin(self.refuse(refused)).await,
             Err(_panic) => answer::failed(),
         };
         answer::name(response.headers_mut(), id);
@@ -168,10 +185,10 @@ impl Road {
     async fn pass(
         &self,
         exchange: Exchange<Received<Body>>,
-        origin: Origin,
+        caller: Option<Caller>,
     ) -> Result<Response<Body>, Refused> {
         let exchange = self.admit.pass(exchange).await?;
-        let exchange = match origin.caller {
+        let exchange = match caller {
             None => self.authenticate.pass(exchange).await?,
             Some(caller) => exchange.authenticate(Ok(caller), self.authenticate.places())?,
         };
@@ -179,11 +196,12 @@ impl Road {
         let exchange = self.validate.pass(exchange).await?;
         let exchange = self.limit.pass(exchange).await?;
         let exchange = self.mask.pass(exchange).await?;
-        if origin.dry_run {
-            return Ok(self.rehearsed(exchange).await);
+        // Boxed, because these ways are rare, and every request would carry room for them.
+        if exchange.facts().dry_run {
+            return Ok(Box::pin(self.rehearsed(exchange)).await);
         }
         if exchange.grant().endpoint().on_disconnect == OnDisconnect::Finish {
-            return self.finish(exchange).await;
+            return Box::pin(self.finish(exchange)).await;
         }
         let returned = self.forward.pass(exchange).await?;
         // Settling and the end of the record come with the last byte of the answer.
@@ -249,12 +267,18 @@ impl Road {
 }
 
 impl Door {
-    fn arrival(&self, request: &Request<Body>, peer: IpAddr, origin: &Origin) -> Arrival {
+    fn arrival(
+        &self,
+        request: &Request<Body>,
+        peer: IpAddr,
+        parent: Option<(RequestId, u16)>,
+        dry_run: bool,
+    ) -> Arrival {
         let now = clock::now();
         let headers = request.headers();
         let client = self.proxies.client(peer, headers);
         let taken_over = self.proxies.trusts(peer).then(|| named(headers)).flatten();
-        let id = match (origin.parent, taken_over) {
+        let id = match (parent, taken_over) {
             // Steps have names of their own, else their records could not be told apart.
             (None, Some(id)) => id,
             (Some(_), _) | (None, None) => RequestId::new(now, clock::chance()),
@@ -266,8 +290,8 @@ impl Door {
             trace_id: trace_id(headers).map(Arc::from),
             user_agent: self.redactor.user_agent(headers),
             path: self.redactor.path(request.uri().path()),
-            parent: origin.parent,
-            dry_run: origin.dry_run,
+            parent,
+            dry_run,
         }
     }
 }

@@ -97,7 +97,11 @@ async fn settle(meter: &dyn Meter, Release { id, actual }: Release) {
 
 /// A journey that cannot be forgotten: dropped, it is settled and closed all the same.
 #[derive(Debug)]
-pub struct Away {
+pub struct Away(Box<Trip>);
+
+/// In a box, because it moves with the answer.
+#[derive(Debug)]
+struct Trip {
     journey: Option<Journey>,
     settle: Settle,
     /// Asked at the end of a call that goes on without its client.
@@ -109,40 +113,41 @@ pub struct Away {
 
 impl Away {
     pub(crate) fn new(journey: Journey, settle: Settle) -> Self {
-        Self { journey: Some(journey), settle, client: None, status: None, spent: Spent::Unknown }
+        let (journey, spent) = (Some(journey), Spent::Unknown);
+        Self(Box::new(Trip { journey, settle, client: None, status: None, spent }))
     }
 
     /// Goes on without its client.
     pub(crate) fn outlives(&mut self, client: Presence) {
-        self.client = Some(client);
+        self.0.client = Some(client);
     }
 
     /// The client sees the head of the answer now.
     pub(crate) fn answered(&mut self, status: u16) {
-        self.status = Some(status);
+        self.0.status = Some(status);
     }
 
     /// What the call used is known now.
     pub(crate) fn used(&mut self, spent: Spent) {
-        self.spent = spent;
+        self.0.spent = spent;
     }
 
     pub(crate) fn journey(&self) -> Option<&Journey> {
-        self.journey.as_ref()
+        self.0.journey.as_ref()
     }
 
     pub(crate) fn profile(&self) -> Profile {
-        self.journey.as_ref().map(|journey| journey.profile().clone()).unwrap_or_default()
+        self.journey().map(|journey| journey.profile().clone()).unwrap_or_default()
     }
 
     pub(crate) fn note(&self, note: Note) {
-        if let Some(journey) = &self.journey {
+        if let Some(journey) = self.journey() {
             journey.note(note, clock::now());
         }
     }
 
     pub(crate) fn detected(&self, detections: &[Detection]) {
-        if let Some(journey) = &self.journey {
+        if let Some(journey) = self.journey() {
             journey.detected(detections, clock::now());
         }
     }
@@ -150,20 +155,23 @@ impl Away {
     /// The answer went out whole, or came to its end without its client: settles, and closes the
     /// exchange.
     pub(crate) async fn end(mut self) -> Receipt {
-        let Some(journey) = self.journey.take() else { return Receipt::Done };
-        self.settle.now(journey.release(&self.spent)).await;
+        let trip = &mut *self.0;
+        let release = trip.journey.as_ref().and_then(|journey| journey.release(&trip.spent));
+        // Dropped while it waits, it is settled once more: the meter knows it by its id.
+        trip.settle.now(release).await;
+        let Some(journey) = trip.journey.take() else { return Receipt::Done };
         let now = clock::now();
-        if self.client.as_ref().is_some_and(Presence::is_gone) {
-            journey.break_off(Outcome::Abandoned, self.status, &self.spent, now);
+        if trip.client.as_ref().is_some_and(Presence::is_gone) {
+            journey.break_off(Outcome::Abandoned, trip.status, &trip.spent, now);
             return Receipt::Done;
         }
-        journey.end(self.status.unwrap_or_default(), &self.spent, now)
+        journey.end(trip.status.unwrap_or_default(), &trip.spent, now)
     }
 
     /// No answer may pass: hands the exchange over to be refused, and settled as it is.
     pub(crate) fn refuse(mut self, refusal: Refusal) -> Option<Refused> {
-        let journey = self.journey.take()?;
-        Some(journey.refuse(refusal, &self.spent))
+        let journey = self.0.journey.take()?;
+        Some(journey.refuse(refusal, &self.0.spent))
     }
 
     /// The answer broke off on the way.
@@ -172,9 +180,10 @@ impl Away {
     }
 
     fn break_off(&mut self, outcome: Outcome) {
-        if let Some(journey) = self.journey.take() {
-            self.settle.soon(journey.release(&self.spent));
-            journey.break_off(outcome, self.status, &self.spent, clock::now());
+        let trip = &mut *self.0;
+        if let Some(journey) = trip.journey.take() {
+            trip.settle.soon(journey.release(&trip.spent));
+            journey.break_off(outcome, trip.status, &trip.spent, clock::now());
         }
     }
 }

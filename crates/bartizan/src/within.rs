@@ -89,7 +89,7 @@ impl Handler for Within {
                 Payload::Whole(bytes) => Body::full(bytes),
                 Payload::Stream(body) => body,
             };
-            let response = inner.call(Request::from_parts(head, body)).await;
+            let response = inner.call(Request::from_parts(*head, body)).await;
             response.map(Answer::new).map_err(|error| failed(&error, true))
         })
     }

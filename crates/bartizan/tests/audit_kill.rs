@@ -86,8 +86,8 @@ fn serve(path: &Path) -> ! {
             tasks.spawn(async move {
                 for n in 0.. {
                     let id = RequestId(base + lane + n * AT_A_TIME);
-                    trail.append(entry(Event::RequestStart, id)).durable().await.unwrap();
-                    trail.append(entry(Event::RequestEnd, id)).durable().await.unwrap();
+                    trail.append(&entry(Event::RequestStart, id)).durable().await.unwrap();
+                    trail.append(&entry(Event::RequestEnd, id)).durable().await.unwrap();
                     writeln!(stdout, "answered {id}").unwrap();
                 }
             });
@@ -116,10 +116,10 @@ fn entry(event: Event, request_id: RequestId) -> Entry {
         event,
         outcome: Outcome::Allow,
         time: Timestamp(0),
-        facts: Some(Arc::new(facts)),
+        facts: Some(Arc::new(facts.into())),
         reason: None,
         details: serde_json::Map::new(),
-        usage: None,
+        end: None,
     }
 }
 

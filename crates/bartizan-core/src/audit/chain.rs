@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::Entry;
-use super::record::{self, Hash, Malformed, Place, Record};
+use super::record::{self, Hash, Malformed, Outline, Place, Record};
 
 /// The last record of a chain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,6 +50,12 @@ impl Chain {
     /// Numbers `entry` and appends its line to `out`.
     pub fn append(&mut self, entry: &Entry, out: &mut Vec<u8>) {
         let hash = record::write(entry, self.next(), out);
+        self.head = Head { seq: self.head.seq + 1, hash };
+    }
+
+    /// Numbers an entry that was outlined as `bytes`, and appends its line to `out`.
+    pub fn seal(&mut self, outline: Outline, bytes: &[u8], out: &mut Vec<u8>) {
+        let hash = record::seal(outline, bytes, self.next(), out);
         self.head = Head { seq: self.head.seq + 1, hash };
     }
 
@@ -180,7 +186,7 @@ mod tests {
                 facts: None,
                 reason: Some("été".into()),
                 details,
-                usage: None,
+                end: None,
             };
             chain.append(&entry, &mut out);
             out

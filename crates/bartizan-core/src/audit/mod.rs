@@ -7,8 +7,9 @@ pub mod canonical;
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::Method;
 use serde_json::{Map, Value};
@@ -17,11 +18,12 @@ use crate::admit::ClientAddress;
 use crate::authenticate::Caller;
 use crate::id::RequestId;
 use crate::time::Timestamp;
+use record::Pieces;
 
 /// Where entries go. It must not block: it is called on the way of every exchange.
 pub trait Trail: Debug + Send + Sync {
     /// Takes an entry. What is dropped before the receipt is awaited is recorded all the same.
-    fn append(&self, entry: Entry) -> Receipt;
+    fn append(&self, entry: &Entry) -> Receipt;
 
     /// Whether entries of this event are kept. Request records always are.
     fn keeps(&self, event: Event) -> bool;
@@ -72,13 +74,24 @@ pub struct Entry {
     /// When.
     pub time: Timestamp,
     /// In which exchange; absent for what no request caused.
-    pub facts: Option<Arc<Facts>>,
+    pub facts: Option<Arc<Sheet>>,
     /// Why, in words that name rules and never values.
     pub reason: Option<String>,
     /// What else belongs to it: types, counts, names.
     pub details: Map<String, Value>,
-    /// What was used; on request records only.
-    pub usage: Option<Usage>,
+    /// How the exchange ended; on the last of its request records only.
+    pub end: Option<End>,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct End {
+    /// The status that the client saw; absent where it saw none.
+    pub status: Option<u16>,
+    /// How long it took, in microseconds.
+    pub duration_us: u64,
+    /// What it used.
+    pub usage: Usage,
 }
 
 /// What an exchange used.
@@ -121,6 +134,50 @@ pub struct Facts {
     pub parent: Option<(RequestId, u16)>,
     /// Whether nothing was to be sent: `TEST /action`.
     pub dry_run: bool,
+}
+
+/// The facts of one exchange, and what all its records say alike, written at most once for as
+/// long as nothing is learnt.
+#[derive(Debug)]
+pub struct Sheet {
+    facts: Facts,
+    written: OnceLock<Pieces>,
+}
+
+impl Sheet {
+    /// The members `action`, `client`, `principal`, `request_id` and `trace_id` of a record.
+    fn pieces(&self) -> [&[u8]; 5] {
+        self.written.get_or_init(|| Pieces::of(&self.facts)).all()
+    }
+}
+
+impl From<Facts> for Sheet {
+    fn from(facts: Facts) -> Self {
+        Self { facts, written: OnceLock::new() }
+    }
+}
+
+/// A copy is made to learn more: it has not been written yet.
+impl Clone for Sheet {
+    fn clone(&self) -> Self {
+        Self::from(self.facts.clone())
+    }
+}
+
+impl Deref for Sheet {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+/// Whoever may change a fact makes what was written stale.
+impl DerefMut for Sheet {
+    fn deref_mut(&mut self) -> &mut Facts {
+        self.written = OnceLock::new();
+        &mut self.facts
+    }
 }
 
 /// How an event came out.
@@ -277,7 +334,7 @@ impl Outcome {
 /// it is closed records that too, as abandoned.
 #[derive(Debug)]
 pub struct Dossier {
-    facts: Arc<Facts>,
+    facts: Arc<Sheet>,
     opened: Timestamp,
     closed: bool,
     trail: Arc<dyn Trail>,
@@ -315,18 +372,18 @@ impl Dossier {
     /// Opens the dossier of an exchange that began at `opened`.
     #[must_use]
     pub fn open(facts: Facts, opened: Timestamp, trail: Arc<dyn Trail>) -> Self {
-        Self { facts: Arc::new(facts), opened, closed: false, trail }
+        Self { facts: Arc::new(facts.into()), opened, closed: false, trail }
     }
 
     /// What is known so far.
     #[must_use]
-    pub fn facts(&self) -> &Arc<Facts> {
+    pub fn facts(&self) -> &Facts {
         &self.facts
     }
 
     /// Adds what a stage has learnt.
     pub fn learn(&mut self, add: impl FnOnce(&mut Facts)) {
-        add(Arc::make_mut(&mut self.facts));
+        add(&mut *Arc::make_mut(&mut self.facts));
     }
 
     /// Records an event on the way.
@@ -342,7 +399,7 @@ impl Dossier {
             return Receipt::Done;
         }
         let facts = Some(Arc::clone(&self.facts));
-        self.trail.append(Entry { event, outcome, time, facts, reason, details, usage: None })
+        self.trail.append(&Entry { event, outcome, time, facts, reason, details, end: None })
     }
 
     /// Records the end of the exchange.
@@ -356,16 +413,11 @@ impl Dossier {
             Outcome::Allow => Event::RequestEnd,
             Outcome::Abandoned | Outcome::Deny | Outcome::Error => Event::RequestError,
         };
-        let mut details = Map::new();
-        if let Some(status) = status {
-            details.insert("status".into(), status.into());
-        }
-        let micros = u64::try_from(time.since(self.opened).as_micros()).unwrap_or(u64::MAX);
-        details.insert("duration_us".into(), micros.into());
-        let facts = Some(Arc::clone(&self.facts));
-        let usage = Some(usage);
+        let duration_us = u64::try_from(time.since(self.opened).as_micros()).unwrap_or(u64::MAX);
+        let end = Some(End { status, duration_us, usage });
+        let (facts, details) = (Some(Arc::clone(&self.facts)), Map::new());
         self.closed = true;
-        self.trail.append(Entry { event, outcome, time, facts, reason, details, usage })
+        self.trail.append(&Entry { event, outcome, time, facts, reason, details, end })
     }
 }
 

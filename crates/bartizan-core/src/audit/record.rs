@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::details::{self, MAX_TEXT, beginning};
-use super::{Entry, Facts, Usage, canonical};
+use super::{End, Entry, Facts, Sheet, Usage, canonical};
 use crate::authenticate::Caller;
 
 /// The longest user agent of a record, in bytes.
@@ -41,42 +41,127 @@ pub struct Place<'a> {
     pub chain: &'a str,
 }
 
+/// A record but for its place in a chain: what can be written wherever its entry arises, before
+/// the chain's one writer numbers it. Its bytes lie where [`outline()`] put them.
+///
+/// The gaps are the offsets at which the chain's name, the gateway's name and the hash, the hash
+/// before it, and the number are to be put in.
+#[derive(Clone, Copy, Debug)]
+pub struct Outline {
+    gaps: [usize; 4],
+    len: usize,
+}
+
+impl Outline {
+    /// How many bytes [`outline()`] appended.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "an outline is never empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The bytes before, between and after the gaps.
+    fn pieces<'a>(&self, mut bytes: &'a [u8]) -> [&'a [u8]; 5] {
+        let mut from = 0;
+        let before = self.gaps.map(|gap| {
+            let (piece, rest) = bytes.split_at_checked(gap - from).unwrap_or((bytes, &[]));
+            (bytes, from) = (rest, gap);
+            piece
+        });
+        let [action, client, outcome, principal] = before;
+        [action, client, outcome, principal, bytes]
+    }
+}
+
 /// Appends the record of `entry`, and the line feed after it, to `out`.
 pub fn write(entry: &Entry, place: Place<'_>, out: &mut Vec<u8>) -> Hash {
+    let mut bytes = Vec::new();
+    let outline = outline(entry, &mut bytes);
+    seal(outline, &bytes, place, out)
+}
+
+/// Appends all of the record of `entry` but its place to `out`.
+pub fn outline(entry: &Entry, out: &mut Vec<u8>) -> Outline {
     let start = out.len();
     let facts = entry.facts.as_deref();
-    let mut record = Members::begin(out);
-    if let Some(facts) = facts {
-        action(facts, record.member("action"));
-    }
-    record.text("chain", place.chain);
-    if let Some(facts) = facts {
-        client(facts, record.member("client"));
-    }
+    let [action, client, principal, request_id, trace_id] =
+        facts.map(Sheet::pieces).unwrap_or_default();
+    out.push(b'{');
+    out.extend_from_slice(action);
+    let chain = out.len() - start;
+    let mut record = Members { out, first: false };
+    record.out.extend_from_slice(client);
     details(entry, &mut record);
     record.plain("event", entry.event.as_str().as_bytes());
-    record.text("gateway", place.gateway);
-    let slot = record.blank_hash();
+    let gateway = record.out.len() - start;
     record.plain("outcome", entry.outcome.as_str().as_bytes());
-    record.plain("prev", &place.prev.digits());
-    if let Some(caller) = facts.and_then(|facts| facts.caller.as_ref()) {
-        principal(caller, record.member("principal"));
-    }
+    let prev = record.out.len() - start;
+    record.out.extend_from_slice(principal);
     record.maybe("reason", entry.reason.as_deref());
-    if let Some(facts) = facts {
-        record.plain("request_id", &facts.request_id.letters());
-    }
-    record.count("seq", place.seq);
+    record.out.extend_from_slice(request_id);
+    let seq = record.out.len() - start;
     record.plain("severity", entry.event.severity().as_str().as_bytes());
     record.plain("time", &entry.time.rfc3339());
-    record.maybe("trace_id", facts.and_then(|facts| facts.trace_id.as_deref()));
-    if let Some(spent) = &entry.usage {
-        usage(spent, record.member("usage"));
+    record.out.extend_from_slice(trace_id);
+    if let Some(end) = &entry.end {
+        usage(&end.usage, record.member("usage"));
     }
     record.end();
-    let hash = seal(out, start, slot);
+    Outline { gaps: [chain, gateway, prev, seq], len: out.len() - start }
+}
+
+/// Appends the record that was outlined as `bytes`, in its place, and the line feed after it, to
+/// `out`.
+pub fn seal(outline: Outline, bytes: &[u8], place: Place<'_>, out: &mut Vec<u8>) -> Hash {
+    let start = out.len();
+    let [action, client, outcome, principal, severity] = outline.pieces(bytes);
+    out.extend_from_slice(action);
+    let mut record = Members { out, first: action == b"{" };
+    record.text("chain", place.chain);
+    record.out.extend_from_slice(client);
+    record.text("gateway", place.gateway);
+    let slot = record.blank_hash();
+    record.out.extend_from_slice(outcome);
+    record.plain("prev", &place.prev.digits());
+    record.out.extend_from_slice(principal);
+    record.count("seq", place.seq);
+    record.out.extend_from_slice(severity);
+    let hash = fill(out, start, slot);
     out.push(b'\n');
     hash
+}
+
+/// What all records of an exchange say alike, written once.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    bytes: Vec<u8>,
+    /// Where `client`, `principal`, `request_id` and `trace_id` begin; `action` begins at 0.
+    begins: [usize; 4],
+}
+
+impl Pieces {
+    pub(super) fn of(facts: &Facts) -> Self {
+        let mut bytes = Vec::with_capacity(512);
+        let mut record = Members { out: &mut bytes, first: true };
+        action(facts, record.member("action"));
+        let at_client = record.out.len();
+        client(facts, record.member("client"));
+        let at_principal = record.out.len();
+        if let Some(caller) = &facts.caller {
+            principal(caller, record.member("principal"));
+        }
+        let at_request = record.out.len();
+        record.plain("request_id", &facts.request_id.letters());
+        let at_trace = record.out.len();
+        record.maybe("trace_id", facts.trace_id.as_deref());
+        Self { bytes, begins: [at_client, at_principal, at_request, at_trace] }
+    }
+
+    /// `action`, `client`, `principal`, `request_id` and `trace_id`, as members.
+    pub(super) fn all(&self) -> [&[u8]; 5] {
+        let outline = Outline { gaps: self.begins, len: self.bytes.len() };
+        outline.pieces(&self.bytes)
+    }
 }
 
 /// Appends the record that has these members and this place, and the line feed after it, to
@@ -136,14 +221,15 @@ fn usage(spent: &Usage, out: &mut Vec<u8>) {
     usage.end();
 }
 
-/// The entry's own details, and those facts that have no member of their own.
+/// The entry's own details, how its exchange ended, and those facts that have no member of their
+/// own.
 fn details(entry: &Entry, record: &mut Members<'_>) {
     let facts = entry.facts.as_deref();
     let parent = facts.and_then(|facts| facts.parent);
     let dry_run = facts.is_some_and(|facts| facts.dry_run);
-    if parent.is_none() && !dry_run {
-        if !entry.details.is_empty() {
-            canonical::object(&details::bounded(&entry.details), record.member("details"));
+    if entry.details.is_empty() && parent.is_none() && !dry_run {
+        if let Some(end) = &entry.end {
+            ending(end, record.member("details"));
         }
         return;
     }
@@ -155,7 +241,20 @@ fn details(entry: &Entry, record: &mut Members<'_>) {
     if dry_run {
         all.insert("dry_run".into(), true.into());
     }
+    if let Some(end) = &entry.end {
+        all.insert("duration_us".into(), end.duration_us.into());
+        all.extend(end.status.map(|status| ("status".into(), status.into())));
+    }
     canonical::object(&all, record.member("details"));
+}
+
+fn ending(end: &End, out: &mut Vec<u8>) {
+    let mut details = Members::begin(out);
+    details.count("duration_us", end.duration_us);
+    if let Some(status) = end.status {
+        details.count("status", status.into());
+    }
+    details.end();
 }
 
 /// The member that [`Members::blank_hash`] leaves to be filled in.
@@ -164,7 +263,7 @@ const HASH_MEMBER: &[u8] = b",\"hash\":\"";
 const HASH_LENGTH: usize = HASH_MEMBER.len() + 64 + 1;
 
 /// Computes the hash over what stands from `start` on, but for the slot, and fills that in.
-fn seal(out: &mut [u8], start: usize, slot: usize) -> Hash {
+fn fill(out: &mut [u8], start: usize, slot: usize) -> Hash {
     let (before, rest) = out.split_at_mut(slot);
     let (blank, after) = rest.split_at_mut(HASH_LENGTH);
     let mut digest = Sha256::new();
@@ -407,17 +506,13 @@ mod tests {
             event: Event::RequestEnd,
             outcome: Outcome::Allow,
             time: Timestamp(1_795_305_895_000_005),
-            facts: facts.map(Arc::new),
+            facts: facts.map(|facts| Arc::new(facts.into())),
             reason: Some("scope `data:read`".into()),
-            details: json!({"status": 200, "zz": [1.5, {"b": 1, "a": "\u{1}"}]})
-                .as_object()
-                .unwrap()
-                .clone(),
-            usage: Some(Usage {
-                tokens_in: 1,
-                tokens_out: 2,
-                tokens_cached: 0,
-                usd_nano: u64::MAX,
+            details: json!({"zz": [1.5, {"b": 1, "a": "\u{1}"}]}).as_object().unwrap().clone(),
+            end: Some(End {
+                status: Some(200),
+                duration_us: 17,
+                usage: Usage { tokens_in: 1, tokens_out: 2, tokens_cached: 0, usd_nano: u64::MAX },
             }),
         }
     }
@@ -449,7 +544,7 @@ mod tests {
             "action": {"verb": "SUMMARIZE", "path": "/document/€", "endpoint": "/document/{id}",
                        "tool": "search", "model": "gpt-4o"},
             "reason": "scope `data:read`",
-            "details": {"status": 200, "zz": [1.5, {"b": 1, "a": "\u{1}"}], "dry_run": true,
+            "details": {"status": 200, "duration_us": 17, "zz": [1.5, {"b": 1, "a": "\u{1}"}], "dry_run": true,
                         "parent_request_id": "00000000000000000000000006", "step": 3},
             "usage": {"tokens_in": 1, "tokens_out": 2, "tokens_cached": 0,
                       "usd_nano": "18446744073709551615"},
@@ -478,7 +573,10 @@ mod tests {
             chosen.for_each(|(_, strip)| strip(&mut facts));
             let mut entry = entry(Some(facts));
             if absent & 1 != 0 {
-                (entry.reason, entry.usage) = (None, None);
+                (entry.reason, entry.end) = (None, None);
+                entry.details.clear();
+            }
+            if absent & 2 != 0 {
                 entry.details.clear();
             }
             // Parsing compares with the general canonical form and recomputes the hash.

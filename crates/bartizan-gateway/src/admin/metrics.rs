@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bartizan_core::audit::{Entry, Event, Receipt, Trail};
+use bartizan_core::audit::{End, Entry, Event, Receipt, Trail};
 use bartizan_core::exchange::is_standard;
 use http::Method;
 
@@ -13,7 +13,6 @@ use http::Method;
 /// number is bounded.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    requests: Mutex<BTreeMap<Key, u64>>,
     endpoints: Mutex<BTreeMap<Arc<str>, Row>>,
     /// By their place in [`Event::ALL`].
     events: [AtomicU64; Event::ALL.len()],
@@ -21,17 +20,11 @@ pub struct Metrics {
     refused_reloads: AtomicU64,
 }
 
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Key {
-    endpoint: Arc<str>,
-    verb: String,
-    class: &'static str,
-    outcome: &'static str,
-}
-
 /// What is counted of one endpoint.
 #[derive(Clone, Debug, Default)]
 struct Row {
+    /// How many there were of each kind.
+    kinds: Vec<(Kind, u64)>,
     /// How many took at most as long as the bound of the same index.
     within: [u64; BOUNDS.len()],
     count: u64,
@@ -39,6 +32,14 @@ struct Row {
     tokens_in: u64,
     tokens_out: u64,
     usd_nano: u64,
+}
+
+/// What is counted apart.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Kind {
+    verb: Method,
+    class: &'static str,
+    outcome: &'static str,
 }
 
 /// The upper bounds of the histogram: microseconds, and the same in seconds as they are printed.
@@ -78,8 +79,8 @@ impl Counted {
 }
 
 impl Trail for Counted {
-    fn append(&self, entry: Entry) -> Receipt {
-        self.metrics.count(&entry);
+    fn append(&self, entry: &Entry) -> Receipt {
+        self.metrics.count(entry);
         self.log.append(entry)
     }
 
@@ -103,15 +104,15 @@ impl Metrics {
             return;
         }
         let facts = entry.facts.as_deref();
-        let endpoint = facts.and_then(|facts| facts.endpoint.clone());
-        let known = endpoint.is_some();
-        let endpoint = endpoint.unwrap_or_else(|| NOWHERE.into());
-        let status = entry.details.get("status").and_then(serde_json::Value::as_u64);
-        let verb = facts.map_or_else(String::new, |facts| label(&facts.verb, known));
-        let (class, outcome) = (class(status), entry.outcome.as_str());
-        let key = Key { endpoint: Arc::clone(&endpoint), verb, class, outcome };
-        *locked(&self.requests).entry(key).or_default() += 1;
-        locked(&self.endpoints).entry(endpoint).or_default().count(entry);
+        let endpoint = facts.and_then(|facts| facts.endpoint.as_ref());
+        let mut endpoints = locked(&self.endpoints);
+        match endpoint.and_then(|endpoint| endpoints.get_mut(endpoint)) {
+            Some(row) => row.count(entry),
+            None => {
+                let endpoint = endpoint.map_or_else(|| NOWHERE.into(), Arc::clone);
+                endpoints.entry(endpoint).or_default().count(entry);
+            }
+        }
     }
 
     /// All of it, in the text format of Prometheus (version 0.0.4).
@@ -120,8 +121,8 @@ impl Metrics {
         let mut page = Page(String::with_capacity(4096));
         page.family("bartizan_build_info", "gauge", "Which version is running.");
         page.row("bartizan_build_info", &[("version", env!("CARGO_PKG_VERSION"))], "1");
-        self.render_requests(&mut page);
         let endpoints = locked(&self.endpoints).clone();
+        requests(&mut page, &endpoints);
         durations(&mut page, &endpoints);
         usage(&mut page, &endpoints);
         page.family("bartizan_events_total", "counter", "Audit events by their name.");
@@ -136,34 +137,50 @@ impl Metrics {
         }
         page.0
     }
+}
 
-    fn render_requests(&self, page: &mut Page) {
-        page.family("bartizan_requests_total", "counter", "Requests that have ended.");
-        for (Key { endpoint, verb, class, outcome }, count) in &*locked(&self.requests) {
+impl Row {
+    fn count(&mut self, entry: &Entry) {
+        let End { status, duration_us, usage } = entry.end.unwrap_or_default();
+        self.count_kind(entry, status);
+        for (within, (bound, _)) in self.within.iter_mut().zip(BOUNDS) {
+            *within += u64::from(duration_us <= bound);
+        }
+        self.count += 1;
+        self.micros = self.micros.saturating_add(duration_us);
+        self.tokens_in = self.tokens_in.saturating_add(usage.tokens_in);
+        self.tokens_out = self.tokens_out.saturating_add(usage.tokens_out);
+        self.usd_nano = self.usd_nano.saturating_add(usage.usd_nano);
+    }
+
+    fn count_kind(&mut self, entry: &Entry, status: Option<u16>) {
+        let facts = entry.facts.as_deref();
+        let known = facts.is_some_and(|facts| facts.endpoint.is_some());
+        let verb = facts.map(|facts| &facts.verb).filter(|verb| known || is_standard(verb));
+        let verb = verb.cloned().unwrap_or_else(other);
+        let (class, outcome) = (class(status), entry.outcome.as_str());
+        let same =
+            |kind: &Kind| kind.class == class && kind.outcome == outcome && kind.verb == verb;
+        if let Some((_, count)) = self.kinds.iter_mut().find(|(kind, _)| same(kind)) {
+            *count += 1;
+            return;
+        }
+        self.kinds.push((Kind { verb, class, outcome }, 1));
+    }
+}
+
+fn requests(page: &mut Page, endpoints: &BTreeMap<Arc<str>, Row>) {
+    page.family("bartizan_requests_total", "counter", "Requests that have ended.");
+    for (endpoint, row) in endpoints {
+        for (Kind { verb, class, outcome }, count) in &row.kinds {
             let labels = [
                 ("endpoint", &**endpoint),
-                ("verb", verb),
+                ("verb", verb.as_str()),
                 ("status", class),
                 ("outcome", outcome),
             ];
             page.row("bartizan_requests_total", &labels, &count.to_string());
         }
-    }
-}
-
-impl Row {
-    fn count(&mut self, entry: &Entry) {
-        let micros = entry.details.get("duration_us").and_then(serde_json::Value::as_u64);
-        let micros = micros.unwrap_or_default();
-        for (within, (bound, _)) in self.within.iter_mut().zip(BOUNDS) {
-            *within += u64::from(micros <= bound);
-        }
-        let usage = entry.usage.unwrap_or_default();
-        self.count += 1;
-        self.micros = self.micros.saturating_add(micros);
-        self.tokens_in = self.tokens_in.saturating_add(usage.tokens_in);
-        self.tokens_out = self.tokens_out.saturating_add(usage.tokens_out);
-        self.usd_nano = self.usd_nano.saturating_add(usage.usd_nano);
     }
 }
 
@@ -197,12 +214,13 @@ fn usage(page: &mut Page, endpoints: &BTreeMap<Arc<str>, Row>) {
     }
 }
 
-/// The verb of an endpoint, or a standard method; what else a stranger makes up is `OTHER`.
-fn label(verb: &Method, known: bool) -> String {
-    if known || is_standard(verb) { verb.to_string() } else { "OTHER".into() }
+/// What is counted for a verb that a stranger made up. No endpoint has it as its own: labels of
+/// known endpoints are kept apart by their row.
+fn other() -> Method {
+    Method::from_bytes(b"OTHER").unwrap_or_default()
 }
 
-fn class(status: Option<u64>) -> &'static str {
+fn class(status: Option<u16>) -> &'static str {
     match status {
         Some(100..=199) => "1xx",
         Some(200..=299) => "2xx",
@@ -256,7 +274,7 @@ mod tests {
     struct Nowhere;
 
     impl Trail for Nowhere {
-        fn append(&self, _: Entry) -> Receipt {
+        fn append(&self, _: &Entry) -> Receipt {
             Receipt::Done
         }
 

@@ -219,8 +219,7 @@ impl Gateway {
         let drain = options.drain_timeout;
         let apps = Arc::clone(&running);
         let answer = move |request: Request<Incoming>, peer: Peer| {
-            let app = apps.load().app.clone();
-            async move { app.handle(request.map(Body::from), peer).await }
+            apps.load().app.handle(request.map(Body::from), peer)
         };
         let public = tasks.spawn(serve(public, answer, options, shutdown.clone()));
         let asked = Arc::clone(&admin);
@@ -307,9 +306,9 @@ impl Reloading {
             facts: None,
             reason,
             details: serde_json::Map::from_iter([("cause".to_owned(), cause.into())]),
-            usage: None,
+            end: None,
         };
-        drop(self.standing.trail().append(entry));
+        drop(self.standing.trail().append(&entry));
     }
 
     async fn load(&self) -> Result<Loaded<Running>, Unsound> {

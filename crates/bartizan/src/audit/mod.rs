@@ -44,7 +44,7 @@ use bartizan_core::time::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use queue::{Item, Shared};
+use queue::Shared;
 use sink::{Sink, StdoutSink};
 use writer::Writer;
 
@@ -203,17 +203,17 @@ impl FileTrail {
 }
 
 impl Trail for FileTrail {
-    fn append(&self, entry: Entry) -> Receipt {
+    fn append(&self, entry: &Entry) -> Receipt {
         if !self.settings.keeps(entry.event) {
             return Receipt::Done;
         }
         // While the disk fails nobody may be told that an entry will be written.
         if self.settings.durability == Durability::Batch && !self.shared.is_failing() {
-            let taken = self.shared.push(Item::new(entry, None));
+            let taken = self.shared.push(entry, None);
             return if taken.is_ok() { Receipt::Done } else { lost() };
         }
         let (honour, receipt) = oneshot::channel();
-        match self.shared.push(Item::new(entry, Some(honour))) {
+        match self.shared.push(entry, Some(honour)) {
             Ok(()) => Receipt::Pending(Box::pin(async { receipt.await.unwrap_or(Err(Lost)) })),
             Err(Lost) => lost(),
         }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use bartizan_core::audit::{Entry, Event, Lost};
+use bartizan_core::audit::record::{self, Outline};
+use bartizan_core::audit::{Entry, Event, Lost, Outcome};
 use bartizan_core::id::RequestId;
 use bartizan_core::time::Timestamp;
 use parking_lot::{Condvar, Mutex};
@@ -19,13 +20,25 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 /// How long a batch gathers before it is written.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// An entry that waits, and whom to tell.
+/// Records that wait, as far as they are written without their place in the chain: by those who
+/// caused them, so that nothing of an exchange is handed from thread to thread but its bytes.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    pub(super) items: Vec<Item>,
+    bytes: Vec<u8>,
+}
+
+/// A record that waits, and whom to tell.
 #[derive(Debug)]
 pub(super) struct Item {
-    pub(super) entry: Entry,
+    pub(super) outline: Outline,
     pub(super) part: Part,
-    receipt: Option<oneshot::Sender<Result<(), Lost>>>,
+    pub(super) time: Timestamp,
+    receipt: Option<Honour>,
 }
+
+/// Who waits for a record to be on its medium.
+pub(super) type Honour = oneshot::Sender<Result<(), Lost>>;
 
 /// What part an entry plays in its exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,7 +71,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 struct Queue {
     capacity: usize,
-    items: Vec<Item>,
+    group: Group,
     /// How many ends are owed, and to which exchanges. An id may come twice: a trusted proxy
     /// gives them.
     owed: usize,
@@ -87,21 +100,60 @@ enum Doing {
 pub(super) struct Work {
     /// Entries that were turned away since the last time.
     pub(super) loss: Option<Loss>,
+    /// Records that many refusals share.
+    pub(super) merged: Vec<Entry>,
     /// Nothing comes after this.
     pub(super) last: bool,
 }
 
-impl Item {
-    pub(super) fn new(entry: Entry, receipt: Option<oneshot::Sender<Result<(), Lost>>>) -> Self {
-        Self { entry, part: Part::Aside, receipt }
+/// How much room a group keeps once it is empty, in bytes.
+const KEPT_ROOM: usize = 1 << 20;
+
+impl Group {
+    /// Adds the record that was outlined as `bytes`.
+    fn push(&mut self, item: Item, bytes: &[u8]) {
+        self.items.push(item);
+        self.bytes.extend_from_slice(bytes);
     }
 
+    /// Adds the record of an entry that nobody waits for.
+    pub(super) fn write(&mut self, entry: &Entry) {
+        let outline = record::outline(entry, &mut self.bytes);
+        self.items.push(Item { outline, part: Part::Aside, time: entry.time, receipt: None });
+    }
+
+    /// Adds a record of another group, of which everybody has been told.
+    pub(super) fn copy(&mut self, item: &Item, bytes: &[u8]) {
+        let Item { outline, part, time, .. } = *item;
+        self.push(Item { outline, part, time, receipt: None }, bytes);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The records with their bytes, in their order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Item, &[u8])> {
+        let mut rest = self.bytes.as_slice();
+        self.items.iter().map(move |item| {
+            let (bytes, after) = rest.split_at_checked(item.outline.len()).unwrap_or_default();
+            rest = after;
+            (item, bytes)
+        })
+    }
+
+    /// Forgets the records.
+    pub(super) fn clear(&mut self) {
+        self.items.clear();
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT_ROOM);
+    }
+}
+
+impl Item {
     /// Tells whoever waits.
     pub(super) fn tell(&mut self, result: Result<(), Lost>) {
-        if let Some(receipt) = self.receipt.take() {
-            // Who does not wait any more does not need to know.
-            let _ = receipt.send(result);
-        }
+        tell(self.receipt.take(), result);
     }
 }
 
@@ -123,7 +175,7 @@ impl Shared {
     pub(super) fn new(settings: &Settings) -> Self {
         let queue = Queue {
             capacity: settings.capacity,
-            items: Vec::new(),
+            group: Group::default(),
             owed: 0,
             open: HashMap::new(),
             refusals: Refusals::new(settings.refusals_per_second),
@@ -137,14 +189,27 @@ impl Shared {
         Self { queue: Mutex::new(queue), wake: Condvar::new(), gathers, failing }
     }
 
-    /// Takes an item, if there is room for it.
-    pub(super) fn push(&self, item: Item) -> Result<(), Lost> {
+    /// Takes an entry, if there is room for it.
+    pub(super) fn push(&self, entry: &Entry, receipt: Option<Honour>) -> Result<(), Lost> {
+        if entry.outcome != Outcome::Allow && self.change(|queue| queue.merges(entry)) {
+            tell(receipt, Ok(()));
+            return Ok(());
+        }
+        // Written before the lock is taken: others need not wait for that.
+        let mut bytes = Vec::with_capacity(1024);
+        let outline = record::outline(entry, &mut bytes);
+        let item = Item { outline, part: Part::Aside, time: entry.time, receipt };
+        self.change(|queue| queue.push(entry, item, &bytes))
+    }
+
+    /// Changes the queue, and wakes the writer if that is a reason to. Waking costs a system
+    /// call: only for the first, and when a batch must not wait.
+    fn change<T>(&self, change: impl FnOnce(&mut Queue) -> T) -> T {
         let mut queue = self.queue.lock();
-        let (idle, quiet) = (queue.items.is_empty(), queue.is_quiet());
-        let taken = queue.push(item);
-        // Waking costs a system call: only for the first, and when a batch must not wait.
+        let (idle, quiet) = (queue.group.is_empty(), queue.is_quiet());
+        let result = change(&mut queue);
         let wake = match queue.writer {
-            Doing::Asleep => quiet || idle && !queue.items.is_empty(),
+            Doing::Asleep => quiet && !queue.is_quiet() || idle && !queue.group.is_empty(),
             Doing::Gathering => queue.is_urgent(),
             Doing::Writing => false,
         };
@@ -152,14 +217,14 @@ impl Shared {
             queue.writer = Doing::Writing;
             self.wake.notify_one();
         }
-        taken
+        result
     }
 
     /// Waits for work and moves it into `group`. With `pending` something is left to do after a
     /// while even if nothing comes.
-    pub(super) fn take(&self, group: &mut Vec<Item>, pending: bool) -> Work {
+    pub(super) fn take(&self, group: &mut Group, pending: bool) -> Work {
         let mut queue = self.queue.lock();
-        if queue.items.is_empty() && !queue.closed {
+        if queue.group.is_empty() && !queue.closed {
             queue.writer = Doing::Asleep;
             if pending || !queue.refusals.is_empty() {
                 self.wake.wait_for(&mut queue, TICK);
@@ -197,56 +262,60 @@ impl Shared {
     pub(super) fn abandon(&self) {
         let mut queue = self.queue.lock();
         queue.closed = true;
-        queue.items.clear();
+        queue.group = Group::default();
     }
 }
 
 impl Queue {
     fn is_quiet(&self) -> bool {
-        self.items.is_empty() && self.refusals.is_empty()
+        self.group.is_empty() && self.refusals.is_empty()
     }
 
     /// Whether a batch must not grow any more.
     fn is_urgent(&self) -> bool {
-        self.items.len() >= self.capacity / 2
+        self.group.items.len() >= self.capacity / 2
     }
 
-    fn push(&mut self, mut item: Item) -> Result<(), Lost> {
+    fn push(&mut self, entry: &Entry, mut item: Item, bytes: &[u8]) -> Result<(), Lost> {
         if self.closed {
             return Err(Lost);
         }
-        let id = item.entry.facts.as_ref().map(|facts| facts.request_id);
-        let terminal = matches!(item.entry.event, Event::RequestEnd | Event::RequestError);
-        item.part = match (item.entry.event, id) {
+        let id = entry.facts.as_ref().map(|facts| facts.request_id);
+        let terminal = matches!(entry.event, Event::RequestEnd | Event::RequestError);
+        item.part = match (entry.event, id) {
             (Event::RequestStart, Some(id)) => Part::Start(id),
             // Its place was taken together with the START's: it is always free.
             (_, Some(id)) if terminal && self.end(id) => Part::End,
             _ => Part::Aside,
         };
-        let room = self.capacity.saturating_sub(self.items.len() + self.owed);
+        let room = self.capacity.saturating_sub(self.group.items.len() + self.owed);
         match item.part {
             Part::End => {}
             Part::Start(id) if room >= 2 => self.start(id),
-            Part::Aside if self.must_share(&item.entry) || terminal && room == 0 => {
-                self.refusals.merge(&item.entry);
+            Part::Aside if terminal && room == 0 => {
+                self.refusals.merge(entry);
                 item.tell(Ok(()));
                 return Ok(());
             }
             Part::Aside if room >= 1 => {}
             Part::Start(_) | Part::Aside => {
-                Loss::add(&mut self.loss, Loss::one(item.entry.time));
+                Loss::add(&mut self.loss, Loss::one(item.time));
                 return Err(Lost);
             }
         }
-        self.items.push(item);
+        self.group.push(item, bytes);
         Ok(())
     }
 
-    /// Whether the entry is one of a flood. What belongs to an exchange on its way is not: it
-    /// was let through.
-    fn must_share(&mut self, entry: &Entry) -> bool {
+    /// Whether the entry is one of a flood, and has become part of a record that many share. What
+    /// belongs to an exchange on its way does not: it was let through.
+    fn merges(&mut self, entry: &Entry) -> bool {
         let departed = entry.facts.as_ref().is_some_and(|f| self.open.contains_key(&f.request_id));
-        !departed && self.refusals.is_flood(entry)
+        let merges = !self.closed && !departed && self.refusals.is_flood(entry);
+        if merges {
+            self.refusals.merge(entry);
+        }
+        merges
     }
 
     fn start(&mut self, id: RequestId) {
@@ -265,12 +334,21 @@ impl Queue {
         true
     }
 
-    fn hand_over(&mut self, group: &mut Vec<Item>) -> Work {
-        group.append(&mut self.items);
+    /// Gives all that waits for `group`, which is empty.
+    fn hand_over(&mut self, group: &mut Group) -> Work {
+        std::mem::swap(group, &mut self.group);
+        let mut merged = Vec::new();
         if !self.refusals.is_empty() && (self.closed || self.flushed.elapsed() >= TICK) {
             self.flushed = Instant::now();
-            group.extend(self.refusals.take().map(|entry| Item::new(entry, None)));
+            merged.extend(self.refusals.take());
         }
-        Work { loss: self.loss.take(), last: self.closed }
+        Work { loss: self.loss.take(), merged, last: self.closed }
+    }
+}
+
+fn tell(receipt: Option<Honour>, result: Result<(), Lost>) {
+    if let Some(receipt) = receipt {
+        // Who does not wait any more does not need to know.
+        let _ = receipt.send(result);
     }
 }

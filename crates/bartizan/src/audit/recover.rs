@@ -163,7 +163,7 @@ fn torn_entry(torn: &Path, bytes: u64, now: Timestamp) -> Entry {
         facts: None,
         reason: Some("the log did not end with a whole record; its end was moved aside".into()),
         details,
-        usage: None,
+        end: None,
     }
 }
 

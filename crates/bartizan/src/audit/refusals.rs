@@ -29,7 +29,7 @@ struct Kind {
     event: Event,
     outcome: &'static str,
     reason: Option<String>,
-    status: Option<u64>,
+    status: Option<u16>,
 }
 
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Refusals {
 impl Kind {
     fn of(entry: &Entry) -> Option<Self> {
         let address = entry.facts.as_ref()?.client.bucket();
-        let status = entry.details.get("status").and_then(serde_json::Value::as_u64);
+        let status = entry.end.and_then(|end| end.status);
         let (event, outcome) = (entry.event, entry.outcome.as_str());
         Some(Self { address, event, outcome, reason: entry.reason.clone(), status })
     }
@@ -127,5 +127,5 @@ fn nobodys(entry: &Entry) -> Entry {
     let Entry { event, outcome, time, .. } = *entry;
     let reason = Some("refusals of more addresses than are kept apart".into());
     let details = serde_json::Map::new();
-    Entry { event, outcome, time, facts: None, reason, details, usage: None }
+    Entry { event, outcome, time, facts: None, reason, details, end: None }
 }

@@ -41,7 +41,15 @@ fn entry(event: Event, outcome: Outcome, id: u128) -> Entry {
     };
     let details = Map::new();
     let time = Timestamp(1_795_305_895_000_000);
-    Entry { event, outcome, time, facts: Some(Arc::new(facts)), reason: None, details, usage: None }
+    Entry {
+        event,
+        outcome,
+        time,
+        facts: Some(Arc::new(facts.into())),
+        reason: None,
+        details,
+        end: None,
+    }
 }
 
 fn start(id: u128) -> Entry {
@@ -165,8 +173,8 @@ fn a_thousand_at_once_are_numbered_without_a_gap_and_in_order() {
         for id in 0..1000 {
             let trail = Arc::clone(&trail);
             tasks.spawn(async move {
-                trail.append(start(id)).durable().await.unwrap();
-                trail.append(end(id)).durable().await.unwrap();
+                trail.append(&start(id)).durable().await.unwrap();
+                trail.append(&end(id)).durable().await.unwrap();
             });
         }
         while let Some(done) = tasks.join_next().await {
@@ -188,7 +196,7 @@ fn what_waits_together_is_synced_together() {
     let disk = Disk::default();
     let trail = disk.trail(|_| ());
     disk.set_stopped(true);
-    let receipts: Vec<Receipt> = (0..1000).map(|id| trail.append(end(id))).collect();
+    let receipts: Vec<Receipt> = (0..1000).map(|id| trail.append(&end(id))).collect();
     disk.set_stopped(false);
     for receipt in receipts {
         assert_eq!(wait(receipt), Ok(()));
@@ -202,7 +210,7 @@ fn an_entry_is_not_promised_before_it_is_on_the_disk() {
     let disk = Disk::default();
     let trail = disk.trail(|_| ());
     disk.set_stopped(true);
-    let Receipt::Pending(mut receipt) = trail.append(start(1)) else { panic!("not durable yet") };
+    let Receipt::Pending(mut receipt) = trail.append(&start(1)) else { panic!("not durable yet") };
     let waker = std::task::Waker::noop();
     let mut context = std::task::Context::from_waker(waker);
     assert!(receipt.as_mut().poll(&mut context).is_pending());
@@ -216,19 +224,19 @@ fn a_batch_is_written_and_synced_at_the_latest_when_the_log_closes() {
     let disk = Disk::default();
     let trail = disk.trail(|s| s.durability = Durability::Batch);
     for id in 0..100 {
-        assert!(matches!(trail.append(end(id)), Receipt::Done));
+        assert!(matches!(trail.append(&end(id)), Receipt::Done));
     }
     trail.close();
     assert_eq!(disk.records().len(), 100);
     assert!(*disk.0.syncs.lock() >= 1);
-    assert_eq!(wait(trail.append(end(100))), Err(Lost));
+    assert_eq!(wait(trail.append(&end(100))), Err(Lost));
 }
 
 #[test]
 fn a_batch_is_synced_though_nothing_follows() {
     let disk = Disk::default();
     let trail = disk.trail(|s| s.durability = Durability::Batch);
-    drop(trail.append(end(1)));
+    drop(trail.append(&end(1)));
     while *disk.0.syncs.lock() == 0 {
         std::thread::yield_now();
     }
@@ -241,9 +249,9 @@ fn what_departed_can_be_closed_though_the_queue_is_full() {
     let trail = disk.trail(|s| s.capacity = 8);
     disk.set_stopped(true);
     // The writer holds the first group; 8 more places are 4 exchanges.
-    let first = trail.append(start(0));
-    let starts: Vec<Receipt> = (1..20).map(|id| trail.append(start(id))).collect();
-    let ends: Vec<Receipt> = (0..20).map(|id| trail.append(end(id))).collect();
+    let first = trail.append(&start(0));
+    let starts: Vec<Receipt> = (1..20).map(|id| trail.append(&start(id))).collect();
+    let ends: Vec<Receipt> = (0..20).map(|id| trail.append(&end(id))).collect();
     disk.set_stopped(false);
     assert_eq!(wait(first), Ok(()));
     let started: Vec<bool> = starts.into_iter().map(|receipt| wait(receipt).is_ok()).collect();
@@ -269,7 +277,7 @@ fn a_start_takes_the_place_of_its_end_as_well() {
     let mut settings = settings(Path::new("memory"));
     settings.capacity = 9;
     let shared = Shared::new(&settings);
-    let push = |entry| shared.push(Item::new(entry, None));
+    let push = |entry: Entry| shared.push(&entry, None);
     let started = (0..9).filter(|id| push(start(*id)).is_ok()).count();
     assert_eq!(started, 4);
     assert_eq!(push(entry(Event::AuthSuccess, Outcome::Allow, 9)), Ok(()));
@@ -277,9 +285,9 @@ fn a_start_takes_the_place_of_its_end_as_well() {
     for id in 0..4 {
         assert_eq!(push(end(id)), Ok(()));
     }
-    let mut group = Vec::new();
+    let mut group = queue::Group::default();
     let work = shared.take(&mut group, false);
-    assert_eq!((group.len(), work.loss.unwrap().count), (9, 6));
+    assert_eq!((group.items.len(), work.loss.unwrap().count), (9, 6));
 }
 
 #[test]
@@ -288,23 +296,23 @@ fn a_start_that_was_lost_takes_no_place() {
     let trail = disk.trail(|s| s.capacity = 4);
     disk.set_full(true);
     for id in 0..100 {
-        assert_eq!(wait(trail.append(start(id))), Err(Lost));
+        assert_eq!(wait(trail.append(&start(id))), Err(Lost));
     }
     disk.set_full(false);
-    assert_eq!(wait(trail.append(start(100))), Ok(()));
+    assert_eq!(wait(trail.append(&start(100))), Ok(()));
 }
 
 #[test]
 fn a_full_disk_loses_nothing_in_silence() {
     let disk = Disk::default();
     let trail = disk.trail(|_| ());
-    assert_eq!(wait(trail.append(start(1))), Ok(()));
+    assert_eq!(wait(trail.append(&start(1))), Ok(()));
     disk.set_full(true);
-    assert_eq!(wait(trail.append(start(2))), Err(Lost));
+    assert_eq!(wait(trail.append(&start(2))), Err(Lost));
     assert!(trail.is_failing());
-    assert_eq!(wait(trail.append(end(1))), Err(Lost));
+    assert_eq!(wait(trail.append(&end(1))), Err(Lost));
     disk.set_full(false);
-    assert_eq!(wait(trail.append(start(3))), Ok(()));
+    assert_eq!(wait(trail.append(&start(3))), Ok(()));
     assert!(!trail.is_failing());
     trail.close();
     let records = disk.records();
@@ -319,11 +327,11 @@ fn a_batch_promises_nothing_while_the_disk_fails() {
     let disk = Disk::default();
     let trail = disk.trail(|s| s.durability = Durability::Batch);
     disk.set_full(true);
-    drop(trail.append(start(1)));
+    drop(trail.append(&start(1)));
     while !trail.is_failing() {
         std::thread::yield_now();
     }
-    assert_eq!(wait(trail.append(start(2))), Err(Lost));
+    assert_eq!(wait(trail.append(&start(2))), Err(Lost));
 }
 
 #[test]
@@ -331,7 +339,7 @@ fn the_gap_is_recorded_as_soon_as_the_disk_works_though_nobody_asks() {
     let disk = Disk::default();
     let trail = disk.trail(|_| ());
     disk.set_full(true);
-    assert_eq!(wait(trail.append(start(1))), Err(Lost));
+    assert_eq!(wait(trail.append(&start(1))), Err(Lost));
     disk.set_full(false);
     while trail.is_failing() {
         std::thread::yield_now();
@@ -344,9 +352,9 @@ fn a_flood_of_refusals_leaves_a_few_records_that_count_it() {
     let disk = Disk::default();
     let trail = disk.trail(|_| ());
     for id in 0..5000 {
-        drop(trail.append(refused(1, id)));
+        drop(trail.append(&refused(1, id)));
     }
-    drop(trail.append(refused(2, 5000)));
+    drop(trail.append(&refused(2, 5000)));
     trail.close();
     let records = disk.records();
     assert!(records.len() < 20, "{}", records.len());
@@ -365,8 +373,8 @@ fn merged_refusals_are_written_though_nothing_follows_and_nobody_waits_for_them(
     let trail = disk.trail(|s| s.refusals_per_second = 0);
     let began = std::time::Instant::now();
     for id in 0..20 {
-        drop(trail.append(refused(1, id)));
-        assert_eq!(wait(trail.append(end(100 + id))), Ok(()));
+        drop(trail.append(&refused(1, id)));
+        assert_eq!(wait(trail.append(&end(100 + id))), Ok(()));
     }
     assert!(began.elapsed() < queue::TICK * 10, "half as long as if each waited for the others");
     let counted = || {
@@ -403,15 +411,15 @@ fn somebodys_refusals_are_never_merged() {
     let disk = Disk::default();
     let trail = disk.trail(|_| ());
     for id in 0..50 {
-        drop(trail.append(entry(Event::RequestError, Outcome::Deny, id)));
+        drop(trail.append(&entry(Event::RequestError, Outcome::Deny, id)));
     }
     // Nor is what befalls an anonymous call that was let through.
     for id in 50..100 {
         let mut anonymous = start(id);
         Arc::make_mut(anonymous.facts.as_mut().unwrap()).caller = None;
-        drop(trail.append(anonymous));
-        drop(trail.append(Entry { event: Event::PiiBlocked, ..refused(1, id) }));
-        drop(trail.append(refused(1, id)));
+        drop(trail.append(&anonymous));
+        drop(trail.append(&Entry { event: Event::PiiBlocked, ..refused(1, id) }));
+        drop(trail.append(&refused(1, id)));
     }
     trail.close();
     assert_eq!(disk.records().len(), 200);
@@ -423,8 +431,8 @@ fn what_is_not_kept_is_not_written_and_what_always_is_cannot_be_left_out() {
     let trail = disk.trail(|s| s.events = Some(vec![Event::AuthFailure]));
     assert!(trail.keeps(Event::AuthFailure) && !trail.keeps(Event::AuthSuccess));
     assert!(trail.keeps(Event::RequestStart));
-    assert!(matches!(trail.append(entry(Event::AuthSuccess, Outcome::Allow, 1)), Receipt::Done));
-    assert_eq!(wait(trail.append(entry(Event::AuthFailure, Outcome::Deny, 1))), Ok(()));
+    assert!(matches!(trail.append(&entry(Event::AuthSuccess, Outcome::Allow, 1)), Receipt::Done));
+    assert_eq!(wait(trail.append(&entry(Event::AuthFailure, Outcome::Deny, 1))), Ok(()));
     assert_eq!(events(&disk.records()), ["AUTH_FAILURE"]);
 }
 
@@ -434,7 +442,7 @@ fn a_chain_goes_on_where_it_ended() {
     let path = folder.path().join("logs/new/audit.jsonl");
     for id in 0..3 {
         let trail = open(&path);
-        assert_eq!(wait(trail.append(end(id))), Ok(()));
+        assert_eq!(wait(trail.append(&end(id))), Ok(()));
     }
     assert_eq!(read(&path).len(), 3);
 }
@@ -463,7 +471,7 @@ fn a_file_keeps_nothing_of_a_write_that_failed_and_all_that_was_there_before() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
-    assert_eq!(wait(open(&path).append(start(1))), Ok(()));
+    assert_eq!(wait(open(&path).append(&start(1))), Ok(()));
     let settings = settings(&path);
     let chain = Chain::new(settings.gateway.clone(), settings.chain.clone(), Head::EMPTY);
     let (file, chain) = recover::open(&path, chain, Timestamp(7)).unwrap();
@@ -474,9 +482,9 @@ fn a_file_keeps_nothing_of_a_write_that_failed_and_all_that_was_there_before() {
         let mut long = end(id);
         long.details = (0..10).map(|n| (n.to_string(), "x".repeat(1000).into())).collect();
         disk.set_full(true);
-        assert_eq!(wait(trail.append(long)), Err(Lost));
+        assert_eq!(wait(trail.append(&long)), Err(Lost));
         disk.set_full(false);
-        assert_eq!(wait(trail.append(end(id))), Ok(()));
+        assert_eq!(wait(trail.append(&end(id))), Ok(()));
     }
     drop(trail);
     let records = read(&path);
@@ -514,7 +522,7 @@ fn a_crash_within_the_last_records_loses_no_whole_one_and_throws_nothing_away() 
     let whole = folder.path().join("whole.jsonl");
     let trail = open(&whole);
     for id in 0..3 {
-        assert_eq!(wait(trail.append(end(id))), Ok(()));
+        assert_eq!(wait(trail.append(&end(id))), Ok(()));
     }
     drop(trail);
     let bytes = fs::read(&whole).unwrap();
@@ -536,7 +544,7 @@ fn a_crash_within_the_last_records_loses_no_whole_one_and_throws_nothing_away() 
 fn crash(path: &Path, bytes: &[u8], ends: &[usize], cut: usize) {
     fs::write(path, &bytes[..cut]).unwrap();
     let trail = open(path);
-    assert_eq!(wait(trail.append(end(9))), Ok(()));
+    assert_eq!(wait(trail.append(&end(9))), Ok(()));
     drop(trail);
     let sound = ends.iter().filter(|&&end| end <= cut).count();
     let kept = ends.iter().copied().rfind(|&end| end <= cut).unwrap_or_default();
@@ -560,7 +568,7 @@ fn an_exchange_that_the_process_did_not_survive_is_closed_as_abandoned() {
     let trail = open(&path);
     // The same id twice: a trusted proxy gives them.
     let entries = (1..20).map(start).chain([end(2), start(19), end(19)]);
-    let receipts: Vec<Receipt> = entries.map(|entry| trail.append(entry)).collect();
+    let receipts: Vec<Receipt> = entries.map(|entry| trail.append(&entry)).collect();
     for receipt in receipts {
         assert_eq!(wait(receipt), Ok(()));
     }
@@ -583,8 +591,8 @@ fn an_exchange_that_the_process_did_not_survive_is_closed_as_abandoned() {
 fn a_dropped_receipt_does_not_drop_the_record() {
     let disk = Disk::default();
     let trail = disk.trail(|_| ());
-    drop(trail.append(start(1)));
-    drop(trail.append(end(1)));
+    drop(trail.append(&start(1)));
+    drop(trail.append(&end(1)));
     drop(trail);
     assert_eq!(disk.records().len(), 2);
 }
@@ -608,11 +616,11 @@ fn a_writer_that_panics_promises_nothing_more() {
     let settings = settings(Path::new("memory"));
     let chain = Chain::new(settings.gateway.clone(), settings.chain.clone(), Head::EMPTY);
     let trail = FileTrail::start(settings, chain, Box::new(Broken)).unwrap();
-    assert_eq!(wait(trail.append(start(1))), Err(Lost));
+    assert_eq!(wait(trail.append(&start(1))), Err(Lost));
     while !trail.is_failing() {
         std::thread::yield_now();
     }
-    assert_eq!(wait(trail.append(start(2))), Err(Lost));
+    assert_eq!(wait(trail.append(&start(2))), Err(Lost));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use bartizan_core::audit::{Entry, Event, Lost, Outcome};
 use serde_json::{Map, json};
 
 use super::Durability;
-use super::queue::{Item, Loss, Part, Shared, TICK};
+use super::queue::{Group, Loss, Part, Shared, TICK};
 use super::sink::Sink;
 
 /// How many bytes are handed to the system at once.
@@ -23,9 +23,9 @@ pub(super) struct Writer {
     sink: Box<dyn Sink>,
     durability: Durability,
     buffer: Vec<u8>,
-    group: Vec<Item>,
+    group: Group,
     /// Ends of exchanges whose START is in the log, which a failing disk did not take.
-    kept_back: Vec<Entry>,
+    kept_back: Group,
     loss: Option<Loss>,
     failing: bool,
     /// Since when something is written and not synced.
@@ -45,8 +45,8 @@ impl Writer {
             sink,
             durability,
             buffer: Vec::new(),
-            group: Vec::new(),
-            kept_back: Vec::new(),
+            group: Group::default(),
+            kept_back: Group::default(),
             loss: None,
             failing: false,
             unsynced: None,
@@ -62,6 +62,7 @@ impl Writer {
             if let Some(loss) = work.loss {
                 Loss::add(&mut self.loss, loss);
             }
+            work.merged.iter().for_each(|entry| self.group.write(entry));
             self.write(work.last);
             if work.last {
                 return;
@@ -94,9 +95,8 @@ impl Writer {
         if let Some(loss) = self.loss {
             self.chain.append(&gap(loss), &mut self.buffer);
         }
-        let entries = self.kept_back.iter().chain(self.group.iter().map(|item| &item.entry));
-        for entry in entries {
-            self.chain.append(entry, &mut self.buffer);
+        for (item, bytes) in self.kept_back.iter().chain(self.group.iter()) {
+            self.chain.seal(item.outline, bytes, &mut self.buffer);
             if self.buffer.len() >= CHUNK {
                 self.sink.write(&self.buffer)?;
                 self.buffer.clear();
@@ -116,9 +116,8 @@ impl Writer {
         }
         self.loss = None;
         self.kept_back.clear();
-        for mut item in self.group.drain(..) {
-            item.tell(Ok(()));
-        }
+        self.group.items.iter_mut().for_each(|item| item.tell(Ok(())));
+        self.group.clear();
     }
 
     fn fail(&mut self, error: &io::Error) {
@@ -127,18 +126,19 @@ impl Writer {
             self.shared.set_failing(true);
             tracing::error!(%error, "the audit log cannot be written: requests are refused");
         }
-        for mut item in self.group.drain(..) {
-            item.tell(Err(Lost));
+        self.group.items.iter_mut().for_each(|item| item.tell(Err(Lost)));
+        for (item, bytes) in self.group.iter() {
             match item.part {
                 Part::End => {
-                    self.kept_back.push(item.entry);
+                    self.kept_back.copy(item, bytes);
                     continue;
                 }
                 Part::Start(id) => self.shared.forget(id),
                 Part::Aside => {}
             }
-            Loss::add(&mut self.loss, Loss::one(item.entry.time));
+            Loss::add(&mut self.loss, Loss::one(item.time));
         }
+        self.group.clear();
     }
 }
 
@@ -166,6 +166,6 @@ fn gap(loss: Loss) -> Entry {
         facts: None,
         reason: Some("entries were lost: there was no room in the queue, or on the disk".into()),
         details,
-        usage: None,
+        end: None,
     }
 }

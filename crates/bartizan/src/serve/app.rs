@@ -43,10 +43,7 @@ impl App {
         shutdown: CancellationToken,
     ) {
         let app = self.clone();
-        let answer = move |request: Request<Body>, peer| {
-            let app = app.clone();
-            async move { app.handle(request, peer).await }
-        };
+        let answer = move |request: Request<Body>, peer| app.handle(request, peer);
         answers(self, answer, listener, options, shutdown).await;
     }
 }
@@ -71,10 +68,7 @@ impl Guarded {
         shutdown: CancellationToken,
     ) {
         let guarded = self.clone();
-        let answer = move |request: Request<Body>, peer| {
-            let guarded = guarded.clone();
-            async move { guarded.handle(request, peer).await }
-        };
+        let answer = move |request: Request<Body>, peer| guarded.handle(request, peer);
         answers(self.app(), answer, listener, options, shutdown).await;
     }
 }

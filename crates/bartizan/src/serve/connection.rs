@@ -1,11 +1,13 @@
 //! One connection: handshake, requests, end.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::{Request, Version};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
@@ -21,9 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::arrive::arrive;
-use super::vigil::{Counted, Limits, UnderWay, Vigil, Watched};
-use super::{Answered, MAX_HANDSHAKES, Options, Service};
-use crate::body::Body;
+use super::vigil::{Counted, Limits, Vigil, Watched};
+use super::{MAX_HANDSHAKES, Options, Service};
 use crate::peer::{Peer, Tls};
 
 /// What all connections of one listener share.
@@ -114,7 +115,8 @@ impl<S: Service> Listener<S> {
             if request.version() == Version::HTTP_2 {
                 under_way.speaks_frames();
             }
-            answered(service.clone(), arrive(request), peer.clone(), under_way)
+            let answer = service.clone().answer(arrive(request), peer.clone());
+            answer.map(|answer| Ok::<_, Infallible>(answer.map(|body| Counted { body, under_way })))
         });
         let mut connection = pin!(self.http.serve_connection_with_upgrades(io, answer));
         let why = tokio::select! {
@@ -135,15 +137,6 @@ impl<S: Service> Listener<S> {
             () = gone => {}
         }
     }
-}
-
-async fn answered<S: Service>(
-    service: S,
-    request: Request<Incoming>,
-    peer: Peer,
-    under_way: UnderWay,
-) -> Answered<Counted<Body>> {
-    Ok(service.answer(request, peer).await.map(|body| Counted { body, under_way }))
 }
 
 fn log(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {

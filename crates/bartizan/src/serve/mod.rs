@@ -8,7 +8,6 @@ mod arrive;
 mod connection;
 mod vigil;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -72,7 +71,7 @@ impl Default for Options {
 pub trait Service: Clone + Send + Sync + 'static {
     /// Answers one request.
     fn answer(
-        &self,
+        self,
         request: Request<Incoming>,
         peer: Peer,
     ) -> impl Future<Output = Response<Body>> + Send;
@@ -84,7 +83,7 @@ where
     F: Future<Output = Response<Body>> + Send,
 {
     fn answer(
-        &self,
+        self,
         request: Request<Incoming>,
         peer: Peer,
     ) -> impl Future<Output = Response<Body>> + Send {
@@ -150,6 +149,3 @@ fn is_of_the_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
-
-/// A response that cannot fail: what went wrong is an answer, too.
-type Answered<B> = Result<Response<B>, Infallible>;

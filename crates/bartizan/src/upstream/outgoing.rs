@@ -52,7 +52,7 @@ impl Outgoing {
         let peer = head.extensions.get::<Peer>();
         let id = head.extensions.get::<RequestId>().copied();
         let origin = peer.map(|peer| Origin::read(peer, connections.proxies(), &head.headers));
-        let (method, mut headers) = (head.method, head.headers);
+        let Parts { method, mut headers, .. } = *head;
 
         // First everything goes that may not pass; what the gate says itself comes after, so
         // that no `Connection` of a client can take it away.

@@ -53,10 +53,10 @@ fn entry(n: u64) -> Entry {
         event: if denied { Event::AccessDenied } else { Event::RequestEnd },
         outcome: if denied { Outcome::Deny } else { Outcome::Allow },
         time: Timestamp(NOW.0 - (10 - n) * 60_000_000),
-        facts: Some(Arc::new(facts)),
+        facts: Some(Arc::new(facts.into())),
         reason: denied.then(|| "no\u{1b}[2J scope = `x`".into()),
         details: Map::new(),
-        usage: None,
+        end: None,
     }
 }
 
