@@ -5,7 +5,7 @@ use crate::{CONTEXT_BOOST, CustomPattern, Entity, RECOGNIZERS, Recognizer, windo
 /// What to look for.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The entities to find with the built-in rows; `None` means every built-in one. The user's own
+    /// The entities to find with the built-in rows; `None` means [`Entity::DEFAULT`]. The user's own
     /// patterns and blocked terms are found in any case.
     pub entities: Option<Vec<Entity>>,
     /// Findings below this score are left out, 0 to 1. Default 0.5.
@@ -74,6 +74,14 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Every entity that a built-in row finds, also those that are not looked for by default.
+    pub fn all_entities() -> Vec<Entity> {
+        let mut all: Vec<Entity> = RECOGNIZERS.iter().map(|row| row.entity.clone()).collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
     /// The rows that can find something under this configuration.
     pub(crate) fn rows(&self) -> Result<Vec<&'static Recognizer>, ConfigError> {
         if let Some(wanted) = &self.entities {
@@ -84,12 +92,12 @@ impl Config {
                 }
             }
         }
+        let entities = self.entities.as_deref().unwrap_or(Entity::DEFAULT);
         let wanted = |row: &&Recognizer| {
             let reach = row.score + if row.context.is_empty() { 0.0 } else { CONTEXT_BOOST };
-            reach >= self.min_confidence
-                && self.entities.as_ref().is_none_or(|wanted| wanted.contains(&row.entity))
+            reach >= self.min_confidence && entities.contains(&row.entity)
         };
-        Ok(RECOGNIZERS.iter().filter(wanted).collect())
+        Ok(RECOGNIZERS.iter().copied().filter(wanted).collect())
     }
 
     /// The blocked terms as patterns: the longest first, as whole words.

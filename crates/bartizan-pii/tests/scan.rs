@@ -157,8 +157,8 @@ fn a_configuration_that_cannot_be_kept_is_refused() {
     let refused = |config: Config| Scanner::new(&config).unwrap_err();
     let custom = |pattern: CustomPattern| Config { custom: vec![pattern], ..Config::default() };
 
-    let unsupported = Config { entities: Some(vec![Entity::PERSON]), ..Config::default() };
-    assert_eq!(refused(unsupported), ConfigError::Unsupported { entity: Entity::PERSON });
+    let unsupported = Config { entities: Some(vec![entity()]), ..Config::default() };
+    assert_eq!(refused(unsupported), ConfigError::Unsupported { entity: entity() });
     let confidence = Config { min_confidence: f32::NAN, ..Config::default() };
     assert!(matches!(refused(confidence), ConfigError::Confidence { .. }));
     let broken = refused(custom(CustomPattern::new(entity(), "([a-z]")));

@@ -79,8 +79,9 @@ const STDIN: &str = "-";
 /// The arguments ask for what cannot be done, or `out` cannot be written. An input that cannot
 /// be read is told on standard error, the others are scanned, and the code is 2.
 pub fn run(Pii::Scan(args): &Pii, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let named = || (!args.entities.is_empty()).then(|| args.entities.clone());
     let scanner = Scanner::new(&Config {
-        entities: (!args.entities.is_empty()).then(|| args.entities.clone()),
+        entities: if args.all_entities { Some(Config::all_entities()) } else { named() },
         min_confidence: args.min_confidence,
         ..Config::default()
     })?;

@@ -1,0 +1,258 @@
+//! Is this the name of a person? Only where a title, a label, a phrase or a signature announces it.
+//!
+//! A cheap guess without a model: of the names in running text, which nothing announces, it finds
+//! none. The evaluation states how many that are.
+
+use crate::{Anchor, End, Entity, Peek, Recognizer, Window, window::is_word};
+
+/// What stands right before a name, in small letters; longer before shorter where one ends another.
+const CUES: &[&str] = &[
+    "mr. ",
+    "mr ",
+    "mrs. ",
+    "mrs ",
+    "ms. ",
+    "ms ",
+    "miss ",
+    "dr. ",
+    "dr ",
+    "prof. ",
+    "professor ",
+    "sir ",
+    "herr ",
+    "frau ",
+    "herrn ",
+    "monsieur ",
+    "madame ",
+    "mme ",
+    "mlle ",
+    "señor ",
+    "señora ",
+    "sr. ",
+    "sra. ",
+    "don ",
+    "doña ",
+    "signor ",
+    "signora ",
+    "sig. ",
+    "sig.ra ",
+    "dott. ",
+    "senhor ",
+    "senhora ",
+    "dhr. ",
+    "mevr. ",
+    "mevrouw ",
+    "meneer ",
+    "pan ",
+    "pani ",
+    "my name is ",
+    "name is ",
+    "i am called ",
+    "call me ",
+    "ich heiße ",
+    "mein name ist ",
+    "je m'appelle ",
+    "me llamo ",
+    "mi nombre es ",
+    "mi chiamo ",
+    "meu nome é ",
+    "me chamo ",
+    "ik heet ",
+    "mijn naam is ",
+    "nazywam się ",
+    "mam na imię ",
+    "dear ",
+    "regards,\n",
+    "sincerely,\n",
+    "best,\n",
+    "cheers,\n",
+    "thanks,\n",
+    "yours,\n",
+    "grüßen\n",
+    "grüße\n",
+    "cordialement,\n",
+    "saludos,\n",
+    "saluti,\n",
+    "signed by ",
+    "signed, ",
+    "contact: ",
+    "attn: ",
+    "attn. ",
+];
+
+/// Labels before a colon, as in forms and in JSON.
+const LABELS: &[&str] = &[
+    "name",
+    "fullname",
+    "firstname",
+    "lastname",
+    "surname",
+    "username",
+    "vorname",
+    "nachname",
+    "nom",
+    "prénom",
+    "nombre",
+    "apellido",
+    "apellidos",
+    "nome",
+    "cognome",
+    "sobrenome",
+    "naam",
+    "achternaam",
+    "voornaam",
+    "imię",
+    "nazwisko",
+    "patient",
+    "customer",
+    "employee",
+    "client",
+    "kunde",
+    "氏名",
+    "名前",
+];
+
+/// Words with a capital that follow a cue and are no names.
+const NOT_NAMES: &[&str] = &[
+    "sir",
+    "mr",
+    "mrs",
+    "ms",
+    "miss",
+    "dr",
+    "prof",
+    "herr",
+    "frau",
+    "señor",
+    "señora",
+    "monsieur",
+    "madame",
+    "madam",
+    "customer",
+    "customers",
+    "team",
+    "all",
+    "everyone",
+    "friend",
+    "friends",
+    "colleague",
+    "colleagues",
+    "support",
+    "hiring",
+    "manager",
+    "the",
+    "this",
+    "that",
+    "it",
+    "not",
+    "god",
+    "diary",
+    "hr",
+    "us",
+    "you",
+    "me",
+    "null",
+    "none",
+    "true",
+    "false",
+    "string",
+];
+
+/// Small words inside of names.
+const LINKS: &[&str] =
+    &["de", "la", "del", "van", "von", "der", "den", "da", "dos", "di", "bin", "al", "le", "y"];
+
+const MAX_WORD: usize = 24;
+const MAX_WORDS: usize = 4;
+const MAX_LEN: usize = (MAX_WORD + 2) * (MAX_WORDS + 2);
+
+pub(crate) const ROWS: &[Recognizer] = &[Recognizer {
+    entity: Entity::PERSON,
+    finds: "one to four words with capitals behind a title, a label, a greeting or a phrase",
+    starts: |b| b.is_ascii_uppercase() || (0xC3..=0xD0).contains(&b),
+    anchors: &[Anchor::Anywhere],
+    check,
+    score: 0.6,
+    context: &[],
+    against: &[],
+    max_len: MAX_LEN,
+    yes: &[
+        "They call me Mr. Mayers",
+        "My name is Anna-Lena Krüger.",
+        "Name: Edward Thompson",
+        "\"customer\": \"Jane O'Neill\"",
+        "Best regards,\nJohn Q. Public",
+        "Frau Maria van der Berg",
+    ],
+    no: &["Dear Sir or Madam", "Dan Tailor", "name: string", "the Mr. of old"],
+}];
+
+fn check(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
+    if window.before(at, 1).is_some_and(|b| is_word(b) || b >= 0x80) || !is_announced(window, at) {
+        return Ok(None);
+    }
+    let mut end = None;
+    let mut next = at;
+    for index in 0..MAX_WORDS + 2 {
+        let length = word(window, next)?;
+        let text = window.bytes().get(next..next + length).unwrap_or_default();
+        let capital = text.first().is_some_and(|b| b.is_ascii_uppercase() || *b >= 0xC3);
+        let named = capital && length < MAX_WORD && !is_one_of(text, NOT_NAMES);
+        let shouted = length > 3 && text.iter().all(u8::is_ascii_uppercase) && index > 0;
+        if named && !shouted {
+            end = Some(next + length);
+        } else if index == 0 || !is_one_of(text, LINKS) {
+            break;
+        }
+        next += length;
+        // The point of an initial, then one space.
+        next += usize::from(length == 1 && window.is(next, |b| b == b'.')?);
+        if !window.is(next, |b| b == b' ')? {
+            break;
+        }
+        next += 1;
+    }
+    Ok(end.map(End::At))
+}
+
+fn is_announced(window: &Window<'_>, at: usize) -> bool {
+    CUES.iter().any(|cue| stands_before(window, at, cue)) || is_labelled(window, at)
+}
+
+/// Whether `cue`, in any case of ASCII letters, stands right before `at` and begins a word.
+fn stands_before(window: &Window<'_>, at: usize, cue: &str) -> bool {
+    let same = cue.bytes().rev().zip(1..).all(|(expected, distance)| {
+        window.before(at, distance).is_some_and(|byte| byte.eq_ignore_ascii_case(&expected))
+    });
+    same && !window.before(at, cue.len() + 1).is_some_and(|b| is_word(b) || b >= 0x80)
+}
+
+/// A label, a colon or an equals sign, and quotation marks between.
+fn is_labelled(window: &Window<'_>, at: usize) -> bool {
+    let mut back = 1;
+    let skip = |back: &mut usize, test: fn(u8) -> bool| {
+        let from = *back;
+        while *back < from + 3 && window.before(at, *back).is_some_and(test) {
+            *back += 1;
+        }
+    };
+    skip(&mut back, |b| matches!(b, b'"' | b'\'' | b' ' | b'*'));
+    if !window.before(at, back).is_some_and(|b| b == b':' || b == b'=') {
+        return false;
+    }
+    back += 1;
+    skip(&mut back, |b| matches!(b, b'"' | b'\'' | b' ' | b'*' | b'\\'));
+    LABELS.iter().any(|label| {
+        label.bytes().rev().zip(back..).all(|(expected, distance)| {
+            window.before(at, distance).is_some_and(|byte| byte.eq_ignore_ascii_case(&expected))
+        })
+    })
+}
+
+fn word(window: &Window<'_>, at: usize) -> Peek<usize> {
+    window.count(at, MAX_WORD, |b| b.is_ascii_alphabetic() || b >= 0x80 || b == b'\'' || b == b'-')
+}
+
+fn is_one_of(text: &[u8], words: &[&str]) -> bool {
+    words.iter().any(|word| text.eq_ignore_ascii_case(word.as_bytes()))
+}
