@@ -194,7 +194,15 @@ fn unknown_entity(
     known.dedup();
     let help = match shape::meant(entity.as_str(), known.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("this version finds {}; others under `custom`", known.join(", ")),
+        // All of them would fill the screen.
+        None => {
+            let usual: Vec<&str> = Entity::DEFAULT.iter().map(Entity::as_str).collect();
+            format!(
+                "this version finds {}, names as `UK_NHS` or `MAC_ADDRESS`, and others; \
+                 your own under `custom`",
+                usual.join(", ")
+            )
+        }
     };
     resolver.error(place, format!("`{entity}` is nothing that this version can find"), help);
 }
