@@ -368,25 +368,49 @@ static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy
 /// counters stand, names as Strings, times in whole seconds. What counts calls under way has no
 /// window and is left out.
 pub fn standings(standings: &[Standing], headers: &mut HeaderMap) {
-    let (mut now, mut policy) = (String::new(), String::new());
-    for standing in standings.iter().filter(|standing| standing.kind != Kind::Concurrency) {
-        if !now.is_empty() {
-            now.push_str(", ");
-            policy.push_str(", ");
-        }
-        let (reset, window) = (whole_seconds(standing.reset), whole_seconds(standing.window));
-        let Standing { name, remaining, limit, measure, .. } = standing;
-        let _ = write!(now, "\"{name}\";r={remaining};t={reset}");
-        let _ = write!(policy, "\"{name}\";q={limit};w={}", window.max(1));
-        match measure {
-            Measure::NanoUsd => policy.push_str(";qu=\"nano-usd\""),
-            Measure::Tokens => policy.push_str(";qu=\"tokens\""),
-            Measure::Requests | Measure::Concurrent => {}
-        }
+    if !standings.iter().any(is_told) {
+        return;
     }
-    if !now.is_empty() {
-        put(headers, RATE_LIMIT.clone(), &now);
-        put(headers, RATE_LIMIT_POLICY.clone(), &policy);
+    let mut text = String::with_capacity(128);
+    for (name, one) in
+        [(&RATE_LIMIT, now as fn(&Standing, &mut String)), (&RATE_LIMIT_POLICY, policy)]
+    {
+        text.clear();
+        for standing in standings.iter().filter(|standing| is_told(standing)) {
+            text.push_str(if text.is_empty() { "\"" } else { ", \"" });
+            text.push_str(&standing.name);
+            one(standing, &mut text);
+        }
+        put(headers, name.clone(), &text);
+    }
+}
+
+fn is_told(standing: &Standing) -> bool {
+    standing.kind != Kind::Concurrency
+}
+
+fn now(standing: &Standing, text: &mut String) {
+    count("\";r=", standing.remaining, text);
+    count(";t=", whole_seconds(standing.reset), text);
+}
+
+fn policy(standing: &Standing, text: &mut String) {
+    count("\";q=", standing.limit, text);
+    count(";w=", whole_seconds(standing.window).max(1), text);
+    match standing.measure {
+        Measure::NanoUsd => text.push_str(";qu=\"nano-usd\""),
+        Measure::Tokens => text.push_str(";qu=\"tokens\""),
+        Measure::Requests | Measure::Concurrent => {}
+    }
+}
+
+/// A parameter with a whole number. Every answer carries some: they are not left to the
+/// formatter.
+fn count(name: &str, n: u64, text: &mut String) {
+    text.push_str(name);
+    let digits = n.checked_ilog10().unwrap_or(0);
+    for place in (0..=digits).rev() {
+        text.push(char::from(b'0' + (n / 10_u64.pow(place) % 10) as u8));
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn identity(caller: &Caller, roles: &[Arc<str>], headers: &mut Header
 
 /// Says what the exchange is called here, whatever the client calls it.
 pub(super) fn name(id: RequestId, headers: &mut HeaderMap) {
-    set(headers, &REQUEST_ID, BytesMut::from(id.to_string().as_bytes()));
+    set(headers, &REQUEST_ID, BytesMut::from(id.letters().as_slice()));
 }
 
 fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> BytesMut {
