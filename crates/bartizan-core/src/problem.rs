@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::admit::Misdirected;
 use crate::authenticate::Rejection;
 use crate::authorize::Denial;
+use crate::decimal;
 use crate::id::RequestId;
 use crate::limit::{Exhausted, Kind, Measure, Standing};
 use crate::mask::Detection;
@@ -318,16 +319,16 @@ fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
                 _ => Some("invalid_token"),
             };
             let challenge = challenge(context, error, scopes);
-            put(headers, header::WWW_AUTHENTICATE, &challenge);
+            put(headers, header::WWW_AUTHENTICATE, challenge.as_bytes());
         }
         Refusal::Forbidden(Denial::Scope(scopes)) => {
             let challenge = challenge(context, Some("insufficient_scope"), scopes);
-            put(headers, header::WWW_AUTHENTICATE, &challenge);
+            put(headers, header::WWW_AUTHENTICATE, challenge.as_bytes());
         }
         Refusal::Forbidden(Denial::UnknownVerb(allow)) => {
-            put(headers, header::ALLOW, &verbs(allow));
+            put(headers, header::ALLOW, verbs(allow).as_bytes());
         }
-        Refusal::Misdirected(Misdirected::MethodRefused) => put(headers, header::ALLOW, ""),
+        Refusal::Misdirected(Misdirected::MethodRefused) => put(headers, header::ALLOW, b""),
         Refusal::Exhausted(exhausted) => {
             let wait = whole_seconds(exhausted.retry_after);
             headers.insert(header::RETRY_AFTER, wait.max(1).into());
@@ -371,47 +372,44 @@ pub fn standings(standings: &[Standing], headers: &mut HeaderMap) {
     if !standings.iter().any(is_told) {
         return;
     }
-    let mut text = String::with_capacity(128);
-    for (name, one) in
-        [(&RATE_LIMIT, now as fn(&Standing, &mut String)), (&RATE_LIMIT_POLICY, policy)]
-    {
-        text.clear();
-        for standing in standings.iter().filter(|standing| is_told(standing)) {
-            text.push_str(if text.is_empty() { "\"" } else { ", \"" });
-            text.push_str(&standing.name);
-            one(standing, &mut text);
+    put_list(headers, &RATE_LIMIT, standings, |standing, text| {
+        count(b"\";r=", standing.remaining, text);
+        count(b";t=", whole_seconds(standing.reset), text);
+    });
+    put_list(headers, &RATE_LIMIT_POLICY, standings, |standing, text| {
+        count(b"\";q=", standing.limit, text);
+        count(b";w=", whole_seconds(standing.window).max(1), text);
+        match standing.measure {
+            Measure::NanoUsd => text.extend_from_slice(b";qu=\"nano-usd\""),
+            Measure::Tokens => text.extend_from_slice(b";qu=\"tokens\""),
+            Measure::Requests | Measure::Concurrent => {}
         }
-        put(headers, name.clone(), &text);
-    }
+    });
 }
 
 fn is_told(standing: &Standing) -> bool {
     standing.kind != Kind::Concurrency
 }
 
-fn now(standing: &Standing, text: &mut String) {
-    count("\";r=", standing.remaining, text);
-    count(";t=", whole_seconds(standing.reset), text);
+/// A list of names with parameters, which `tell` writes from the closing quotation mark on.
+fn put_list(
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+    standings: &[Standing],
+    tell: impl Fn(&Standing, &mut Vec<u8>),
+) {
+    let mut text = Vec::with_capacity(64);
+    for standing in standings.iter().filter(|standing| is_told(standing)) {
+        text.extend_from_slice(if text.is_empty() { b"\"" } else { b", \"" });
+        text.extend_from_slice(standing.name.as_bytes());
+        tell(standing, &mut text);
+    }
+    put(headers, name.clone(), &text);
 }
 
-fn policy(standing: &Standing, text: &mut String) {
-    count("\";q=", standing.limit, text);
-    count(";w=", whole_seconds(standing.window).max(1), text);
-    match standing.measure {
-        Measure::NanoUsd => text.push_str(";qu=\"nano-usd\""),
-        Measure::Tokens => text.push_str(";qu=\"tokens\""),
-        Measure::Requests | Measure::Concurrent => {}
-    }
-}
-
-/// A parameter with a whole number. Every answer carries some: they are not left to the
-/// formatter.
-fn count(name: &str, n: u64, text: &mut String) {
-    text.push_str(name);
-    let digits = n.checked_ilog10().unwrap_or(0);
-    for place in (0..=digits).rev() {
-        text.push(char::from(b'0' + (n / 10_u64.pow(place) % 10) as u8));
-    }
+fn count(name: &[u8], n: u64, text: &mut Vec<u8>) {
+    text.extend_from_slice(name);
+    decimal::write(n, text);
 }
 
 fn whole_seconds(duration: std::time::Duration) -> u64 {
@@ -420,8 +418,8 @@ fn whole_seconds(duration: std::time::Duration) -> u64 {
 
 /// Sets a field; a value that no field may have is left out. The values are the operator's own
 /// names, so that happens only where a name holds control characters.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &[u8]) {
+    if let Ok(value) = HeaderValue::from_bytes(value) {
         headers.insert(name, value);
     }
 }
