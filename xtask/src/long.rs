@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::command::{command, run};
+use crate::needs;
 
 /// A long check: what it is, extra environment, the command.
 struct Long {
@@ -24,7 +25,9 @@ const NIGHTLY: &[Long] = &[
 ];
 
 const COMPARISON: &[&str] = &["bench/gateway"];
-const BENCH: &[&str] = &["cargo", "bench", "--package", "bartizan", "--benches"];
+const BENCH: &[&str] =
+    &["cargo", "bench", "--package", "bartizan", "--bench", "road", "--bench", "allocations"];
+const COUNT: &[&str] = &["cargo", "bench", "--package", "bartizan", "--bench", "instructions"];
 
 /// The road without network; `args` go to the benchmark.
 pub(crate) fn bench(root: &Path, args: &[&str]) -> Result<()> {
@@ -33,7 +36,20 @@ pub(crate) fn bench(root: &Path, args: &[&str]) -> Result<()> {
         words.push("--");
         words.extend(args);
     }
-    run(root, &words)
+    run(root, &words)?;
+    count(root)
+}
+
+/// Instructions of a request: the same on every day and every machine of a kind.
+fn count(root: &Path) -> Result<()> {
+    needs::provide_all(root, needs::COUNTING)?;
+    let runner = root.join(needs::RUNNER);
+    eprintln!("$ {}", COUNT.join(" "));
+    let status = command(root, COUNT).env("GUNGRAUN_RUNNER", runner).status();
+    if !status.is_ok_and(|status| status.success()) {
+        bail!("`{}` failed", COUNT.join(" "));
+    }
+    Ok(())
 }
 
 /// The gateway beside others on the same machine; `args` go to the script.

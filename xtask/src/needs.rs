@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::command::{output, run, succeeds};
 
 /// Something that must be on the machine before the tests run. A new one is a row.
-struct Need {
+pub(crate) struct Need {
     name: &'static str,
     /// A command that succeeds where the thing is present.
     present: &'static [&'static str],
@@ -20,6 +20,8 @@ enum Cure {
     Debian(&'static [&'static str]),
     /// Python packages, in a virtual environment in the target folder.
     Pip(&'static [&'static str]),
+    /// A program of crates.io in this version, in the target folder.
+    Cargo(&'static str, &'static str),
 }
 
 const PYTHON: &str = "target/tools/python";
@@ -51,6 +53,23 @@ const NEEDS: &[Need] = &[
     },
 ];
 
+/// What counting instructions needs besides.
+pub(crate) const COUNTING: &[Need] = &[
+    Need {
+        name: "valgrind, which counts instructions",
+        present: &["valgrind", "--version"],
+        cure: Cure::Debian(&["valgrind"]),
+    },
+    Need {
+        name: "the runner of the benchmarks that count instructions",
+        present: &["test", "-x", RUNNER],
+        cure: Cure::Cargo("gungraun-runner", "0.20.0"),
+    },
+];
+
+/// Where the runner of the benchmarks that count instructions lies.
+pub(crate) const RUNNER: &str = "target/tools/cargo/bin/gungraun-runner";
+
 impl Cure {
     /// The commands to type, in order.
     fn commands(&self) -> Vec<Vec<&'static str>> {
@@ -63,6 +82,10 @@ impl Cure {
                 vec!["python3", "-m", "venv", PYTHON],
                 [&["target/tools/python/bin/pip", "install", "--quiet"], *packages].concat(),
             ],
+            Self::Cargo(name, version) => {
+                let to = ["--locked", "--root", "target/tools/cargo"];
+                vec![[&["cargo", "install", name, "--version", version][..], &to[..]].concat()]
+            }
         }
     }
 }
@@ -72,7 +95,15 @@ impl Cure {
 /// # Errors
 /// When something is missing and we are not root, or when it cannot be installed.
 pub(crate) fn provide(root: &Path) -> Result<()> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !succeeds(root, need.present)).collect();
+    provide_all(root, NEEDS)
+}
+
+/// The same for these.
+///
+/// # Errors
+/// As [`provide`].
+pub(crate) fn provide_all(root: &Path, needs: &[Need]) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !succeeds(root, need.present)).collect();
     if missing.is_empty() {
         return Ok(());
     }
