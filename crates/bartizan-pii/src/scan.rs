@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use crate::{
     CONTEXT_BOOST, COUNTER_WEIGHT, Config, ConfigError, End, Entity, Peek, Recognizer, Run, Window,
+    context::{Said, Vocabulary},
     custom::Custom,
-    dispatch::Dispatch,
+    dispatch::{Dispatch, Rows},
     recognizer::Step,
     simd::Isa,
     sweep::{Place, Sweep},
@@ -36,6 +37,7 @@ pub struct Scanner {
     rows: Vec<&'static Recognizer>,
     dispatch: Box<Dispatch>,
     isa: Isa,
+    vocabulary: Vocabulary,
     custom: Vec<Custom>,
     min_confidence: f32,
     allow: Vec<String>,
@@ -71,9 +73,14 @@ impl Scanner {
         let patterns = config.custom.iter().cloned().chain(config.blocked());
         let custom: Vec<Custom> =
             patterns.map(|pattern| Custom::new(&pattern)).collect::<Result<_, _>>()?;
+        let weak = Rows::of(&rows, |row| row.score < config.min_confidence);
+        let mut dispatch = Dispatch::new(&rows, &custom);
+        dispatch.weak = weak;
+        let words: Vec<_> = rows.iter().map(|row| (row.context, row.against)).collect();
         Ok(Self {
-            dispatch: Dispatch::new(&rows, &custom),
+            dispatch,
             isa: Isa::detect(),
+            vocabulary: Vocabulary::new(&words),
             rows,
             custom,
             min_confidence: config.min_confidence,
@@ -139,44 +146,41 @@ impl Scanner {
                 }
             }
         }
-        for row in sweep.rows(&self.dispatch, window, place).places() {
-            if let Some(row) = self.rows.get(row)
-                && let Some(candidate) = self.try_row(row, window, place.at)?
+        let mut rows = sweep.rows(&self.dispatch, window, place);
+        // Context lies in what is known. Where it is missing and needed, nothing waits for more.
+        let mut said = None;
+        let weak = rows.and(self.dispatch.weak);
+        if !weak.is_empty() {
+            let said = said.get_or_insert_with(|| self.said(sweep, window, place.at));
+            rows = rows.without(weak.without(said.support));
+        }
+        while let Some(place_of_row) = rows.take_first() {
+            if let Some(row) = self.rows.get(place_of_row)
+                && let Some(end) = (row.check)(window, place.at)?
             {
-                best = Some(preferred(best, candidate));
+                let said = said.get_or_insert_with(|| self.said(sweep, window, place.at));
+                let score = score(row, place_of_row, said);
+                if score >= self.min_confidence {
+                    let (start, entity) = (place.at, row.entity.clone());
+                    let (end, run) = match end {
+                        End::At(end) => (end, None),
+                        End::Open(end, run) => (end, Some(run)),
+                    };
+                    best = Some(preferred(best, Candidate { entity, start, end, run, score }));
+                }
             }
         }
         Ok(best)
     }
 
-    fn try_row(&self, row: &Recognizer, window: &Window<'_>, at: usize) -> Peek<Option<Candidate>> {
-        let answer = (row.check)(window, at);
-        if answer == Ok(None) {
-            return Ok(None);
+    /// What the words before `at` say of the rows.
+    fn said(&self, sweep: &Sweep, window: &Window<'_>, at: usize) -> Said {
+        let mut said = Said::default();
+        if sweep.words_before(window, at) {
+            self.vocabulary.said(window.left(at), &mut said);
         }
-        // Context lies in what is known. Where it is missing and needed, nothing waits for more.
-        let supported = window.near(at, row.context);
-        if row.score < self.min_confidence && !supported {
-            return Ok(None);
-        }
-        let Some(end) = answer? else { return Ok(None) };
-        let score = match supported {
-            true => row.score + CONTEXT_BOOST,
-            false if window.near(at, row.against) => row.score - COUNTER_WEIGHT,
-            false => row.score,
-        };
-        let (end, run) = match end {
-            End::At(end) => (end, None),
-            End::Open(end, run) => (end, Some(run)),
-        };
-        let (entity, score) = (row.entity.clone(), tidy(score));
-        Ok((score >= self.min_confidence).then_some(Candidate {
-            entity,
-            start: at,
-            end,
-            run,
-            score,
-        }))
+        self.vocabulary.said(window.hint().as_bytes(), &mut said);
+        said
     }
 
     fn try_custom(
@@ -240,6 +244,14 @@ impl Candidate {
             }
         }
     }
+}
+
+fn score(row: &Recognizer, place: usize, said: &Said) -> f32 {
+    tidy(match () {
+        () if said.support.has(place) => row.score + CONTEXT_BOOST,
+        () if said.against.has(place) => row.score - COUNTER_WEIGHT,
+        () => row.score,
+    })
 }
 
 /// At most 1, and two decimals: more would be a claim, and read badly in a report.
@@ -321,7 +333,7 @@ mod tests {
                 " ", "-", ".", "(", "+", "/", ":", ",", "1", "12", "1234", "555", "@", "%40", "a",
                 "AB", "é", "fox7", "123x", "_", "x12", "\n", "eyJ", "sk-", "::",
             ]),
-            1 => (1..90_usize).prop_map(|n| &LONG[..n]),
+            1 => (1..90_usize).prop_map(|n| LONG.get(..n).unwrap_or_default()),
         ];
         let padding = (0..9_000_usize, any::<bool>());
         (prop::collection::vec(piece, 1..12), padding).prop_map(|(pieces, (length, pad))| {

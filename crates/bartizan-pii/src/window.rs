@@ -101,16 +101,25 @@ impl<'t> Window<'t> {
         self.bytes.get(at.checked_sub(distance)?).copied()
     }
 
+    /// What stands closely before `at`: as much as context may be in.
+    pub(crate) fn left(&self, at: usize) -> &'t [u8] {
+        let left = self.bytes.get(at.saturating_sub(LOOK_BEHIND)..at).unwrap_or_default();
+        #[cfg(test)]
+        tests::work(left.len());
+        left
+    }
+
+    /// The words that count as if they stood before every position.
+    pub(crate) fn hint(&self) -> &'t str {
+        self.hint
+    }
+
     /// Whether one of `words` stands, as a whole word, closely before `at` or in the hint.
     pub fn near<W: AsRef<str>>(&self, at: usize, words: &[W]) -> bool {
         if words.is_empty() {
             return false;
         }
-        let from = at.saturating_sub(LOOK_BEHIND);
-        let left = self.bytes.get(from..at).unwrap_or_default();
-        #[cfg(test)]
-        tests::work(left.len());
-        context::mentions(left, words) || context::mentions(self.hint.as_bytes(), words)
+        context::mentions(self.left(at), words) || context::mentions(self.hint.as_bytes(), words)
     }
 }
 

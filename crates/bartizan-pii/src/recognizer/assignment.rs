@@ -99,7 +99,7 @@ pub(crate) const ROWS: &[Recognizer] = &[
         entity: Entity::API_KEY,
         finds: "a random value that is assigned to a name that ends with a word for a key",
         starts: |b| b.is_ascii_alphanumeric(),
-        anchors: &[Anchor::Behind(KEY_ANCHORS)],
+        anchors: &[Anchor::Assigned { names: KEY_ANCHORS, least: 16 }],
         check: key,
         score: 0.7,
         context: &[],
