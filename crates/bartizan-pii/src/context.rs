@@ -11,7 +11,8 @@ const REACH: usize = 56;
 ///
 /// A word ends at everything that is neither letter nor digit, and where a capital follows a small
 /// letter: `cardNumber`, `card_number` and `card-number` all hold `card`. Substrings never count
-/// (`lic` does not stand in `public`). Words have at least two letters.
+/// (`lic` does not stand in `public`). Words have at least two letters. Where a script has no spaces,
+/// a word ends where its kind of characters does: `電話番号は` holds `電話番号`.
 pub(crate) fn mentions<W: AsRef<str>>(text: &[u8], words: &[W]) -> bool {
     let mut mentioned = false;
     each_word(text, |word| mentioned |= words.iter().any(|wanted| same(word, wanted.as_ref())));
@@ -58,8 +59,8 @@ impl Vocabulary {
     pub(crate) fn said(&self, text: &[u8], said: &mut Said) {
         each_word(text, |word| {
             self.look_up(word, said);
-            if let [singular @ .., b's' | b'S'] = word {
-                self.look_up(singular, said);
+            if let Some(stem) = stem(word) {
+                self.look_up(stem, said);
             }
         });
     }
@@ -121,26 +122,37 @@ fn each_word(text: &[u8], mut take: impl FnMut(&[u8])) {
     let earliest = text.len().saturating_sub(REACH);
     let mut start = None;
     let mut before = Letter::No;
+    let mut script = Script::Alphabet;
     for (at, byte) in text.iter().chain([&b' ']).enumerate() {
-        let letter = LETTERS.get(usize::from(*byte)).copied().unwrap_or(Letter::No);
-        let camel = letter == Letter::Capital && before == Letter::Small;
+        let mut letter = LETTERS.get(usize::from(*byte)).copied().unwrap_or(Letter::No);
+        let mut ends = letter == Letter::Capital && before == Letter::Small;
+        if letter == Letter::EastAsian {
+            let here = Script::of(text.get(at..at + 3).unwrap_or_default());
+            letter = if here == Script::Mark { Letter::No } else { Letter::EastAsian };
+            ends = here != script;
+            script = here;
+        } else if letter != Letter::Inside {
+            ends |= script != Script::Alphabet;
+            script = Script::Alphabet;
+        }
         before = letter;
         if let Some(first) = start
-            && (letter == Letter::No || camel)
+            && (letter == Letter::No || ends)
         {
             if first >= earliest && at - first > 1 {
                 take(text.get(first..at).unwrap_or_default());
             }
             start = None;
         }
-        if start.is_none() && letter != Letter::No && letter != Letter::Digit {
+        if start.is_none() && !matches!(letter, Letter::No | Letter::Digit | Letter::Inside) {
             start = Some(at);
         }
     }
 }
 
 /// What a byte is in a word. Those of other scripts count as letters, so that a word of one is
-/// compared as a whole.
+/// compared as a whole; but U+0080 to U+00BF, U+2000 to U+2FFF and U+F000 on hold marks, and spaces
+/// that do not break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Letter {
     No,
@@ -148,6 +160,10 @@ enum Letter {
     Small,
     Capital,
     Other,
+    /// The first byte of Kana, Han or Hangul, or of their marks.
+    EastAsian,
+    /// A further byte of a character.
+    Inside,
 }
 
 static LETTERS: [Letter; 256] = {
@@ -159,7 +175,10 @@ static LETTERS: [Letter; 256] = {
             b'0'..=b'9' => Letter::Digit,
             b'a'..=b'z' => Letter::Small,
             b'A'..=b'Z' => Letter::Capital,
-            0x80.. => Letter::Other,
+            0x80..=0xBF => Letter::Inside,
+            0xC2 | 0xE2 | 0xEF => Letter::No,
+            0xE3..=0xED => Letter::EastAsian,
+            0xC0.. => Letter::Other,
             _ => Letter::No,
         };
         byte = byte.wrapping_add(1);
@@ -168,10 +187,48 @@ static LETTERS: [Letter; 256] = {
     table
 };
 
+/// What a run of characters without spaces is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Script {
+    Alphabet,
+    Mark,
+    Hiragana,
+    Katakana,
+    Han,
+    Hangul,
+}
+
+impl Script {
+    /// Of a character of three bytes that begins with E3 to ED.
+    fn of(character: &[u8]) -> Self {
+        match character {
+            [0xE3, 0x80, ..] => Self::Mark,
+            [0xE3, 0x81, ..] | [0xE3, 0x82, 0..=0x9F] => Self::Hiragana,
+            [0xE3, 0x82 | 0x83, ..] => Self::Katakana,
+            [0xE3..=0xE9, ..] => Self::Han,
+            _ => Self::Hangul,
+        }
+    }
+}
+
+/// Small words that Korean and Chinese write to the end of a noun: topic, subject, object, `is`.
+const PARTICLES: &[&str] = &["는", "은", "이", "가", "을", "를", "是", "为", "為"];
+
+/// The word without its plural `s` or its particle.
+fn stem(word: &[u8]) -> Option<&[u8]> {
+    match word {
+        [singular @ .., b's' | b'S'] => Some(singular),
+        [.., 0x80..=0xFF] => {
+            PARTICLES.iter().find_map(|particle| word.strip_suffix(particle.as_bytes()))
+        }
+        _ => None,
+    }
+}
+
 fn same(word: &[u8], wanted: &str) -> bool {
     let wanted = wanted.as_bytes();
     word.eq_ignore_ascii_case(wanted)
-        || matches!(word, [singular @ .., b's' | b'S'] if singular.eq_ignore_ascii_case(wanted))
+        || stem(word).is_some_and(|stem| stem.eq_ignore_ascii_case(wanted))
 }
 
 #[cfg(test)]
@@ -193,6 +250,27 @@ mod tests {
             assert!(says(yes, &words), "{yes}");
         }
         for no in ["public ", "cardboard ", "discard ", ""] {
+            assert!(!says(no, &words), "{no}");
+        }
+    }
+
+    #[test]
+    fn words_end_at_marks_of_every_script_and_where_the_script_changes() {
+        let words = ["id", "telefon", "電話番号", "マイナンバー", "身份证号码", "여권번호"];
+        for yes in [
+            "ID\u{a0}Number",
+            "„Telefon“ ",
+            "電話番号は",
+            "私のマイナンバーは",
+            "（電話番号）：",
+            "身份证号码是",
+            "여권번호는 ",
+            "「電話番号」",
+            "電話番号03",
+        ] {
+            assert!(says(yes, &words), "{yes}");
+        }
+        for no in ["電話番号簿", "grid\u{a0}", "マイナンバーカード"] {
             assert!(!says(no, &words), "{no}");
         }
     }

@@ -83,7 +83,7 @@ pub(crate) const TOKEN_REACH: u32 = 32;
 pub(crate) const ASSIGN_REACH: usize = 8;
 /// Words that assign, in small letters, with what must stand around them.
 pub(crate) const VERBS: &[&[u8]] =
-    &[b" is ", b" ist ", b" est ", b" es ", b" \xC3\xA9 ", b"bearer "];
+    &[b" is ", b" ist ", b" est ", b" es ", b" \xC3\xA9 ", b"bearer ", b" by '", b"password '"];
 
 /// What follows a run of digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

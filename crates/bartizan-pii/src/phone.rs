@@ -77,6 +77,31 @@ const COUNTRIES: &[(u16, usize, usize)] = &[
     (972, 8, 9),
 ];
 
+/// Words that say what the number before them is.
+const LABELS: &[&str] = &[
+    "office",
+    "fax",
+    "mobile",
+    "cell",
+    "home",
+    "work",
+    "phone",
+    "tel",
+    "direct",
+    "landline",
+    "handy",
+    "mobil",
+    "privat",
+    "bureau",
+    "portable",
+    "oficina",
+    "ufficio",
+    "cellulare",
+    "thuis",
+    "werk",
+    "praca",
+];
+
 /// The first two digits of the country codes that have three (ITU-T, list of 2024).
 const THREE_DIGITS: &[u16] =
     &[21, 22, 23, 24, 25, 26, 29, 35, 37, 38, 42, 50, 59, 67, 68, 69, 80, 85, 87, 88, 96, 97, 99];
@@ -141,6 +166,26 @@ pub(crate) fn national(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
         return Ok(None);
     }
     finish(window, reading.end)
+}
+
+/// The longest label and what stands before it.
+pub(crate) const MAX_LABEL: usize = 12;
+
+/// A national number before a label.
+pub(crate) fn labelled(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
+    // One digit, or two and a space, are a count in any prose: a stream need not wait for them.
+    let first = digits::run(window, at, 3)?;
+    let joined = |at| window.is(at, |b| matches!(b, b'-' | b'.' | b'/'));
+    if first == 1 || (first == 2 && !joined(at + 2)?) {
+        return Ok(None);
+    }
+    let Some(End::At(end)) = national(window, at)? else { return Ok(None) };
+    let gap = window.count(end, 2, |b| matches!(b, b' ' | b'-' | b'('))?;
+    let label = end + gap;
+    let length = window.count(label, MAX_LABEL - 2, |b| b.is_ascii_alphabetic())?;
+    let text = window.bytes().get(label..label + length).unwrap_or_default();
+    let known = LABELS.iter().any(|known| text.eq_ignore_ascii_case(known.as_bytes()));
+    Ok((gap > 0 && known).then_some(End::At(end)))
 }
 
 /// Behind a leading `1` or `001` and its separator, if they stand there.
