@@ -215,10 +215,10 @@ impl<B> Exchange<Received<B>> {
     /// Refused where the request can be read in two ways.
     pub fn route(self, routes: &Routes) -> Result<Exchange<Routed<B>>, Refused> {
         self.step(|head, dossier, _, Received { body }| {
-            let target = Target::parse(head)?;
+            let rewritten = Target::parse(head)?.into_rewritten();
+            canonicalise(&mut head.uri, rewritten.as_deref())?;
             let overridden = take_override(&head.method, &mut head.headers)?;
-            let route = routes.find(&head.method, overridden.as_ref(), target.path());
-            head.uri = canonical_uri(head, &target)?;
+            let route = routes.find(&head.method, overridden.as_ref(), head.uri.path());
             match &route {
                 Route::Found(endpoint) => {
                     head.method = endpoint.verb.clone();
@@ -527,7 +527,9 @@ impl<B> Exchange<Announced<B>> {
         if let Payload::Whole(bytes) = call.body() {
             // Masking may have changed it; the length is ours to state.
             head.headers.remove(header::TRANSFER_ENCODING);
-            head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
+            if declared(&head.headers) != Some(bytes.len()) {
+                head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
+            }
         }
         if endpoint.profile.response.is_some() {
             // What comes compressed or in part could not be screened.
@@ -756,17 +758,18 @@ situated! {
     Validated: |this| Some(this.grant.endpoint());
 }
 
-/// The target as it was decided on, with the query as it came.
-fn canonical_uri(head: &Parts, target: &Target) -> Result<http::Uri, Misdirected> {
-    let query = head.uri.query();
-    if head.uri.path() == &**target.path() && head.uri.authority().is_none() {
-        return Ok(head.uri.clone());
+/// Leaves of a target what is decided on: the path, and the query as it came.
+fn canonicalise(uri: &mut http::Uri, rewritten: Option<&str>) -> Result<(), Misdirected> {
+    if rewritten.is_none() && uri.authority().is_none() {
+        return Ok(());
     }
-    let text = match query {
-        Some(query) => format!("{}?{query}", target.path()),
-        None => target.path().to_string(),
+    let path = rewritten.unwrap_or(uri.path());
+    let text = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
     };
-    text.parse().map_err(|_| Misdirected::Path)
+    *uri = text.parse().map_err(|_| Misdirected::Path)?;
+    Ok(())
 }
 
 /// Takes what must not leave out of the query and the body. The path was decided on, and stays.
@@ -859,6 +862,13 @@ fn about(refusal: &Refusal) -> Map<String, Value> {
         }
         _ => Map::new(),
     }
+}
+
+/// The length that a message says its body has, in digits and no other way.
+fn declared(headers: &http::HeaderMap) -> Option<usize> {
+    let mut values = headers.get_all(header::CONTENT_LENGTH).iter();
+    let value = values.next().filter(|_| values.next().is_none())?.to_str().ok()?;
+    value.bytes().all(|byte| byte.is_ascii_digit()).then(|| value.parse().ok()).flatten()
 }
 
 /// The header fields by which the gate tells an upstream who is calling. No client may set them.

@@ -1,6 +1,8 @@
 //! Which request is this? A ULID: sortable by time, unique without asking anyone.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::time::Timestamp;
 
@@ -51,6 +53,30 @@ impl fmt::Display for RequestId {
         f.write_str(std::str::from_utf8(&self.letters()).unwrap_or_default())
     }
 }
+
+/// Hashes names that are made of chance: they are spread already, and nobody outside chooses
+/// them, so that their lowest bits will do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByChance(u64);
+
+impl Hasher for ByChance {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let mut lowest = [0; 8];
+        lowest.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        self.0 ^= u64::from_le_bytes(lowest);
+    }
+
+    fn write_u128(&mut self, name: u128) {
+        self.0 ^= name as u64;
+    }
+}
+
+/// A map whose keys are made of chance.
+pub type ChanceMap<K, V> = HashMap<K, V, BuildHasherDefault<ByChance>>;
 
 #[cfg(test)]
 mod tests {

@@ -22,6 +22,7 @@ pub mod issue;
 pub mod describe;
 pub mod chain;
 
+pub mod decimal;
 pub mod id;
 pub mod json;
 pub mod time;

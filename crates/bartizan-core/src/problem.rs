@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::admit::Misdirected;
 use crate::authenticate::Rejection;
 use crate::authorize::Denial;
+use crate::decimal;
 use crate::id::RequestId;
 use crate::limit::{Exhausted, Kind, Measure, Standing};
 use crate::mask::Detection;
@@ -318,16 +319,16 @@ fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
                 _ => Some("invalid_token"),
             };
             let challenge = challenge(context, error, scopes);
-            put(headers, header::WWW_AUTHENTICATE, &challenge);
+            put(headers, header::WWW_AUTHENTICATE, challenge.as_bytes());
         }
         Refusal::Forbidden(Denial::Scope(scopes)) => {
             let challenge = challenge(context, Some("insufficient_scope"), scopes);
-            put(headers, header::WWW_AUTHENTICATE, &challenge);
+            put(headers, header::WWW_AUTHENTICATE, challenge.as_bytes());
         }
         Refusal::Forbidden(Denial::UnknownVerb(allow)) => {
-            put(headers, header::ALLOW, &verbs(allow));
+            put(headers, header::ALLOW, verbs(allow).as_bytes());
         }
-        Refusal::Misdirected(Misdirected::MethodRefused) => put(headers, header::ALLOW, ""),
+        Refusal::Misdirected(Misdirected::MethodRefused) => put(headers, header::ALLOW, b""),
         Refusal::Exhausted(exhausted) => {
             let wait = whole_seconds(exhausted.retry_after);
             headers.insert(header::RETRY_AFTER, wait.max(1).into());
@@ -368,26 +369,47 @@ static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy
 /// counters stand, names as Strings, times in whole seconds. What counts calls under way has no
 /// window and is left out.
 pub fn standings(standings: &[Standing], headers: &mut HeaderMap) {
-    let (mut now, mut policy) = (String::new(), String::new());
-    for standing in standings.iter().filter(|standing| standing.kind != Kind::Concurrency) {
-        if !now.is_empty() {
-            now.push_str(", ");
-            policy.push_str(", ");
-        }
-        let (reset, window) = (whole_seconds(standing.reset), whole_seconds(standing.window));
-        let Standing { name, remaining, limit, measure, .. } = standing;
-        let _ = write!(now, "\"{name}\";r={remaining};t={reset}");
-        let _ = write!(policy, "\"{name}\";q={limit};w={}", window.max(1));
-        match measure {
-            Measure::NanoUsd => policy.push_str(";qu=\"nano-usd\""),
-            Measure::Tokens => policy.push_str(";qu=\"tokens\""),
+    if !standings.iter().any(is_told) {
+        return;
+    }
+    put_list(headers, &RATE_LIMIT, standings, |standing, text| {
+        count(b"\";r=", standing.remaining, text);
+        count(b";t=", whole_seconds(standing.reset), text);
+    });
+    put_list(headers, &RATE_LIMIT_POLICY, standings, |standing, text| {
+        count(b"\";q=", standing.limit, text);
+        count(b";w=", whole_seconds(standing.window).max(1), text);
+        match standing.measure {
+            Measure::NanoUsd => text.extend_from_slice(b";qu=\"nano-usd\""),
+            Measure::Tokens => text.extend_from_slice(b";qu=\"tokens\""),
             Measure::Requests | Measure::Concurrent => {}
         }
+    });
+}
+
+fn is_told(standing: &Standing) -> bool {
+    standing.kind != Kind::Concurrency
+}
+
+/// A list of names with parameters, which `tell` writes from the closing quotation mark on.
+fn put_list(
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+    standings: &[Standing],
+    tell: impl Fn(&Standing, &mut Vec<u8>),
+) {
+    let mut text = Vec::with_capacity(64);
+    for standing in standings.iter().filter(|standing| is_told(standing)) {
+        text.extend_from_slice(if text.is_empty() { b"\"" } else { b", \"" });
+        text.extend_from_slice(standing.name.as_bytes());
+        tell(standing, &mut text);
     }
-    if !now.is_empty() {
-        put(headers, RATE_LIMIT.clone(), &now);
-        put(headers, RATE_LIMIT_POLICY.clone(), &policy);
-    }
+    put(headers, name.clone(), &text);
+}
+
+fn count(name: &[u8], n: u64, text: &mut Vec<u8>) {
+    text.extend_from_slice(name);
+    decimal::write(n, text);
 }
 
 fn whole_seconds(duration: std::time::Duration) -> u64 {
@@ -396,8 +418,8 @@ fn whole_seconds(duration: std::time::Duration) -> u64 {
 
 /// Sets a field; a value that no field may have is left out. The values are the operator's own
 /// names, so that happens only where a name holds control characters.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &[u8]) {
+    if let Ok(value) = HeaderValue::from_bytes(value) {
         headers.insert(name, value);
     }
 }

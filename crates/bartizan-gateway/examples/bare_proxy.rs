@@ -4,11 +4,12 @@
 //! beside the gateway, so that the share of every duty is known.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use bartizan::body::Body;
 use bartizan::peer::Peer;
-use bartizan::serve::{Options, serve};
+use bartizan::serve::{Options, Workers, serve};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -29,16 +30,23 @@ async fn main() -> anyhow::Result<()> {
     };
     let upstream: Authority = upstream.parse().context("UPSTREAM is no host and port")?;
     let listen: SocketAddr = listen.parse().context("LISTEN is no address and port")?;
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    let client = Client::builder(TokioExecutor::new()).build(connector);
     let answer = move |request: Request<Incoming>, _: Peer| {
-        let (client, upstream) = (client.clone(), upstream.clone());
+        let (client, upstream) = (CLIENT.with(Client::clone), upstream.clone());
         async move { forward(&client, upstream, request).await }
     };
-    serve(TcpListener::bind(listen).await?, answer, Options::default(), CancellationToken::new())
-        .await;
+    let workers = Some(Arc::new(Workers::start(Workers::cores())?));
+    let options = Options { workers, ..Options::default() };
+    serve(TcpListener::bind(listen).await?, answer, options, CancellationToken::new()).await;
     Ok(())
+}
+
+thread_local! {
+    /// Of each worker its own, as in the gateway.
+    static CLIENT: Client<HttpConnector, Body> = {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Client::builder(TokioExecutor::new()).build(connector)
+    };
 }
 
 async fn forward(

@@ -15,6 +15,7 @@ use bartizan::core::issue::Identities;
 use bartizan::core::limit::Meter;
 use bartizan::endpoint::Served;
 use bartizan::fetch::{Fetch, HttpFetch};
+use bartizan::serve::Workers;
 use bartizan::token::{self, TokenEndpoint};
 use bartizan::upstream::{
     Address, Connections, Credential, Http, Network, Target, Trust, Upstream, Verbs,
@@ -71,7 +72,9 @@ impl Standing {
         let trail = FileTrail::open(trail(&settings.audit), clock::now())?;
         let trust = if speaks_tls(settings) { Trust::Platform } else { Trust::Nobody };
         let proxies = Proxies::new(settings.server.trusted_proxies.clone());
-        let connections = Connections::new(&Network { trust, proxies, ..Network::default() })?;
+        let workers = Workers::cores().get();
+        let connections =
+            Connections::new(&Network { trust, proxies, workers, ..Network::default() })?;
         Ok(Self {
             identities: Arc::new(database.identities()),
             meter,

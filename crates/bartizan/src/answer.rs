@@ -14,7 +14,7 @@ use bartizan_core::refusal::{Objection, Outage, Refusal, Upstream};
 use bartizan_core::settle::Spent;
 use bartizan_core::validate::{Media, Protocol};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 
 use crate::body::Body;
@@ -27,6 +27,8 @@ use sse::{Events, Withheld};
 
 /// The largest answer that is read whole to be inspected, in bytes. A larger one is withheld.
 pub const MAX_INSPECTED: usize = 10 * 1024 * 1024;
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Brings an answer home.
 ///
@@ -237,8 +239,8 @@ fn sign(away: &Away, headers: &mut HeaderMap) {
 
 /// The name of the exchange, for the client to quote.
 pub(crate) fn name(headers: &mut HeaderMap, id: bartizan_core::id::RequestId) {
-    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        headers.insert("x-request-id", value);
+    if let Ok(value) = HeaderValue::from_bytes(&id.letters()) {
+        headers.insert(X_REQUEST_ID.clone(), value);
     }
 }
 

@@ -108,8 +108,8 @@ impl Problem {
 
 impl<T: Serialize + JsonSchema + Send> Reply for Json<T> {
     fn answer(self) -> Answer {
-        match serde_json::to_value(&self.0) {
-            Ok(value) => Answer::new(json(&value)),
+        match serde_json::to_vec(&self.0) {
+            Ok(text) => Answer::new(written(text)),
             Err(error) => Problem::internal(error).answer(),
         }
     }
@@ -155,7 +155,11 @@ impl Reply for String {
 
 /// A response with this value as its JSON body.
 pub(crate) fn json(value: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::full(value.to_string()));
+    written(value.to_string().into_bytes())
+}
+
+fn written(json: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::full(json));
     let media = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, media);
     response

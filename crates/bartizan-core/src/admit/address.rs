@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use http::HeaderMap;
 use ipnet::IpNet;
 
+use crate::decimal;
+
 /// The address that limits count and the audit names.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ClientAddress(IpAddr);
@@ -68,6 +70,21 @@ impl ClientAddress {
     #[must_use]
     pub fn ip(self) -> IpAddr {
         self.0
+    }
+
+    /// Appends the address as it is written.
+    pub fn write(self, out: &mut Vec<u8>) {
+        match self.0 {
+            IpAddr::V4(v4) => {
+                for (place, octet) in v4.octets().into_iter().enumerate() {
+                    if place > 0 {
+                        out.push(b'.');
+                    }
+                    decimal::write(octet.into(), out);
+                }
+            }
+            IpAddr::V6(v6) => out.extend_from_slice(v6.to_string().as_bytes()),
+        }
     }
 
     /// What limits count by: an IPv4 address, or the /64 of an IPv6 one, which is what a single

@@ -1,5 +1,6 @@
 //! What is asked for, in the one form in which it is decided and forwarded?
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -22,17 +23,17 @@ pub const MAX_METHOD: usize = 32;
 /// A request target that every reader reads alike: what the policy decides on is, byte for
 /// byte, what the upstream gets.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Target {
-    host: Arc<str>,
-    path: Arc<str>,
+pub struct Target<'a> {
+    host: &'a str,
+    path: Cow<'a, str>,
 }
 
-impl Target {
+impl<'a> Target<'a> {
     /// Checks the target of `head` and brings it into canonical form.
     ///
     /// # Errors
     /// [`Misdirected`] where host, path or method can be read in two ways.
-    pub fn parse(head: &Parts) -> Result<Self, Misdirected> {
+    pub fn parse(head: &'a Parts) -> Result<Self, Misdirected> {
         check_method(&head.method)?;
         check_framing(&head.headers)?;
         let host = authority(head)?;
@@ -43,19 +44,28 @@ impl Target {
         if head.uri.query().is_some_and(|query| query.len() + path.len() > MAX_TARGET) {
             return Err(Misdirected::Path);
         }
-        Ok(Self { host: host.to_ascii_lowercase().into(), path: path.into() })
+        Ok(Self { host, path })
     }
 
-    /// Host and port as the client wrote them, in lower case.
+    /// Host and port as the client wrote them.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        self.host
     }
 
     /// The path, starting with a slash, without its query.
     #[must_use]
-    pub fn path(&self) -> &Arc<str> {
+    pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The path, where it is not written as the client wrote it.
+    #[must_use]
+    pub fn into_rewritten(self) -> Option<String> {
+        match self.path {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(path) => Some(path),
+        }
     }
 }
 
@@ -97,9 +107,17 @@ fn authority(head: &Parts) -> Result<&str, Misdirected> {
         (None, Some(host)) => host,
         (Some(_), Some(_)) | (None, None) => return Err(Misdirected::Host),
     };
-    let sound = authority.parse::<Authority>().is_ok_and(|a| !a.host().is_empty())
-        && !authority.contains('@');
+    let parses = || authority.parse::<Authority>().is_ok_and(|a| !a.host().is_empty());
+    let sound = is_plain(authority) || (parses() && !authority.contains('@'));
     if sound { Ok(authority) } else { Err(Misdirected::Host) }
+}
+
+/// Whether it is a name or an IPv4 address with or without a port, as nearly all are: what needs
+/// no parser.
+fn is_plain(authority: &str) -> bool {
+    let (host, port) = authority.split_once(':').unwrap_or((authority, "80"));
+    let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    !host.is_empty() && host.bytes().all(name) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// Whether the certificate that a client checked says nothing about `host`, a name with or without
@@ -111,20 +129,12 @@ fn misdirects(ServerName(name): &ServerName, host: &str) -> bool {
 
 /// A path that has one reading: percent-encodings are valid, with capital digits; what need not
 /// be encoded is not; no byte that a reader further on may take for a separator or a step up.
-fn canonical(path: &str) -> Result<String, Misdirected> {
+fn canonical(path: &str) -> Result<Cow<'_, str>, Misdirected> {
     if !path.starts_with('/') || path.len() > MAX_TARGET {
         return Err(Misdirected::Path);
     }
-    let mut out = String::with_capacity(path.len());
-    let mut bytes = path.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'%' => decode(&mut bytes, &mut out)?,
-            b'\\' | 0..=b' ' | 0x7f.. => return Err(Misdirected::Path),
-            _ => out.push(char::from(byte)),
-        }
-    }
-    let mut segments = out.split('/').skip(1).peekable();
+    let path = decoded(path)?;
+    let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
         let inner = segments.peek().is_some();
         // Servlet containers cut `;…` off before they look for `..`.
@@ -133,7 +143,28 @@ fn canonical(path: &str) -> Result<String, Misdirected> {
             return Err(Misdirected::Path);
         }
     }
-    Ok(out)
+    Ok(path)
+}
+
+/// The path with what needs to be encoded encoded, and nothing else.
+fn decoded(path: &str) -> Result<Cow<'_, str>, Misdirected> {
+    let refused = |byte: u8| matches!(byte, b'\\' | 0..=b' ' | 0x7f..);
+    if path.bytes().any(refused) {
+        return Err(Misdirected::Path);
+    }
+    if !path.contains('%') {
+        return Ok(Cow::Borrowed(path));
+    }
+    let mut out = String::with_capacity(path.len());
+    let mut bytes = path.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => decode(&mut bytes, &mut out)?,
+            _ => out.push(char::from(byte)),
+        }
+    }
+    // What says the same in canonical form stays as it is: nothing needs to be written anew.
+    Ok(if out == path { Cow::Borrowed(path) } else { Cow::Owned(out) })
 }
 
 fn decode(bytes: &mut impl Iterator<Item = u8>, out: &mut String) -> Result<(), Misdirected> {

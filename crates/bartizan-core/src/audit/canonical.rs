@@ -8,6 +8,8 @@ use std::io::Write;
 
 use serde_json::{Map, Number, Value};
 
+use crate::decimal;
+
 /// Up to here every integer is a double of its own.
 pub const EXACT: u64 = 1 << 53;
 
@@ -59,21 +61,7 @@ pub fn string(text: &str, out: &mut Vec<u8>) {
 
 /// Appends an integer; one beyond [`EXACT`] as the nearest double.
 pub fn integer(n: u64, out: &mut Vec<u8>) {
-    if n > EXACT {
-        return double(n as f64, out);
-    }
-    let mut digits = [0u8; 20];
-    let mut left = n;
-    let mut used = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (left % 10) as u8;
-        left /= 10;
-        used += 1;
-        if left == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.split_at(digits.len() - used).1);
+    if n > EXACT { double(n as f64, out) } else { decimal::write(n, out) }
 }
 
 fn array(items: &[Value], out: &mut Vec<u8>) {

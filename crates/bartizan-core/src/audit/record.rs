@@ -9,7 +9,6 @@
 //! proof that the two agree.
 
 use std::fmt;
-use std::io::Write as _;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -17,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::details::{self, MAX_TEXT, beginning};
 use super::{End, Entry, Facts, Sheet, Usage, canonical};
 use crate::authenticate::Caller;
+use crate::decimal;
 
 /// The longest user agent of a record, in bytes.
 pub const MAX_USER_AGENT: usize = 256;
@@ -194,7 +194,7 @@ fn action(facts: &Facts, out: &mut Vec<u8>) {
 
 fn client(facts: &Facts, out: &mut Vec<u8>) {
     let mut client = Members::begin(out);
-    client.shown("ip", facts.client);
+    client.quoted("ip", |out| facts.client.write(out));
     if let Some(agent) = &facts.user_agent {
         client.text("user_agent", beginning(agent, MAX_USER_AGENT));
     }
@@ -217,7 +217,7 @@ fn usage(spent: &Usage, out: &mut Vec<u8>) {
     usage.count("tokens_cached", spent.tokens_cached);
     usage.count("tokens_in", spent.tokens_in);
     usage.count("tokens_out", spent.tokens_out);
-    usage.shown("usd_nano", spent.usd_nano);
+    usage.quoted("usd_nano", |out| decimal::write(spent.usd_nano, out));
     usage.end();
 }
 
@@ -315,10 +315,12 @@ impl<'a> Members<'a> {
         out.push(b'"');
     }
 
-    /// A string whose form needs no escapes.
-    fn shown(&mut self, name: &str, value: impl fmt::Display) {
-        // Writing to a vector cannot fail.
-        let _ = write!(self.member(name), "\"{value}\"");
+    /// A string that `write` writes, and that needs no escapes.
+    fn quoted(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        let out = self.member(name);
+        out.push(b'"');
+        write(out);
+        out.push(b'"');
     }
 
     fn count(&mut self, name: &str, n: u64) {

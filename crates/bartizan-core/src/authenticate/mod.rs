@@ -9,7 +9,7 @@ pub mod algorithm;
 pub mod password;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -97,12 +97,15 @@ impl Caller {
     /// Nobody in particular: the request showed no credential.
     #[must_use]
     pub fn anonymous() -> Self {
-        let nobody = Principal {
-            kind: Kind::Anonymous,
-            issuer: Arc::from("anonymous"),
-            subject: Arc::from(""),
-        };
-        Self::verified(Identity::bare(nobody), Method::None)
+        static NOBODY: LazyLock<Caller> = LazyLock::new(|| {
+            let nobody = Principal {
+                kind: Kind::Anonymous,
+                issuer: Arc::from("anonymous"),
+                subject: Arc::from(""),
+            };
+            Caller::verified(Identity::bare(nobody), Method::None)
+        });
+        NOBODY.clone()
     }
 
     /// Vouches for a caller whom the embedding program has verified by a method of its own.
@@ -196,12 +199,20 @@ impl Principal {
 }
 
 /// `local:agent1`; an anonymous caller is `anonymous`.
+impl Principal {
+    /// The principal as it is written: `issuer:subject`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.kind {
+            Kind::Anonymous => "anonymous".into(),
+            Kind::Client | Kind::Key | Kind::User => [&*self.issuer, ":", &*self.subject].concat(),
+        }
+    }
+}
+
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
-            Kind::Anonymous => f.write_str("anonymous"),
-            Kind::Client | Kind::Key | Kind::User => write!(f, "{}:{}", self.issuer, self.subject),
-        }
+        f.write_str(&self.name())
     }
 }
 

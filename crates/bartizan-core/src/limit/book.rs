@@ -10,6 +10,7 @@ use super::meter::{Charge, Expired, Order, ReservationId, Settlement, Unavailabl
 use super::reservation::{Reservation, State, Take};
 use super::room::Room;
 use super::{Draw, Exhausted, Kind, MeterKey, Rule, Shape, Standing, Verdict};
+use crate::id::ChanceMap;
 use crate::time::Timestamp;
 
 /// The state of a meter as a value. A meter in memory is a book behind a lock; one on a disk loads
@@ -20,7 +21,7 @@ pub struct Book {
     /// The latest instant it was told; it never goes back.
     clock: Timestamp,
     counters: HashMap<MeterKey, Counter>,
-    reservations: HashMap<ReservationId, Reservation>,
+    reservations: ChanceMap<ReservationId, Reservation>,
     /// The open ones, the next to expire first.
     deadlines: BTreeSet<(Timestamp, ReservationId)>,
     /// Those that were settled in time, the first to be forgotten first.

@@ -148,13 +148,13 @@ fn subject(grant: &Grant, model: Option<&Arc<str>>, bucket: IpAddr, by: &By) -> 
         By::Endpoint => format!("{} {}", grant.endpoint().verb, grant.endpoint().path),
         By::Everybody => NOBODY.into(),
         By::Ip => bucket.to_string(),
-        By::Key if caller.principal().kind == Kind::Key => caller.principal().to_string(),
+        By::Key if caller.principal().kind == Kind::Key => caller.principal().name(),
         By::Key | By::Tool => NOBODY.into(),
         By::Model => model.map_or_else(|| NOBODY.into(), |model| model.to_string()),
         By::Role => grant.roles().first().map_or_else(|| NOBODY.into(), |role| role.to_string()),
         By::Tenant => caller.tenant().map_or_else(|| NOBODY.into(), |tenant| tenant.to_string()),
         By::User if caller.is_anonymous() => format!("ip:{bucket}"),
-        By::User => caller.principal().to_string(),
+        By::User => caller.principal().name(),
         By::Verb => grant.endpoint().verb.to_string(),
     }
 }

@@ -30,28 +30,39 @@ impl Media {
             // Which of them counts differs from reader to reader.
             return Self::Other;
         }
-        let value = value.to_str().unwrap_or("?").to_ascii_lowercase();
-        let mut parts = value.split(';').map(str::trim);
+        let mut parts = value.to_str().unwrap_or("?").split(';').map(str::trim);
         let essence = parts.next().unwrap_or_default();
+        let is = |name: &str| essence.eq_ignore_ascii_case(name);
         match essence {
             _ if parts.any(hides_ascii) => Self::Other,
-            "application/json" => Self::Json,
-            "application/x-www-form-urlencoded" => Self::Form,
-            _ if essence.ends_with("+json") => Self::Json,
-            _ if essence.starts_with("text/") => Self::Text,
+            _ if is("application/json") => Self::Json,
+            _ if is("application/x-www-form-urlencoded") => Self::Form,
+            _ if tail(essence, 5).eq_ignore_ascii_case("+json") => Self::Json,
+            _ if head(essence, 5).eq_ignore_ascii_case("text/") => Self::Text,
             _ => Self::Other,
         }
     }
 }
 
+/// The first `n` bytes, where they are whole characters; otherwise nothing.
+fn head(text: &str, n: usize) -> &str {
+    text.get(..n).unwrap_or_default()
+}
+
+/// The last `n` bytes, where they are whole characters; otherwise nothing.
+fn tail(text: &str, n: usize) -> &str {
+    text.len().checked_sub(n).and_then(|from| text.get(from..)).unwrap_or_default()
+}
+
 /// Whether this parameter names an encoding in which ASCII does not stand for itself, or one that
 /// nobody here knows: what looks harmless could be anything to whoever decodes it.
 fn hides_ascii(parameter: &str) -> bool {
-    let Some(("charset", name)) = parameter.split_once('=').map(|(n, v)| (n.trim(), v)) else {
+    let Some((parameter, name)) = parameter.split_once('=') else { return false };
+    if !parameter.trim().eq_ignore_ascii_case("charset") {
         return false;
-    };
-    let name = name.trim().trim_matches('"');
-    let known = ["utf-8", "utf8", "us-ascii", "ascii", "latin1"].contains(&name);
+    }
+    let name = name.trim().trim_matches('"').to_ascii_lowercase();
+    let known = ["utf-8", "utf8", "us-ascii", "ascii", "latin1"].contains(&name.as_str());
     !(known || name.starts_with("iso-8859-") || name.starts_with("windows-125"))
 }
 

@@ -15,7 +15,7 @@ use bartizan::App;
 use bartizan::body::Body;
 use bartizan::clock;
 use bartizan::peer::Peer;
-use bartizan::serve::{Options, serve};
+use bartizan::serve::{Options, Workers, serve};
 use bartizan_core::audit::{self, Entry, Event, Trail as _};
 use http::Request;
 use hyper::body::Incoming;
@@ -215,7 +215,9 @@ impl Gateway {
             self;
         let (shutdown, end, tasks) =
             (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
-        let options = options(&running.load().settings, tls.clone());
+        let workers =
+            Arc::new(Workers::start(Workers::cores()).context("no threads can be started")?);
+        let options = options(&running.load().settings, tls.clone(), Arc::clone(&workers));
         let drain = options.drain_timeout;
         let apps = Arc::clone(&running);
         let answer = move |request: Request<Incoming>, peer: Peer| {
@@ -247,6 +249,7 @@ impl Gateway {
         running.load().app.close(drain).await;
         end.cancel();
         standing.close().await;
+        drop(workers);
         Ok(())
     }
 }
@@ -385,7 +388,11 @@ fn greet(gateway: &Gateway) -> anyhow::Result<()> {
 /// How much longer than the slowest answer a connection may stand still.
 const STUCK_GRACE: Duration = Duration::from_secs(300);
 
-fn options(settings: &Settings, tls: Option<Arc<ArcSwap<ServerConfig>>>) -> Options {
+fn options(
+    settings: &Settings,
+    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    workers: Arc<Workers>,
+) -> Options {
     let (timeouts, http) = (settings.server.timeouts, settings.server.http);
     let slowest = settings.endpoints.iter().map(|endpoint| endpoint.timeouts.upstream).max();
     Options {
@@ -398,6 +405,7 @@ fn options(settings: &Settings, tls: Option<Arc<ArcSwap<ServerConfig>>>) -> Opti
         max_headers: http.max_headers,
         max_streams: http.max_streams,
         max_connections: http.max_connections,
+        workers: Some(workers),
     }
 }
 

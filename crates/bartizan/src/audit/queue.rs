@@ -1,12 +1,11 @@
 //! What waits for the writer, and for what is there room?
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bartizan_core::audit::record::{self, Outline};
 use bartizan_core::audit::{Entry, Event, Lost, Outcome};
-use bartizan_core::id::RequestId;
+use bartizan_core::id::{ChanceMap, RequestId};
 use bartizan_core::time::Timestamp;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -75,7 +74,7 @@ struct Queue {
     /// How many ends are owed, and to which exchanges. An id may come twice: a trusted proxy
     /// gives them.
     owed: usize,
-    open: HashMap<RequestId, usize>,
+    open: ChanceMap<RequestId, usize>,
     refusals: Refusals,
     /// When merged refusals were last written.
     flushed: Instant,
@@ -177,7 +176,7 @@ impl Shared {
             capacity: settings.capacity,
             group: Group::default(),
             owed: 0,
-            open: HashMap::new(),
+            open: ChanceMap::default(),
             refusals: Refusals::new(settings.refusals_per_second),
             flushed: Instant::now(),
             loss: None,

@@ -1,17 +1,18 @@
 //! Who was this a moment ago? Credentials that have been verified, bounded, found by digest.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use bartizan_core::authenticate::{Caller, Credential};
+use bartizan_core::id::ChanceMap;
 use bartizan_core::time::Timestamp;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use super::issuer::Provider;
 
-/// How a credential is found again: never as itself, so that a memory dump holds none.
+/// How a credential is found again: never as itself, so that a memory dump holds none. Only the
+/// digests of credentials that were verified become keys, so that nobody can choose them.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 pub(super) struct Fingerprint([u8; 32]);
 
@@ -56,8 +57,8 @@ pub(super) struct Cache {
 /// asked for since is forgotten.
 #[derive(Default)]
 struct Shard {
-    young: HashMap<Fingerprint, Entry>,
-    old: HashMap<Fingerprint, Entry>,
+    young: ChanceMap<Fingerprint, Entry>,
+    old: ChanceMap<Fingerprint, Entry>,
 }
 
 impl Cache {
@@ -91,8 +92,9 @@ impl Cache {
     }
 
     fn shard(&self, Fingerprint(digest): Fingerprint) -> Option<&Mutex<Shard>> {
-        let [first, ..] = digest;
-        self.shards.get(usize::from(first) % SHARDS)
+        // Not the byte that decides on the place within a shard.
+        let [.., last] = digest;
+        self.shards.get(usize::from(last) % SHARDS)
     }
 }
 

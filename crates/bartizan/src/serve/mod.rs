@@ -7,6 +7,7 @@ mod app;
 mod arrive;
 mod connection;
 mod vigil;
+mod workers;
 
 use std::future::Future;
 use std::io;
@@ -26,6 +27,8 @@ use tokio_util::task::TaskTracker;
 use crate::body::Body;
 use crate::peer::Peer;
 use connection::Listener;
+pub use workers::Workers;
+pub(crate) use workers::here;
 
 /// What a listener allows.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub struct Options {
     pub max_streams: u32,
     /// The most connections; further ones wait in the listener's backlog.
     pub max_connections: usize,
+    /// Who serves them; `None` for the runtime that runs [`serve`].
+    pub workers: Option<Arc<Workers>>,
 }
 
 impl Default for Options {
@@ -63,6 +68,7 @@ impl Default for Options {
             max_headers: 100,
             max_streams: 100,
             max_connections: 10_000,
+            workers: None,
         }
     }
 }
@@ -108,6 +114,7 @@ pub async fn serve<S: Service>(
     let (drain, max) = (options.drain_timeout, options.max_connections);
     let room = Arc::new(Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS)));
     let (tasks, abort) = (TaskTracker::new(), CancellationToken::new());
+    let workers = options.workers.clone();
     let listener = Arc::new(Listener::new(service, options, &tasks, &shutdown, &abort));
     while let Some(Ok(place)) =
         shutdown.run_until_cancelled(Arc::clone(&room).acquire_owned()).await
@@ -116,10 +123,26 @@ pub async fn serve<S: Service>(
             break;
         };
         let (listener, abort) = (Arc::clone(&listener), abort.clone());
-        tasks.spawn(async move {
-            abort.run_until_cancelled(listener.serve(socket, address)).await;
-            drop(place);
-        });
+        let Some(seat) = workers.as_ref().and_then(|workers| workers.seat()) else {
+            tasks.spawn(async move {
+                abort.run_until_cancelled(listener.serve(socket, address)).await;
+                drop(place);
+            });
+            continue;
+        };
+        // What waits for a socket is woken by the runtime in which it was made.
+        let Ok(socket) = socket.into_std() else { continue };
+        let worker = seat.handle.clone();
+        let served = async move {
+            match TcpStream::from_std(socket) {
+                Ok(socket) => {
+                    abort.run_until_cancelled(listener.serve(socket, address)).await;
+                }
+                Err(error) => tracing::warn!(%error, "a connection cannot be served"),
+            }
+            drop((place, seat));
+        };
+        tasks.spawn_on(served, &worker);
     }
     drop(sockets);
     tasks.close();

@@ -1,4 +1,4 @@
-//! The pooled connections to all upstreams: one set for the whole gateway.
+//! The pooled connections to all upstreams: one set for each worker of the gateway.
 
 use std::fmt;
 use std::future::Future;
@@ -19,6 +19,7 @@ use tower_service::Service;
 
 use super::tunnel::Tunnels;
 use crate::body::Body;
+use crate::serve::here;
 
 /// How upstreams are reached.
 #[derive(Clone, Debug)]
@@ -31,6 +32,9 @@ pub struct Network {
     pub max_tunnels: usize,
     /// Whose word on a client's address is passed on.
     pub proxies: Proxies,
+    /// How many workers serve, each of which has connections of its own; see
+    /// [`Workers`](crate::serve::Workers).
+    pub workers: usize,
 }
 
 /// Whose certificates an upstream may show.
@@ -57,20 +61,26 @@ impl Default for Network {
             trust: Trust::default(),
             max_tunnels: 1024,
             proxies: Proxies::default(),
+            workers: 0,
         }
     }
 }
 
 /// Pooled connections. Cheap to clone; every clone shares the pool.
 #[derive(Clone)]
-pub struct Connections(Arc<Pools>);
+pub struct Connections(Arc<Shared>);
+
+struct Shared {
+    /// By the number of the worker; the first is everybody else's.
+    pools: Box<[Pools]>,
+    tunnels: Tunnels,
+    proxies: Proxies,
+}
 
 struct Pools {
     plain: Client<Timed<HttpConnector>, Body>,
     prior: Client<Timed<HttpConnector>, Body>,
     tls: Option<TlsPools>,
-    tunnels: Tunnels,
-    proxies: Proxies,
 }
 
 struct TlsPools {
@@ -112,41 +122,32 @@ impl Connections {
     /// # Errors
     /// [`TrustError`] where the platform's certificates are to be trusted and cannot be read.
     pub fn new(network: &Network) -> Result<Self, TrustError> {
-        let timed = |inner| Timed { inner, limit: network.connect_timeout };
-        let plain = builder(IDLE_PLAIN).build(timed(tcp()));
-        let prior = builder(IDLE_TLS).http2_only(true).build(timed(tcp()));
-        let tls = match tls_config(&network.trust)? {
-            None => None,
-            Some(config) => {
-                let connector = || HttpsConnectorBuilder::new().with_tls_config(config.clone());
-                let negotiated = connector().https_only().enable_http1().enable_http2();
-                let one = connector().https_only().enable_http1();
-                let build = |connector| {
-                    builder(IDLE_TLS)
-                        .build(Timed { inner: connector, limit: network.connect_timeout })
-                };
-                let negotiated = build(negotiated.wrap_connector(tcp()));
-                Some(TlsPools { negotiated, one: build(one.wrap_connector(tcp())) })
-            }
-        };
+        let tls = tls_config(&network.trust)?;
+        let pools = (0..=network.workers).map(|_| Pools::new(network, tls.as_ref())).collect();
         let tunnels = Tunnels::new(network.max_tunnels);
         let proxies = network.proxies.clone();
-        Ok(Self(Arc::new(Pools { plain, prior, tls, tunnels, proxies })))
+        Ok(Self(Arc::new(Shared { pools, tunnels, proxies })))
+    }
+
+    /// Those of the worker that asks.
+    fn pools(&self) -> Option<&Pools> {
+        let pools = &self.0.pools;
+        pools.get(here()).or_else(|| pools.first())
     }
 
     /// Whether upstreams with an `https` address can be reached at all.
     pub(super) fn speak_tls(&self) -> bool {
-        self.0.tls.is_some()
+        self.pools().is_some_and(|pools| pools.tls.is_some())
     }
 
     /// Sends a request. `None` where TLS is needed and not spoken.
     pub(super) fn send(&self, way: Way, request: http::Request<Body>) -> Option<ResponseFuture> {
-        let tls = self.0.tls.as_ref();
+        let Pools { plain, prior, tls } = self.pools()?;
         Some(match way {
-            Way::Plain => self.0.plain.request(request),
-            Way::Prior => self.0.prior.request(request),
-            Way::Tls => tls?.negotiated.request(request),
-            Way::TlsOne => tls?.one.request(request),
+            Way::Plain => plain.request(request),
+            Way::Prior => prior.request(request),
+            Way::Tls => tls.as_ref()?.negotiated.request(request),
+            Way::TlsOne => tls.as_ref()?.one.request(request),
         })
     }
 
@@ -164,9 +165,27 @@ impl Connections {
     }
 }
 
+impl Pools {
+    fn new(network: &Network, tls: Option<&ClientConfig>) -> Self {
+        let limit = network.connect_timeout;
+        let timed = |inner| Timed { inner, limit };
+        let plain = builder(IDLE_PLAIN).build(timed(tcp()));
+        let prior = builder(IDLE_TLS).http2_only(true).build(timed(tcp()));
+        let tls = tls.map(|config| {
+            let connector = || HttpsConnectorBuilder::new().with_tls_config(config.clone());
+            let negotiated = connector().https_only().enable_http1().enable_http2();
+            let one = connector().https_only().enable_http1();
+            let build = |inner| builder(IDLE_TLS).build(Timed { inner, limit });
+            let negotiated = build(negotiated.wrap_connector(tcp()));
+            TlsPools { negotiated, one: build(one.wrap_connector(tcp())) }
+        });
+        Self { plain, prior, tls }
+    }
+}
+
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connections").field("tls", &self.0.tls.is_some()).finish_non_exhaustive()
+        f.debug_struct("Connections").field("tls", &self.speak_tls()).finish_non_exhaustive()
     }
 }
 

@@ -1,9 +1,8 @@
 //! What is an upstream told about a call? Who is calling, from where, and with which verb.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use bartizan_core::admit::Proxies;
+use bartizan_core::admit::{ClientAddress, Proxies};
 use bartizan_core::authenticate::Caller;
 use bartizan_core::id::RequestId;
 use bytes::{BufMut as _, BytesMut};
@@ -53,7 +52,7 @@ pub(super) fn identity(caller: &Caller, roles: &[Arc<str>], headers: &mut Header
 
 /// Says what the exchange is called here, whatever the client calls it.
 pub(super) fn name(id: RequestId, headers: &mut HeaderMap) {
-    set(headers, &REQUEST_ID, BytesMut::from(id.to_string().as_bytes()));
+    set(headers, &REQUEST_ID, BytesMut::from(id.letters().as_slice()));
 }
 
 fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> BytesMut {
@@ -82,7 +81,7 @@ fn set(headers: &mut HeaderMap, name: &HeaderName, value: BytesMut) {
 /// Where a request came from, and what it asked for, as far as it is believed.
 #[derive(Debug)]
 pub(super) struct Origin {
-    address: IpAddr,
+    address: ClientAddress,
     host: Option<HeaderValue>,
     scheme: &'static str,
 }
@@ -91,7 +90,7 @@ impl Origin {
     /// Reads it off the connection, and off the forwarded fields where a trusted proxy wrote
     /// them. To be called before those are removed.
     pub(super) fn read(peer: &Peer, proxies: &Proxies, headers: &HeaderMap) -> Self {
-        let address = proxies.client(peer.address.ip(), headers).ip();
+        let address = proxies.client(peer.address.ip(), headers);
         let believed = proxies.trusts(peer.address.ip());
         let told = |name| if believed { only(headers, name) } else { None };
         let host = told(&FORWARDED_HOST).filter(|host| is_authority(host));
@@ -106,7 +105,9 @@ impl Origin {
 
     /// Tells the upstream: one address, never a chain that a client could have begun.
     pub(super) fn tell(self, headers: &mut HeaderMap) {
-        if let Ok(address) = HeaderValue::try_from(self.address.to_string()) {
+        let mut address = Vec::with_capacity(15);
+        self.address.write(&mut address);
+        if let Ok(address) = HeaderValue::from_bytes(&address) {
             headers.insert(FORWARDED_FOR.clone(), address);
         }
         if let Some(host) = self.host {
