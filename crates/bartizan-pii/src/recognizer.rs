@@ -17,7 +17,7 @@ mod url;
 mod vehicle;
 
 use crate::{
-    Anchor, Entity, Peek, Window, card, email, iban, ip, phone,
+    Anchor, Entity, Peek, Window, card, email, encoded, iban, ip, phone,
     secret::{api_key, jwt, private_key},
     ssn,
 };
@@ -97,6 +97,8 @@ pub enum Run {
     Token,
     /// The same, and single dots between.
     Dotted,
+    /// The letters of base64.
+    Encoded,
     /// Everything up to and including the line `-----END …-----`, or the end of the text.
     Pem,
 }
@@ -114,7 +116,8 @@ impl Run {
                 let joined = dots > 0 && window.is(at + dots, is_token)?;
                 Ok(joined.then_some(Step::More(dots + 1)))
             }
-            Self::Token => Ok(None),
+            Self::Encoded if encoded::goes_on(byte) => Ok(Some(Step::More(1))),
+            Self::Token | Self::Encoded => Ok(None),
             Self::Pem => private_key::step(window, at).map(Some),
         }
     }

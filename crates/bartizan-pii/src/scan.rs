@@ -14,9 +14,13 @@ use crate::{
     context::{Said, Vocabulary},
     custom::Custom,
     dispatch::{Dispatch, Rows},
+    encoded::{self, Decoded},
+    reader::Reader,
     recognizer::Step,
+    secret::is_token,
     simd::Isa,
     sweep::{Place, Sweep},
+    unfold::{Folded, unit},
 };
 
 /// A place in a text that holds personal data or a secret.
@@ -36,7 +40,7 @@ pub struct Finding {
 pub struct Scanner {
     rows: Vec<&'static Recognizer>,
     dispatch: Box<Dispatch>,
-    isa: Isa,
+    pub(crate) isa: Isa,
     vocabulary: Vocabulary,
     custom: Vec<Custom>,
     min_confidence: f32,
@@ -54,6 +58,7 @@ pub(crate) struct Candidate {
 }
 
 /// How far a search came.
+#[derive(Debug, Clone)]
 pub(crate) enum Search {
     Found(Candidate),
     /// Nothing begins before this byte, where the known text ends or more of it is needed.
@@ -104,10 +109,15 @@ impl Scanner {
     }
 
     fn scan_window(&self, window: &Window<'_>) -> Vec<Finding> {
+        self.scan_with(&mut Reader::default(), window)
+    }
+
+    /// The same with a reader that is used again, for many short texts.
+    pub(crate) fn scan_with(&self, reader: &mut Reader, window: &Window<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut sweep = Sweep::default();
         let mut from = 0;
-        while let Search::Found(candidate) = self.search(&mut sweep, window, from) {
+        reader.reset();
+        while let Search::Found(candidate) = reader.search(self, window, from) {
             let (end, _) = candidate.extend(window, candidate.end);
             from = end;
             let Candidate { entity, start, score, .. } = candidate;
@@ -117,11 +127,19 @@ impl Scanner {
     }
 
     /// The first value that begins at `from` or later, as far as the window can tell. The sweep is
-    /// that of the searches before in the same window, or a new one.
-    pub(crate) fn search(&self, sweep: &mut Sweep, window: &Window<'_>, from: usize) -> Search {
+    /// that of the searches before in the same window, or a new one; `folded` is what the window
+    /// shows, if it shows a text with its units undone.
+    pub(crate) fn search(
+        &self,
+        sweep: &mut Sweep,
+        window: &Window<'_>,
+        folded: Option<&Folded>,
+        from: usize,
+    ) -> Search {
         let mut from = from;
         while let Some(place) = sweep.next(&self.dispatch, self.isa, window, from) {
             let at = place.at;
+            let window = &folded.map_or(*window, |folded| window.with_floor(folded.floor(at)));
             let Ok(found) = self.best(sweep, window, place) else { return Search::ClearUpTo(at) };
             let Some(candidate) = found else {
                 from = at + 1;
@@ -142,6 +160,14 @@ impl Scanner {
         if place.custom() {
             for custom in &self.custom {
                 if let Some(candidate) = self.try_custom(custom, window, place.at)? {
+                    best = Some(preferred(best, candidate));
+                }
+            }
+        }
+        if place.encoded() {
+            let spread = encoded::spread(window, place.at)?;
+            for decoded in encoded::word(window, place.at)?.into_iter().chain(spread) {
+                if let Some(candidate) = self.inside(place.at, &decoded) {
                     best = Some(preferred(best, candidate));
                 }
             }
@@ -171,6 +197,17 @@ impl Scanner {
             }
         }
         Ok(best)
+    }
+
+    /// All of a word that says something in which a value is found.
+    #[cold]
+    fn inside(&self, at: usize, decoded: &Decoded) -> Option<Candidate> {
+        let window = Window::whole(decoded.text());
+        let Search::Found(inner) = self.search(&mut Sweep::of_decoded(), &window, None, 0) else {
+            return None;
+        };
+        let run = (decoded.end - at >= encoded::MOST).then_some(Run::Encoded);
+        Some(Candidate { start: at, end: decoded.end, run, ..inner })
     }
 
     /// What the words before `at` say of the rows.
@@ -239,7 +276,12 @@ impl Candidate {
             match run.step(window, end) {
                 Ok(Some(Step::More(bytes))) => end += bytes,
                 Ok(Some(Step::Last(bytes))) => return (end + bytes, true),
-                Ok(None) => return (end, true),
+                // A run goes on behind what nobody sees, and where it is escaped.
+                Ok(None) => match unit(window, end) {
+                    Ok(Some(unit)) if unit.text().iter().all(|b| is_token(*b)) => end += unit.width,
+                    Ok(_) => return (end, true),
+                    Err(_more) => return (end, false),
+                },
                 Err(_more) => return (end, false),
             }
         }
@@ -266,7 +308,7 @@ fn preferred(best: Option<Candidate>, other: Candidate) -> Candidate {
     }
 }
 
-fn rank(candidate: &Candidate) -> (bool, usize) {
+pub(crate) fn rank(candidate: &Candidate) -> (bool, usize) {
     (candidate.run.is_some(), candidate.end)
 }
 

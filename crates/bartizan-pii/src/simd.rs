@@ -145,6 +145,28 @@ impl Isa {
         all
     }
 
+    /// The places from `from` on of bytes with which a unit may begin (see `unfold`): `\\`, `%`, `&`,
+    /// `*`, and all beyond ASCII.
+    pub(crate) fn odd(self, text: &[u8], from: usize) -> Odd<'_> {
+        Odd { isa: self, text, next: from, base: from, mask: 0 }
+    }
+
+    /// The first block from `from` on that holds an odd byte.
+    fn next_odd(self, text: &[u8], from: usize) -> Option<(usize, u64)> {
+        match self {
+            // SAFETY: as below.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { x86::odd_with_avx512(text, from) },
+            // SAFETY: as below.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { x86::odd_with_avx2(text, from) },
+            // SAFETY: as below.
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => unsafe { arm::odd_with_neon(text, from) },
+            Self::Scalar => first_block(text, from, scalar_odd),
+        }
+    }
+
     /// Gives the kinds of the bytes of `text`, block by block, to `take`; bytes behind the end are
     /// of no kind.
     pub(crate) fn classify(self, text: &[u8], tables: &Tables, take: impl FnMut(usize, Kinds)) {
@@ -161,6 +183,57 @@ impl Isa {
             Self::Scalar => each_block(text, |block| scalar(block, tables), take),
         }
     }
+}
+
+/// An iterator over the places of odd bytes.
+#[derive(Debug)]
+pub(crate) struct Odd<'t> {
+    isa: Isa,
+    text: &'t [u8],
+    next: usize,
+    base: usize,
+    mask: u64,
+}
+
+impl Iterator for Odd<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        if self.mask == 0 {
+            (self.base, self.mask) = self.isa.next_odd(self.text, self.next)?;
+            self.next = self.base + BLOCK;
+        }
+        let place = self.base + self.mask.trailing_zeros() as usize;
+        self.mask &= self.mask - 1;
+        Some(place)
+    }
+}
+
+const ODD: [u8; 4] = [b'\\', b'%', b'&', b'*'];
+
+fn scalar_odd(block: &[u8; READ]) -> u64 {
+    let odd = |byte: &u8| !byte.is_ascii() || ODD.contains(byte);
+    block.iter().take(BLOCK).rev().fold(0, |bits, byte| bits << 1 | u64::from(odd(byte)))
+}
+
+#[inline(always)]
+fn first_block(
+    text: &[u8],
+    from: usize,
+    kernel: impl Fn(&[u8; READ]) -> u64,
+) -> Option<(usize, u64)> {
+    let mut at = from;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let mask = match rest.first_chunk() {
+            Some(block) => kernel(block),
+            None => kernel(&padded(rest)),
+        };
+        if mask != 0 {
+            return Some((at, mask));
+        }
+        at += BLOCK;
+    }
+    None
 }
 
 /// Cuts `text` into blocks; the last ones are copied, so that a kernel may read [`READ`] bytes.
@@ -259,8 +332,8 @@ mod x86 {
     use std::arch::x86_64::*;
 
     use super::{
-        ASSIGN, AT, COLON, DIGIT, HIGH, HIGH_BIT, Kinds, LOW, Literals, PERCENT, READ, Set, Tables,
-        WORD, each_block,
+        ASSIGN, AT, COLON, DIGIT, HIGH, HIGH_BIT, Kinds, LOW, Literals, ODD, PERCENT, READ, Set,
+        Tables, WORD, each_block, first_block,
     };
 
     #[target_feature(enable = "avx512f,avx512bw,avx2,bmi1,bmi2,popcnt,lzcnt")]
@@ -271,6 +344,27 @@ mod x86 {
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
     pub(super) fn with_avx2(text: &[u8], tables: &Tables, take: impl FnMut(usize, Kinds)) {
         each_block(text, |block| avx2(block, tables), take);
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx2,bmi1,bmi2,popcnt,lzcnt")]
+    pub(super) fn odd_with_avx512(text: &[u8], from: usize) -> Option<(usize, u64)> {
+        first_block(text, from, |block| {
+            let x = load512(block, 0);
+            let marks =
+                ODD.map(|byte| _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(byte.cast_signed())));
+            marks.into_iter().fold(_mm512_movepi8_mask(x), |all, mask| all | mask)
+        })
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    pub(super) fn odd_with_avx2(text: &[u8], from: usize) -> Option<(usize, u64)> {
+        first_block(text, from, |block| {
+            tops(load256(block, 0).map(|x| {
+                let marks =
+                    ODD.map(|byte| _mm256_cmpeq_epi8(x, _mm256_set1_epi8(byte.cast_signed())));
+                marks.into_iter().fold(x, |all, mask| _mm256_or_si256(all, mask))
+            }))
+        })
     }
 
     #[target_feature(enable = "avx512f,avx512bw")]
@@ -456,8 +550,8 @@ mod arm {
     use std::arch::aarch64::*;
 
     use super::{
-        ASSIGN, AT, COLON, DIGIT, HIGH, HIGH_BIT, Kinds, LOW, Literals, PERCENT, READ, Set, Tables,
-        WORD, each_block,
+        ASSIGN, AT, COLON, DIGIT, HIGH, HIGH_BIT, Kinds, LOW, Literals, ODD, PERCENT, READ, Set,
+        Tables, WORD, each_block, first_block,
     };
 
     type Quad = [uint8x16_t; 4];
@@ -465,6 +559,18 @@ mod arm {
     #[target_feature(enable = "neon")]
     pub(super) fn with_neon(text: &[u8], tables: &Tables, take: impl FnMut(usize, Kinds)) {
         each_block(text, |block| neon(block, tables), take);
+    }
+
+    #[target_feature(enable = "neon")]
+    pub(super) fn odd_with_neon(text: &[u8], from: usize) -> Option<(usize, u64)> {
+        first_block(text, from, |block| {
+            bits(load(block, 0).map(|x| {
+                let marks = ODD.map(|byte| vceqq_u8(x, vdupq_n_u8(byte)));
+                marks
+                    .into_iter()
+                    .fold(vcgeq_u8(x, vdupq_n_u8(0x80)), |all, mask| vorrq_u8(all, mask))
+            }))
+        })
     }
 
     #[target_feature(enable = "neon")]
@@ -590,6 +696,21 @@ mod tests {
                     let part = &text[start..start + length];
                     assert_eq!(all(isa, part), all(Isa::Scalar, part), "{isa:?} {start} {length}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_sees_the_same_odd_bytes() {
+        let text: Vec<u8> =
+            (0..4_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 25) as u8).collect();
+        let text = [text, b"plain ".repeat(40), (0..=u8::MAX).collect()].concat();
+        for isa in Isa::here() {
+            for start in (0..=BLOCK).chain([3_990, text.len() - 3, text.len()]) {
+                let odd: Vec<usize> = isa.odd(&text, start).collect();
+                let expected = (start..text.len())
+                    .filter(|at| !text[*at].is_ascii() || ODD.contains(&text[*at]));
+                assert!(odd.iter().copied().eq(expected), "{isa:?} from {start}");
             }
         }
     }

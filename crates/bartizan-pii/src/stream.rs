@@ -14,8 +14,8 @@
 
 use crate::{
     Action, LOOK_BEHIND, Masker, Tally, Window,
+    reader::Reader,
     scan::{Candidate, Search},
-    sweep::Sweep,
 };
 
 /// Masks one text that comes in chunks, which may cut it anywhere, also inside a character.
@@ -28,7 +28,7 @@ pub struct Stream {
     held: usize,
     /// The open-ended value that the text is inside of.
     open: Option<Candidate>,
-    sweep: Box<Sweep>,
+    reader: Box<Reader>,
     blocked: bool,
     tallies: Vec<Tally>,
 }
@@ -36,8 +36,8 @@ pub struct Stream {
 impl Stream {
     pub(crate) fn new(masker: Masker) -> Self {
         let buffer = Vec::with_capacity(4 * LOOK_BEHIND);
-        let sweep = Box::default();
-        Self { masker, buffer, held: 0, open: None, sweep, blocked: false, tallies: Vec::new() }
+        let reader = Box::default();
+        Self { masker, buffer, held: 0, open: None, reader, blocked: false, tallies: Vec::new() }
     }
 
     /// Takes the next chunk and appends to `out` what is certain by now: whole characters only.
@@ -78,7 +78,7 @@ impl Stream {
         let masker = self.masker.clone();
         let buffer = std::mem::take(&mut self.buffer);
         let window = if complete { Window::whole(&buffer) } else { Window::partial(&buffer) };
-        self.sweep.reset();
+        self.reader.reset();
         while !self.blocked {
             if let Some(open) = self.open.take() {
                 let (end, is_final) = open.extend(&window, self.held);
@@ -90,7 +90,7 @@ impl Stream {
                     break;
                 }
             }
-            match masker.scanner.search(&mut self.sweep, &window, self.held) {
+            match self.reader.search(&masker.scanner, &window, self.held) {
                 Search::ClearUpTo(end) => {
                     let end = if complete { end } else { end.min(last_boundary(&buffer)) };
                     out.extend_from_slice(part(&buffer, self.held, end));

@@ -10,12 +10,13 @@ use crate::{
         ASSIGN_REACH, Dispatch, MARKS_REACH, MOST_LETTERS, NUMBER_REACH, Next, Rows, TOKEN_REACH,
         VERBS,
     },
+    encoded,
     simd::{BLOCK, Isa},
     window::is_word,
 };
 
 /// So many blocks are looked through at a time.
-const BODY: usize = 64;
+const BODY: usize = 32;
 /// Blocks before the body and behind it that are seen with it: what stands there may tell of values
 /// in the body.
 const MARGIN_BEFORE: usize = 1;
@@ -23,6 +24,9 @@ const MARGIN_BEHIND: usize = 2;
 const BLOCKS: usize = MARGIN_BEFORE + BODY + MARGIN_BEHIND;
 /// The longest local part of an e-mail address, and what else may stand before an `@`.
 const SIGN_REACH: usize = 64;
+
+/// Shorter words are not looked into. (Base64 of text has hardly a `+` or `/` in its first letters.)
+const LONG_WORD: u32 = 10;
 
 type Map = [u64; BLOCKS];
 
@@ -40,6 +44,8 @@ pub(crate) struct Sweep {
     partial: bool,
     /// Words count as context everywhere.
     hinted: bool,
+    /// The text was encoded: no word of it is looked into again.
+    decoded: bool,
     digit: Map,
     word: Map,
     sign: Map,
@@ -49,8 +55,8 @@ pub(crate) struct Sweep {
     assign: Map,
     set: Map,
     /// Where numbers and codes may begin, what stands before an `@`, what stands around marks, all
-    /// else that is built in, patterns of the user's own, and what is assigned.
-    found: [Map; 6],
+    /// else that is built in, patterns of the user's own, what is assigned, and words that may be encoded.
+    found: [Map; KINDS],
     /// Any of these.
     any: Map,
 }
@@ -62,6 +68,8 @@ const MARKS: usize = 2;
 const OTHER: usize = 3;
 const CUSTOM: usize = 4;
 const ASSIGNED: usize = 5;
+const ENCODED: usize = 6;
+const KINDS: usize = 7;
 
 /// A place where a value may begin.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +79,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Whether a word may begin here that says something in another writing.
+    pub(crate) fn encoded(self) -> bool {
+        self.kinds >> ENCODED & 1 == 1
+    }
+
     pub(crate) fn custom(self) -> bool {
         self.kinds >> CUSTOM & 1 == 1
     }
@@ -85,6 +98,7 @@ impl Default for Sweep {
             known: 0,
             partial: false,
             hinted: false,
+            decoded: false,
             digit: [0; BLOCKS],
             word: [0; BLOCKS],
             sign: [0; BLOCKS],
@@ -93,13 +107,18 @@ impl Default for Sweep {
             literal: [0; BLOCKS],
             assign: [0; BLOCKS],
             set: [0; BLOCKS],
-            found: [[0; BLOCKS]; 6],
+            found: [[0; BLOCKS]; KINDS],
             any: [0; BLOCKS],
         }
     }
 }
 
 impl Sweep {
+    /// For a text that was encoded itself.
+    pub(crate) fn of_decoded() -> Self {
+        Self { decoded: true, ..Self::default() }
+    }
+
     /// Forgets the text.
     pub(crate) fn reset(&mut self) {
         (self.begin, self.end) = (0, 0);
@@ -256,11 +275,15 @@ impl Sweep {
             }
             self.marked(dispatch, index);
             self.others(dispatch, window, index, !(words & behind_word));
+            if words != 0 && !self.decoded {
+                self.encoded(window, index, words, behind_word);
+            }
         }
-        let [number, sign, marks, other, custom, assigned] = &self.found;
-        let found = number.iter().zip(sign).zip(marks).zip(other).zip(custom).zip(assigned);
-        for (any, (((((a, b), c), d), e), f)) in self.any.iter_mut().zip(found).take(blocks) {
-            *any = a | b | c | d | e | f;
+        let [number, sign, marks, other, custom, assigned, encoded] = &self.found;
+        let found =
+            number.iter().zip(sign).zip(marks).zip(other).zip(custom).zip(assigned).zip(encoded);
+        for (any, ((((((a, b), c), d), e), f), g)) in self.any.iter_mut().zip(found).take(blocks) {
+            *any = a | b | c | d | e | f | g;
         }
     }
 
@@ -414,6 +437,73 @@ impl Sweep {
         or_bits(&mut self.found[CUSTOM], index, set);
         if dispatch.tables.assigns {
             self.assigned(dispatch, window, index, word(&self.assign, index) | literal);
+        }
+    }
+
+    /// Marks the beginnings of long words that may be text in base64 or hexadecimal digits, and of
+    /// letters that stand one by one.
+    fn encoded(&mut self, window: &Window<'_>, index: usize, words: u64, behind_word: u64) {
+        let next = word(&self.word, index + 1);
+        let mut long = runs(words, next, LONG_WORD) & !behind_word;
+        while long != 0 {
+            let at = index * BLOCK + long.trailing_zeros() as usize;
+            long &= long - 1;
+            let pair =
+                window.bytes().get(self.origin + at..).map(|rest| (rest.first(), rest.get(1)));
+            if let Some((Some(first), second)) = pair
+                && second.is_none_or(|second| encoded::may_begin(*first, *second))
+            {
+                set_bit(&mut self.found[ENCODED], at);
+            }
+        }
+        // What is not known yet may be letters one by one, too.
+        let single = |index: usize| {
+            let (words, unknown) = (word(&self.word, index), self.unknown(index));
+            let words = words & !unknown;
+            let carry = index.checked_sub(1).map_or(0, |index| word(&self.word, index) >> 63);
+            let next = word(&self.word, index + 1) & !self.unknown(index + 1);
+            words & !(words << 1 | carry) & !(words >> 1 | next << 63) | unknown
+        };
+        let here = single(index);
+        if here & here >> 2 == 0 && here >> 60 == 0 {
+            return;
+        }
+        let all = u128::from(here) | u128::from(single(index + 1)) << 64;
+        let before = index.checked_sub(1).map_or(0, single) >> 62;
+        let mut starts = (all & all >> 2 & all >> 4) as u64 & !(here << 2 | before);
+        while starts != 0 {
+            let at = index * BLOCK + starts.trailing_zeros() as usize;
+            starts &= starts - 1;
+            self.spread(window, at);
+        }
+    }
+
+    /// Marks the first of letters that stand one by one, and what else does so before them.
+    fn spread(&mut self, window: &Window<'_>, at: usize) {
+        let text = window.bytes();
+        set_bit(&mut self.found[ENCODED], at);
+        // The same mark stands between all of them, as far as they are known.
+        let mut mark = None;
+        for distance in (2..=at.min(encoded::SPREAD_MARKS)).step_by(2) {
+            let place = self.origin + at - distance;
+            let between = text.get(place + 1).copied();
+            let other_mark = between.is_some() && mark.is_some() && between != mark;
+            let letter = |b: &u8| b.is_ascii_graphic() || *b == b' ';
+            if other_mark || !text.get(place).is_none_or(letter) {
+                break;
+            }
+            mark = mark.or(between);
+            set_bit(&mut self.found[ENCODED], at - distance);
+        }
+    }
+
+    /// The bits of a block that lie behind what is known, where more may come.
+    fn unknown(&self, index: usize) -> u64 {
+        match self.known.checked_sub(index * BLOCK) {
+            _ if !self.partial => 0,
+            Some(known @ 0..BLOCK) => u64::MAX << known,
+            Some(_) => 0,
+            None => u64::MAX,
         }
     }
 

@@ -95,6 +95,33 @@ const FRAGMENTS: &[&str] = &[
     "1",
     "0",
     "the quick fox ",
+    "jane\\u0040example.com",
+    "\\u0031\\u0032\\u0033-45-6789",
+    "\\n",
+    "\\",
+    "\\\\u00",
+    "\\ud835\\udfcf",
+    "%31%32%33",
+    "%",
+    "%2540",
+    "jane%40example.com",
+    "&#64;",
+    "&amp;",
+    "&",
+    "４１１１ １１１１ １１１１ １１１１",
+    "\u{200B}",
+    "123\u{200B}-45-67\u{AD}89",
+    "\u{2013}",
+    "\u{A0}",
+    "**",
+    "12**3-45**-6789",
+    "jаne@еxample.com",
+    "amFuZS5kb2VAZXhhbXBsZS5jb20=",
+    "313233",
+    "3132332d34352d36373839",
+    "1 2 3 - 4 5 - 6 7 8 9",
+    "4-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1",
+    "\u{E0031}\u{E0032}",
 ];
 
 fn scanner() -> Arc<Scanner> {
@@ -147,7 +174,7 @@ fn show(bytes: &[u8]) -> String {
 fn cases() -> Vec<String> {
     let mut cases: Vec<String> = FRAGMENTS.iter().map(|f| (*f).to_owned()).collect();
     for (index, first) in FRAGMENTS.iter().enumerate() {
-        for second in FRAGMENTS.iter().skip(index % 3).step_by(3) {
+        for second in FRAGMENTS.iter().skip(index % 11).step_by(11) {
             cases.push(format!("{first}{second}"));
             cases.push(format!("x {second} {first}."));
         }
