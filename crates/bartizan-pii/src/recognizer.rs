@@ -23,15 +23,17 @@ use crate::{
 };
 
 /// Rows whose values have a fixed form (see [`form`]): entity, what it finds, forms, validator, score,
-/// context, examples and counterexamples.
+/// context, anchors where the forms do not give any, examples and counterexamples.
 macro_rules! formed {
+    (@anchors $forms:expr) => { &[$crate::Anchor::Forms(&$forms)] };
+    (@anchors $forms:expr, $anchors:expr) => { &$anchors };
     ($($entity:ident, $finds:literal, $forms:expr, $valid:expr, $score:literal, $context:expr,
-       yes $yes:expr, no $no:expr;)*) => {
+       $(at $anchors:expr,)? yes $yes:expr, no $no:expr;)*) => {
         &[$($crate::Recognizer {
             entity: $crate::Entity::$entity,
             finds: $finds,
             starts: |byte| $crate::recognizer::form::may_start(&$forms, byte),
-            anchors: &[$crate::Anchor::Forms(&$forms)],
+            anchors: $crate::recognizer::formed!(@anchors $forms $(, $anchors)?),
             check: |window, at| $crate::recognizer::form::find(window, at, &$forms, $valid),
             score: $score,
             context: $context,
@@ -264,6 +266,7 @@ const GROUPS: &[&[Recognizer]] = &[
     crypto::ROWS,
     bank::ROWS,
     vehicle::ROWS,
+    vehicle::SPACED,
     phone_regional::ROWS,
     id::uk::ROWS,
     id::germany::ROWS,
@@ -353,7 +356,7 @@ const ROWS: &[Recognizer] = &[
         entity: Entity::API_KEY,
         finds: "a key with a well-known prefix",
         starts: api_key::starts,
-        anchors: &[Anchor::Literals(api_key::PREFIXES)],
+        anchors: &[Anchor::Token(api_key::MIN_LEN), Anchor::Literals(api_key::DOTTED)],
         check: api_key::check,
         score: 0.95,
         context: &[],
@@ -646,6 +649,16 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn a_row_with_forms_is_not_asked_everywhere() {
+        let everywhere = RECOGNIZERS.iter().filter(|row| {
+            matches!(row.anchors, [Anchor::Forms(_)])
+                && !crate::dispatch::Dispatch::new(&[row], &[]).anywhere.is_empty()
+        });
+        let names: Vec<_> = everywhere.map(|row| (row.entity.as_str(), row.finds)).collect();
+        assert!(names.is_empty(), "{names:#?}");
     }
 
     #[test]

@@ -18,8 +18,9 @@ the first nine of `Entity::DEFAULT` are on unless asked for.
 * **technology**, **adversarial**: 1,898 rows of pii-anon (Apache 2.0), in English and 50 more
   languages. Of the first, telephone numbers are left out, and hardware addresses where no label is
   one: most are not labelled.
-* **adversarial plain** holds the values as they are; **disguised** in base64, percent encoding,
-  with look-alike letters, invisible characters, or the mistakes of OCR.
+* **adversarial plain** holds the values as they are. In **disguised**, look-alike letters, invisible
+  and bidirectional characters, base64 and redaction hide names mostly; e-mail addresses there have
+  look-alikes and percent encoding, social security numbers the mistakes of OCR.
 
 `DATE_TIME` labels of synth are years and days of the week, which alone are no personal data and are
 not looked for; `STREET_ADDRESS` labels of synth are parts of addresses, so that overlap says more.
