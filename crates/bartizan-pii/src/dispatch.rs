@@ -155,6 +155,10 @@ pub(crate) struct Dispatch {
     pub(crate) fewest_number: u32,
     pub(crate) fewest_code: u32,
     gaps: bool,
+    letters_only: bool,
+    plain_literal: bool,
+    /// While rows are added: the values of this one are long.
+    secret: bool,
     pub(crate) shortest_token: Option<u32>,
     pub(crate) shortest_capitals: Option<u32>,
     pub(crate) tables: Tables,
@@ -190,6 +194,9 @@ impl Dispatch {
             fewest_number: u32::MAX,
             fewest_code: u32::MAX,
             gaps: false,
+            letters_only: false,
+            plain_literal: false,
+            secret: false,
             shortest_token: None,
             shortest_capitals: None,
             tables: Tables::default(),
@@ -200,6 +207,7 @@ impl Dispatch {
                     rows.insert(place);
                 }
             }
+            dispatch.secret = row.entity.is_secret();
             anchors(row).iter().for_each(|anchor| dispatch.add(place, *anchor));
         }
         dispatch.prepare(custom);
@@ -294,6 +302,9 @@ impl Dispatch {
                 }
             }
         }
+        // Keys are all longer than plain words.
+        let plain = literal.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'\''));
+        self.plain_literal |= plain && !self.secret;
         self.add_fingerprint(literal);
     }
 
@@ -373,6 +384,15 @@ impl Dispatch {
         if self.tables.assigns {
             VERBS.iter().for_each(|verb| self.add_fingerprint(verb));
         }
+        let short = |least: Option<u32>| least.is_some_and(|least| least < 10);
+        self.letters_only = self.anywhere.is_empty()
+            && self.assigned.is_empty()
+            && self.assigned_long.is_none_or(|(least, _)| least >= 10)
+            && !self.gaps
+            && !self.plain_literal
+            && self.apart[2] == 0
+            && !short(self.shortest_token)
+            && !short(self.shortest_capitals);
         self.tables.dashes = self.apart[1] != 0 || self.shortest_token.is_some();
         self.tables.dots = self.apart[2] != 0;
         self.tables.capitals = self.shortest_capitals.is_some();
@@ -382,6 +402,12 @@ impl Dispatch {
         };
         let set = (0..=u8::MAX).any(&wanted).then(|| Set::new(wanted));
         self.tables.set = set;
+    }
+
+    /// Whether all values hold a digit, a mark or a long word: no value is a few words of letters.
+    #[inline]
+    pub(crate) fn only_needs_marks(&self) -> bool {
+        self.letters_only
     }
 
     /// The rows of which a value may begin with this byte.

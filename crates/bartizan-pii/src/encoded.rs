@@ -107,7 +107,7 @@ fn hexadecimal(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
 pub(crate) fn spread(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
     let mut decoded = Decoded::new();
     let joined = |b: u8| b.is_ascii_graphic() && !is_mark(b);
-    if window.before(at, 1).is_some_and(joined) || !window.is(at, |b| b.is_ascii_graphic())? {
+    if window.before(at, 1).is_some_and(joined) || !window.is(at, may_lead)? {
         return Ok(None);
     }
     let Some(mark) = window.byte(at + 1)?.filter(|byte| is_mark(*byte)) else { return Ok(None) };
@@ -152,8 +152,7 @@ fn spread_begins(window: &Window<'_>, at: usize, mark: u8) -> Peek<bool> {
         window.before(at, distance).is_none_or(|b| !b.is_ascii_graphic() || b == mark)
     };
     let before = |distance: usize| window.before(at, distance);
-    let goes_on =
-        before(1) == Some(mark) && before(2).is_some_and(|b| b.is_ascii_graphic()) && outside(3);
+    let goes_on = before(1) == Some(mark) && before(2).is_some_and(may_lead) && outside(3);
     if !outside(1) || goes_on {
         return Ok(false);
     }
@@ -174,6 +173,11 @@ fn spread_begins(window: &Window<'_>, at: usize, mark: u8) -> Peek<bool> {
         place += 2;
     }
     Ok(false)
+}
+
+/// What the first of such letters may be.
+fn may_lead(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'(')
 }
 
 /// What letters are spread with.

@@ -303,7 +303,11 @@ impl<'m, 'j> Walk<'m, 'j> {
                     escaped = true;
                     self.escape()?;
                 }
-                Some(0x20..) => self.at += 1,
+                Some(0x20..) => {
+                    let rest = self.json.as_bytes().get(self.at..).unwrap_or_default();
+                    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+                    self.at += rest.iter().position(special).unwrap_or(rest.len());
+                }
                 _ => return self.refuse(),
             }
         }

@@ -57,6 +57,9 @@ pub(crate) struct Candidate {
     pub(crate) score: f32,
 }
 
+/// Longer words may be encoded, or keys.
+const LONGEST_PLAIN_WORD: usize = 10;
+
 /// How far a search came.
 #[derive(Debug, Clone)]
 pub(crate) enum Search {
@@ -154,6 +157,31 @@ impl Scanner {
         Search::ClearUpTo(from.max(window.bytes().len()))
     }
 
+    /// How much of the beginning of `rest` certainly holds no beginning of a value, whatever comes:
+    /// words of letters, up to the last mark or blank that ends one. A quick answer for the most of
+    /// every stream; none for a scanner with rows of which a value can be such words.
+    pub(crate) fn prose(&self, rest: &[u8]) -> Option<usize> {
+        if !self.custom.is_empty() || !self.dispatch.only_needs_marks() {
+            return None;
+        }
+        let (mut word, mut clear) = (0, 0);
+        for (at, byte) in rest.iter().enumerate() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' => word += 1,
+                b'.' | b'\'' => {}
+                b' ' | b'\n' | b',' | b'!' | b'?' | b';' | b'"' if word != 1 => clear = at + 1,
+                _ => return None,
+            }
+            if !byte.is_ascii_alphabetic() && *byte != b'.' && *byte != b'\'' {
+                word = 0;
+            }
+            if word >= LONGEST_PLAIN_WORD {
+                return None;
+            }
+        }
+        Some(clear)
+    }
+
     /// The preferred one of all values that begin exactly at `place`.
     fn best(&self, sweep: &Sweep, window: &Window<'_>, place: Place) -> Peek<Option<Candidate>> {
         let mut best: Option<Candidate> = None;
@@ -173,27 +201,27 @@ impl Scanner {
             }
         }
         let mut rows = sweep.rows(&self.dispatch, window, place);
-        // Context lies in what is known. Where it is missing and needed, nothing waits for more.
         let mut said = None;
-        let weak = rows.and(self.dispatch.weak);
-        if !weak.is_empty() {
-            let said = said.get_or_insert_with(|| self.said(sweep, window, place.at));
-            rows = rows.without(weak.without(said.support));
-        }
         while let Some(place_of_row) = rows.take_first() {
-            if let Some(row) = self.rows.get(place_of_row)
-                && let Some(end) = (row.check)(window, place.at)?
-            {
-                let said = said.get_or_insert_with(|| self.said(sweep, window, place.at));
-                let score = score(row, place_of_row, said);
-                if score >= self.min_confidence {
-                    let (start, entity) = (place.at, row.entity.clone());
-                    let (end, run) = match end {
-                        End::At(end) => (end, None),
-                        End::Open(end, run) => (end, Some(run)),
-                    };
-                    best = Some(preferred(best, Candidate { entity, start, end, run, score }));
-                }
+            let Some(row) = self.rows.get(place_of_row) else { continue };
+            let answer = (row.check)(window, place.at);
+            if answer == Ok(None) {
+                continue;
+            }
+            // Context lies in what is known. Where it is missing and needed, nothing waits for more.
+            let said = said.get_or_insert_with(|| self.said(sweep, window, place.at));
+            if self.dispatch.weak.has(place_of_row) && !said.support.has(place_of_row) {
+                continue;
+            }
+            let Some(end) = answer? else { continue };
+            let score = score(row, place_of_row, said);
+            if score >= self.min_confidence {
+                let (start, entity) = (place.at, row.entity.clone());
+                let (end, run) = match end {
+                    End::At(end) => (end, None),
+                    End::Open(end, run) => (end, Some(run)),
+                };
+                best = Some(preferred(best, Candidate { entity, start, end, run, score }));
             }
         }
         Ok(best)

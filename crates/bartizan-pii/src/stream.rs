@@ -16,7 +16,11 @@ use crate::{
     Action, LOOK_BEHIND, Masker, Tally, Window,
     reader::Reader,
     scan::{Candidate, Search},
+    unfold,
 };
+
+/// So much more than the look-behind is kept at most.
+const MOST_KEPT: usize = 1024;
 
 /// Masks one text that comes in chunks, which may cut it anywhere, also inside a character.
 #[derive(Debug)]
@@ -35,18 +39,26 @@ pub struct Stream {
 
 impl Stream {
     pub(crate) fn new(masker: Masker) -> Self {
-        let buffer = Vec::with_capacity(4 * LOOK_BEHIND);
+        let buffer = Vec::with_capacity(MOST_KEPT + 4 * LOOK_BEHIND);
         let reader = Box::default();
         Self { masker, buffer, held: 0, open: None, reader, blocked: false, tallies: Vec::new() }
     }
 
     /// Takes the next chunk and appends to `out` what is certain by now: whole characters only.
     pub fn feed(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        if !self.blocked {
-            self.buffer.extend_from_slice(chunk);
-            self.advance(false, out);
-            self.forget();
+        if self.blocked {
+            return;
         }
+        self.buffer.extend_from_slice(chunk);
+        let held = part(&self.buffer, self.held, self.buffer.len());
+        match self.masker.scanner.prose(held) {
+            Some(clear) if self.open.is_none() => {
+                out.extend_from_slice(part(held, 0, clear));
+                self.held += clear;
+            }
+            _ => self.advance(false, out),
+        }
+        self.forget();
     }
 
     /// Ends the text: everything that was held back is decided and appended to `out`.
@@ -130,11 +142,11 @@ impl Stream {
         }
     }
 
-    /// Drops what went out, but for the look-behind.
+    /// Drops what went out, but for the look-behind and a unit that may be cut before it.
     fn forget(&mut self) {
-        let dropped = self.held.saturating_sub(LOOK_BEHIND);
+        let dropped = self.held.saturating_sub(LOOK_BEHIND + unfold::LONGEST);
         // Moving the rest costs more than keeping it, until there is some to drop.
-        if dropped >= LOOK_BEHIND || self.buffer.len() == self.held {
+        if dropped >= MOST_KEPT {
             self.buffer.drain(..dropped);
             self.held -= dropped;
         }

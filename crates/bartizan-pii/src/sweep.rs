@@ -252,7 +252,8 @@ impl Sweep {
     }
 
     fn mark(&mut self, dispatch: &Dispatch, window: &Window<'_>) {
-        let blocks = self.blocks();
+        // One more than is known, for what may begin right behind it.
+        let blocks = (self.known / BLOCK + 1).min(BLOCKS);
         for map in &mut self.found {
             map.iter_mut().take(blocks).for_each(|slot| *slot = 0);
         }
@@ -436,7 +437,8 @@ impl Sweep {
         or_bits(&mut self.found[OTHER], index, other & outside);
         or_bits(&mut self.found[CUSTOM], index, set);
         if dispatch.tables.assigns {
-            self.assigned(dispatch, window, index, word(&self.assign, index) | literal);
+            let signs = (word(&self.assign, index) | literal) & !self.unknown(index);
+            self.assigned(dispatch, window, index, signs);
         }
     }
 

@@ -10,19 +10,20 @@
 
 mod alphabet;
 
-use crate::{Peek, Window, simd::Isa, window::is_word};
+use crate::{LOOK_BEHIND, Peek, Window, simd::Isa, window::is_word};
 
 /// A value is read with its units undone if one begins within so many bytes from its beginning;
 pub(crate) const AHEAD: usize = 384;
-/// or ends at most so many before it. No more is seen of what stands before such a value.
-pub(crate) const BEHIND: usize = 48;
+/// or ends at most so many before it: as many as are seen of what stands before a value, so that
+/// both readings see the same where no unit stands.
+pub(crate) const BEHIND: usize = LOOK_BEHIND;
 /// The most backslashes of an escape, and the most times that `%` or `&` is escaped itself.
 const MOST_LAYERS: usize = 8;
 
 /// A letter that reads like one of ASCII is taken for it where one of ASCII stands so near.
 const NEIGHBOURS: usize = 12;
 /// No unit but one that is escaped many times is longer.
-const LONGEST: usize = 24;
+pub(crate) const LONGEST: usize = 24;
 
 /// A piece of text that stands for other text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -107,7 +107,7 @@ const TABLE: &[Prefix] = &[
     at_least("npm_", 36),          // npm
     at_least("ntn_", 40),          // Notion
     at_least("nvapi-", 40),        // NVIDIA
-    at_least("ops_eyJ", 60),         // 1Password
+    at_least("ops_eyJ", 60),       // 1Password
     ambiguous("pcsk_", 40),        // Pinecone
     at_least("phx_", 32),          // PostHog
     at_least("pnu_", 32),          // Prefect
