@@ -19,7 +19,6 @@ const PACKAGES: &[&str] = &["presidio-analyzer>=2.2.360,<3", "en-core-web-sm-vbs
 const EVALUATION: &[&str] = &[
     "cargo",
     "test",
-    "--release",
     "--package",
     "bartizan-pii",
     "--test",

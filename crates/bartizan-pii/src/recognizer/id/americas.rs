@@ -139,7 +139,10 @@ fn cnpj(text: &[u8]) -> bool {
 fn cuit(text: &[u8]) -> bool {
     let kind = number(text, 0, 2);
     kind.is_some_and(|kind| matches!(kind, 20 | 23..=27 | 30 | 33 | 34 | 50 | 51 | 55))
-        && ends_with(text, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2], |sum| (11 - sum % 11) % 11 % 10)
+        && ends_with(text, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2], |sum| match (11 - sum % 11) % 11 {
+            10 => 9,
+            check => check,
+        })
 }
 
 /// Weights 2 to 7 from the right, modulus 11; K is ten.
@@ -193,7 +196,9 @@ fn clabe(text: &[u8]) -> bool {
 
 /// The provinces, and 30 for Ecuadorians abroad; Luhn from the left over ten digits is the same.
 fn ecuadorian(text: &[u8]) -> bool {
-    number(text, 0, 2).is_some_and(|province| matches!(province, 1..=24 | 30)) && luhn(text)
+    number(text, 0, 2).is_some_and(|province| matches!(province, 1..=24 | 30))
+        && matches!(text.get(2), Some(b'0'..=b'6'))
+        && luhn(text)
 }
 
 fn uruguayan(text: &[u8]) -> bool {

@@ -163,9 +163,13 @@ fn fiscal(text: &[u8]) -> bool {
     month && sum.is_some_and(|sum| alphanumeric(*last) == Some(sum % 26 + 10))
 }
 
+/// The office that issued it stands before the check digit.
 fn italian_vat(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"IT").unwrap_or(text);
-    luhn(digits) && !uniform(digits)
+    let office = number(digits, 7, 3);
+    office.is_some_and(|office| matches!(office, 1..=100 | 120 | 121 | 888 | 999))
+        && luhn(digits)
+        && !uniform(digits)
 }
 
 /// No vowels in the middle of the newer form, so that no word comes about.
