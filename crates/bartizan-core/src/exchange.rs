@@ -397,13 +397,18 @@ impl<B> Exchange<Validated<B>> {
         verdict: Result<Verdict, Unavailable>,
         returns_to: Arc<dyn Returns>,
     ) -> Result<Exchange<Permitted<B>>, Refused> {
-        let exchange = self.step(|_, _, _, Validated { grant, call }| {
-            let permit = Permit::issue(grant, id, draws, verdict?, returns_to)?;
+        let mut standings = Vec::new();
+        let mut exchange = self.step(|_, _, _, Validated { grant, call }| {
+            let (permit, taken) = Permit::issue(grant, id, draws, verdict?, returns_to)?;
+            standings = taken;
             Ok::<_, Refusal>(Permitted { permit: Box::new(permit), call })
         })?;
-        let mut standings = exchange.standings;
-        standings.extend_from_slice(exchange.state.permit.standings());
-        Ok(Exchange { standings, ..exchange })
+        if exchange.standings.is_empty() {
+            exchange.standings = standings;
+        } else {
+            exchange.standings.append(&mut standings);
+        }
+        Ok(exchange)
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use bartizan_core::admit::Proxies;
 use bartizan_core::audit::Trail;
 use bartizan_core::authenticate::Caller;
-use bartizan_core::authorize::Policy;
 use bartizan_core::authorize::endpoint::OnDisconnect;
+use bartizan_core::authorize::{Policy, Routes};
 use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Received, Refused};
 use bartizan_core::id::RequestId;
 use bartizan_core::limit::Meter;
@@ -156,7 +156,8 @@ impl Road {
         parent: Option<(RequestId, u16)>,
         dry_run: bool,
     ) -> Exchange<Received<Body>> {
-        let arrival = self.door.arrival(&request, peer, parent, dry_run);
+        let routes = &self.authorize.policy.routes;
+        let arrival = self.door.arrival(&request, routes, peer, parent, dry_run);
         request.extensions_mut().insert(arrival.id);
         request.extensions_mut().insert(arrival.client);
         Exchange::open(request, arrival, Arc::clone(&self.door.trail))
@@ -270,6 +271,7 @@ impl Door {
     fn arrival(
         &self,
         request: &Request<Body>,
+        routes: &Routes,
         peer: IpAddr,
         parent: Option<(RequestId, u16)>,
         dry_run: bool,
@@ -283,13 +285,15 @@ impl Door {
             (None, Some(id)) => id,
             (Some(_), _) | (None, None) => RequestId::new(now, clock::chance()),
         };
+        let path = request.uri().path();
+        let path = routes.constant(path).unwrap_or_else(|| self.redactor.path(path));
         Arrival {
             id,
             now,
             client,
             trace_id: trace_id(headers).map(Arc::from),
             user_agent: self.redactor.user_agent(headers),
-            path: self.redactor.path(request.uri().path()),
+            path,
             parent,
             dry_run,
         }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use bartizan_pii::{Action, Config, Masker, Scanner};
 use http::{HeaderMap, header};
 
@@ -17,14 +18,28 @@ const MAX_AGENT: usize = 256;
 pub struct Redactor {
     /// Absent where the built-in recognizers could not be loaded: then nothing is recorded.
     masker: Option<Masker>,
+    /// User agents of a moment ago, each in a place that its text decides: they come again and
+    /// again, and need not be searched each time.
+    agents: [ArcSwapOption<Agent>; 16],
 }
+
+/// A user agent as it was sent, and as it is recorded.
+#[derive(Debug)]
+struct Agent {
+    sent: Box<str>,
+    recorded: Arc<str>,
+}
+
+/// The longest user agent that is remembered, in bytes.
+const MAX_REMEMBERED: usize = 512;
 
 impl Redactor {
     /// With the built-in recognizers, secrets among them.
     #[must_use]
     pub fn new() -> Self {
         let scanner = Scanner::new(&Config::default()).ok();
-        Self { masker: scanner.map(|s| Masker::new(Arc::new(s), Action::Replace)) }
+        let masker = scanner.map(|s| Masker::new(Arc::new(s), Action::Replace));
+        Self { masker, agents: Default::default() }
     }
 
     /// A path, percent-decoded as far as it is text, so that `%40` hides nothing.
@@ -41,7 +56,23 @@ impl Redactor {
     #[must_use]
     pub fn user_agent(&self, headers: &HeaderMap) -> Option<Arc<str>> {
         let agent = headers.get(header::USER_AGENT)?.to_str().ok()?;
-        Some(self.masked(agent, MAX_AGENT))
+        let Some(place) = self.place(agent) else { return Some(self.masked(agent, MAX_AGENT)) };
+        if let Some(known) = &*place.load()
+            && *known.sent == *agent
+        {
+            return Some(Arc::clone(&known.recorded));
+        }
+        let recorded = self.masked(agent, MAX_AGENT);
+        let known = Agent { sent: agent.into(), recorded: Arc::clone(&recorded) };
+        place.store(Some(Arc::new(known)));
+        Some(recorded)
+    }
+
+    /// Where a user agent is remembered, if it is not too long for that.
+    fn place(&self, agent: &str) -> Option<&ArcSwapOption<Agent>> {
+        let short = agent.len() <= MAX_REMEMBERED;
+        let sum = agent.bytes().fold(0u8, |sum, byte| sum.rotate_left(1) ^ byte);
+        short.then(|| self.agents.get(usize::from(sum) % self.agents.len())).flatten()
     }
 
     /// Masked first and cut then: the first half of a card number is no card number, and would

@@ -318,7 +318,7 @@ mod tests {
             let (head, ()) = request.body(()).unwrap().into_parts();
             Target::parse(&head).map(|t| t.host().to_owned())
         };
-        assert_eq!(host("/", &["Example.org"]).unwrap(), "example.org");
+        assert_eq!(host("/", &["Example.org"]).unwrap(), "Example.org");
         assert_eq!(host("http://a/", &["a"]).unwrap(), "a");
         assert_eq!(host("http://a/", &[]).unwrap(), "a");
         for (uri, hosts) in [

@@ -141,6 +141,15 @@ impl Routes {
         }
     }
 
+    /// The path as the configuration has it, where it has no parameters: it names nobody.
+    #[must_use]
+    pub fn constant(&self, path: &str) -> Option<Arc<str>> {
+        let place = self.places.get(*self.paths.at(path).ok()?.value)?;
+        let (_, index) = place.verbs.first()?;
+        let written = &self.endpoints.get(*index)?.path;
+        (**written == *path).then(|| Arc::clone(written))
+    }
+
     fn no_verb(&self, place: &Place, overridden: bool) -> Route {
         let endpoint = |(_, index): &(Method, usize)| self.endpoints.get(*index);
         let guarded =

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,46 @@ use crate::time::Timestamp;
 
 /// A future behind a seam.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a meter answers: at once where it has everything at hand, later where it must ask.
+pub enum Told<'a, T> {
+    /// At once; taken by the first poll.
+    Now(Option<T>),
+    /// Later.
+    Later(BoxFuture<'a, T>),
+}
+
+impl<'a, T> Told<'a, T> {
+    /// An answer that is known.
+    pub fn now(answer: T) -> Self {
+        Self::Now(Some(answer))
+    }
+
+    /// An answer that must be waited for.
+    pub fn later(answer: impl Future<Output = T> + Send + 'a) -> Self {
+        Self::Later(Box::pin(answer))
+    }
+}
+
+impl<T: Unpin> Future for Told<'_, T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match self.get_mut() {
+            Self::Now(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
+            Self::Later(answer) => answer.as_mut().poll(cx),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Told<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Now(_) => "Now",
+            Self::Later(_) => "Later",
+        })
+    }
+}
 
 /// Counters that several gates may share. This is the whole of what a store must do for limits.
 ///
@@ -35,18 +76,15 @@ pub trait Meter: Send + Sync + fmt::Debug {
         draws: &'a [Draw],
         deadline: Timestamp,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Verdict, Unavailable>>;
+    ) -> Told<'a, Result<Verdict, Unavailable>>;
 
     /// Marks the call as sent: from now on an expiry is charged.
     ///
     /// # Errors
     /// [`Unavailable`] if the meter cannot be reached, or the reservation is not open any more:
     /// then the call must not be sent, nothing stands behind it.
-    fn depart<'a>(
-        &'a self,
-        id: ReservationId,
-        now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), Unavailable>>;
+    fn depart<'a>(&'a self, id: ReservationId, now: Timestamp)
+    -> Told<'a, Result<(), Unavailable>>;
 
     /// What it really was; [`super::actual_draws`] works it out. A reserved draw that `actual`
     /// does not name stays as it stands: charged in full. One that was not reserved is not looked
@@ -61,7 +99,7 @@ pub trait Meter: Send + Sync + fmt::Debug {
         id: ReservationId,
         actual: &'a [Draw],
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Settlement, Unavailable>>;
+    ) -> Told<'a, Result<Settlement, Unavailable>>;
 
     /// Closes what has run out of time, and tells what closed since it was asked last: for the log
     /// and the alarms. The other calls close some of it in passing, so limits do not depend on
@@ -69,7 +107,7 @@ pub trait Meter: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`Unavailable`] if the meter cannot be reached.
-    fn expire(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<Expired>, Unavailable>>;
+    fn expire(&self, now: Timestamp) -> Told<'_, Result<Vec<Expired>, Unavailable>>;
 }
 
 /// Which reservation. Chosen by the gate, unguessable and never used twice.

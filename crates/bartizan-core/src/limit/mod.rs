@@ -40,7 +40,9 @@ pub use budget::{Budget, Ledger};
 pub use concurrency::Concurrency;
 pub use counter::{Counter, Mark};
 pub use gcra::Gcra;
-pub use meter::{BoxFuture, Charge, Expired, Meter, Order, ReservationId, Settlement, Unavailable};
+pub use meter::{
+    BoxFuture, Charge, Expired, Meter, Order, ReservationId, Settlement, Told, Unavailable,
+};
 pub use period::{Calendar, Period};
 pub use price::{NanoUsd, Price};
 pub use reservation::{Reservation, State, Take};

@@ -20,7 +20,6 @@ pub struct Permit {
     grant: Grant,
     id: ReservationId,
     draws: Vec<Draw>,
-    standings: Vec<Standing>,
     /// Absent where nothing is reserved, or where somebody else settles it by now.
     returns_to: Option<Arc<dyn Returns>>,
 }
@@ -38,7 +37,7 @@ pub trait Returns: std::fmt::Debug + Send + Sync {
 pub struct Unpriced(pub Arc<str>);
 
 impl Permit {
-    /// Turns a verdict into leave to go on.
+    /// Turns a verdict into leave to go on, and into how the counters stand.
     ///
     /// # Errors
     /// [`Exhausted`] where the meter had no room.
@@ -48,13 +47,13 @@ impl Permit {
         draws: Vec<Draw>,
         verdict: Verdict,
         returns_to: Arc<dyn Returns>,
-    ) -> Result<Self, Exhausted> {
+    ) -> Result<(Self, Vec<Standing>), Exhausted> {
         let standings = match verdict {
             Verdict::Taken { standings } => standings,
             Verdict::Short(exhausted) => return Err(exhausted),
         };
         let returns_to = (!draws.is_empty()).then_some(returns_to);
-        Ok(Self { grant, id, draws, standings, returns_to })
+        Ok((Self { grant, id, draws, returns_to }, standings))
     }
 
     /// Somebody else settles it from here on.
@@ -78,12 +77,6 @@ impl Permit {
     #[must_use]
     pub fn draws(&self) -> &[Draw] {
         &self.draws
-    }
-
-    /// How the counters stood then.
-    #[must_use]
-    pub fn standings(&self) -> &[Standing] {
-        &self.standings
     }
 }
 

@@ -1,8 +1,7 @@
 //! The meter of a single gate: a book behind a lock, gone when the process ends.
 
 use bartizan_core::limit::{
-    Book, BoxFuture, Capacity, Draw, Expired, Meter, ReservationId, Settlement, Unavailable,
-    Verdict,
+    Book, Capacity, Draw, Expired, Meter, ReservationId, Settlement, Told, Unavailable, Verdict,
 };
 use bartizan_core::time::Timestamp;
 use parking_lot::Mutex;
@@ -28,8 +27,7 @@ impl MemoryMeter {
     }
 }
 
-// No call waits for anything but the lock, which is held for microseconds: the futures are ready
-// when they are first polled.
+// No call waits for anything but the lock, which is held for microseconds.
 impl Meter for MemoryMeter {
     fn reserve<'a>(
         &'a self,
@@ -37,16 +35,16 @@ impl Meter for MemoryMeter {
         draws: &'a [Draw],
         deadline: Timestamp,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Verdict, Unavailable>> {
-        Box::pin(async move { self.book.lock().reserve(id, draws, deadline, now) })
+    ) -> Told<'a, Result<Verdict, Unavailable>> {
+        Told::now(self.book.lock().reserve(id, draws, deadline, now))
     }
 
     fn depart<'a>(
         &'a self,
         id: ReservationId,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), Unavailable>> {
-        Box::pin(async move { self.book.lock().depart(id, now) })
+    ) -> Told<'a, Result<(), Unavailable>> {
+        Told::now(self.book.lock().depart(id, now))
     }
 
     fn settle<'a>(
@@ -54,11 +52,11 @@ impl Meter for MemoryMeter {
         id: ReservationId,
         actual: &'a [Draw],
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Settlement, Unavailable>> {
-        Box::pin(async move { Ok(self.book.lock().settle(id, actual, now)) })
+    ) -> Told<'a, Result<Settlement, Unavailable>> {
+        Told::now(Ok(self.book.lock().settle(id, actual, now)))
     }
 
-    fn expire(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<Expired>, Unavailable>> {
-        Box::pin(async move { Ok(self.book.lock().expire(now)) })
+    fn expire(&self, now: Timestamp) -> Told<'_, Result<Vec<Expired>, Unavailable>> {
+        Told::now(Ok(self.book.lock().expire(now)))
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bartizan_core::limit::{
-    Book, BoxFuture, Counter, Draw, Expired, Meter, MeterKey, Reservation, ReservationId,
-    Settlement, State, Take, Unavailable, Verdict,
+    Book, Counter, Draw, Expired, Meter, MeterKey, Reservation, ReservationId, Settlement, State,
+    Take, Told, Unavailable, Verdict,
 };
 use bartizan_core::time::Timestamp;
 use parking_lot::Mutex;
@@ -94,9 +94,9 @@ impl Meter for SqliteMeter {
         draws: &'a [Draw],
         deadline: Timestamp,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Verdict, Unavailable>> {
+    ) -> Told<'a, Result<Verdict, Unavailable>> {
         let touched = Touched { id: Some(id), draws, overdue: IN_PASSING };
-        Box::pin(async move {
+        Told::later(async move {
             self.turn(touched, now, |book| book.reserve(id, draws, deadline, now)).await?
         })
     }
@@ -105,9 +105,9 @@ impl Meter for SqliteMeter {
         &'a self,
         id: ReservationId,
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<(), Unavailable>> {
+    ) -> Told<'a, Result<(), Unavailable>> {
         let touched = Touched { id: Some(id), draws: &[], overdue: IN_PASSING };
-        Box::pin(async move { self.turn(touched, now, |book| book.depart(id, now)).await? })
+        Told::later(async move { self.turn(touched, now, |book| book.depart(id, now)).await? })
     }
 
     fn settle<'a>(
@@ -115,13 +115,15 @@ impl Meter for SqliteMeter {
         id: ReservationId,
         actual: &'a [Draw],
         now: Timestamp,
-    ) -> BoxFuture<'a, Result<Settlement, Unavailable>> {
+    ) -> Told<'a, Result<Settlement, Unavailable>> {
         let touched = Touched { id: Some(id), draws: actual, overdue: IN_PASSING };
-        Box::pin(async move { self.turn(touched, now, |book| book.settle(id, actual, now)).await })
+        Told::later(
+            async move { self.turn(touched, now, |book| book.settle(id, actual, now)).await },
+        )
     }
 
-    fn expire(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<Expired>, Unavailable>> {
-        Box::pin(async move {
+    fn expire(&self, now: Timestamp) -> Told<'_, Result<Vec<Expired>, Unavailable>> {
+        Told::later(async move {
             loop {
                 let touched = Touched { id: None, draws: &[], overdue: IN_BULK };
                 let loaded = self.turn(touched, now, |book| book.reservations().count()).await?;

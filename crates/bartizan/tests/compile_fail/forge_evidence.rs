@@ -9,7 +9,7 @@ use bartizan::core::limit::{ReservationId, Verdict};
 
 fn permit(grant: Grant, till: Arc<dyn Returns>) -> Permit {
     let taken = Verdict::Taken { standings: Vec::new() };
-    Permit::issue(grant, ReservationId(1), Vec::new(), taken, till).unwrap()
+    Permit::issue(grant, ReservationId(1), Vec::new(), taken, till).unwrap().0
 }
 
 fn caller(identity: Identity) -> Caller {
