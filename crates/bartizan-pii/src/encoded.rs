@@ -45,12 +45,27 @@ fn is_text(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r')
 }
 
-/// Whether a word that begins with these two bytes may say something: a quick no.
-pub(crate) fn may_begin(first: u8, second: u8) -> bool {
-    let sextets = sextet(first).zip(sextet(second));
-    let base64 = sextets.is_some_and(|(a, b)| is_text(a << 2 | b >> 4));
-    let hex = hex_digit(first).zip(hex_digit(second)).is_some_and(|(a, b)| is_text(a << 4 | b));
-    base64 || hex
+/// Whether a word with this beginning may say something: a quick no. What is not known may be any.
+pub(crate) fn may_begin(rest: &[u8]) -> bool {
+    let start = rest.get(..LEAST).unwrap_or(rest);
+    let base64 = start.chunks(4).all(|four| {
+        let (mut bits, mut held) = (0_u32, 0_u32);
+        four.iter().all(|byte| {
+            let Some(value) = sextet(*byte) else { return false };
+            (bits, held) = (bits << 6 | u32::from(value), held + 6);
+            held < 8 || {
+                held -= 8;
+                is_text((bits >> held & 0xFF) as u8)
+            }
+        })
+    });
+    let hex = |two: &[u8]| match two {
+        [high, low] => {
+            hex_digit(*high).zip(hex_digit(*low)).is_some_and(|(a, b)| is_text(a << 4 | b))
+        }
+        _ => true,
+    };
+    base64 || start.chunks(2).all(hex)
 }
 
 /// What the word at `at` says, if it is text in base64 or in hexadecimal digits.

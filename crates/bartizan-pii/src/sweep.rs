@@ -450,11 +450,8 @@ impl Sweep {
         while long != 0 {
             let at = index * BLOCK + long.trailing_zeros() as usize;
             long &= long - 1;
-            let pair =
-                window.bytes().get(self.origin + at..).map(|rest| (rest.first(), rest.get(1)));
-            if let Some((Some(first), second)) = pair
-                && second.is_none_or(|second| encoded::may_begin(*first, *second))
-            {
+            let rest = window.bytes().get(self.origin + at..).unwrap_or_default();
+            if encoded::may_begin(rest) {
                 set_bit(&mut self.found[ENCODED], at);
             }
         }
