@@ -594,7 +594,12 @@ impl Sweep {
         if is(OTHER) {
             rows = rows.or(self.other_rows(dispatch, bytes, at));
         }
-        rows.and(dispatch.starts(byte))
+        let rows = rows.and(dispatch.starts(byte));
+        let weak = rows.and(dispatch.weak);
+        match weak.is_empty() || self.hinted || self.words_before(window, at) {
+            true => rows,
+            false => rows.without(weak),
+        }
     }
 
     fn number_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize, byte: u8) -> Rows {
