@@ -148,9 +148,9 @@ impl Scanner {
                 from = at + 1;
                 continue;
             };
-            match self.is_allowed(window, &candidate) {
-                Ok(false) => return Search::Found(candidate),
-                Ok(true) => from = candidate.extend(window, candidate.end).0,
+            match self.allowed_end(window, &candidate) {
+                Ok(None) => return Search::Found(candidate),
+                Ok(Some(end)) => from = end,
                 Err(_more) => return Search::ClearUpTo(at),
             }
         }
@@ -274,9 +274,9 @@ impl Scanner {
         }))
     }
 
-    /// Whether the value is on the allow list. Of an open-ended one that is known once it differs
+    /// Where the value ends, if it is on the allow list. Of an open-ended one that is known once it differs
     /// from all of the list, or has ended.
-    fn is_allowed(&self, window: &Window<'_>, candidate: &Candidate) -> Peek<bool> {
+    fn allowed_end(&self, window: &Window<'_>, candidate: &Candidate) -> Peek<Option<usize>> {
         for allowed in self.allow.iter().map(String::as_bytes) {
             let end = candidate.start + allowed.len();
             let same_length = match candidate.run {
@@ -286,12 +286,12 @@ impl Scanner {
             if !same_length || !starts_with_any_case(window, candidate.start, allowed)? {
                 continue;
             }
-            let Some(run) = candidate.run else { return Ok(true) };
+            let Some(run) = candidate.run else { return Ok(Some(end)) };
             if run.step(window, end)?.is_none() {
-                return Ok(true);
+                return Ok(Some(end));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }
 

@@ -27,6 +27,9 @@ use crate::{
 /// So much more than the look-behind is kept at most.
 const MOST_KEPT: usize = 1024;
 
+/// So much may be held back until a word ends, whatever could be said of it before.
+const SHORT: usize = 24;
+
 /// Masks one text that comes in chunks, which may cut it anywhere, also inside a character.
 #[derive(Debug)]
 pub struct Stream {
@@ -61,6 +64,8 @@ impl Stream {
                 out.extend_from_slice(part(held, 0, clear));
                 self.held += clear;
             }
+            // A word that goes on decides little, and what is undecided may wait for its end.
+            _ if self.open.is_none() && held.len() <= SHORT && is_inside_word(chunk) => {}
             _ => self.advance(false, out),
         }
         self.forget();
@@ -156,6 +161,10 @@ impl Stream {
             self.held -= dropped;
         }
     }
+}
+
+fn is_inside_word(chunk: &[u8]) -> bool {
+    chunk.iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// The end of the last whole character.
