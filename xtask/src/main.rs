@@ -6,6 +6,7 @@ mod count;
 mod long;
 mod needs;
 mod pages;
+mod pii_eval;
 mod suite;
 mod tidy;
 
@@ -23,6 +24,7 @@ cargo xtask COMMAND
   pages [--check]     writes the generated pages of docs/; --check says which are stale
   bench [ARGS]        the road without network; ARGS go to the benchmark
   bench gateway [ARGS]  the gateway beside nginx and HAProxy; ARGS go to `bench/gateway`
+  pii-eval [--presidio]  the accuracy of the personal data scanner, into docs/; beside Presidio
   nightly             what takes long: properties on many more cases, the comparison with other gateways";
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn dispatch(root: &Path, args: &[&str]) -> Result<()> {
         ["pages", "--check"] => pages::check(root),
         ["bench", "gateway", rest @ ..] => long::compare(root, rest),
         ["bench", rest @ ..] => long::bench(root, rest),
+        ["pii-eval", rest @ ..] => pii_eval::evaluate(root, rest),
         ["nightly"] => long::nightly(root),
         [] | ["help" | "-h" | "--help"] => {
             eprintln!("{HELP}");

@@ -45,10 +45,18 @@ pub enum Anchor {
     },
     /// The value begins with one of these, of at least two bytes, in any case of ASCII letters.
     Literals(&'static [&'static str]),
-    /// One of these, of at least three bytes and in any case of ASCII letters, begins a word, or
-    /// stands behind `_` or a small letter, before the value; the value begins within 8 bytes from
-    /// the end of the word that the literal ends in.
+    /// Something is assigned: before the value stands `:`, `=` or `>`, or one of the words `is`,
+    /// `ist`, `est`, `es`, `é` and `bearer` and a space, with at most seven blanks, quotation marks,
+    /// backslashes, slashes, asterisks and more such signs between. A name with one of these in it
+    /// stands before that; they are for the reader, as the row itself looks at the name.
     Behind(&'static [&'static str]),
+    /// The same, and no blank stands among the first bytes of the value.
+    Assigned {
+        /// The names, for the reader.
+        names: &'static [&'static str],
+        /// So many bytes at least.
+        least: u8,
+    },
     /// The value begins with so many letters, digits, `-` or `_`, 32 at most.
     Token(u8),
     /// The value begins with so many capitals or digits, 32 at most.

@@ -15,7 +15,7 @@ pub(crate) const MOST_ROWS: usize = 256;
 pub(crate) struct Rows([u64; MOST_ROWS / 64]);
 
 impl Rows {
-    fn insert(&mut self, row: usize) {
+    pub(crate) fn insert(&mut self, row: usize) {
         if let Some(word) = self.0.get_mut(row / 64) {
             *word |= 1 << (row % 64);
         }
@@ -38,15 +38,34 @@ impl Rows {
         self.0 == [0; MOST_ROWS / 64]
     }
 
-    /// Their places, ascending.
-    pub(crate) fn places(self) -> impl Iterator<Item = usize> {
-        self.0.into_iter().enumerate().flat_map(|(index, mut word)| {
-            std::iter::from_fn(move || {
-                let place = (word != 0).then(|| index * 64 + word.trailing_zeros() as usize);
-                word &= word.wrapping_sub(1);
-                place
-            })
-        })
+    pub(crate) fn without(self, other: Self) -> Self {
+        self.zip(other, |a, b| a & !b)
+    }
+
+    pub(crate) fn has(self, row: usize) -> bool {
+        self.0.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    /// The first of them, which is taken out.
+    #[inline]
+    pub(crate) fn take_first(&mut self) -> Option<usize> {
+        for (index, word) in self.0.iter_mut().enumerate() {
+            if *word != 0 {
+                let row = index * 64 + word.trailing_zeros() as usize;
+                *word &= *word - 1;
+                return Some(row);
+            }
+        }
+        None
+    }
+
+    /// Those for which `holds`.
+    pub(crate) fn of<T>(all: &[T], holds: impl Fn(&T) -> bool) -> Self {
+        let mut rows = Self::default();
+        for (place, _) in all.iter().enumerate().filter(|(_, one)| holds(one)) {
+            rows.insert(place);
+        }
+        rows
     }
 }
 
@@ -60,8 +79,11 @@ pub(crate) const NUMBER_REACH: usize = 32;
 pub(crate) const MARKS_REACH: usize = 8;
 /// The longest run that a row may ask for.
 pub(crate) const TOKEN_REACH: u32 = 32;
-/// A value begins within so many bytes behind the word that says so.
-pub(crate) const BEHIND_REACH: usize = 8;
+/// A value begins within so many bytes behind what assigns it.
+pub(crate) const ASSIGN_REACH: usize = 8;
+/// Words that assign, in small letters, with what must stand around them.
+pub(crate) const VERBS: &[&[u8]] =
+    &[b" is ", b" ist ", b" est ", b" es ", b" \xC3\xA9 ", b"bearer ", b" by '", b"password '"];
 
 /// What follows a run of digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +94,10 @@ pub(crate) enum Next {
     /// Not known yet; the run may go on.
     Unknown,
 }
+
+/// The places of the bytes by which literals are told apart: the first ones, and one that tells the
+/// frame of a key from a ruled line.
+pub(crate) const LITERAL_PLACES: [usize; 4] = [0, 1, 2, 5];
 
 const NEXT_KINDS: usize = 13;
 
@@ -114,17 +140,25 @@ pub(crate) struct Dispatch {
     pub(crate) marks: [Rows; 3],
     /// How far from each other, as bits.
     pub(crate) apart: [u16; 3],
-    /// The rows with a literal whose first, second, third byte this is.
-    literals: [[Rows; 256]; 3],
-    pub(crate) behind: Vec<(&'static str, Rows)>,
+    /// The rows with a literal that has this byte at one of [`LITERAL_PLACES`].
+    literals: [[Rows; 256]; LITERAL_PLACES.len()],
+    /// The rows whose values are assigned to a name.
+    pub(crate) assigned: Rows,
+    /// Those whose values have so many bytes at least, without a blank.
+    pub(crate) assigned_long: Option<(usize, Rows)>,
+    /// The rows that speak only where a word supports them.
+    pub(crate) weak: Rows,
     tokens: Vec<(u32, Rows)>,
     capitals: Vec<(u32, Rows)>,
     pub(crate) anywhere: Rows,
     /// For the sweep: the fewest digits that any number needs, and any code.
     pub(crate) fewest_number: u32,
     pub(crate) fewest_code: u32,
-    /// Whether a value may begin with a mark before its first digit.
-    leads: [bool; 256],
+    gaps: bool,
+    letters_only: bool,
+    plain_literal: bool,
+    /// While rows are added: the values of this one are long.
+    secret: bool,
     pub(crate) shortest_token: Option<u32>,
     pub(crate) shortest_capitals: Option<u32>,
     pub(crate) tables: Tables,
@@ -150,14 +184,19 @@ impl Dispatch {
             sign: Rows::default(),
             marks: [Rows::default(); 3],
             apart: [0; 3],
-            literals: [[Rows::default(); 256]; 3],
-            behind: Vec::new(),
+            literals: [[Rows::default(); 256]; LITERAL_PLACES.len()],
+            assigned: Rows::default(),
+            assigned_long: None,
+            weak: Rows::default(),
             tokens: Vec::new(),
             capitals: Vec::new(),
             anywhere: Rows::default(),
             fewest_number: u32::MAX,
             fewest_code: u32::MAX,
-            leads: [false; 256],
+            gaps: false,
+            letters_only: false,
+            plain_literal: false,
+            secret: false,
             shortest_token: None,
             shortest_capitals: None,
             tables: Tables::default(),
@@ -168,6 +207,7 @@ impl Dispatch {
                     rows.insert(place);
                 }
             }
+            dispatch.secret = row.entity.is_secret();
             anchors(row).iter().for_each(|anchor| dispatch.add(place, *anchor));
         }
         dispatch.prepare(custom);
@@ -183,10 +223,12 @@ impl Dispatch {
             Anchor::Literals(literals) => {
                 literals.iter().for_each(|literal| self.add_literal(row, literal.as_bytes()));
             }
-            Anchor::Behind(literals) => {
-                let mut rows = Rows::default();
+            Anchor::Behind(_names) => self.assigned.insert(row),
+            Anchor::Assigned { least, .. } => {
+                let least = usize::from(least);
+                let (shortest, rows) = self.assigned_long.get_or_insert((least, Rows::default()));
+                *shortest = least.min(*shortest);
                 rows.insert(row);
-                self.behind.extend(literals.iter().map(|literal| (*literal, rows)));
             }
             Anchor::Token(least) => add_run(&mut self.tokens, row, least),
             Anchor::Capitals(least) => add_run(&mut self.capitals, row, least),
@@ -233,6 +275,7 @@ impl Dispatch {
                 }
             }
         }
+        self.gaps |= gap;
         add_count(&mut self.code_digits, row, digits);
         self.fewest_code = self.fewest_code.min(u32::from(digits));
     }
@@ -252,13 +295,20 @@ impl Dispatch {
         if literal.len() < 2 {
             return self.anywhere.insert(row);
         }
-        for (place, by_byte) in self.literals.iter_mut().enumerate() {
+        for (place, by_byte) in LITERAL_PLACES.into_iter().zip(&mut self.literals) {
             for (byte, rows) in (0..=u8::MAX).zip(by_byte) {
                 if literal.get(place).is_none_or(|wanted| wanted.eq_ignore_ascii_case(&byte)) {
                     rows.insert(row);
                 }
             }
         }
+        // Keys are all longer than plain words.
+        let plain = literal.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'\''));
+        self.plain_literal |= plain && !self.secret;
+        self.add_fingerprint(literal);
+    }
+
+    fn add_fingerprint(&mut self, literal: &[u8]) {
         let bucket = bucket(literal);
         let literals = self.tables.literals.get_or_insert_default();
         for place in 0..3 {
@@ -328,22 +378,24 @@ impl Dispatch {
 
     fn prepare(&mut self, custom: &[Custom]) {
         let any = |rows: Rows| !rows.is_empty();
-        let numbers =
-            self.numbers.iter().flatten().fold(Rows::default(), |all, rows| all.or(*rows));
-        for ((byte, rows), lead) in (0..=u8::MAX).zip(&self.starts).zip(&mut self.leads) {
-            *lead = !byte.is_ascii_alphanumeric() && byte != b'_' && any(rows.and(numbers));
-        }
         self.shortest_token = self.tokens.iter().map(|(least, _)| *least).min();
         self.shortest_capitals = self.capitals.iter().map(|(least, _)| *least).min();
-        let behind: Vec<&str> = self.behind.iter().map(|(literal, _)| *literal).collect();
-        for literal in behind.into_iter().map(str::as_bytes) {
-            let literals = self.tables.literals.get_or_insert_default();
-            for (place, wanted) in literal.iter().take(3).enumerate() {
-                for byte in [wanted.to_ascii_lowercase(), wanted.to_ascii_uppercase()] {
-                    literals.add(bucket(literal), place, byte);
-                }
-            }
+        self.tables.assigns = !self.assigned.is_empty() || self.assigned_long.is_some();
+        if self.tables.assigns {
+            VERBS.iter().for_each(|verb| self.add_fingerprint(verb));
         }
+        let short = |least: Option<u32>| least.is_some_and(|least| least < 10);
+        self.letters_only = self.anywhere.is_empty()
+            && self.assigned.is_empty()
+            && self.assigned_long.is_none_or(|(least, _)| least >= 10)
+            && !self.gaps
+            && !self.plain_literal
+            && self.apart[2] == 0
+            && !short(self.shortest_token)
+            && !short(self.shortest_capitals);
+        self.tables.dashes = self.apart[1] != 0 || self.shortest_token.is_some();
+        self.tables.dots = self.apart[2] != 0;
+        self.tables.capitals = self.shortest_capitals.is_some();
         let wanted = |byte: u8| {
             let anywhere = any(self.starts(byte).and(self.anywhere));
             anywhere || custom.iter().any(|custom| custom.may_start(byte))
@@ -352,15 +404,28 @@ impl Dispatch {
         self.tables.set = set;
     }
 
+    /// Whether all values hold a digit, a mark or a long word: no value is a few words of letters.
+    #[inline]
+    pub(crate) fn only_needs_marks(&self) -> bool {
+        self.letters_only
+    }
+
     /// The rows of which a value may begin with this byte.
     #[inline]
     pub(crate) fn starts(&self, byte: u8) -> Rows {
         self.starts.get(usize::from(byte)).copied().unwrap_or_default()
     }
 
-    /// Whether a value may begin with this byte, before its first digit.
-    pub(crate) fn leads(&self, byte: u8) -> bool {
-        self.leads.get(usize::from(byte)).copied().unwrap_or_default()
+    /// Whether any value begins with letters and then a digit.
+    #[inline]
+    pub(crate) fn has_codes(&self) -> bool {
+        self.fewest_code != u32::MAX
+    }
+
+    /// Whether any does with a separator between.
+    #[inline]
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.gaps
     }
 
     /// The rows for a number whose first run has so many digits.
@@ -381,7 +446,8 @@ impl Dispatch {
     }
 
     /// The rows with a literal that may begin with these bytes, of which an unknown one may be any.
-    pub(crate) fn literal(&self, bytes: [Option<u8>; 3]) -> Rows {
+    #[inline]
+    pub(crate) fn literal(&self, bytes: [Option<u8>; LITERAL_PLACES.len()]) -> Rows {
         let mut rows = Rows([u64::MAX; MOST_ROWS / 64]);
         for (by_byte, byte) in self.literals.iter().zip(bytes) {
             if let Some(byte) = byte {

@@ -34,6 +34,10 @@ pub(crate) fn v4(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     let text = window.bytes().get(at..at + length).unwrap_or_default();
     let text = without_marks(text, b".");
     let end = at + text.len();
+    // Cheaper than to parse what has another number of dots.
+    if text.iter().filter(|byte| **byte == b'.').count() != 3 {
+        return Ok(None);
+    }
     if parse::<Ipv4Addr>(text).is_none() || window.is(end, is_word)? {
         return Ok(None);
     }
@@ -72,6 +76,10 @@ fn worth_reading(window: &Window<'_>, at: usize) -> Peek<bool> {
 fn longest_v6(text: &[u8]) -> Option<usize> {
     let address = |text: &[u8]| parse::<Ipv6Addr>(text).map(|_| text.len());
     text.iter().any(u8::is_ascii_digit).then_some(())?;
+    // Eight groups, or two colons that stand for some: a time of day has neither.
+    let colons = text.iter().filter(|byte| **byte == b':').count();
+    let shortened = text.windows(2).any(|pair| pair == b"::");
+    (shortened || colons >= 6).then_some(())?;
     address(text)
         .or_else(|| address(without_marks(text, b".")))
         .or_else(|| address(without_marks(text, b".:")))

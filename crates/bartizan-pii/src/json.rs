@@ -11,7 +11,7 @@ use std::{borrow::Cow, ops::Range};
 
 use serde::Serialize;
 
-use crate::{Action, Entity, Finding, Masker};
+use crate::{Action, Entity, Finding, Masker, Window, reader::Reader};
 use text::{decode, escape_into, raw_offsets};
 
 /// The deepest nesting of arrays and objects that is followed.
@@ -98,12 +98,23 @@ struct Walk<'m, 'j> {
     pointer: String,
     findings: Vec<Located>,
     blocked: bool,
+    reader: Box<Reader>,
 }
 
 impl<'m, 'j> Walk<'m, 'j> {
     fn new(masker: &'m Masker, json: &'j str) -> Self {
         let (out, pointer, findings) = (Vec::new(), String::new(), Vec::new());
-        Self { masker, json, at: 0, out, copied: 0, pointer, findings, blocked: false }
+        Self {
+            masker,
+            json,
+            at: 0,
+            out,
+            copied: 0,
+            pointer,
+            findings,
+            blocked: false,
+            reader: Box::default(),
+        }
     }
 
     fn value(&mut self, depth: usize, hint: &str) -> Result<(), JsonError> {
@@ -171,7 +182,7 @@ impl<'m, 'j> Walk<'m, 'j> {
 
     /// Masks the name of a member and adds it to the pointer, without what was found in it.
     fn enter_member(&mut self, raw: Range<usize>, name: &str) {
-        let findings = self.masker.scanner.scan(name);
+        let findings = self.scan(name, "");
         let mut public = Vec::new();
         let mut from = 0;
         for finding in &findings {
@@ -186,8 +197,13 @@ impl<'m, 'j> Walk<'m, 'j> {
         self.mask_found(raw, name, &findings);
     }
 
+    fn scan(&mut self, text: &str, hint: &str) -> Vec<Finding> {
+        let window = Window::whole(text.as_bytes()).with_hint(hint);
+        self.masker.scanner.scan_with(&mut self.reader, &window)
+    }
+
     fn mask_string(&mut self, raw: Range<usize>, text: &str, hint: &str) {
-        let findings = self.masker.scanner.scan_hinted(text, hint);
+        let findings = self.scan(text, hint);
         self.mask_found(raw, text, &findings);
     }
 
@@ -261,7 +277,7 @@ impl<'m, 'j> Walk<'m, 'j> {
         let json = self.json;
         let text = json.get(raw.clone()).unwrap_or_default();
         if NUMBERS.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
-            let findings = self.masker.scanner.scan_hinted(text, hint);
+            let findings = self.scan(text, hint);
             if findings.iter().any(|f| *self.masker.action(&f.entity) != Action::Detect) {
                 self.copy_up_to(start);
                 self.out.push(b'"');
@@ -287,7 +303,11 @@ impl<'m, 'j> Walk<'m, 'j> {
                     escaped = true;
                     self.escape()?;
                 }
-                Some(0x20..) => self.at += 1,
+                Some(0x20..) => {
+                    let rest = self.json.as_bytes().get(self.at..).unwrap_or_default();
+                    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+                    self.at += rest.iter().position(special).unwrap_or(rest.len());
+                }
                 _ => return self.refuse(),
             }
         }

@@ -16,6 +16,10 @@
 //! # Ok::<(), bartizan_pii::ConfigError>(())
 //! ```
 //!
+//! Nothing is hidden by escapes, encodings or look-alikes: `\u0040`, `%40`, `&#64;`, base64, digits of
+//! other alphabets and letters that nobody sees are read for what they mean, and found where they
+//! stand.
+//!
 //! A [`Scanner`] finds, by the rows of [`RECOGNIZERS`] and patterns of the user's own; a [`Masker`]
 //! acts on what is found, in texts, JSON documents and [`Stream`]s. There is no I/O and no clock
 //! here, and the work is linear in the length of the text: every row answers from a bounded number
@@ -37,7 +41,10 @@ mod context;
 mod custom;
 mod simd;
 mod dispatch;
+mod encoded;
+mod unfold;
 mod sweep;
+mod reader;
 mod config;
 mod scan;
 mod mask;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use crate::{Entity, Finding, Scanner, Stream};
+use crate::{Entity, Finding, Scanner, Stream, unfold};
 
 /// What becomes of a found value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +11,8 @@ pub enum Action {
     /// It is reported and left as it is.
     Detect,
     /// Each of its characters becomes `character`, but for the first and last ones that are kept.
-    /// A value that would be kept whole is masked whole; of a secret nothing is kept.
+    /// A value that would be kept whole is masked whole; of a secret nothing is kept, nor of what is
+    /// written with escapes or in other alphabets.
     Mask {
         /// What is written instead.
         character: char,
@@ -120,7 +121,10 @@ impl Action {
     /// Writes what becomes of a whole value. [`Block`](Self::Block) writes nothing.
     pub(crate) fn apply(&self, entity: &Entity, value: &[u8], out: &mut Vec<u8>) {
         match self {
-            Self::Mask { character, keep_first, keep_last } if !entity.is_secret() => {
+            // What is escaped or disguised is masked whole: a part of it would tell another part.
+            Self::Mask { character, keep_first, keep_last }
+                if !entity.is_secret() && !unfold::is_folded(value) =>
+            {
                 mask(value, *character, *keep_first, *keep_last, out);
             }
             _ => {

@@ -17,21 +17,23 @@ mod url;
 mod vehicle;
 
 use crate::{
-    Anchor, Entity, Peek, Window, card, email, iban, ip, phone,
+    Anchor, Entity, Peek, Window, card, email, encoded, iban, ip, phone,
     secret::{api_key, jwt, private_key},
     ssn,
 };
 
 /// Rows whose values have a fixed form (see [`form`]): entity, what it finds, forms, validator, score,
-/// context, examples and counterexamples.
+/// context, anchors where the forms do not give any, examples and counterexamples.
 macro_rules! formed {
+    (@anchors $forms:expr) => { &[$crate::Anchor::Forms(&$forms)] };
+    (@anchors $forms:expr, $anchors:expr) => { &$anchors };
     ($($entity:ident, $finds:literal, $forms:expr, $valid:expr, $score:literal, $context:expr,
-       yes $yes:expr, no $no:expr;)*) => {
+       $(at $anchors:expr,)? yes $yes:expr, no $no:expr;)*) => {
         &[$($crate::Recognizer {
             entity: $crate::Entity::$entity,
             finds: $finds,
             starts: |byte| $crate::recognizer::form::may_start(&$forms, byte),
-            anchors: &[$crate::Anchor::Forms(&$forms)],
+            anchors: $crate::recognizer::formed!(@anchors $forms $(, $anchors)?),
             check: |window, at| $crate::recognizer::form::find(window, at, &$forms, $valid),
             score: $score,
             context: $context,
@@ -97,6 +99,8 @@ pub enum Run {
     Token,
     /// The same, and single dots between.
     Dotted,
+    /// The letters of base64.
+    Encoded,
     /// Everything up to and including the line `-----END …-----`, or the end of the text.
     Pem,
 }
@@ -114,7 +118,8 @@ impl Run {
                 let joined = dots > 0 && window.is(at + dots, is_token)?;
                 Ok(joined.then_some(Step::More(dots + 1)))
             }
-            Self::Token => Ok(None),
+            Self::Encoded if encoded::goes_on(byte) => Ok(Some(Step::More(1))),
+            Self::Token | Self::Encoded => Ok(None),
             Self::Pem => private_key::step(window, at).map(Some),
         }
     }
@@ -144,6 +149,24 @@ const CARD_WORDS: &[&str] = &[
     "cardholder",
     "cvv",
     "cvc",
+    "karte",
+    "kreditkarte",
+    "kartennummer",
+    "carte",
+    "bancaire",
+    "tarjeta",
+    "crédito",
+    "credito",
+    "carta",
+    "cartão",
+    "débito",
+    "creditcard",
+    "kaart",
+    "karta",
+    "karty",
+    "kredytowa",
+    "カード",
+    "クレジットカード",
 ];
 const NOT_CARD_WORDS: &[&str] = &[
     "order",
@@ -164,32 +187,66 @@ const NOT_CARD_WORDS: &[&str] = &[
     "txn",
 ];
 const SSN_WORDS: &[&str] = &["ssn", "ssns", "social", "socialsecurity", "ssid"];
+const ID_WORDS: &[&str] =
+    &["ssn", "ssns", "social", "socialsecurity", "ssid", "id", "identification", "taxpayer"];
 const PHONE_WORDS: &[&str] = &[
     "phone",
     "telephone",
-    "tel",
+    "telefone",
     "telefon",
-    "téléphone",
+    "telefoon",
+    "telefono",
     "teléfono",
+    "téléphone",
+    "téléfono",
+    "tél",
+    "tel",
+    "telefonnummer",
+    "rufnummer",
     "mobile",
     "mobil",
+    "mobilnummer",
+    "móvil",
+    "movil",
+    "móviles",
+    "celular",
+    "cellulare",
+    "portable",
+    "handy",
     "cell",
     "cellphone",
-    "handy",
+    "komórka",
+    "komórkowy",
+    "numer",
     "fax",
+    "faks",
     "call",
     "calling",
+    "ring",
     "dial",
+    "dialed",
     "whatsapp",
     "sms",
+    "text",
+    "texted",
     "hotline",
     "landline",
     "voicemail",
     "callback",
     "answering",
     "messages",
+    "reach",
+    "registered",
     "desk",
+    "contact",
     "msisdn",
+    "bellen",
+    "anrufen",
+    "電話",
+    "電話番号",
+    "携帯",
+    "携帯電話",
+    "ファックス",
 ];
 const IP_WORDS: &[&str] = &["ip", "ipv4", "ipv6", "host", "server", "client", "address", "addr"];
 const VERSION_WORDS: &[&str] =
@@ -209,6 +266,7 @@ const GROUPS: &[&[Recognizer]] = &[
     crypto::ROWS,
     bank::ROWS,
     vehicle::ROWS,
+    vehicle::SPACED,
     phone_regional::ROWS,
     id::uk::ROWS,
     id::germany::ROWS,
@@ -298,7 +356,7 @@ const ROWS: &[Recognizer] = &[
         entity: Entity::API_KEY,
         finds: "a key with a well-known prefix",
         starts: api_key::starts,
-        anchors: &[Anchor::Literals(api_key::PREFIXES)],
+        anchors: &[Anchor::Token(api_key::MIN_LEN), Anchor::Literals(api_key::DOTTED)],
         check: api_key::check,
         score: 0.95,
         context: &[],
@@ -466,6 +524,32 @@ const ROWS: &[Recognizer] = &[
         no: &["536904399", "ssn 000000000", "ssn 111111111"],
     },
     Recognizer {
+        entity: Entity::US_SSN,
+        finds: "a number with dashes beyond the issued areas, beside a word for any identity",
+        starts: |b| b == b'9',
+        anchors: &[Anchor::Number { first: (3, 3), then: b"-", digits: 9 }],
+        check: ssn::unissued,
+        score: 0.15,
+        context: ID_WORDS,
+        against: &[],
+        max_len: ssn::MAX_LEN,
+        yes: &["ID number: 944-44-8144"],
+        no: &["944-44-8144", "id 944-00-8144", "id 944448144"],
+    },
+    Recognizer {
+        entity: Entity::US_SSN,
+        finds: "a number with dashes in which scanning made letters of digits, beside a word",
+        starts: ssn::looks_like_digit,
+        anchors: &[Anchor::Marks { mark: b'-', apart: (3, 3) }],
+        check: ssn::misread,
+        score: 0.2,
+        context: SSN_WORDS,
+        against: &[],
+        max_len: ssn::MAX_LEN,
+        yes: &["SSN 8Sl-27-4668", "ssn: 54O-31-1078"],
+        no: &["8Sl-27-4668", "ssn SSl-OO-SSSS", "ssn 8Sl-27-46681"],
+    },
+    Recognizer {
         entity: Entity::PHONE_NUMBER,
         finds: "a number in international form, with the length of its country",
         starts: |b| b == b'+',
@@ -514,6 +598,19 @@ const ROWS: &[Recognizer] = &[
         ],
         no: &["4155550132", "60-56-85-91", "call me on 2024-05-17", "call 112"],
     },
+    Recognizer {
+        entity: Entity::PHONE_NUMBER,
+        finds: "a national number with a label behind it, as `office` or `fax`",
+        starts: |b| b.is_ascii_digit() || b == b'(',
+        anchors: &[Anchor::Number { first: (1, 12), then: &[], digits: 7 }],
+        check: phone::labelled,
+        score: 0.55,
+        context: PHONE_WORDS,
+        against: &[],
+        max_len: phone::MAX_LEN + phone::MAX_LABEL,
+        yes: &["416 60 039 office", "07700 063 966-Fax", "28-64-66-98 (mobile)"],
+        no: &["416 60 039 offices", "2024-05-17 office", "12345678901234 fax"],
+    },
 ];
 
 #[cfg(test)]
@@ -552,6 +649,16 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn a_row_with_forms_is_not_asked_everywhere() {
+        let everywhere = RECOGNIZERS.iter().filter(|row| {
+            matches!(row.anchors, [Anchor::Forms(_)])
+                && !crate::dispatch::Dispatch::new(&[row], &[]).anywhere.is_empty()
+        });
+        let names: Vec<_> = everywhere.map(|row| (row.entity.as_str(), row.finds)).collect();
+        assert!(names.is_empty(), "{names:#?}");
     }
 
     #[test]

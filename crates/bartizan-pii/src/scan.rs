@@ -11,11 +11,16 @@ use serde::Serialize;
 
 use crate::{
     CONTEXT_BOOST, COUNTER_WEIGHT, Config, ConfigError, End, Entity, Peek, Recognizer, Run, Window,
+    context::{Said, Vocabulary},
     custom::Custom,
-    dispatch::Dispatch,
+    dispatch::{Dispatch, Rows},
+    encoded::{self, Decoded},
+    reader::Reader,
     recognizer::Step,
+    secret::is_token,
     simd::Isa,
     sweep::{Place, Sweep},
+    unfold::{Folded, unit},
 };
 
 /// A place in a text that holds personal data or a secret.
@@ -35,7 +40,8 @@ pub struct Finding {
 pub struct Scanner {
     rows: Vec<&'static Recognizer>,
     dispatch: Box<Dispatch>,
-    isa: Isa,
+    pub(crate) isa: Isa,
+    vocabulary: Vocabulary,
     custom: Vec<Custom>,
     min_confidence: f32,
     allow: Vec<String>,
@@ -51,7 +57,11 @@ pub(crate) struct Candidate {
     pub(crate) score: f32,
 }
 
+/// Longer words may be encoded, or keys.
+const LONGEST_PLAIN_WORD: usize = 10;
+
 /// How far a search came.
+#[derive(Debug, Clone)]
 pub(crate) enum Search {
     Found(Candidate),
     /// Nothing begins before this byte, where the known text ends or more of it is needed.
@@ -71,9 +81,14 @@ impl Scanner {
         let patterns = config.custom.iter().cloned().chain(config.blocked());
         let custom: Vec<Custom> =
             patterns.map(|pattern| Custom::new(&pattern)).collect::<Result<_, _>>()?;
+        let weak = Rows::of(&rows, |row| row.score < config.min_confidence);
+        let mut dispatch = Dispatch::new(&rows, &custom);
+        dispatch.weak = weak;
+        let words: Vec<_> = rows.iter().map(|row| (row.context, row.against)).collect();
         Ok(Self {
-            dispatch: Dispatch::new(&rows, &custom),
+            dispatch,
             isa: Isa::detect(),
+            vocabulary: Vocabulary::new(&words),
             rows,
             custom,
             min_confidence: config.min_confidence,
@@ -97,10 +112,15 @@ impl Scanner {
     }
 
     fn scan_window(&self, window: &Window<'_>) -> Vec<Finding> {
+        self.scan_with(&mut Reader::default(), window)
+    }
+
+    /// The same with a reader that is used again, for many short texts.
+    pub(crate) fn scan_with(&self, reader: &mut Reader, window: &Window<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut sweep = Sweep::default();
         let mut from = 0;
-        while let Search::Found(candidate) = self.search(&mut sweep, window, from) {
+        reader.reset();
+        while let Search::Found(candidate) = reader.search(self, window, from) {
             let (end, _) = candidate.extend(window, candidate.end);
             from = end;
             let Candidate { entity, start, score, .. } = candidate;
@@ -110,23 +130,56 @@ impl Scanner {
     }
 
     /// The first value that begins at `from` or later, as far as the window can tell. The sweep is
-    /// that of the searches before in the same window, or a new one.
-    pub(crate) fn search(&self, sweep: &mut Sweep, window: &Window<'_>, from: usize) -> Search {
+    /// that of the searches before in the same window, or a new one; `folded` is what the window
+    /// shows, if it shows a text with its units undone.
+    pub(crate) fn search(
+        &self,
+        sweep: &mut Sweep,
+        window: &Window<'_>,
+        folded: Option<&Folded>,
+        from: usize,
+    ) -> Search {
         let mut from = from;
         while let Some(place) = sweep.next(&self.dispatch, self.isa, window, from) {
             let at = place.at;
+            let window = &folded.map_or(*window, |folded| window.with_floor(folded.floor(at)));
             let Ok(found) = self.best(sweep, window, place) else { return Search::ClearUpTo(at) };
             let Some(candidate) = found else {
                 from = at + 1;
                 continue;
             };
-            match self.is_allowed(window, &candidate) {
-                Ok(false) => return Search::Found(candidate),
-                Ok(true) => from = candidate.extend(window, candidate.end).0,
+            match self.allowed_end(window, &candidate) {
+                Ok(None) => return Search::Found(candidate),
+                Ok(Some(end)) => from = end,
                 Err(_more) => return Search::ClearUpTo(at),
             }
         }
         Search::ClearUpTo(from.max(window.bytes().len()))
+    }
+
+    /// How much of the beginning of `rest` certainly holds no beginning of a value, whatever comes:
+    /// words of letters, up to the last mark or blank that ends one. A quick answer for the most of
+    /// every stream; none for a scanner with rows of which a value can be such words.
+    pub(crate) fn prose(&self, rest: &[u8]) -> Option<usize> {
+        if !self.custom.is_empty() || !self.dispatch.only_needs_marks() {
+            return None;
+        }
+        let (mut word, mut clear) = (0, 0);
+        for (at, byte) in rest.iter().enumerate() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' => word += 1,
+                b'.' | b'\'' => {}
+                b' ' | b'\n' | b',' | b'!' | b'?' | b';' | b'"' if word != 1 => clear = at + 1,
+                _ => return None,
+            }
+            if !byte.is_ascii_alphabetic() && *byte != b'.' && *byte != b'\'' {
+                word = 0;
+            }
+            if word >= LONGEST_PLAIN_WORD {
+                return None;
+            }
+        }
+        Some(clear)
     }
 
     /// The preferred one of all values that begin exactly at `place`.
@@ -139,44 +192,60 @@ impl Scanner {
                 }
             }
         }
-        for row in sweep.rows(&self.dispatch, window, place).places() {
-            if let Some(row) = self.rows.get(row)
-                && let Some(candidate) = self.try_row(row, window, place.at)?
-            {
-                best = Some(preferred(best, candidate));
+        if place.encoded() {
+            let spread = encoded::spread(window, place.at)?;
+            for decoded in encoded::word(window, place.at)?.into_iter().chain(spread) {
+                if let Some(candidate) = self.inside(place.at, &decoded) {
+                    best = Some(preferred(best, candidate));
+                }
+            }
+        }
+        let mut rows = sweep.rows(&self.dispatch, window, place);
+        let mut said = None;
+        while let Some(place_of_row) = rows.take_first() {
+            let Some(row) = self.rows.get(place_of_row) else { continue };
+            let answer = (row.check)(window, place.at);
+            if answer == Ok(None) {
+                continue;
+            }
+            // Context lies in what is known. Where it is missing and needed, nothing waits for more.
+            let said = said.get_or_insert_with(|| self.said(sweep, window, place.at));
+            if self.dispatch.weak.has(place_of_row) && !said.support.has(place_of_row) {
+                continue;
+            }
+            let Some(end) = answer? else { continue };
+            let score = score(row, place_of_row, said);
+            if score >= self.min_confidence {
+                let (start, entity) = (place.at, row.entity.clone());
+                let (end, run) = match end {
+                    End::At(end) => (end, None),
+                    End::Open(end, run) => (end, Some(run)),
+                };
+                best = Some(preferred(best, Candidate { entity, start, end, run, score }));
             }
         }
         Ok(best)
     }
 
-    fn try_row(&self, row: &Recognizer, window: &Window<'_>, at: usize) -> Peek<Option<Candidate>> {
-        let answer = (row.check)(window, at);
-        if answer == Ok(None) {
-            return Ok(None);
-        }
-        // Context lies in what is known. Where it is missing and needed, nothing waits for more.
-        let supported = window.near(at, row.context);
-        if row.score < self.min_confidence && !supported {
-            return Ok(None);
-        }
-        let Some(end) = answer? else { return Ok(None) };
-        let score = match supported {
-            true => row.score + CONTEXT_BOOST,
-            false if window.near(at, row.against) => row.score - COUNTER_WEIGHT,
-            false => row.score,
+    /// All of a word that says something in which a value is found.
+    #[cold]
+    fn inside(&self, at: usize, decoded: &Decoded) -> Option<Candidate> {
+        let window = Window::whole(decoded.text());
+        let Search::Found(inner) = self.search(&mut Sweep::of_decoded(), &window, None, 0) else {
+            return None;
         };
-        let (end, run) = match end {
-            End::At(end) => (end, None),
-            End::Open(end, run) => (end, Some(run)),
-        };
-        let (entity, score) = (row.entity.clone(), tidy(score));
-        Ok((score >= self.min_confidence).then_some(Candidate {
-            entity,
-            start: at,
-            end,
-            run,
-            score,
-        }))
+        let run = (decoded.end - at >= encoded::MOST).then_some(Run::Encoded);
+        Some(Candidate { start: at, end: decoded.end, run, ..inner })
+    }
+
+    /// What the words before `at` say of the rows.
+    fn said(&self, sweep: &Sweep, window: &Window<'_>, at: usize) -> Said {
+        let mut said = Said::default();
+        if sweep.words_before(window, at) {
+            self.vocabulary.said(window.left(at), &mut said);
+        }
+        self.vocabulary.said(window.hint().as_bytes(), &mut said);
+        said
     }
 
     fn try_custom(
@@ -205,9 +274,9 @@ impl Scanner {
         }))
     }
 
-    /// Whether the value is on the allow list. Of an open-ended one that is known once it differs
+    /// Where the value ends, if it is on the allow list. Of an open-ended one that is known once it differs
     /// from all of the list, or has ended.
-    fn is_allowed(&self, window: &Window<'_>, candidate: &Candidate) -> Peek<bool> {
+    fn allowed_end(&self, window: &Window<'_>, candidate: &Candidate) -> Peek<Option<usize>> {
         for allowed in self.allow.iter().map(String::as_bytes) {
             let end = candidate.start + allowed.len();
             let same_length = match candidate.run {
@@ -217,12 +286,12 @@ impl Scanner {
             if !same_length || !starts_with_any_case(window, candidate.start, allowed)? {
                 continue;
             }
-            let Some(run) = candidate.run else { return Ok(true) };
+            let Some(run) = candidate.run else { return Ok(Some(end)) };
             if run.step(window, end)?.is_none() {
-                return Ok(true);
+                return Ok(Some(end));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }
 
@@ -235,11 +304,24 @@ impl Candidate {
             match run.step(window, end) {
                 Ok(Some(Step::More(bytes))) => end += bytes,
                 Ok(Some(Step::Last(bytes))) => return (end + bytes, true),
-                Ok(None) => return (end, true),
+                // A run goes on behind what nobody sees, and where it is escaped.
+                Ok(None) => match unit(window, end) {
+                    Ok(Some(unit)) if unit.text().iter().all(|b| is_token(*b)) => end += unit.width,
+                    Ok(_) => return (end, true),
+                    Err(_more) => return (end, false),
+                },
                 Err(_more) => return (end, false),
             }
         }
     }
+}
+
+fn score(row: &Recognizer, place: usize, said: &Said) -> f32 {
+    tidy(match () {
+        () if said.support.has(place) => row.score + CONTEXT_BOOST,
+        () if said.against.has(place) => row.score - COUNTER_WEIGHT,
+        () => row.score,
+    })
 }
 
 /// At most 1, and two decimals: more would be a claim, and read badly in a report.
@@ -254,7 +336,7 @@ fn preferred(best: Option<Candidate>, other: Candidate) -> Candidate {
     }
 }
 
-fn rank(candidate: &Candidate) -> (bool, usize) {
+pub(crate) fn rank(candidate: &Candidate) -> (bool, usize) {
     (candidate.run.is_some(), candidate.end)
 }
 
@@ -321,7 +403,7 @@ mod tests {
                 " ", "-", ".", "(", "+", "/", ":", ",", "1", "12", "1234", "555", "@", "%40", "a",
                 "AB", "é", "fox7", "123x", "_", "x12", "\n", "eyJ", "sk-", "::",
             ]),
-            1 => (1..90_usize).prop_map(|n| &LONG[..n]),
+            1 => (1..90_usize).prop_map(|n| LONG.get(..n).unwrap_or_default()),
         ];
         let padding = (0..9_000_usize, any::<bool>());
         (prop::collection::vec(piece, 1..12), padding).prop_map(|(pieces, (length, pad))| {

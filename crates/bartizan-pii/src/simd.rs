@@ -20,7 +20,7 @@ pub(crate) struct Kinds {
     pub(crate) sign: u64,
     /// `:`.
     pub(crate) colon: u64,
-    /// `-`.
+    /// `-`, if asked for, and so are all that follow.
     pub(crate) dash: u64,
     /// `.`.
     pub(crate) dot: u64,
@@ -28,6 +28,8 @@ pub(crate) struct Kinds {
     pub(crate) capital: u64,
     /// Where one of [`Tables::literals`] may begin.
     pub(crate) literal: u64,
+    /// `:`, `=` and `>`.
+    pub(crate) assign: u64,
     /// The bytes of [`Tables::set`].
     pub(crate) set: u64,
 }
@@ -35,6 +37,10 @@ pub(crate) struct Kinds {
 /// What to look for beside the fixed kinds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tables {
+    pub(crate) assigns: bool,
+    pub(crate) dashes: bool,
+    pub(crate) dots: bool,
+    pub(crate) capitals: bool,
     pub(crate) literals: Option<Literals>,
     pub(crate) set: Option<Set>,
 }
@@ -139,6 +145,28 @@ impl Isa {
         all
     }
 
+    /// The places from `from` on of bytes with which a unit may begin (see `unfold`): `\\`, `%`, `&`,
+    /// `*`, and all beyond ASCII.
+    pub(crate) fn odd(self, text: &[u8], from: usize) -> Odd<'_> {
+        Odd { isa: self, text, next: from, base: from, mask: 0 }
+    }
+
+    /// The first block from `from` on that holds an odd byte.
+    fn next_odd(self, text: &[u8], from: usize) -> Option<(usize, u64)> {
+        match self {
+            // SAFETY: as below.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { x86::odd_with_avx512(text, from) },
+            // SAFETY: as below.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { x86::odd_with_avx2(text, from) },
+            // SAFETY: as below.
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => unsafe { arm::odd_with_neon(text, from) },
+            Self::Scalar => first_block(text, from, scalar_odd),
+        }
+    }
+
     /// Gives the kinds of the bytes of `text`, block by block, to `take`; bytes behind the end are
     /// of no kind.
     pub(crate) fn classify(self, text: &[u8], tables: &Tables, take: impl FnMut(usize, Kinds)) {
@@ -155,6 +183,57 @@ impl Isa {
             Self::Scalar => each_block(text, |block| scalar(block, tables), take),
         }
     }
+}
+
+/// An iterator over the places of odd bytes.
+#[derive(Debug)]
+pub(crate) struct Odd<'t> {
+    isa: Isa,
+    text: &'t [u8],
+    next: usize,
+    base: usize,
+    mask: u64,
+}
+
+impl Iterator for Odd<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        if self.mask == 0 {
+            (self.base, self.mask) = self.isa.next_odd(self.text, self.next)?;
+            self.next = self.base + BLOCK;
+        }
+        let place = self.base + self.mask.trailing_zeros() as usize;
+        self.mask &= self.mask - 1;
+        Some(place)
+    }
+}
+
+const ODD: [u8; 4] = [b'\\', b'%', b'&', b'*'];
+
+fn scalar_odd(block: &[u8; READ]) -> u64 {
+    let odd = |byte: &u8| !byte.is_ascii() || ODD.contains(byte);
+    block.iter().take(BLOCK).rev().fold(0, |bits, byte| bits << 1 | u64::from(odd(byte)))
+}
+
+#[inline(always)]
+fn first_block(
+    text: &[u8],
+    from: usize,
+    kernel: impl Fn(&[u8; READ]) -> u64,
+) -> Option<(usize, u64)> {
+    let mut at = from;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let mask = match rest.first_chunk() {
+            Some(block) => kernel(block),
+            None => kernel(&padded(rest)),
+        };
+        if mask != 0 {
+            return Some((at, mask));
+        }
+        at += BLOCK;
+    }
+    None
 }
 
 /// Cuts `text` into blocks; the last ones are copied, so that a kernel may read [`READ`] bytes.
@@ -186,14 +265,14 @@ fn padded(rest: &[u8]) -> [u8; READ] {
 const DIGIT: u8 = 1;
 const WORD: u8 = 0b1111;
 const COLON: u8 = 1 << 4;
-const DASH: u8 = 1 << 5;
-const DOT: u8 = 1 << 6;
+const ASSIGN: u8 = 1 << 5;
+const PERCENT: u8 = 1 << 6;
 const AT: u8 = 1 << 7;
 
 /// The kinds of a byte below 128 are the bits that both of its nibbles have.
 const LOW: [u8; 16] = low_nibbles();
 const HIGH: [u8; 16] =
-    [0, 0, DASH | DOT, DIGIT | COLON, 2 | AT, 4 | 8, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0];
+    [0, 0, PERCENT, DIGIT | COLON | ASSIGN, 2 | AT, 4 | 8, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// Bit 1: `A` to `O` and `a` to `o`; bit 2: `P` to `Z` and `p` to `z`; bit 3: `_`.
 const fn low_nibbles() -> [u8; 16] {
@@ -203,10 +282,10 @@ const fn low_nibbles() -> [u8; 16] {
     while let [first, others @ ..] = rest {
         *first = match nibble {
             0 => DIGIT | 4 | AT,
+            5 => DIGIT | 2 | 4 | PERCENT,
             1..=9 => DIGIT | 2 | 4,
-            10 => 2 | 4 | COLON,
-            13 => 2 | DASH,
-            14 => 2 | DOT,
+            10 => 2 | 4 | COLON | ASSIGN,
+            13 | 14 => 2 | ASSIGN,
             15 => 2 | 8,
             _ => 2,
         };
@@ -227,9 +306,13 @@ fn scalar(block: &[u8; READ], tables: &Tables) -> Kinds {
         mark(&mut kinds.word, byte.is_ascii_alphanumeric() || byte == b'_');
         mark(&mut kinds.sign, byte == b'@' || byte == b'%');
         mark(&mut kinds.colon, byte == b':');
-        mark(&mut kinds.dash, byte == b'-');
-        mark(&mut kinds.dot, byte == b'.');
-        mark(&mut kinds.capital, byte.is_ascii_digit() || byte.is_ascii_uppercase());
+        mark(&mut kinds.dash, tables.dashes && byte == b'-');
+        mark(&mut kinds.dot, tables.dots && byte == b'.');
+        mark(
+            &mut kinds.capital,
+            tables.capitals && (byte.is_ascii_digit() || byte.is_ascii_uppercase()),
+        );
+        mark(&mut kinds.assign, tables.assigns && matches!(byte, b':' | b'=' | b'>'));
         if let Some(literals) = &tables.literals {
             let bytes = [Some(byte), Some(second), Some(third)];
             mark(&mut kinds.literal, literals.may_begin(bytes));
@@ -249,8 +332,8 @@ mod x86 {
     use std::arch::x86_64::*;
 
     use super::{
-        AT, COLON, DASH, DIGIT, DOT, HIGH, HIGH_BIT, Kinds, LOW, Literals, READ, Set, Tables, WORD,
-        each_block,
+        ASSIGN, AT, COLON, DIGIT, HIGH, HIGH_BIT, Kinds, LOW, Literals, ODD, PERCENT, READ, Set,
+        Tables, WORD, each_block, first_block,
     };
 
     #[target_feature(enable = "avx512f,avx512bw,avx2,bmi1,bmi2,popcnt,lzcnt")]
@@ -261,6 +344,27 @@ mod x86 {
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
     pub(super) fn with_avx2(text: &[u8], tables: &Tables, take: impl FnMut(usize, Kinds)) {
         each_block(text, |block| avx2(block, tables), take);
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx2,bmi1,bmi2,popcnt,lzcnt")]
+    pub(super) fn odd_with_avx512(text: &[u8], from: usize) -> Option<(usize, u64)> {
+        first_block(text, from, |block| {
+            let x = load512(block, 0);
+            let marks =
+                ODD.map(|byte| _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(byte.cast_signed())));
+            marks.into_iter().fold(_mm512_movepi8_mask(x), |all, mask| all | mask)
+        })
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    pub(super) fn odd_with_avx2(text: &[u8], from: usize) -> Option<(usize, u64)> {
+        first_block(text, from, |block| {
+            tops(load256(block, 0).map(|x| {
+                let marks =
+                    ODD.map(|byte| _mm256_cmpeq_epi8(x, _mm256_set1_epi8(byte.cast_signed())));
+                marks.into_iter().fold(x, |all, mask| _mm256_or_si256(all, mask))
+            }))
+        })
     }
 
     #[target_feature(enable = "avx512f,avx512bw")]
@@ -294,16 +398,21 @@ mod x86 {
             _mm512_shuffle_epi8(table512(&HIGH), high512(x)),
         );
         let of = |bits: u8| _mm512_test_epi8_mask(class, _mm512_set1_epi8(bits.cast_signed()));
+        let is = |byte: u8| _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(byte.cast_signed()));
         let digit = of(DIGIT);
-        let shifted = _mm512_sub_epi8(x, _mm512_set1_epi8(b'A'.cast_signed()));
+        let capital = || {
+            let shifted = _mm512_sub_epi8(x, _mm512_set1_epi8(b'A'.cast_signed()));
+            digit | _mm512_cmple_epu8_mask(shifted, _mm512_set1_epi8(25))
+        };
         Kinds {
             digit,
             word: of(WORD),
-            sign: of(AT) | _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(b'%'.cast_signed())),
+            sign: of(AT | PERCENT),
             colon: of(COLON),
-            dash: of(DASH),
-            dot: of(DOT),
-            capital: digit | _mm512_cmple_epu8_mask(shifted, _mm512_set1_epi8(25)),
+            dash: if tables.dashes { is(b'-') } else { 0 },
+            dot: if tables.dots { is(b'.') } else { 0 },
+            capital: if tables.capitals { capital() } else { 0 },
+            assign: if tables.assigns { of(ASSIGN) } else { 0 },
             literal: tables.literals.as_ref().map_or(0, |literals| literal512(block, x, literals)),
             set: tables.set.as_ref().map_or(0, |set| set512(x, set)),
         }
@@ -382,21 +491,25 @@ mod x86 {
             _mm256_cmpeq_epi8(_mm256_and_si256(c, bits), zero)
         };
         let of = |bits: u8| !tops(class.map(|c| none(c, bits)));
-        let percent = _mm256_set1_epi8(b'%'.cast_signed());
-        let capital = x.map(|x| {
+        let is = |byte: u8| {
+            let byte = _mm256_set1_epi8(byte.cast_signed());
+            tops(x.map(|x| _mm256_cmpeq_epi8(x, byte)))
+        };
+        let upper = |x: __m256i| {
             let shifted = _mm256_sub_epi8(x, _mm256_set1_epi8(b'A'.cast_signed()));
             let most = _mm256_set1_epi8(25);
             _mm256_cmpeq_epi8(_mm256_min_epu8(shifted, most), shifted)
-        });
+        };
         let digit = of(DIGIT);
         Kinds {
             digit,
             word: of(WORD),
-            sign: tops(class) | tops(x.map(|x| _mm256_cmpeq_epi8(x, percent))),
+            sign: of(AT | PERCENT),
             colon: of(COLON),
-            dash: of(DASH),
-            dot: of(DOT),
-            capital: digit | tops(capital),
+            dash: if tables.dashes { is(b'-') } else { 0 },
+            dot: if tables.dots { is(b'.') } else { 0 },
+            capital: if tables.capitals { digit | tops(x.map(upper)) } else { 0 },
+            assign: if tables.assigns { of(ASSIGN) } else { 0 },
             literal: tables.literals.as_ref().map_or(0, |literals| literal256(block, x, literals)),
             set: tables.set.as_ref().map_or(0, |set| set256(x, set)),
         }
@@ -437,8 +550,8 @@ mod arm {
     use std::arch::aarch64::*;
 
     use super::{
-        AT, COLON, DASH, DIGIT, DOT, HIGH, HIGH_BIT, Kinds, LOW, Literals, READ, Set, Tables, WORD,
-        each_block,
+        ASSIGN, AT, COLON, DIGIT, HIGH, HIGH_BIT, Kinds, LOW, Literals, ODD, PERCENT, READ, Set,
+        Tables, WORD, each_block, first_block,
     };
 
     type Quad = [uint8x16_t; 4];
@@ -446,6 +559,18 @@ mod arm {
     #[target_feature(enable = "neon")]
     pub(super) fn with_neon(text: &[u8], tables: &Tables, take: impl FnMut(usize, Kinds)) {
         each_block(text, |block| neon(block, tables), take);
+    }
+
+    #[target_feature(enable = "neon")]
+    pub(super) fn odd_with_neon(text: &[u8], from: usize) -> Option<(usize, u64)> {
+        first_block(text, from, |block| {
+            bits(load(block, 0).map(|x| {
+                let marks = ODD.map(|byte| vceqq_u8(x, vdupq_n_u8(byte)));
+                marks
+                    .into_iter()
+                    .fold(vcgeq_u8(x, vdupq_n_u8(0x80)), |all, mask| vorrq_u8(all, mask))
+            }))
+        })
     }
 
     #[target_feature(enable = "neon")]
@@ -491,11 +616,12 @@ mod arm {
         Kinds {
             digit,
             word: of(WORD),
-            sign: of(AT) | is(b'%'),
+            sign: of(AT | PERCENT),
             colon: of(COLON),
-            dash: of(DASH),
-            dot: of(DOT),
-            capital: digit | bits(x.map(upper)),
+            dash: if tables.dashes { is(b'-') } else { 0 },
+            dot: if tables.dots { is(b'.') } else { 0 },
+            capital: if tables.capitals { digit | bits(x.map(upper)) } else { 0 },
+            assign: if tables.assigns { of(ASSIGN) } else { 0 },
             literal: tables.literals.as_ref().map_or(0, |literals| literal(block, x, literals)),
             set: tables.set.as_ref().map_or(0, |set| of_set(x, set)),
         }
@@ -541,7 +667,14 @@ mod tests {
             }
         }
         let set = Set::new(|byte| b"aZ09 \xC3\xFF{".contains(&byte));
-        Tables { literals: Some(literals), set: Some(set) }
+        Tables {
+            assigns: true,
+            dashes: true,
+            dots: true,
+            capitals: true,
+            literals: Some(literals),
+            set: Some(set),
+        }
     }
 
     fn all(isa: Isa, text: &[u8]) -> Vec<Kinds> {
@@ -563,6 +696,21 @@ mod tests {
                     let part = &text[start..start + length];
                     assert_eq!(all(isa, part), all(Isa::Scalar, part), "{isa:?} {start} {length}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_sees_the_same_odd_bytes() {
+        let text: Vec<u8> =
+            (0..4_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 25) as u8).collect();
+        let text = [text, b"plain ".repeat(40), (0..=u8::MAX).collect()].concat();
+        for isa in Isa::here() {
+            for start in (0..=BLOCK).chain([3_990, text.len() - 3, text.len()]) {
+                let odd: Vec<usize> = isa.odd(&text, start).collect();
+                let expected = (start..text.len())
+                    .filter(|at| !text[*at].is_ascii() || ODD.contains(&text[*at]));
+                assert!(odd.iter().copied().eq(expected), "{isa:?} from {start}");
             }
         }
     }

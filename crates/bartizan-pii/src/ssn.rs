@@ -4,7 +4,7 @@
 //! 0000; since the randomisation of 2011 everything else is possible. Numbers of 9xx areas are tax
 //! numbers (ITIN) or mistakes: they count only beside a word.
 
-use crate::{End, Peek, Window, digits};
+use crate::{End, Peek, Window, digits, window::is_word};
 
 pub(crate) const MAX_LEN: usize = 14;
 
@@ -31,6 +31,38 @@ pub(crate) fn weak(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     let uniform = digits::values(window, at, end).all(|digit| Some(digit) == first);
     let sound = !uniform && issuable(window, at, end, |_| true);
     Ok((sound && digits::may_end(window, end)?).then_some(End::At(end)))
+}
+
+/// With dashes, and beyond the issued areas.
+pub(crate) fn unissued(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
+    separated(window, at, |b| b == b'-', |area| area >= 900)
+}
+
+/// With dashes, and with letters in it that a reader of scanned paper takes for digits.
+pub(crate) fn misread(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
+    if window.before(at, 1).is_some_and(|b| is_word(b) || b == b'-') {
+        return Ok(None);
+    }
+    let (mut end, mut digits) = (at, 0);
+    for (index, length) in SHAPE.iter().enumerate() {
+        if index > 0 {
+            if !window.is(end, |b| b == b'-')? {
+                return Ok(None);
+            }
+            end += 1;
+        }
+        if window.count(end, length + 1, looks_like_digit)? != *length {
+            return Ok(None);
+        }
+        let group = window.bytes().get(end..end + length).unwrap_or_default();
+        digits += group.iter().filter(|b| b.is_ascii_digit()).count();
+        end += length;
+    }
+    Ok(((5..9).contains(&digits) && !window.is(end, is_word)?).then_some(End::At(end)))
+}
+
+pub(crate) fn looks_like_digit(byte: u8) -> bool {
+    byte.is_ascii_digit() || b"OoQDIlLiZzSsBbGgqT".contains(&byte)
 }
 
 fn separated(

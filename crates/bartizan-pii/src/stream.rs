@@ -7,16 +7,28 @@
 //! [`CustomPattern::max_length`](crate::CustomPattern::max_length), and usually the last word.
 //! Values without a bound (keys, tokens) are masked as they come and hold back nothing.
 //!
+//! Words that may be text in base64 or in hexadecimal digits, and letters that stand one by one, are
+//! held back for as long as what they say is text: 512 bytes at most. What is written with escapes
+//! counts by what it means.
+//!
 //! What is longer than its bound, the same in a whole text: a local part of more than 64 bytes is no
 //! e-mail address; a JSON Web Token whose header is longer than 1024 bytes is masked without waiting
-//! for its dot; a match of the user's own is cut at its `max_length`; a private key whose last line
+//! for its dot; an encoded word of more than 512 bytes is decided by what these say, and masked to its
+//! end or not at all; a match of the user's own is cut at its `max_length`; a private key whose last line
 //! is missing is masked to the end of the text.
 
 use crate::{
     Action, LOOK_BEHIND, Masker, Tally, Window,
+    reader::Reader,
     scan::{Candidate, Search},
-    sweep::Sweep,
+    unfold,
 };
+
+/// So much more than the look-behind is kept at most.
+const MOST_KEPT: usize = 1024;
+
+/// So much may be held back until a word ends, whatever could be said of it before.
+const SHORT: usize = 24;
 
 /// Masks one text that comes in chunks, which may cut it anywhere, also inside a character.
 #[derive(Debug)]
@@ -28,25 +40,35 @@ pub struct Stream {
     held: usize,
     /// The open-ended value that the text is inside of.
     open: Option<Candidate>,
-    sweep: Box<Sweep>,
+    reader: Box<Reader>,
     blocked: bool,
     tallies: Vec<Tally>,
 }
 
 impl Stream {
     pub(crate) fn new(masker: Masker) -> Self {
-        let buffer = Vec::with_capacity(4 * LOOK_BEHIND);
-        let sweep = Box::default();
-        Self { masker, buffer, held: 0, open: None, sweep, blocked: false, tallies: Vec::new() }
+        let buffer = Vec::with_capacity(MOST_KEPT + 4 * LOOK_BEHIND);
+        let reader = Box::default();
+        Self { masker, buffer, held: 0, open: None, reader, blocked: false, tallies: Vec::new() }
     }
 
     /// Takes the next chunk and appends to `out` what is certain by now: whole characters only.
     pub fn feed(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        if !self.blocked {
-            self.buffer.extend_from_slice(chunk);
-            self.advance(false, out);
-            self.forget();
+        if self.blocked {
+            return;
         }
+        self.buffer.extend_from_slice(chunk);
+        let held = part(&self.buffer, self.held, self.buffer.len());
+        match self.masker.scanner.prose(held) {
+            Some(clear) if self.open.is_none() => {
+                out.extend_from_slice(part(held, 0, clear));
+                self.held += clear;
+            }
+            // A word that goes on decides little, and what is undecided may wait for its end.
+            _ if self.open.is_none() && held.len() <= SHORT && is_inside_word(chunk) => {}
+            _ => self.advance(false, out),
+        }
+        self.forget();
     }
 
     /// Ends the text: everything that was held back is decided and appended to `out`.
@@ -78,7 +100,7 @@ impl Stream {
         let masker = self.masker.clone();
         let buffer = std::mem::take(&mut self.buffer);
         let window = if complete { Window::whole(&buffer) } else { Window::partial(&buffer) };
-        self.sweep.reset();
+        self.reader.reset();
         while !self.blocked {
             if let Some(open) = self.open.take() {
                 let (end, is_final) = open.extend(&window, self.held);
@@ -90,7 +112,7 @@ impl Stream {
                     break;
                 }
             }
-            match masker.scanner.search(&mut self.sweep, &window, self.held) {
+            match self.reader.search(&masker.scanner, &window, self.held) {
                 Search::ClearUpTo(end) => {
                     let end = if complete { end } else { end.min(last_boundary(&buffer)) };
                     out.extend_from_slice(part(&buffer, self.held, end));
@@ -130,15 +152,19 @@ impl Stream {
         }
     }
 
-    /// Drops what went out, but for the look-behind.
+    /// Drops what went out, but for the look-behind and a unit that may be cut before it.
     fn forget(&mut self) {
-        let dropped = self.held.saturating_sub(LOOK_BEHIND);
+        let dropped = self.held.saturating_sub(LOOK_BEHIND + unfold::LONGEST);
         // Moving the rest costs more than keeping it, until there is some to drop.
-        if dropped >= LOOK_BEHIND || self.buffer.len() == self.held {
+        if dropped >= MOST_KEPT {
             self.buffer.drain(..dropped);
             self.held -= dropped;
         }
     }
+}
+
+fn is_inside_word(chunk: &[u8]) -> bool {
+    chunk.iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// The end of the last whole character.

@@ -5,16 +5,18 @@
 //! holds what is found through here against asking every row everywhere.
 
 use crate::{
-    LOOK_BEHIND, Window,
+    Window,
     dispatch::{
-        BEHIND_REACH, Dispatch, MARKS_REACH, MOST_LETTERS, NUMBER_REACH, Next, Rows, TOKEN_REACH,
+        ASSIGN_REACH, Dispatch, MARKS_REACH, MOST_LETTERS, NUMBER_REACH, Next, Rows, TOKEN_REACH,
+        VERBS,
     },
+    encoded,
     simd::{BLOCK, Isa},
     window::is_word,
 };
 
 /// So many blocks are looked through at a time.
-const BODY: usize = 64;
+const BODY: usize = 32;
 /// Blocks before the body and behind it that are seen with it: what stands there may tell of values
 /// in the body.
 const MARGIN_BEFORE: usize = 1;
@@ -22,6 +24,9 @@ const MARGIN_BEHIND: usize = 2;
 const BLOCKS: usize = MARGIN_BEFORE + BODY + MARGIN_BEHIND;
 /// The longest local part of an e-mail address, and what else may stand before an `@`.
 const SIGN_REACH: usize = 64;
+
+/// Shorter words are not looked into. (Base64 of text has hardly a `+` or `/` in its first letters.)
+const LONG_WORD: u32 = 10;
 
 type Map = [u64; BLOCKS];
 
@@ -37,16 +42,23 @@ pub(crate) struct Sweep {
     /// So many bits are known; those behind are set if more text may come.
     known: usize,
     partial: bool,
+    /// Words count as context everywhere.
+    hinted: bool,
+    /// The text was encoded: no word of it is looked into again.
+    decoded: bool,
     digit: Map,
     word: Map,
     sign: Map,
     marks: [Map; 3],
     capital: Map,
     literal: Map,
+    assign: Map,
     set: Map,
     /// Where numbers and codes may begin, what stands before an `@`, what stands around marks, all
-    /// else that is built in, and patterns of the user's own.
-    found: [Map; 5],
+    /// else that is built in, patterns of the user's own, what is assigned, and words that may be encoded.
+    found: [Map; KINDS],
+    /// Any of these.
+    any: Map,
 }
 
 /// The places in [`Sweep::found`].
@@ -55,6 +67,9 @@ const SIGN: usize = 1;
 const MARKS: usize = 2;
 const OTHER: usize = 3;
 const CUSTOM: usize = 4;
+const ASSIGNED: usize = 5;
+const ENCODED: usize = 6;
+const KINDS: usize = 7;
 
 /// A place where a value may begin.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +79,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Whether a word may begin here that says something in another writing.
+    pub(crate) fn encoded(self) -> bool {
+        self.kinds >> ENCODED & 1 == 1
+    }
+
     pub(crate) fn custom(self) -> bool {
         self.kinds >> CUSTOM & 1 == 1
     }
@@ -77,19 +97,28 @@ impl Default for Sweep {
             end: 0,
             known: 0,
             partial: false,
+            hinted: false,
+            decoded: false,
             digit: [0; BLOCKS],
             word: [0; BLOCKS],
             sign: [0; BLOCKS],
             marks: [[0; BLOCKS]; 3],
             capital: [0; BLOCKS],
             literal: [0; BLOCKS],
+            assign: [0; BLOCKS],
             set: [0; BLOCKS],
-            found: [[0; BLOCKS]; 5],
+            found: [[0; BLOCKS]; KINDS],
+            any: [0; BLOCKS],
         }
     }
 }
 
 impl Sweep {
+    /// For a text that was encoded itself.
+    pub(crate) fn of_decoded() -> Self {
+        Self { decoded: true, ..Self::default() }
+    }
+
     /// Forgets the text.
     pub(crate) fn reset(&mut self) {
         (self.begin, self.end) = (0, 0);
@@ -121,31 +150,23 @@ impl Sweep {
 
     fn next_found(&self, from: usize) -> Option<Place> {
         let first = from - self.origin;
-        let last = (self.end - self.origin).div_ceil(BLOCK);
         let mut mask = u64::MAX << (first % BLOCK);
-        for index in first / BLOCK..last {
-            let [number, sign, marks, other, custom] = self.found_in(index);
-            let any = (number | sign | marks | other | custom) & mask;
+        let stretch = self.any.iter().enumerate().skip(first / BLOCK);
+        for (index, any) in stretch.take_while(|(index, _)| self.origin + index * BLOCK < self.end)
+        {
+            let any = any & mask;
             mask = u64::MAX;
             if any != 0 {
                 let bit = any.trailing_zeros();
                 let at = self.origin + index * BLOCK + bit as usize;
-                if at >= self.end {
-                    return None;
-                }
-                let kinds = [number, sign, marks, other, custom].into_iter().enumerate();
-                let kinds =
-                    kinds.fold(0, |all, (kind, map)| all | ((map >> bit & 1) as u8) << kind);
-                return Some(Place { at, kinds });
+                let kinds = self.found.iter().enumerate();
+                let kinds = kinds.fold(0, |all, (kind, map)| {
+                    all | ((word(map, index) >> bit & 1) as u8) << kind
+                });
+                return (at < self.end).then_some(Place { at, kinds });
             }
         }
         None
-    }
-
-    #[inline]
-    fn found_in(&self, index: usize) -> [u64; 5] {
-        let [a, b, c, d, e] = &self.found;
-        [word(a, index), word(b, index), word(c, index), word(d, index), word(e, index)]
     }
 
     /// Looks through the stretch that begins at `from`.
@@ -158,12 +179,13 @@ impl Sweep {
         let stretch = stretch.get(..BLOCKS * BLOCK).unwrap_or(stretch);
         self.known = stretch.len();
         self.partial = !window.is_complete() && self.origin + self.known == bytes.len();
+        self.hinted = !window.hint().is_empty();
         self.classify(dispatch, isa, stretch);
         self.mark(dispatch, window);
     }
 
     fn classify(&mut self, dispatch: &Dispatch, isa: Isa, stretch: &[u8]) {
-        let Self { digit, word, sign, marks, capital, literal, set, .. } = self;
+        let Self { digit, word, sign, marks, capital, literal, assign, set, .. } = self;
         let [colon, dash, dot] = marks;
         isa.classify(stretch, &dispatch.tables, |index, kinds| {
             let pairs = [
@@ -175,6 +197,7 @@ impl Sweep {
                 (&mut *dot, kinds.dot),
                 (&mut *capital, kinds.capital),
                 (&mut *literal, kinds.literal),
+                (&mut *assign, kinds.assign),
                 (&mut *set, kinds.set),
             ];
             for (map, bits) in pairs {
@@ -201,6 +224,7 @@ impl Sweep {
             dot,
             &mut self.capital,
             &mut self.literal,
+            &mut self.assign,
             &mut self.set,
         ];
         for map in maps {
@@ -228,54 +252,92 @@ impl Sweep {
     }
 
     fn mark(&mut self, dispatch: &Dispatch, window: &Window<'_>) {
-        let blocks = self.blocks();
+        // One more than is known, for what may begin right behind it.
+        let blocks = (self.known / BLOCK + 1).min(BLOCKS);
         for map in &mut self.found {
             map.iter_mut().take(blocks).for_each(|slot| *slot = 0);
         }
-        let mut before = window
-            .before(self.origin, 1)
-            .map_or([0; 2], |byte| [u64::from(is_word(byte)), u64::from(byte.is_ascii_digit())]);
+        let before = window.before(self.origin, 1);
+        let mut word_before = u64::from(before.is_some_and(is_word));
+        let mut digit_before = u64::from(before.is_some_and(|byte| byte.is_ascii_digit()));
         for index in 0..blocks {
             let (digits, words) = (word(&self.digit, index), word(&self.word, index));
-            let [word_before, _] = before;
             let behind_word = words << 1 | word_before;
-            let digit_before = digits << 1 | before[1];
-            before = [words >> 63, digits >> 63];
-            self.numbers(dispatch, window, index, digits & !behind_word);
-            self.codes(index, digits & behind_word & !digit_before);
-            self.signs(window, index);
+            let behind_digit = digits << 1 | digit_before;
+            (word_before, digit_before) = (words >> 63, digits >> 63);
+            if digits != 0 {
+                self.numbers(dispatch, window, index, digits & !behind_word);
+                if dispatch.has_codes() {
+                    self.codes(index, digits & behind_word & !behind_digit);
+                }
+            }
+            if word(&self.sign, index) != 0 {
+                self.signs(window, index);
+            }
             self.marked(dispatch, index);
             self.others(dispatch, window, index, !(words & behind_word));
+            if words != 0 && !self.decoded {
+                self.encoded(window, index, words, behind_word);
+            }
+        }
+        let [number, sign, marks, other, custom, assigned, encoded] = &self.found;
+        let found =
+            number.iter().zip(sign).zip(marks).zip(other).zip(custom).zip(assigned).zip(encoded);
+        for (any, ((((((a, b), c), d), e), f), g)) in self.any.iter_mut().zip(found).take(blocks) {
+            *any = a | b | c | d | e | f | g;
         }
     }
 
     /// Every digit that begins a word, and up to two marks before it; and the letters before that.
     fn numbers(&mut self, dispatch: &Dispatch, window: &Window<'_>, index: usize, starts: u64) {
+        let text = window.bytes();
         let mut starts = starts;
         while starts != 0 {
             let at = index * BLOCK + starts.trailing_zeros() as usize;
             starts &= starts - 1;
             let digits = count(&self.digit, at);
+            if dispatch.has_gaps() && digits >= dispatch.fewest_code {
+                self.letters_before(at.saturating_sub(1));
+            }
             if digits >= dispatch.fewest_number {
-                set_bit(&mut self.found[NUMBER], at);
-                let mut lead = at;
-                for _ in 0..2 {
-                    let byte =
-                        lead.checked_sub(1).map(|place| window.bytes().get(self.origin + place));
-                    let Some(Some(byte)) = byte else { break };
-                    if is_word(*byte) {
+                let place = self.origin + at;
+                let mut rows = self.shaped(dispatch, text, at, digits);
+                if !rows.is_empty() && !self.hinted && !self.words_before(window, place) {
+                    rows = rows.without(dispatch.weak);
+                }
+                if rows.is_empty() {
+                    continue;
+                }
+                let fits = |place: usize| {
+                    text.get(place).is_none_or(|byte| !rows.and(dispatch.starts(*byte)).is_empty())
+                };
+                if fits(place) {
+                    set_bit(&mut self.found[NUMBER], at);
+                }
+                for distance in 1..=2.min(at) {
+                    if text.get(place - distance).is_none_or(|byte| is_word(*byte)) {
                         break;
                     }
-                    lead -= 1;
-                    if dispatch.leads(*byte) {
-                        set_bit(&mut self.found[NUMBER], lead);
+                    if fits(place - distance) {
+                        set_bit(&mut self.found[NUMBER], at - distance);
                     }
                 }
             }
-            if digits >= dispatch.fewest_code {
-                self.letters_before(at.saturating_sub(1));
-            }
         }
+    }
+
+    /// The rows for the number whose first digit stands at a bit.
+    #[inline]
+    fn shaped(&self, dispatch: &Dispatch, text: &[u8], first: usize, digits: u32) -> Rows {
+        let run = bits_from(&self.digit, first).trailing_ones() as usize;
+        let behind = first + run;
+        let next = match text.get(self.origin + behind) {
+            Some(byte) if behind < self.known => Next::Byte(*byte),
+            _ if self.partial => Next::Unknown,
+            _ => Next::End,
+        };
+        let run = run.min(self.known.saturating_sub(first));
+        dispatch.number(run, next, digits as usize)
     }
 
     /// Every digit behind a letter.
@@ -360,7 +422,7 @@ impl Sweep {
 
     fn others(&mut self, dispatch: &Dispatch, window: &Window<'_>, index: usize, outside: u64) {
         let literal = word(&self.literal, index);
-        let mut other = literal;
+        let mut other = self.verified(dispatch, window, index, literal & outside);
         if let Some(least) = dispatch.shortest_token {
             let token = |index| word(&self.word, index) | word(&self.marks[1], index);
             other |= runs(token(index), token(index + 1), least);
@@ -374,27 +436,136 @@ impl Sweep {
         }
         or_bits(&mut self.found[OTHER], index, other & outside);
         or_bits(&mut self.found[CUSTOM], index, set);
-        if !dispatch.behind.is_empty() && literal != 0 {
-            self.behind(dispatch, window, index, literal);
+        if dispatch.tables.assigns {
+            let signs = (word(&self.assign, index) | literal) & !self.unknown(index);
+            self.assigned(dispatch, window, index, signs);
         }
     }
 
-    /// Marks what stands behind the words that say so.
-    fn behind(&mut self, dispatch: &Dispatch, window: &Window<'_>, index: usize, literals: u64) {
-        let mut literals = literals;
-        while literals != 0 {
-            let at = index * BLOCK + literals.trailing_zeros() as usize;
-            literals &= literals - 1;
+    /// Marks the beginnings of long words that may be text in base64 or hexadecimal digits, and of
+    /// letters that stand one by one.
+    fn encoded(&mut self, window: &Window<'_>, index: usize, words: u64, behind_word: u64) {
+        let next = word(&self.word, index + 1);
+        let mut long = runs(words, next, LONG_WORD) & !behind_word;
+        while long != 0 {
+            let at = index * BLOCK + long.trailing_zeros() as usize;
+            long &= long - 1;
+            let rest = window.bytes().get(self.origin + at..).unwrap_or_default();
+            if encoded::may_begin(rest) {
+                set_bit(&mut self.found[ENCODED], at);
+            }
+        }
+        // What is not known yet may be letters one by one, too.
+        let single = |index: usize| {
+            let (words, unknown) = (word(&self.word, index), self.unknown(index));
+            let words = words & !unknown;
+            let carry = index.checked_sub(1).map_or(0, |index| word(&self.word, index) >> 63);
+            let next = word(&self.word, index + 1) & !self.unknown(index + 1);
+            words & !(words << 1 | carry) & !(words >> 1 | next << 63) | unknown
+        };
+        let here = single(index);
+        if here & here >> 2 == 0 && here >> 60 == 0 {
+            return;
+        }
+        let all = u128::from(here) | u128::from(single(index + 1)) << 64;
+        let before = index.checked_sub(1).map_or(0, single) >> 62;
+        let mut starts = (all & all >> 2 & all >> 4) as u64 & !(here << 2 | before);
+        while starts != 0 {
+            let at = index * BLOCK + starts.trailing_zeros() as usize;
+            starts &= starts - 1;
+            self.spread(window, at);
+        }
+    }
+
+    /// Marks the first of letters that stand one by one, and what else does so before them.
+    fn spread(&mut self, window: &Window<'_>, at: usize) {
+        let text = window.bytes();
+        set_bit(&mut self.found[ENCODED], at);
+        // The same mark stands between all of them, as far as they are known.
+        let mut mark = None;
+        for distance in (2..=at.min(encoded::SPREAD_MARKS)).step_by(2) {
+            let place = self.origin + at - distance;
+            let between = text.get(place + 1).copied();
+            let other_mark = between.is_some() && mark.is_some() && between != mark;
+            let letter = |b: &u8| b.is_ascii_graphic() || *b == b' ';
+            if other_mark || !text.get(place).is_none_or(letter) {
+                break;
+            }
+            mark = mark.or(between);
+            set_bit(&mut self.found[ENCODED], at - distance);
+        }
+    }
+
+    /// The bits of a block that lie behind what is known, where more may come.
+    fn unknown(&self, index: usize) -> u64 {
+        match self.known.checked_sub(index * BLOCK) {
+            _ if !self.partial => 0,
+            Some(known @ 0..BLOCK) => u64::MAX << known,
+            Some(_) => 0,
+            None => u64::MAX,
+        }
+    }
+
+    /// Those of the literals' beginnings that hold for a row.
+    fn verified(&self, dispatch: &Dispatch, window: &Window<'_>, index: usize, hits: u64) -> u64 {
+        let (mut rest, mut verified) = (hits, 0);
+        while rest != 0 {
+            let bit = rest.trailing_zeros();
+            rest &= rest - 1;
+            let at = self.origin + index * BLOCK + bit as usize;
+            let holds = !self.literal_rows(dispatch, window.bytes(), at).is_empty();
+            verified |= u64::from(holds) << bit;
+        }
+        verified
+    }
+
+    /// The rows with a literal that may stand at `at`.
+    fn literal_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize) -> Rows {
+        let Some(&first) = bytes.get(at) else { return Rows::default() };
+        // A byte behind the end of the text is no literal's; one that may come is any's.
+        let byte = |offset: usize| match bytes.get(at + offset) {
+            None if !self.partial => Some(0),
+            byte => byte.copied(),
+        };
+        let rows = dispatch.literal([Some(first), byte(1), byte(2), byte(5)]);
+        rows.and(dispatch.starts(first))
+    }
+
+    /// Marks what stands behind the signs and words that assign.
+    fn assigned(&mut self, dispatch: &Dispatch, window: &Window<'_>, index: usize, signs: u64) {
+        let text = window.bytes();
+        let mut signs = signs;
+        while signs != 0 {
+            let at = index * BLOCK + signs.trailing_zeros() as usize;
+            signs &= signs - 1;
             let place = self.origin + at;
-            for (literal, _) in &dispatch.behind {
-                if let Some(end) = word_said(window.bytes(), place, literal.as_bytes()) {
-                    let first = end.saturating_sub(self.origin);
-                    for place in first..first + BEHIND_REACH {
-                        set_bit(&mut self.found[OTHER], place);
-                    }
+            let rest = text.get(place..).unwrap_or_default();
+            let before = text.get(place.saturating_sub(ASSIGN_REACH)..place).unwrap_or_default();
+            let Some(width) = assigning(before, rest) else { continue };
+            for distance in width..=width + ASSIGN_REACH {
+                let Some(byte) = rest.get(distance) else { break };
+                if !self.assigned_rows(dispatch, text, place + distance).is_empty() {
+                    set_bit(&mut self.found[ASSIGNED], at + distance);
+                }
+                if !is_between(*byte) {
+                    break;
                 }
             }
         }
+    }
+
+    /// The rows whose values may begin behind a sign, at `at`.
+    fn assigned_rows(&self, dispatch: &Dispatch, text: &[u8], at: usize) -> Rows {
+        let Some(byte) = text.get(at) else { return Rows::default() };
+        let mut rows = dispatch.assigned;
+        if let Some((least, long)) = dispatch.assigned_long {
+            let known = text.get(at..).unwrap_or_default();
+            let run = known.iter().take(least).take_while(|byte| **byte > b' ').count();
+            if run == least || (self.partial && run == known.len()) {
+                rows = rows.or(long);
+            }
+        }
+        rows.and(dispatch.starts(*byte))
     }
 
     /// The rows of which a value may begin at a place of the last stretch.
@@ -404,7 +575,7 @@ impl Sweep {
         let Some(&byte) = bytes.get(at) else { return Rows::default() };
         let inside = is_word(byte) && window.before(at, 1).is_some_and(is_word);
         let is = |kind: usize| kinds >> kind & 1 == 1;
-        if inside || (!is(NUMBER) && !is(SIGN) && !is(MARKS) && !is(OTHER)) {
+        if inside {
             return Rows::default();
         }
         let mut rows = Rows::default();
@@ -417,10 +588,18 @@ impl Sweep {
         if is(MARKS) {
             rows = dispatch.marks.into_iter().fold(rows, Rows::or);
         }
+        if is(ASSIGNED) {
+            rows = rows.or(self.assigned_rows(dispatch, bytes, at));
+        }
         if is(OTHER) {
             rows = rows.or(self.other_rows(dispatch, bytes, at));
         }
-        rows.and(dispatch.starts(byte))
+        let rows = rows.and(dispatch.starts(byte));
+        let weak = rows.and(dispatch.weak);
+        match weak.is_empty() || self.hinted || self.words_before(window, at) {
+            true => rows,
+            false => rows.without(weak),
+        }
     }
 
     fn number_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize, byte: u8) -> Rows {
@@ -433,15 +612,16 @@ impl Sweep {
         };
         let Some(lead) = (0..=2).find(|lead| is_digit(*lead)) else { return Rows::default() };
         let first = bit + lead;
-        let run = bits_from(&self.digit, first).trailing_ones() as usize;
-        let behind = first + run;
-        let next = match bytes.get(self.origin + behind) {
-            Some(byte) if behind < self.known => Next::Byte(*byte),
-            _ if self.partial => Next::Unknown,
-            _ => Next::End,
-        };
-        let run = run.min(self.known.saturating_sub(first));
-        dispatch.number(run, next, count(&self.digit, first) as usize)
+        self.shaped(dispatch, bytes, first, count(&self.digit, first))
+    }
+
+    /// Whether words may stand closely before `at`: two letters side by side, or other scripts.
+    #[inline]
+    pub(crate) fn words_before(&self, window: &Window<'_>, at: usize) -> bool {
+        let bit = at - self.origin;
+        let Some(first) = bit.checked_sub(BLOCK) else { return true };
+        let letters = bits_from(&self.word, first) & !bits_from(&self.digit, first);
+        letters & letters >> 1 != 0 || !window.left(at).is_ascii()
     }
 
     fn code_rows(&self, dispatch: &Dispatch, bytes: &[u8], bit: usize) -> Rows {
@@ -476,14 +656,7 @@ impl Sweep {
         let bit = at - self.origin;
         let mut rows = dispatch.anywhere;
         if bits_from(&self.literal, bit) & 1 == 1 {
-            let byte = |offset: usize| bytes.get(at + offset).copied();
-            let unknown = self.partial && at + 3 > bytes.len();
-            let bytes = [byte(0), byte(1), byte(2)];
-            if unknown || bytes.iter().all(Option::is_some) {
-                rows = rows.or(dispatch.literal(bytes));
-            } else {
-                rows = rows.or(dispatch.literal(bytes.map(|b| b.or(Some(0)))));
-            }
+            rows = rows.or(self.literal_rows(dispatch, bytes, at));
         }
         if dispatch.shortest_token.is_some() {
             let run = |map: &Map| bits_from(map, bit);
@@ -493,41 +666,28 @@ impl Sweep {
         if dispatch.shortest_capitals.is_some() {
             rows = rows.or(dispatch.capitals(bits_from(&self.capital, bit).trailing_ones()));
         }
-        if !dispatch.behind.is_empty() {
-            rows = rows.or(behind_rows(dispatch, bytes, at));
-        }
         rows
     }
 }
 
-/// The rows of all words that are said closely before `at`.
-fn behind_rows(dispatch: &Dispatch, bytes: &[u8], at: usize) -> Rows {
-    let mut rows = Rows::default();
-    for (literal, row) in &dispatch.behind {
-        // One byte less than the look-behind, for the byte before the word.
-        let said = (at.saturating_sub(LOOK_BEHIND - 1)..at).any(|place| {
-            word_said(bytes, place, literal.as_bytes())
-                .is_some_and(|end| (end..end + BEHIND_REACH).contains(&at))
-        });
-        if said {
-            rows = rows.or(*row);
-        }
+/// The width of the sign or word at the beginning of `rest` that assigns what follows to the name
+/// before it.
+fn assigning(before: &[u8], rest: &[u8]) -> Option<usize> {
+    if let Some(b':' | b'=' | b'>') = rest.first() {
+        let name = before.iter().rposition(|byte| !is_between(*byte)).and_then(|at| before.get(at));
+        let address = rest.get(1) == Some(&b'/');
+        let named = name.is_none_or(|b| b.is_ascii_alphabetic() || *b >= 0x80 || *b == b'_');
+        return (named || address).then_some(1);
     }
-    rows
+    let verb = VERBS
+        .iter()
+        .find(|verb| rest.get(..verb.len()).is_some_and(|here| here.eq_ignore_ascii_case(verb)));
+    verb.map(|verb| verb.len())
 }
 
-/// The end of the word that `literal`, which stands at `place`, ends in.
-fn word_said(bytes: &[u8], place: usize, literal: &[u8]) -> Option<usize> {
-    let end = place + literal.len();
-    let here = bytes.get(place..end).filter(|here| here.eq_ignore_ascii_case(literal))?;
-    let begins = match (place.checked_sub(1).and_then(|p| bytes.get(p)), here.first()) {
-        (Some(b'_'), _) => true,
-        (Some(small), Some(first)) if small.is_ascii_lowercase() => first.is_ascii_uppercase(),
-        (Some(byte), _) => !is_word(*byte),
-        (None, _) => true,
-    };
-    let rest = bytes.get(end..).unwrap_or_default();
-    begins.then(|| end + rest.iter().take(BLOCK / 2).take_while(|byte| is_word(**byte)).count())
+/// What may stand between a name and its value, beside one sign or word.
+fn is_between(byte: u8) -> bool {
+    matches!(byte, b' ' | b'"' | b'\'' | b'`' | b'\\' | b'/' | b'*' | b':' | b'=' | b'>')
 }
 
 fn is_local(byte: u8) -> bool {

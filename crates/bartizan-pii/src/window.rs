@@ -24,17 +24,19 @@ pub struct Window<'t> {
     bytes: &'t [u8],
     complete: bool,
     hint: &'t str,
+    /// Nothing before this place is seen.
+    floor: usize,
 }
 
 impl<'t> Window<'t> {
     /// A text of which nothing more will come.
     pub fn whole(bytes: &'t [u8]) -> Self {
-        Self { bytes, complete: true, hint: "" }
+        Self { bytes, complete: true, hint: "", floor: 0 }
     }
 
     /// A text of which more may come.
     pub fn partial(bytes: &'t [u8]) -> Self {
-        Self { bytes, complete: false, hint: "" }
+        Self { bytes, complete: false, hint: "", floor: 0 }
     }
 
     /// The same window, with words that count as if they stood before every position: the name of
@@ -42,6 +44,11 @@ impl<'t> Window<'t> {
     #[must_use]
     pub fn with_hint(self, hint: &'t str) -> Self {
         Self { hint, ..self }
+    }
+
+    /// The same window, from `floor` on: what stands before it is not seen.
+    pub(crate) fn with_floor(self, floor: usize) -> Self {
+        Self { floor, ..self }
     }
 
     /// Whether nothing more will come.
@@ -98,7 +105,22 @@ impl<'t> Window<'t> {
     #[inline]
     pub fn before(&self, at: usize, distance: usize) -> Option<u8> {
         debug_assert!(distance <= LOOK_BEHIND);
-        self.bytes.get(at.checked_sub(distance)?).copied()
+        let place = at.checked_sub(distance).filter(|place| *place >= self.floor)?;
+        self.bytes.get(place).copied()
+    }
+
+    /// What stands closely before `at`: as much as context may be in.
+    pub(crate) fn left(&self, at: usize) -> &'t [u8] {
+        let from = at.saturating_sub(LOOK_BEHIND).max(self.floor);
+        let left = self.bytes.get(from..at).unwrap_or_default();
+        #[cfg(test)]
+        tests::work(left.len());
+        left
+    }
+
+    /// The words that count as if they stood before every position.
+    pub(crate) fn hint(&self) -> &'t str {
+        self.hint
     }
 
     /// Whether one of `words` stands, as a whole word, closely before `at` or in the hint.
@@ -106,11 +128,7 @@ impl<'t> Window<'t> {
         if words.is_empty() {
             return false;
         }
-        let from = at.saturating_sub(LOOK_BEHIND);
-        let left = self.bytes.get(from..at).unwrap_or_default();
-        #[cfg(test)]
-        tests::work(left.len());
-        context::mentions(left, words) || context::mentions(self.hint.as_bytes(), words)
+        context::mentions(self.left(at), words) || context::mentions(self.hint.as_bytes(), words)
     }
 }
 

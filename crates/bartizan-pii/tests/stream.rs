@@ -95,6 +95,39 @@ const FRAGMENTS: &[&str] = &[
     "1",
     "0",
     "the quick fox ",
+    "Hello there, ",
+    "I am a b c d e f g, ",
+    "it's ok. ",
+    "don't.",
+    "www.example.com ",
+    "BEGIN",
+    "jane\\u0040example.com",
+    "\\u0031\\u0032\\u0033-45-6789",
+    "\\n",
+    "\\",
+    "\\\\u00",
+    "\\ud835\\udfcf",
+    "%31%32%33",
+    "%",
+    "%2540",
+    "jane%40example.com",
+    "&#64;",
+    "&amp;",
+    "&",
+    "４１１１ １１１１ １１１１ １１１１",
+    "\u{200B}",
+    "123\u{200B}-45-67\u{AD}89",
+    "\u{2013}",
+    "\u{A0}",
+    "**",
+    "12**3-45**-6789",
+    "jаne@еxample.com",
+    "amFuZS5kb2VAZXhhbXBsZS5jb20=",
+    "313233",
+    "3132332d34352d36373839",
+    "1 2 3 - 4 5 - 6 7 8 9",
+    "4-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1",
+    "\u{E0031}\u{E0032}",
 ];
 
 fn scanner() -> Arc<Scanner> {
@@ -124,6 +157,15 @@ fn maskers() -> Vec<Masker> {
     let blocking = Masker::new(scanner(), Action::MASK);
     maskers.push(blocking.clone().with_action(Entity::JWT, Action::Block));
     maskers.push(blocking.with_action(Entity::EMAIL_ADDRESS, Action::Block));
+    // Without patterns of the user's own there is a shorter way through prose.
+    static DEFAULT: LazyLock<Arc<Scanner>> =
+        LazyLock::new(|| Arc::new(Scanner::new(&Config::default()).unwrap()));
+    static ALL: LazyLock<Arc<Scanner>> = LazyLock::new(|| {
+        let entities = Some(Config::all_entities());
+        Arc::new(Scanner::new(&Config { entities, ..Config::default() }).unwrap())
+    });
+    maskers.push(Masker::new(DEFAULT.clone(), Action::MASK));
+    maskers.push(Masker::new(ALL.clone(), Action::MASK));
     maskers
 }
 
@@ -147,7 +189,7 @@ fn show(bytes: &[u8]) -> String {
 fn cases() -> Vec<String> {
     let mut cases: Vec<String> = FRAGMENTS.iter().map(|f| (*f).to_owned()).collect();
     for (index, first) in FRAGMENTS.iter().enumerate() {
-        for second in FRAGMENTS.iter().skip(index % 3).step_by(3) {
+        for second in FRAGMENTS.iter().skip(index % 11).step_by(11) {
             cases.push(format!("{first}{second}"));
             cases.push(format!("x {second} {first}."));
         }
@@ -278,10 +320,10 @@ fn assert_no_leak(masker: &Masker, text: &str, cuts: &[usize]) {
 
 proptest! {
     // More of them by `PROPTEST_CASES`, as at night.
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(1_500)))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(12_000)))]
 
     #[test]
-    fn any_cuts_give_what_the_whole_gives(text in dense_text(), cuts in cuts(), which in 0..7_usize) {
+    fn any_cuts_give_what_the_whole_gives(text in dense_text(), cuts in cuts(), which in 0..9_usize) {
         let masker = &maskers()[which];
         let cuts = places(&cuts, text.len());
         let whole = masker.mask_text(&text);
@@ -289,8 +331,8 @@ proptest! {
     }
 
     #[test]
-    fn nothing_of_a_value_comes_out_before_it_is_decided(text in dense_text(), cuts in cuts()) {
-        assert_no_leak(&maskers()[0], &text, &places(&cuts, text.len()));
+    fn nothing_of_a_value_comes_out_before_it_is_decided(text in dense_text(), cuts in cuts(), which in prop::sample::select(vec![0_usize, 7, 8])) {
+        assert_no_leak(&maskers()[which], &text, &places(&cuts, text.len()));
     }
 
     #[test]

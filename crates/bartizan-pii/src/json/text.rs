@@ -4,11 +4,15 @@
 /// character, becomes U+FFFD.
 pub(super) fn decode(source: &str) -> String {
     let mut text = String::with_capacity(source.len());
-    let mut at = 0;
-    while let Some((character, width)) = unit(source, at) {
+    let mut rest = source;
+    while let Some((plain, escaped)) = rest.split_once('\\') {
+        text.push_str(plain);
+        let at = rest.len() - escaped.len() - 1;
+        let Some((character, width)) = unit(rest, at) else { break };
         text.push(character);
-        at += width;
+        rest = rest.get(at + width..).unwrap_or_default();
     }
+    text.push_str(rest);
     text
 }
 
@@ -17,11 +21,15 @@ pub(super) fn raw_offsets(source: &str, meant: impl Iterator<Item = usize>) -> V
     let (mut at, mut meaning) = (0, 0);
     meant
         .map(|wanted| {
-            while meaning < wanted
-                && let Some((character, width)) = unit(source, at)
-            {
-                at += width;
-                meaning += character.len_utf8();
+            while meaning < wanted {
+                let rest = source.as_bytes().get(at..).unwrap_or_default();
+                let plain = rest.iter().take(wanted - meaning).position(|byte| *byte == b'\\');
+                let plain = plain.unwrap_or((wanted - meaning).min(rest.len()));
+                (at, meaning) = (at + plain, meaning + plain);
+                if meaning < wanted {
+                    let Some((character, width)) = unit(source, at) else { break };
+                    (at, meaning) = (at + width, meaning + character.len_utf8());
+                }
             }
             at
         })

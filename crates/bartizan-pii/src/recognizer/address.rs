@@ -192,7 +192,7 @@ pub(crate) const ROWS: &[Recognizer] = &[
         against: &[],
         max_len: MAX_LEN,
         yes: &["Via Roma 12, 00184 Roma", "Calle Mayor 5", "ul. Długa 5"],
-        no: &["via email 12", "calle Mayor", "rue the day 5"],
+        no: &["via email 12", "calle Mayor", "rue the day 5", "Carol Miller, SSN 302"],
     },
 ];
 
@@ -355,6 +355,9 @@ fn kind_first(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     if window.before(at, 1).is_some_and(|b| is_word(b) || b >= 0x80) {
         return Ok(None);
     }
+    if !begins_street(window, at)? {
+        return Ok(None);
+    }
     let kind = word(window, at)?;
     let mut next = at + kind + usize::from(window.is(at + kind, |b| b == b'.')?);
     let mut named = false;
@@ -377,6 +380,18 @@ fn kind_first(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
         next += usize::from(named && window.is(next, |b| b == b',')?);
     }
     Ok(None)
+}
+
+fn begins_street(window: &Window<'_>, at: usize) -> Peek<bool> {
+    'next: for start in STARTS {
+        for (offset, expected) in start.bytes().enumerate() {
+            if !window.is(at + offset, |b| b.eq_ignore_ascii_case(&expected))? {
+                continue 'next;
+            }
+        }
+        return Ok(true);
+    }
+    Ok(false)
 }
 
 /// The end of a house number with its letter.

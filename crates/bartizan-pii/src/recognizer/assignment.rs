@@ -21,13 +21,24 @@ const PASSWORDS: &[&str] = &[
     "senha",
     "wachtwoord",
     "hasło",
+    "identified by",
     "haslo",
     "parola",
     "パスワード",
 ];
 /// The words for a password that an anchor can be; each begins one of them.
-const PASSWORD_ANCHORS: &[&str] =
-    &["pass", "pwd", "kennwort", "contrase", "senha", "wachtwoord", "has", "parola", "パスワード"];
+const PASSWORD_ANCHORS: &[&str] = &[
+    "pass",
+    "pwd",
+    "kennwort",
+    "contrase",
+    "senha",
+    "wachtwoord",
+    "has",
+    "identified",
+    "parola",
+    "パスワード",
+];
 
 /// Words for a key or token; a name ends with one of them.
 const KEYS: &[&str] = &[
@@ -85,6 +96,7 @@ pub(crate) const ROWS: &[Recognizer] = &[
             "my password is hunter2",
             "pass := \"dYqXEZ81uW7\"",
             "{\"password\":\"correcthorse\"}",
+            "CREATE USER 'a'@'b' IDENTIFIED BY 'QdTDCIO1PZmkUQBW';",
         ],
         no: &[
             "password is required",
@@ -99,7 +111,7 @@ pub(crate) const ROWS: &[Recognizer] = &[
         entity: Entity::API_KEY,
         finds: "a random value that is assigned to a name that ends with a word for a key",
         starts: |b| b.is_ascii_alphanumeric(),
-        anchors: &[Anchor::Behind(KEY_ANCHORS)],
+        anchors: &[Anchor::Assigned { names: KEY_ANCHORS, least: 16 }],
         check: key,
         score: 0.7,
         context: &[],
@@ -164,7 +176,7 @@ fn assignment(window: &Window<'_>, at: usize, words: &[&str]) -> Option<Assigned
     back += usize::from(quote.is_some() && window.before(at, back) == Some(b'\\'));
     let spaces = skip(window, at, &mut back, |b| b == b' ');
     let signs = skip(window, at, &mut back, |b| matches!(b, b':' | b'=' | b'>'));
-    if signs == 0 && (spaces == 0 || !word_assigns(window, at, &mut back)) {
+    if signs == 0 && (spaces == 0 || !word_assigns(window, at, &mut back, quote)) {
         return None;
     }
     skip(window, at, &mut back, |b| matches!(b, b' ' | b'"' | b'\'' | b'`' | b'\\' | b'*'));
@@ -177,20 +189,21 @@ fn assignment(window: &Window<'_>, at: usize, words: &[&str]) -> Option<Assigned
     words.iter().any(named).then_some(Assigned { quote })
 }
 
-/// `password is x`, and `Bearer x` where the word itself is the name.
-fn word_assigns(window: &Window<'_>, at: usize, back: &mut usize) -> bool {
-    for word in [" is", " ist", " est", " es", " é"] {
-        let same = word.bytes().rev().zip(*back..).all(|(expected, distance)| {
+/// `password is x`, and `Bearer x`, `PASSWORD 'x'` and `IDENTIFIED BY 'x'`, where the word itself is
+/// the name.
+fn word_assigns(window: &Window<'_>, at: usize, back: &mut usize, quote: Option<u8>) -> bool {
+    let stands = |word: &str| {
+        word.bytes().rev().zip(*back..).all(|(expected, distance)| {
             window.before(at, distance).is_some_and(|byte| byte.eq_ignore_ascii_case(&expected))
-        });
-        if same {
-            *back += word.len();
-            return true;
-        }
+        })
+    };
+    if let Some(verb) = [" is", " ist", " est", " es", " é"].into_iter().find(|verb| stands(verb))
+    {
+        *back += verb.len();
+        return true;
     }
-    b"bearer".iter().rev().zip(*back..).all(|(expected, distance)| {
-        window.before(at, distance).is_some_and(|byte| byte.eq_ignore_ascii_case(expected))
-    })
+    let quoted = quote == Some(b'\'') && (stands("password") || stands("identified by"));
+    quoted || stands("bearer")
 }
 
 /// Whether a word begins `distance` before `at`: at no letter, or as a capital behind a small one.
@@ -244,12 +257,11 @@ fn is_placeholder(text: &[u8]) -> bool {
     let same = text.first().is_some_and(|first| text.iter().all(|b| b == first));
     let shouted = text.contains(&b'_')
         && text.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_');
-    let variable = text.starts_with(b"$")
-        || text.starts_with(b"%(")
-        || text.starts_with(b"<")
-        || text.starts_with(b"{{")
+    let opens = [b"${".as_slice(), b"$(", b"%(", b"<", b"{{"];
+    let variable = opens.iter().any(|open| text.starts_with(open))
         || text.contains(&b'(')
-        || text.contains(&b'[');
+        || text.contains(&b'[')
+        || text.strip_prefix(b"$").is_some_and(|name| !name.iter().any(u8::is_ascii_lowercase));
     same || shouted || variable || WORDS.iter().any(|w| text.eq_ignore_ascii_case(w.as_bytes()))
 }
 

@@ -80,7 +80,13 @@ const NUMBERS: &[Anchor] = &[
     Anchor::Number { first: (1, 4), then: b"-./ \xE5", digits: 3 },
     Anchor::Number { first: (1, 2), then: b" -.snrt", digits: 1 },
 ];
-const NAMED: &[Anchor] = &[Anchor::Anywhere];
+/// A month comes first in English only.
+const NAMED: &[Anchor] = &[
+    Anchor::Number { first: (1, 2), then: b" .-/n", digits: 1 },
+    Anchor::Literals(&[
+        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    ]),
+];
 
 pub(crate) const ROWS: &[Recognizer] = &[
     Recognizer {
@@ -104,7 +110,7 @@ pub(crate) const ROWS: &[Recognizer] = &[
     Recognizer {
         entity: Entity::DATE_OF_BIRTH,
         finds: "a day with the name of its month, beside a word for a birth",
-        starts: |b| b.is_ascii_alphanumeric() || b >= 0xC3,
+        starts: |b| b.is_ascii_digit() || b"JFMASONDjfmasond".contains(&b),
         anchors: NAMED,
         check: named,
         score: 0.3,
@@ -136,7 +142,7 @@ pub(crate) const ROWS: &[Recognizer] = &[
     Recognizer {
         entity: Entity::DATE_TIME,
         finds: "a day with the name of its month",
-        starts: |b| b.is_ascii_alphanumeric() || b >= 0xC3,
+        starts: |b| b.is_ascii_digit() || b"JFMASONDjfmasond".contains(&b),
         anchors: NAMED,
         check: named,
         score: 0.6,
@@ -261,9 +267,8 @@ fn zone(window: &Window<'_>, end: usize) -> Peek<usize> {
     }
 }
 
-/// Months in English, German, French, Spanish, Italian, Portuguese, Dutch and Polish, and their
-/// short forms.
-const MONTHS: &[&str] = &[
+/// The months in English, and their short forms.
+const ENGLISH: &[&str] = &[
     "january",
     "february",
     "march",
@@ -288,6 +293,10 @@ const MONTHS: &[&str] = &[
     "oct",
     "nov",
     "dec",
+];
+
+/// Those in German, French, Spanish, Italian, Portuguese, Dutch and Polish.
+const MONTHS: &[&str] = &[
     "januar",
     "februar",
     "märz",
@@ -378,7 +387,7 @@ fn named(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
 }
 
 fn month_first(window: &Window<'_>, at: usize) -> Peek<Option<usize>> {
-    let Some(end) = month(window, at)? else { return Ok(None) };
+    let Some(end) = month(window, at, &[ENGLISH])? else { return Ok(None) };
     let gap = window.count(end, 2, |b| matches!(b, b' ' | b'.' | b'-'))?;
     let Some(end) = day_number(window, end + gap)?.filter(|_| gap > 0) else { return Ok(None) };
     let year = window.count(end, 2, |b| matches!(b, b',' | b' ' | b'-'))?;
@@ -389,7 +398,9 @@ fn day_first(window: &Window<'_>, at: usize) -> Peek<Option<usize>> {
     let Some(end) = day_number(window, at)? else { return Ok(None) };
     let gap = window.count(end, 2, |b| matches!(b, b' ' | b'.' | b'-' | b'/'))?;
     let of = end + gap + linking(window, end + gap)?;
-    let Some(end) = month(window, of)?.filter(|_| gap > 0) else { return Ok(None) };
+    let Some(end) = month(window, of, &[ENGLISH, MONTHS])?.filter(|_| gap > 0) else {
+        return Ok(None);
+    };
     let gap = window.count(end, 2, |b| matches!(b, b',' | b' ' | b'.' | b'-' | b'/'))?;
     let year = end + gap + linking(window, end + gap)?;
     Ok(Some(if gap > 0 && is_year(window, year)? { year + 4 } else { end }))
@@ -422,10 +433,11 @@ fn is_year(window: &Window<'_>, at: usize) -> Peek<bool> {
 }
 
 /// The end of the name of a month at `at`.
-fn month(window: &Window<'_>, at: usize) -> Peek<Option<usize>> {
+fn month(window: &Window<'_>, at: usize, names: &[&[&str]]) -> Peek<Option<usize>> {
     let length = window.count(at, MAX_MONTH, |b| b.is_ascii_alphabetic() || b >= 0x80)?;
     let text = window.bytes().get(at..at + length).unwrap_or_default();
-    let known = MONTHS.iter().any(|month| text.eq_ignore_ascii_case(month.as_bytes()));
+    let mut names = names.iter().copied().flatten();
+    let known = names.any(|month| text.eq_ignore_ascii_case(month.as_bytes()));
     Ok(known.then_some(at + length))
 }
 

@@ -1,7 +1,7 @@
 //! Is this the address or number of a device? Network interfaces, mobile phones, and UUIDs.
 
 use crate::{
-    Recognizer,
+    Anchor, Recognizer,
     recognizer::{
         checksum::{luhn, uniform},
         formed,
@@ -15,6 +15,11 @@ pub(crate) const ROWS: &[Recognizer] = formed![
     MAC_ADDRESS, "a hardware address of six or eight pairs, or in Cisco's three groups",
         ["XX:XX:XX:XX:XX:XX:XX:XX", "XX:XX:XX:XX:XX:XX", "XX-XX-XX-XX-XX-XX", "XXXX.XXXX.XXXX"],
         mac, 0.7, MAC,
+        at [
+            Anchor::Marks { mark: b':', apart: (3, 3) },
+            Anchor::Marks { mark: b'-', apart: (3, 3) },
+            Anchor::Marks { mark: b'.', apart: (5, 5) },
+        ],
         yes ["00:1A:2B:3C:4D:5E", "01-b3-4a-67-d9-cf", "Cisco MAC: 0012.3456.789A"],
         no ["00:1A:2B:3C:4D", "FF:FF:FF:FF:FF:FF", "00:1G:2B:3C:4D:5E", "00:1A-2B:3C:4D:5E"];
     IMEI, "the number of a mobile device with its check digit, beside a word",
@@ -22,6 +27,7 @@ pub(crate) const ROWS: &[Recognizer] = formed![
         yes ["IMEI 353204071258835"], no ["353204071258835", "IMEI 353204071258836"];
     UUID, "a universally unique identifier",
         ["XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX"], hexadecimal, 0.7, &["uuid", "guid"],
+        at [Anchor::Marks { mark: b'-', apart: (5, 5) }],
         yes ["550e8400-e29b-41d4-a716-446655440000"], no ["550g8400-e29b-41d4-a716-446655440000"];
 ];
 

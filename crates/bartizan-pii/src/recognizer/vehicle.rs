@@ -1,10 +1,10 @@
 //! Is this a vehicle's number, or the plate that it bears?
 
 use crate::{
-    Recognizer,
+    Anchor, Entity, Recognizer,
     recognizer::{
         checksum::{alphanumeric, number},
-        formed,
+        form, formed,
     },
 };
 
@@ -38,10 +38,10 @@ const PLATE: &[&str] = &[
 
 pub(crate) const ROWS: &[Recognizer] = formed![
     VIN, "a vehicle's number of seventeen places with its check digit",
-        ["XXXXXXXXXXXXXXXXX"], checked_vin, 0.6, VIN,
+        ["XXXXXXXXXXXXXXXXX"], checked_vin, 0.6, VIN, at [Anchor::Token(17)],
         yes ["1HGCM82633A004352", "VIN 1M8GDM9AXKP042788"], no ["1HGCM82633A004353"];
     VIN, "a vehicle's number without one, as Europe's makers give them, beside a word",
-        ["XXXXXXXXXXXXXXXXX"], vin, 0.25, VIN,
+        ["XXXXXXXXXXXXXXXXX"], vin, 0.25, VIN, at [Anchor::Token(17)],
         yes ["Fahrgestellnummer WVWZZZ1JZ3W386752"], no ["WVWZZZ1JZ3W386752", "VIN WVWZZZ1JZ3W38675O"];
     UK_VEHICLE_REGISTRATION, "a plate as given since 2001",
         ["AA99 AAA", "AA99AAA"], uk_current, 0.5, PLATE,
@@ -63,16 +63,37 @@ pub(crate) const ROWS: &[Recognizer] = formed![
     NG_VEHICLE_REGISTRATION, "three letters, three digits and two letters, beside a word",
         ["AAA-999AA", "AAA 999AA", "AAA999AA"], plain, 0.3, PLATE,
         yes ["plate number is ABJ-123XY"], no ["ABJ-001AA", "plate AB-1234CD"];
-    DE_KFZ, "a plate with the letters of a district, beside a word",
-        ["AA?A?-AA?-99?9?9?A?", "AA?A?-AA? 99?9?9?A?", "AA?A? AA? 99?9?9?A?"],
-        german, 0.2, PLATE,
-        yes ["Kennzeichen B-AB-1234", "Kfz MIL EF 1234E"], no ["B-AB-1234", "Kennzeichen B 1234"];
+    DE_KFZ, "a plate with hyphens and the letters of a district, beside a word",
+        ["AA?A?-AA?-99?9?9?A?", "AA?A?-AA? 99?9?9?A?"], german, 0.2, PLATE,
+        at [Anchor::Marks { mark: b'-', apart: (2, 3) }],
+        yes ["Kennzeichen B-AB-1234", "Kfz MIL-EF-1234E"], no ["B-AB-1234", "Kennzeichen B-1234"];
     LICENSE_PLATE, "letters and digits in the forms of many countries, beside a word",
         ["AA-999-AA", "AA 999 AA", "AA999AA", "9999 AAA", "9999AAA", "AAA-999", "AAA 999", "AAA-9999",
          "AAA 9999", "AAA9999", "9AAA999", "AAA9A99", "99-AAA-9", "AA-99-99", "99-99-AA", "AA 99999"],
         plain, 0.15, PLATE,
         yes ["license plate 7ABC123", "plaque AB-123-CD", "matrícula 1234 BCD"], no ["AB-123-CD", "7ABC123"];
 ];
+
+/// What begins like a word and a word is asked for its form first: to look for the words beside it
+/// at every word of a text would be dear.
+pub(crate) const SPACED: &[Recognizer] = &[Recognizer {
+    entity: Entity::DE_KFZ,
+    finds: "a plate in capitals with spaces, beside a word",
+    starts: |b| b.is_ascii_uppercase(),
+    anchors: &[Anchor::Anywhere],
+    check: |window, at| {
+        let found = form::find(window, at, SPACED_FORMS, german)?;
+        Ok(found.filter(|_| window.near(at, PLATE)))
+    },
+    score: 0.6,
+    context: &[],
+    against: &[],
+    max_len: form::longest(SPACED_FORMS),
+    yes: &["Kennzeichen MIL EF 1234E", "Kfz B AB 1234"],
+    no: &["MIL EF 1234E", "Kennzeichen B 1234", "in an 12"],
+}];
+
+const SPACED_FORMS: &[&str] = &["AA?A? AA? 99?9?9?A?"];
 
 fn plain(_: &[u8]) -> bool {
     true

@@ -2,7 +2,7 @@
 
 use super::PASSPORT;
 use crate::{
-    Recognizer,
+    Anchor, Recognizer,
     recognizer::{
         checksum::{
             alphanumeric, digit, divides, ends_with, is_yymmdd, luhn, number, uniform, weighted,
@@ -43,9 +43,12 @@ pub(crate) const ROWS: &[Recognizer] = formed![
         ["999.999.999-99", "99999999999"], cpf, 0.5, CPF,
         yes ["251.172.791-90", "CPF 25117279190"], no ["251.172.791-91", "111.111.111-11"];
     BR_CNPJ, "a firm's tax number with its two check digits",
-        ["XX.XXX.XXX/XXXX-99", "99999999999999"], cnpj, 0.55, CNPJ,
-        yes ["62.639.713/0489-40", "62639713048940", "12.ABC.345/01DE-35"],
-        no ["62.639.713/0489-41"];
+        ["99.999.999/9999-99", "99999999999999"], cnpj, 0.55, CNPJ,
+        yes ["62.639.713/0489-40", "62639713048940"], no ["62.639.713/0489-41"];
+    BR_CNPJ, "a firm's tax number with letters, as given since 2026, and its two check digits",
+        ["XX.XXX.XXX/XXXX-99"], cnpj, 0.55, CNPJ,
+        at [Anchor::Marks { mark: b'.', apart: (4, 4) }],
+        yes ["12.ABC.345/01DE-35"], no ["12.ABC.345/01DE-36"];
     AR_CUIT, "a taxpayer's number with its check digit",
         ["99-99999999-9", "99999999999"], cuit, 0.4, CUIT,
         yes ["CUIT 20-33388992-8"], no ["20-33388992-8", "CUIT 20-33388992-9"];
@@ -136,7 +139,10 @@ fn cnpj(text: &[u8]) -> bool {
 fn cuit(text: &[u8]) -> bool {
     let kind = number(text, 0, 2);
     kind.is_some_and(|kind| matches!(kind, 20 | 23..=27 | 30 | 33 | 34 | 50 | 51 | 55))
-        && ends_with(text, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2], |sum| (11 - sum % 11) % 11 % 10)
+        && ends_with(text, &[5, 4, 3, 2, 7, 6, 5, 4, 3, 2], |sum| match (11 - sum % 11) % 11 {
+            10 => 9,
+            check => check,
+        })
 }
 
 /// Weights 2 to 7 from the right, modulus 11; K is ten.
@@ -190,7 +196,9 @@ fn clabe(text: &[u8]) -> bool {
 
 /// The provinces, and 30 for Ecuadorians abroad; Luhn from the left over ten digits is the same.
 fn ecuadorian(text: &[u8]) -> bool {
-    number(text, 0, 2).is_some_and(|province| matches!(province, 1..=24 | 30)) && luhn(text)
+    number(text, 0, 2).is_some_and(|province| matches!(province, 1..=24 | 30))
+        && matches!(text.get(2), Some(b'0'..=b'6'))
+        && luhn(text)
 }
 
 fn uruguayan(text: &[u8]) -> bool {

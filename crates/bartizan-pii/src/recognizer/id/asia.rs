@@ -79,9 +79,13 @@ pub(crate) const ROWS: &[Recognizer] = formed![
     ID_NIK, "a person's number with the region and the birthday, beside a word",
         ["9999999999999999"], nik, 0.3, NIK,
         yes ["NIK 3173010308595413"], no ["3173010308595413", "NIK 3173013308595413"];
-    TH_TNIN, "a person's number with the region and a check digit",
-        ["9_9999_99999_99_9"], thai, 0.5, THAI,
-        yes ["1234567890121", "2345678901234"], no ["1304567890124", "1234567890123", "0034567890124"];
+    TH_TNIN, "a person's number in its usual grouping, with the region and a check digit",
+        ["9-9999-99999-99-9", "9 9999 99999 99 9"], thai, 0.6, THAI,
+        yes ["1-2345-67890-12-1"], no ["1-3045-67890-12-4"];
+    TH_TNIN, "a person's number with the region and a check digit, beside a word",
+        ["9999999999999"], thai, 0.3, THAI,
+        yes ["Thai ID 1234567890121", "เลขประจำตัวประชาชน: 3456789012347"],
+        no ["1234567890121", "Thai ID 1234567890123", "Thai ID 0034567890124"];
     PH_TIN, "a taxpayer's number, beside a word",
         ["999-999-999-999?9?9?", "999-999-999", "999999999"], any, 0.1, PH_TIN,
         yes ["My TIN is 000-123-456-000"], no ["000-123-456-000"];

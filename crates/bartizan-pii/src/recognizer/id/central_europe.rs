@@ -124,7 +124,9 @@ fn ico(text: &[u8]) -> bool {
 
 fn slovak_vat(text: &[u8]) -> bool {
     let digits = text.get(2..).unwrap_or_default();
-    digits.first() != Some(&b'0') && whole(digits).is_some_and(|value| value % 11 == 0)
+    digits.first() != Some(&b'0')
+        && matches!(digits.get(2), Some(b'2'..=b'4' | b'7'..=b'9'))
+        && whole(digits).is_some_and(|value| value % 11 == 0)
 }
 
 fn taj(text: &[u8]) -> bool {
@@ -152,10 +154,7 @@ fn emso(text: &[u8]) -> bool {
     let year = number(text, 4, 3).map(|year| if year < 800 { 2_000 + year } else { 1_000 + year });
     year.is_some()
         && is_date(year, number(text, 2, 2), number(text, 0, 2))
-        && ends_with(text, &[7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2], |sum| match sum % 11 {
-            0 => 0,
-            rest => 11 - rest,
-        })
+        && ends_with(text, &[7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2], |sum| (11 - sum % 11) % 11 % 10)
 }
 
 fn slovene_tax(text: &[u8]) -> bool {
@@ -163,6 +162,7 @@ fn slovene_tax(text: &[u8]) -> bool {
     let sum = weighted(digits.get(..7).unwrap_or_default(), &[8, 7, 6, 5, 4, 3, 2]);
     digits.first() != Some(&b'0')
         && sum.is_some_and(|sum| {
-            digits.last().and_then(|byte| digit(*byte)) == Some((11 - sum % 11) % 10)
+            !sum.is_multiple_of(11)
+                && digits.last().and_then(|byte| digit(*byte)) == Some((11 - sum % 11) % 10)
         })
 }

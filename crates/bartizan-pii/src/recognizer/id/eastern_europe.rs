@@ -74,7 +74,9 @@ fn cui(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"RO").unwrap_or(text);
     let skipped = 10_usize.saturating_sub(digits.len());
     let weights = WEIGHTS.get(skipped..).unwrap_or_default();
-    digits.len() >= 4 && ends_with(digits, weights, |sum| sum * 10 % 11 % 10)
+    digits.len() >= 4
+        && digits.first() != Some(&b'0')
+        && ends_with(digits, weights, |sum| sum * 10 % 11 % 10)
 }
 
 /// Birthday: 20 more on the month before 1900, 40 more since 2000.

@@ -110,7 +110,9 @@ fn danish(text: &[u8]) -> bool {
 
 fn danish_firm(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"DK").unwrap_or(text);
-    !uniform(digits) && divides(digits, &[2, 7, 6, 5, 4, 3, 2, 1], 11)
+    digits.first() != Some(&b'0')
+        && !uniform(digits)
+        && divides(digits, &[2, 7, 6, 5, 4, 3, 2, 1], 11)
 }
 
 /// Digital and Population Data Services Agency: the check character stands at the remainder by 31

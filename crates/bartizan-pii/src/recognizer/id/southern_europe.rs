@@ -2,7 +2,7 @@
 
 use super::{DRIVER, PASSPORT, PERSON, VAT, any};
 use crate::{
-    Recognizer,
+    Anchor, Recognizer,
     recognizer::{
         checksum::{
             alphanumeric, digit, ends_with, is_ddmmyy, luhn, luhn_sum, number, uniform, whole,
@@ -50,7 +50,7 @@ pub(crate) const ROWS: &[Recognizer] = formed![
         ["99999999999"], niss, 0.2, NISS,
         yes ["NISS 11111111110"], no ["11111111110", "NISS 11111111115"];
     IT_FISCAL_CODE, "a person's tax code with its check letter",
-        ["AAAAAAXXAXXAXXXA"], fiscal, 0.8, CODICE,
+        ["AAAAAAXXAXXAXXXA"], fiscal, 0.8, CODICE, at [Anchor::Token(16)],
         yes ["WEFLYR76A09H501A"], no ["WEFLYR76A09H501B"];
     IT_VAT_CODE, "a firm's tax number with its check digit, beside a word",
         ["99999999999", "it~99999999999"], italian_vat, 0.25, PARTITA,
@@ -163,9 +163,13 @@ fn fiscal(text: &[u8]) -> bool {
     month && sum.is_some_and(|sum| alphanumeric(*last) == Some(sum % 26 + 10))
 }
 
+/// The office that issued it stands before the check digit.
 fn italian_vat(text: &[u8]) -> bool {
     let digits = text.strip_prefix(b"IT").unwrap_or(text);
-    luhn(digits) && !uniform(digits)
+    let office = number(digits, 7, 3);
+    office.is_some_and(|office| matches!(office, 1..=100 | 120 | 121 | 888 | 999))
+        && luhn(digits)
+        && !uniform(digits)
 }
 
 /// No vowels in the middle of the newer form, so that no word comes about.

@@ -103,8 +103,9 @@ fn utr(text: &[u8]) -> bool {
     check.is_some() && text.first() == check
 }
 
-/// HM Revenue and Customs: weights 8 to 2, then the check number; a multiple of 97, or 55 more.
+/// HM Revenue and Customs: weights 8 to 2, then the check number; a multiple of 97, or 42 or 55
+/// more.
 fn vat(text: &[u8]) -> bool {
     let body = text.get(2..).unwrap_or_default();
-    weighted(body, &[8, 7, 6, 5, 4, 3, 2, 10, 1]).is_some_and(|sum| matches!(sum % 97, 0 | 42))
+    weighted(body, &[8, 7, 6, 5, 4, 3, 2, 10, 1]).is_some_and(|sum| matches!(sum % 97, 0 | 42 | 55))
 }

@@ -126,8 +126,9 @@ fn nir(text: &[u8]) -> bool {
     body.is_some_and(|body| number(&digits, 13, 2) == u32::try_from(97 - body % 97).ok())
 }
 
+/// Both the firm's part and the whole have a check digit.
 fn siret(text: &[u8]) -> bool {
-    luhn(text) && !uniform(text)
+    text.get(..9).is_some_and(luhn) && luhn(text) && !uniform(text)
 }
 
 /// Direction générale des Finances publiques: the key of the firm's number by 97.

@@ -1,0 +1,222 @@
+//! Does a word hold text in another writing: base64, hexadecimal digits, or spread letters?
+//!
+//! What such a word says is scanned as a text of its own, and if something is found in it, all of
+//! the word is the finding: what stands where in it would tell more than it hides.
+
+use crate::{Peek, Window, window::is_word};
+
+/// So many bytes of a word are read. What is longer, and says something in these, is a finding to
+/// its end; what it says behind them alone is not seen.
+pub(crate) const MOST: usize = 512;
+/// Shorter words say too little.
+const LEAST: usize = 12;
+/// So few letters with separators between are a list, not a word.
+const FEWEST_LETTERS: usize = 7;
+/// So far before letters that stand one by one there may be marks that do.
+pub(crate) const SPREAD_MARKS: usize = 8;
+
+/// What a word says, and where it ends.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    bytes: [u8; MOST],
+    length: usize,
+    pub(crate) end: usize,
+}
+
+impl Decoded {
+    fn new() -> Self {
+        Self { bytes: [0; MOST], length: 0, end: 0 }
+    }
+
+    pub(crate) fn text(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// Whether `byte` is of a text; it is added then.
+    fn push(&mut self, byte: u8) -> bool {
+        let slot = self.bytes.get_mut(self.length).filter(|_| is_text(byte));
+        let taken = slot.map(|slot| *slot = byte).is_some();
+        self.length += usize::from(taken);
+        taken
+    }
+}
+
+fn is_text(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r')
+}
+
+/// Whether a word with this beginning may say something: a quick no. What is not known may be any.
+pub(crate) fn may_begin(rest: &[u8]) -> bool {
+    let start = rest.get(..LEAST).unwrap_or(rest);
+    let base64 = start.chunks(4).all(|four| {
+        let (mut bits, mut held) = (0_u32, 0_u32);
+        four.iter().all(|byte| {
+            let Some(value) = sextet(*byte) else { return false };
+            (bits, held) = (bits << 6 | u32::from(value), held + 6);
+            held < 8 || {
+                held -= 8;
+                is_text((bits >> held & 0xFF) as u8)
+            }
+        })
+    });
+    let hex = |two: &[u8]| match two {
+        [high, low] => {
+            hex_digit(*high).zip(hex_digit(*low)).is_some_and(|(a, b)| is_text(a << 4 | b))
+        }
+        _ => true,
+    };
+    base64 || start.chunks(2).all(hex)
+}
+
+/// What the word at `at` says, if it is text in base64 or in hexadecimal digits.
+pub(crate) fn word(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
+    if window.before(at, 1).is_some_and(|byte| sextet(byte).is_some()) {
+        return Ok(None);
+    }
+    match base64(window, at)? {
+        Some(decoded) => Ok(Some(decoded)),
+        None => hexadecimal(window, at),
+    }
+}
+
+/// RFC 4648, sections 4 and 5, with padding or without.
+fn base64(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
+    let mut decoded = Decoded::new();
+    let (mut bits, mut held, mut end) = (0_u32, 0_u32, at);
+    while end - at < MOST {
+        let Some(value) = window.byte(end)?.and_then(sextet) else { break };
+        end += 1;
+        bits = bits << 6 | u32::from(value);
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            if !decoded.push((bits >> held & 0xFF) as u8) {
+                return Ok(None);
+            }
+        }
+    }
+    // A single letter beyond four is none of base64.
+    if end - at < LEAST || held == 6 {
+        return Ok(None);
+    }
+    decoded.end = end + window.count(end, 2, |byte| byte == b'=')?;
+    Ok(Some(decoded))
+}
+
+fn hexadecimal(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
+    let mut decoded = Decoded::new();
+    let mut end = at;
+    while end - at < MOST {
+        let Some(high) = window.byte(end)?.and_then(hex_digit) else { break };
+        let Some(low) = window.byte(end + 1)?.and_then(hex_digit) else { return Ok(None) };
+        if !decoded.push(high << 4 | low) {
+            return Ok(None);
+        }
+        end += 2;
+    }
+    decoded.end = end;
+    Ok((end - at >= LEAST).then_some(decoded))
+}
+
+/// What letters say that stand one by one from `at` on, with the same mark between any two.
+pub(crate) fn spread(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
+    let mut decoded = Decoded::new();
+    let joined = |b: u8| b.is_ascii_graphic() && !is_mark(b);
+    if window.before(at, 1).is_some_and(joined) || !window.is(at, may_lead)? {
+        return Ok(None);
+    }
+    let Some(mark) = window.byte(at + 1)?.filter(|byte| is_mark(*byte)) else { return Ok(None) };
+    if !spread_begins(window, at, mark)? {
+        return Ok(None);
+    }
+    let mut next = at;
+    while next - at < MOST {
+        let Some(letter) = window.byte(next)?.filter(u8::is_ascii_graphic) else {
+            // A space among the letters, itself between two marks.
+            if mark == b' '
+                && window.is(next, |b| b == b' ')?
+                && window.is(next + 1, |b| b == b' ')?
+            {
+                next += 2;
+                decoded.push(b' ');
+                continue;
+            }
+            break;
+        };
+        let behind = window.byte(next + 1)?;
+        if behind.is_some_and(|byte| byte.is_ascii_alphanumeric()) {
+            break;
+        }
+        decoded.push(letter);
+        decoded.end = next + 1;
+        if behind != Some(mark) {
+            break;
+        }
+        next += 2;
+    }
+    while decoded.text().last() == Some(&b' ') {
+        decoded.length -= 1;
+    }
+    Ok((decoded.length >= FEWEST_LETTERS).then_some(decoded))
+}
+
+/// Whether such letters begin at `at`: three letters or digits, perhaps behind some other letters
+/// that are spread, too, and none before.
+fn spread_begins(window: &Window<'_>, at: usize, mark: u8) -> Peek<bool> {
+    let outside = |distance: usize| {
+        window.before(at, distance).is_none_or(|b| !b.is_ascii_graphic() || b == mark)
+    };
+    let before = |distance: usize| window.before(at, distance);
+    let goes_on = before(1) == Some(mark) && before(2).is_some_and(may_lead) && outside(3);
+    if !outside(1) || goes_on {
+        return Ok(false);
+    }
+    let mut words = 0;
+    let mut place = at;
+    while place - at <= SPREAD_MARKS + 4 {
+        let letter = |b: u8| b.is_ascii_graphic() || (b == b' ' && mark == b' ');
+        if !window.is(place, letter)? {
+            return Ok(false);
+        }
+        words = if window.is(place, is_word)? { words + 1 } else { 0 };
+        if words == 3 {
+            return Ok(!window.is(place + 1, is_word)?);
+        }
+        if !window.is(place + 1, |b| b == mark)? {
+            return Ok(false);
+        }
+        place += 2;
+    }
+    Ok(false)
+}
+
+/// What the first of such letters may be.
+fn may_lead(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'(')
+}
+
+/// What letters are spread with.
+pub(crate) fn is_mark(byte: u8) -> bool {
+    matches!(byte, b' ' | b'.' | b'-' | b'_' | b'*' | b'|' | b'/')
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+/// Both alphabets of base64.
+fn sextet(byte: u8) -> Option<u8> {
+    match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' | b'-' => Some(62),
+        b'/' | b'_' => Some(63),
+        _ => None,
+    }
+}
+
+/// Whether a word that was cut at [`MOST`] goes on with this byte.
+pub(crate) fn goes_on(byte: u8) -> bool {
+    sextet(byte).is_some() || byte == b'='
+}

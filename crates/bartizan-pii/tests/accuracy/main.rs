@@ -1,0 +1,117 @@
+//! How much of what is there does the eye find, and how much of what it finds is there?
+//!
+//! `cargo xtask pii-eval` runs it. It reads labelled texts of others, counts by entity, and writes the
+//! page of the book that `BARTIZAN_PII_PAGE` names. With `BARTIZAN_PII_BESIDE` it counts what
+//! Presidio found in the same texts as well, from a file that `presidio.py` wrote; with
+//! `BARTIZAN_PII_ERRORS=ENTITY` it prints what was missed and invented.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test may panic and print"
+)]
+
+mod corpus;
+mod page;
+mod score;
+
+use std::collections::BTreeMap;
+
+use bartizan_pii::{Config, Entity, Scanner, report};
+
+use corpus::{Span, Text};
+use score::{Counts, Table};
+
+/// What an entity must reach in a corpus: recall, precision, by exact spans.
+struct Target {
+    corpus: &'static str,
+    entity: &'static str,
+    recall: f64,
+    precision: f64,
+}
+
+const fn target(corpus: &'static str, entity: &'static str, recall: f64, precision: f64) -> Target {
+    Target { corpus, entity, recall, precision }
+}
+
+/// What patterns can find. Where the number is lower than 0.98 and 0.97, the page says why.
+const TARGETS: &[Target] = &[
+    target("synth", "EMAIL_ADDRESS", 0.98, 0.97),
+    target("synth", "CREDIT_CARD", 0.98, 0.97),
+    target("synth", "IBAN_CODE", 0.98, 0.97),
+    target("synth", "IP_ADDRESS", 0.98, 0.97),
+    target("synth", "US_SSN", 0.98, 0.97),
+    target("technology", "EMAIL_ADDRESS", 0.98, 0.97),
+    target("technology", "IP_ADDRESS", 0.98, 0.97),
+    target("technology", "MAC_ADDRESS", 0.98, 0.97),
+    target("technology", "API_KEY", 0.98, 0.97),
+    target("technology", "US_SSN", 0.98, 0.97),
+    target("adversarial plain", "PHONE_NUMBER", 0.98, 0.97),
+    target("adversarial plain", "EMAIL_ADDRESS", 0.98, 0.97),
+    target("adversarial plain", "US_SSN", 0.98, 0.97),
+];
+
+#[test]
+fn the_eye_reaches_its_targets() {
+    let texts = corpus::read();
+    let ours = count(&texts, &found_by_us(&texts));
+    let beside = std::env::var_os("BARTIZAN_PII_BESIDE").map(|path| corpus::found_by(&path));
+    let theirs = beside.map(|found| count(&texts, &found));
+    let page = page::write(&ours, theirs.as_ref(), texts.len());
+    println!("{page}");
+    if let Some(path) = std::env::var_os("BARTIZAN_PII_PAGE") {
+        std::fs::write(path, &page).unwrap();
+    }
+    let missed: Vec<String> = TARGETS.iter().filter_map(|target| missed(target, &ours)).collect();
+    assert!(missed.is_empty(), "targets that are not reached:\n{}", missed.join("\n"));
+}
+
+fn missed(target: &Target, table: &Table) -> Option<String> {
+    let counts = table.get(&(target.corpus.to_owned(), target.entity.to_owned()))?;
+    let (recall, precision) = (counts.recall(), counts.precision());
+    let short = recall < target.recall || precision < target.precision;
+    short.then(|| format!("{} in {}: R {recall:.3} P {precision:.3}", target.entity, target.corpus))
+}
+
+/// What is found in each text, with everything looked for that any corpus labels.
+fn found_by_us(texts: &[Text]) -> Vec<Vec<Span>> {
+    let mut entities: Vec<Entity> =
+        corpus::LABELS.iter().map(|(_, entity)| entity.parse().unwrap()).collect();
+    entities.sort();
+    entities.dedup();
+    let config = Config { entities: Some(entities), ..Config::default() };
+    let scanner = Scanner::new(&config).unwrap();
+    let scan = |text: &Text| {
+        let bytes = text.text.as_bytes();
+        let report = report::text(&scanner, "-", bytes, report::Offsets::Chars);
+        report.findings.into_iter().map(Span::from).collect()
+    };
+    texts.iter().map(scan).collect()
+}
+
+/// The counts by corpus and entity, and for the adversarial texts by kind of disguise as well.
+fn count(texts: &[Text], found: &[Vec<Span>]) -> Table {
+    let mut table: Table = BTreeMap::new();
+    let shown = std::env::var("BARTIZAN_PII_ERRORS").unwrap_or_default();
+    for (text, found) in texts.iter().zip(found) {
+        for entity in text.labelled() {
+            let label = |spans: &[Span]| -> Vec<Span> {
+                spans.iter().filter(|span| span.entity == entity).cloned().collect()
+            };
+            let (labelled, found) = (label(&text.spans), label(found));
+            let counts = Counts::of(&labelled, &found);
+            if shown == entity && counts.wrong() {
+                println!(
+                    "{} {:?}\n  labelled {labelled:?}\n  found {found:?}",
+                    text.corpus, text.text
+                );
+            }
+            for corpus in text.slices() {
+                *table.entry((corpus, entity.to_owned())).or_default() += counts;
+            }
+        }
+    }
+    table
+}
