@@ -23,6 +23,8 @@ use bartizan::{App, Json, endpoint};
 use bartizan_store::memory::MemoryMeter;
 use bartizan_store::sqlite::Sqlite;
 use http::Method;
+use ipnet::IpNet;
+use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
@@ -42,10 +44,32 @@ pub struct Standing {
     metrics: Arc<Metrics>,
     /// Of every app, so that what a replaced one has under way is waited for, too.
     tasks: TaskTracker,
-    connections: Connections,
-    fetch: Arc<dyn Fetch>,
+    connections: Mutex<Reach>,
     revocations: Revocations,
     database: Sqlite,
+}
+
+/// Connections to upstreams, and what they were opened for.
+#[derive(Debug)]
+struct Reach {
+    tls: bool,
+    proxies: Vec<IpNet>,
+    connections: Connections,
+}
+
+impl Reach {
+    fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let (tls, proxies) = (speaks_tls(settings), settings.server.trusted_proxies.clone());
+        let trust = if tls { Trust::Platform } else { Trust::Nobody };
+        let network =
+            Network { trust, proxies: Proxies::new(proxies.clone()), ..Network::default() };
+        Ok(Self { tls, proxies, connections: Connections::new(&network)? })
+    }
+
+    /// Whether they serve these settings as well.
+    fn fits(&self, settings: &Settings) -> bool {
+        self.proxies == settings.server.trusted_proxies && (self.tls || !speaks_tls(settings))
+    }
 }
 
 /// How many verified credentials are remembered.
@@ -69,17 +93,13 @@ impl Standing {
             Shared::Memory => Arc::new(MemoryMeter::new()),
         };
         let trail = FileTrail::open(trail(&settings.audit), clock::now())?;
-        let trust = if speaks_tls(settings) { Trust::Platform } else { Trust::Nobody };
-        let proxies = Proxies::new(settings.server.trusted_proxies.clone());
-        let connections = Connections::new(&Network { trust, proxies, ..Network::default() })?;
         Ok(Self {
             identities: Arc::new(database.identities()),
             meter,
             trail: Arc::new(trail),
             metrics: Arc::default(),
             tasks: TaskTracker::new(),
-            connections,
-            fetch: Arc::new(HttpFetch::new(issuers(settings))?),
+            connections: Mutex::new(Reach::open(settings)?),
             revocations: Revocations::default(),
             database,
         })
@@ -103,9 +123,19 @@ impl Standing {
         &self.metrics
     }
 
+    /// Connections as these settings want them: those that are open, where they fit.
+    fn connections(&self, settings: &Settings) -> anyhow::Result<Connections> {
+        let mut reach = self.connections.lock();
+        if !reach.fits(settings) {
+            *reach = Reach::open(settings)?;
+        }
+        Ok(reach.connections.clone())
+    }
+
     /// Closes it, when no request is under way any more.
     pub async fn close(&self) {
-        self.connections.close_tunnels().await;
+        let connections = self.connections.lock().connections.clone();
+        connections.close_tunnels().await;
         let trail = Arc::clone(&self.trail);
         if tokio::task::spawn_blocking(move || trail.close()).await.is_err() {
             tracing::error!("the audit log did not close");
@@ -148,9 +178,10 @@ pub async fn assemble(
     if let Some(tokens) = tokens {
         app = token::served(&tokens).into_iter().fold(app, AppBuilder::endpoint);
     }
+    let connections = standing.connections(settings)?;
     for configured in &settings.endpoints {
         for verb in &configured.verbs {
-            app = app.endpoint(serve(configured, verb, settings, standing)?);
+            app = app.endpoint(serve(configured, verb, settings, &connections)?);
         }
     }
     app = extra.into_iter().fold(app, AppBuilder::endpoint);
@@ -194,7 +225,7 @@ fn serve(
     configured: &configured::Endpoint,
     verb: &Method,
     settings: &Settings,
-    standing: &Standing,
+    connections: &Connections,
 ) -> anyhow::Result<Served> {
     let mut draft = endpoint(verb.as_str(), &configured.path)
         .access(configured.access.clone())
@@ -217,11 +248,14 @@ fn serve(
     }
     Ok(match &configured.target {
         configured::Target::Health => draft.call(|_| async { Ok(Json(Health::HEALTHY)) }),
-        configured::Target::Upstream(upstream) => draft.handler(upstream_of(upstream, standing)?),
+        configured::Target::Upstream(upstream) => draft.handler(upstream_of(upstream, connections)?),
     })
 }
 
-fn upstream_of(upstream: &configured::Upstream, standing: &Standing) -> anyhow::Result<Upstream> {
+fn upstream_of(
+    upstream: &configured::Upstream,
+    connections: &Connections,
+) -> anyhow::Result<Upstream> {
     let url = upstream.url.to_string();
     let address = Address::parse(&url).with_context(|| format!("upstream `{url}`"))?;
     let credential = upstream.credential.as_ref().map(Credential::bearer).transpose();
@@ -231,7 +265,7 @@ fn upstream_of(upstream: &configured::Upstream, standing: &Standing) -> anyhow::
         credential: credential.with_context(|| format!("upstream `{url}`"))?,
         ..Target::new(address)
     };
-    Upstream::new(target, standing.connections.clone()).with_context(|| format!("upstream `{url}`"))
+    Upstream::new(target, connections.clone()).with_context(|| format!("upstream `{url}`"))
 }
 
 fn cost(configured: &configured::Endpoint, settings: &Settings) -> Cost {
@@ -309,8 +343,10 @@ async fn authenticate(
     standing: &Standing,
     tokens: Option<Arc<TokenEndpoint>>,
 ) -> anyhow::Result<Authenticate> {
+    // Anew for every configuration: it may reach the hosts that this one names.
+    let fetch: Arc<dyn Fetch> = Arc::new(HttpFetch::new(issuers(settings))?);
     let discovered = settings.auth.issuers.iter().map(|issuer| {
-        Provider::discovered(issuer.clone(), Arc::clone(&standing.fetch), Pace::default())
+        Provider::discovered(issuer.clone(), Arc::clone(&fetch), Pace::default())
     });
     let mut issuers: Vec<Arc<Provider>> = discovered.collect();
     issuers.extend(tokens.as_ref().map(|tokens| Arc::clone(tokens.provider())));
@@ -321,7 +357,7 @@ async fn authenticate(
     Ok(Authenticate::new(Means {
         places: settings.auth.places.clone(),
         keys: settings.auth.keys.clone(),
-        environment: None,
+        environment: settings.auth.environment.clone(),
         pepper: Some(pepper),
         identities: Arc::clone(&standing.identities),
         issuers,

@@ -243,6 +243,12 @@ pub(crate) fn secret(random: &[u8; 32]) -> String {
     next() + &next()
 }
 
+/// Whether this can be the environment of a generated key.
+#[must_use]
+pub fn is_environment(text: &str) -> bool {
+    is_label(text, 16)
+}
+
 fn is_label(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')

@@ -80,10 +80,10 @@ impl<S: Service> Listener<S> {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        let Some(tls) = &self.options.tls else {
+        let Some(tls) = self.options.tls.as_ref().and_then(|tls| tls.load_full()) else {
             return self.converse(socket, Peer::plain(address)).await;
         };
-        let acceptor = TlsAcceptor::from(tls.load_full());
+        let acceptor = TlsAcceptor::from(tls);
         let handshake = async {
             let _room = self.handshakes.acquire().await;
             acceptor.accept(socket).await

@@ -79,6 +79,9 @@ pub struct GrantsAtMost {
 pub struct ApiKeys {
     /// The headers that may carry one. Default: `[Authorization, X-API-Key]`.
     pub headers: Option<Located<Vec<Located<Word>>>>,
+    /// Where this gateway runs, as `live` or `test`: generated keys of another environment are
+    /// refused. Default: keys of every environment are taken.
+    pub environment: Option<Located<Word>>,
     /// Keys, beside those in the durable store (`bartizan keys create`).
     #[serde(default)]
     pub keys: Vec<Located<Key>>,

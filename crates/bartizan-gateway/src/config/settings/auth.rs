@@ -29,6 +29,8 @@ pub struct Auth {
     pub places: Places,
     /// API keys of the file.
     pub keys: Vec<Record>,
+    /// The environment whose generated keys are taken; `None`: of every one.
+    pub environment: Option<Arc<str>>,
     /// The token endpoint.
     pub tokens: Option<Tokens>,
 }
@@ -69,6 +71,7 @@ pub(super) fn resolve(
     Auth {
         issuers,
         places: places(resolver, keys.and_then(|keys| keys.headers.as_ref())),
+        environment: keys.and_then(|keys| environment(resolver, keys.environment.as_ref())),
         keys: keys.map(|keys| self::keys(resolver, &keys.keys, access)).unwrap_or_default(),
         tokens,
     }
@@ -135,6 +138,15 @@ fn keys(
         });
     }
     records
+}
+
+fn environment(resolver: &mut Resolver<'_>, text: Option<&Located<Word>>) -> Option<Arc<str>> {
+    let text = text?;
+    if !api_key::is_environment(text) {
+        let help = "write what `keys create --environment` is given, as `live` or `test`";
+        resolver.error(&text.place, format!("`{}` is no environment", text.value.0), help);
+    }
+    shared(Some(text))
 }
 
 fn instant(resolver: &mut Resolver<'_>, place: &Place, text: &str) -> Option<Timestamp> {

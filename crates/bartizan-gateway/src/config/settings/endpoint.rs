@@ -427,9 +427,9 @@ fn read_schema(
     path: &str,
 ) -> Option<serde_json::Value> {
     let path = resolver.outside.path(path);
-    let text = match std::fs::metadata(&path).and_then(|meta| match meta.len() {
-        length if length > MAX_SCHEMA as u64 => Err(std::io::ErrorKind::FileTooLarge.into()),
-        _ => std::fs::read_to_string(&path),
+    let text = match resolver.outside.seen.read(&path).and_then(|text| match text.len() {
+        length if length > MAX_SCHEMA => Err(std::io::ErrorKind::FileTooLarge.into()),
+        _ => Ok(text),
     }) {
         Ok(text) => text,
         Err(error) => {

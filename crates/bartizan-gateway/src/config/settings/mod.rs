@@ -29,6 +29,7 @@ pub use spending::{Budget, Limit};
 
 use super::file::{self, File, OpenApiAccess};
 use super::findings::Findings;
+use super::seen::Files;
 use super::substitute::Outside;
 use super::tree::Place;
 use resolver::Resolver;
@@ -68,6 +69,19 @@ pub struct Settings {
     pub folder: PathBuf,
     /// What somebody should look at although the gateway starts.
     pub warnings: Findings,
+    /// The file itself and every file that it names, as they were read.
+    pub files: Files,
+}
+
+/// What commands on identities work with.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// Where identities are.
+    pub durable: Durable,
+    /// The names of the roles that are defined.
+    pub roles: BTreeSet<Arc<str>>,
+    /// Where the gateway's records go.
+    pub audit: personal::Destination,
 }
 
 /// Where the gateway remembers.
@@ -113,6 +127,8 @@ pub(super) fn resolve(
     lost: &BTreeSet<String>,
     findings: &mut Findings,
 ) -> Option<Settings> {
+    let secrets = secrets(file, outside);
+    let outside = Outside { secrets: secrets.as_deref(), ..outside };
     let mut resolver = Resolver::new(outside, overrides, lost);
     let server = server::resolve(&mut resolver, file.server.as_ref());
     let store = store(&mut resolver, file.store.as_ref());
@@ -158,7 +174,38 @@ pub(super) fn resolve(
         chain,
         folder,
         warnings: Findings::default(),
+        files: Files::default(),
     })
+}
+
+/// As [`resolve`], of a file that was cut down to what a [`Desk`] needs.
+pub(super) fn desk(
+    file: &File,
+    outside: Outside<'_>,
+    lost: &BTreeSet<String>,
+    findings: &mut Findings,
+) -> Option<Desk> {
+    let secrets = secrets(file, outside);
+    let outside = Outside { secrets: secrets.as_deref(), ..outside };
+    let overrides = Overrides::default();
+    let mut resolver = Resolver::new(outside, &overrides, lost);
+    let durable = durable(&mut resolver, file.store.as_ref());
+    let audit = personal::audit(&mut resolver, file.audit.as_ref());
+    let roles = file.access.iter().flat_map(|access| access.roles.keys());
+    let roles = roles.map(|role| Arc::from(role.as_str())).collect();
+    findings.extend(resolver.into_findings());
+    if findings.has_errors() {
+        return None;
+    }
+    Some(Desk { durable: durable?, roles, audit: audit?.destination })
+}
+
+/// The folder of mounted secrets.
+fn secrets(file: &File, outside: Outside<'_>) -> Option<PathBuf> {
+    match &file.secrets {
+        Some(folder) => Some(outside.path(folder)),
+        None => outside.variable("CREDENTIALS_DIRECTORY").ok().map(PathBuf::from),
+    }
 }
 
 /// Whether `/actions`, `/action` and `/chain` are served.
@@ -170,19 +217,13 @@ fn store(
     resolver: &mut Resolver<'_>,
     store: Option<&super::decode::Located<file::Store>>,
 ) -> Option<Store> {
-    let durable = resolver.source_or_env(
-        store.and_then(|store| store.durable.as_ref()),
-        "DATABASE_URL",
-        "/store/durable",
-        "sqlite:bartizan.db",
-    );
+    let durable = durable(resolver, store);
     let shared = resolver.source_or_env(
         store.and_then(|store| store.shared.as_ref()),
         "REDIS_URL",
         "/store/shared",
         "memory",
     );
-    let durable = durable.and_then(|(text, place)| sqlite(resolver, &text, &place));
     let shared = shared.and_then(|(text, place)| match text.as_str() {
         "memory" => Some(Shared::Memory),
         _ => {
@@ -191,6 +232,19 @@ fn store(
         }
     });
     Some(Store { durable: durable?, shared: shared? })
+}
+
+fn durable(
+    resolver: &mut Resolver<'_>,
+    store: Option<&super::decode::Located<file::Store>>,
+) -> Option<Durable> {
+    let (text, place) = resolver.source_or_env(
+        store.and_then(|store| store.durable.as_ref()),
+        "DATABASE_URL",
+        "/store/durable",
+        "sqlite:bartizan.db",
+    )?;
+    sqlite(resolver, &text, &place)
 }
 
 fn sqlite(resolver: &mut Resolver<'_>, text: &str, place: &Place) -> Option<Durable> {

@@ -221,7 +221,7 @@ fn pem(resolver: &mut Resolver<'_>, place: &Place, name: &str, path: &Path, labe
     let begins = |line: &str| {
         line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&format!("{label}-----"))
     };
-    match std::fs::read_to_string(path) {
+    match resolver.outside.seen.read(path) {
         Ok(text) if text.lines().any(begins) => true,
         Ok(_) => {
             let message =
