@@ -2,11 +2,12 @@
 
 use anyhow::{Context as _, bail};
 use bartizan_core::issue::SigningKey;
-use bartizan_core::issue::identities::Identities;
 use bartizan_core::time::Timestamp;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+
+use super::identities::Desk;
 
 /// Tokens of the token endpoint.
 #[derive(clap::Subcommand, Clone, Debug)]
@@ -23,23 +24,20 @@ pub enum Tokens {
 /// What was done: a line for people, an object for programs.
 pub(super) type Done = (String, Value);
 
-pub(super) async fn run(
-    command: &Tokens,
-    store: &dyn Identities,
-    now: Timestamp,
-) -> anyhow::Result<Done> {
+pub(super) async fn run(command: &Tokens, desk: &mut Desk<'_>) -> anyhow::Result<Done> {
     match command {
-        Tokens::Revoke { token } => revoke(token, store, now).await,
+        Tokens::Revoke { token } => revoke(token, desk).await,
         Tokens::RotateKey => {
             let pkcs8 = SigningKey::generate_pkcs8()?;
             let id = SigningKey::from_pkcs8(&pkcs8)?.id().to_string();
-            store.add_signing_key(&pkcs8).await?;
+            desk.record("tokens.rotate-key", json!({ "kid": id })).await?;
+            desk.store.add_signing_key(&pkcs8).await?;
             Ok((format!("made the signing key `{id}`"), json!({ "kid": id })))
         }
     }
 }
 
-async fn revoke(token: &str, store: &dyn Identities, now: Timestamp) -> anyhow::Result<Done> {
+async fn revoke(token: &str, desk: &mut Desk<'_>) -> anyhow::Result<Done> {
     let typed;
     let token = if token == "-" {
         typed = std::io::read_to_string(std::io::stdin().lock())?;
@@ -53,10 +51,11 @@ async fn revoke(token: &str, store: &dyn Identities, now: Timestamp) -> anyhow::
         bail!("the token has no `jti` or no `exp`: it is none of ours");
     };
     let until = Timestamp::from_secs(end);
-    if until <= now {
+    if until <= desk.now {
         bail!("the token ended {until}");
     }
-    store.revoke_token(id, until, now).await?;
+    desk.record("tokens.revoke", json!({ "jti": id, "until": until.to_string() })).await?;
+    desk.store.revoke_token(id, until, desk.now).await?;
     Ok((format!("revoked `{id}`"), json!({ "jti": id, "until": until.to_string() })))
 }
 

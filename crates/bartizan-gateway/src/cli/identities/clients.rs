@@ -44,6 +44,7 @@ pub(super) async fn run(command: &Clients, desk: &mut Desk<'_>) -> anyhow::Resul
         Clients::Add(add) => self::add(add, desk).await,
         Clients::List => list(desk).await,
         Clients::Remove { id } => {
+            desk.record("clients.remove", json!({ "client_id": id })).await?;
             if !desk.store.remove_client(id).await? {
                 bail!("there is no client `{id}`");
             }
@@ -71,6 +72,8 @@ async fn add(Add { id, grants, rights }: &Add, desk: &mut Desk<'_>) -> anyhow::R
         grants: grants.clone(),
         disabled: false,
     };
+    let (_, details) = shown::client(&client);
+    desk.record("clients.add", details).await?;
     desk.store.put_client(client).await?;
     let text = format!("{secret}\nThis is the secret of `{id}`. It is shown once: keep it now.");
     desk.tell(&text, &json!({ "client_id": id, "client_secret": secret }))

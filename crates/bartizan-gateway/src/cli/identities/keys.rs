@@ -61,6 +61,7 @@ pub(super) async fn run(command: &Keys, desk: &mut Desk<'_>) -> anyhow::Result<(
         Keys::List => list(desk).await,
         Keys::Rotate(rotate) => self::rotate(rotate, desk).await,
         Keys::Revoke { id } => {
+            desk.record("keys.revoke", json!({ "id": id })).await?;
             if !desk.store.revoke_key(id, desk.now).await? {
                 bail!("there is no key `{id}` that counts");
             }
@@ -90,6 +91,8 @@ async fn create(create: &Create, desk: &mut Desk<'_>) -> anyhow::Result<()> {
         revoked: None,
         last_used: None,
     };
+    let (_, details) = shown::key(&record, desk.now);
+    desk.record("keys.create", details).await?;
     desk.store.put_key(record).await?;
     print(desk, id, key.expose_secret())
 }
@@ -101,6 +104,8 @@ async fn rotate(Rotate { id, overlap }: &Rotate, desk: &mut Desk<'_>) -> anyhow:
     let key = api_key::generate(environment, id, &random()?)?;
     let hash = Hash::of(key.expose_secret(), Some(&pepper(desk).await?));
     record.rotate(hash, desk.now.plus(*overlap));
+    let (_, details) = shown::key(&record, desk.now);
+    desk.record("keys.rotate", details).await?;
     desk.store.put_key(record).await?;
     print(desk, id, key.expose_secret())
 }

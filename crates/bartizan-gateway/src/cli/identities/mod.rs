@@ -2,6 +2,7 @@
 
 mod clients;
 mod keys;
+mod ledger;
 mod shown;
 mod users;
 
@@ -20,10 +21,10 @@ pub use clients::Clients;
 pub use keys::Keys;
 pub use users::Users;
 
-use super::show;
 use super::tokens::{self, Tokens};
 use crate::config::settings::Durable;
-use crate::config::{Overrides, units};
+use crate::config::{self, Paint, units};
+use ledger::Ledger;
 
 /// Which configuration names the store.
 #[derive(clap::Args, Clone, Debug)]
@@ -60,12 +61,13 @@ pub struct Rights {
 }
 
 /// What a command works on.
-struct Desk<'a> {
-    store: Arc<dyn Identities>,
+pub(super) struct Desk<'a> {
+    pub(super) store: Arc<dyn Identities>,
     /// The roles that the configuration defines.
     roles: Vec<Arc<str>>,
     format: Format,
-    now: Timestamp,
+    ledger: Ledger,
+    pub(super) now: Timestamp,
     out: &'a mut dyn Write,
 }
 
@@ -88,12 +90,17 @@ pub enum Command {
 /// The configuration is not sound, the store cannot be opened, or the command asks for what
 /// cannot be done.
 pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyhow::Result<()> {
-    let settings = show::settings(&place.config, &Overrides::default())?;
-    let Durable::Sqlite(path) = &settings.store.durable;
+    let settings = config::desk(&place.config, &config::process_environment);
+    let settings = settings.map_err(|findings| {
+        let text = findings.to_text(&place.config.display().to_string(), Paint::Plain);
+        anyhow!("{}", text.trim_end().to_owned())
+    })?;
+    let Durable::Sqlite(path) = &settings.durable;
     let database = Sqlite::open(path).await?;
     let mut desk = Desk {
         store: Arc::new(database.identities()),
-        roles: settings.access.names.iter().cloned().collect(),
+        ledger: Ledger::of(&settings),
+        roles: settings.roles.into_iter().collect(),
         format: place.format,
         now: clock::now(),
         out,
@@ -102,11 +109,12 @@ pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyho
         Command::Keys(keys) => keys::run(keys, &mut desk).await,
         Command::Users(users) => users::run(users, &mut desk).await,
         Command::Clients(clients) => clients::run(clients, &mut desk).await,
-        Command::Tokens(tokens) => match tokens::run(tokens, &*desk.store, desk.now).await {
+        Command::Tokens(tokens) => match tokens::run(tokens, &mut desk).await {
             Ok((text, json)) => desk.tell(&text, &json),
             Err(error) => Err(error),
         },
     };
+    desk.ledger.close(done.as_ref().err(), desk.now).await;
     database.close().await;
     done
 }
@@ -121,6 +129,16 @@ impl Desk<'_> {
                 self.roles.iter().map(|r| format!("`{r}`")).collect::<Vec<_>>().join(", ")
             ),
         }
+    }
+
+    /// Records what is about to be changed: `keys.create` and the like. Without a record nothing is
+    /// changed.
+    pub(super) async fn record(
+        &mut self,
+        action: &str,
+        details: serde_json::Value,
+    ) -> anyhow::Result<()> {
+        self.ledger.record(action, details, self.now).await
     }
 
     /// One line: what was done, or a JSON object.
