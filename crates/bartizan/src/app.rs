@@ -356,6 +356,7 @@ impl AppBuilder {
         let live = Live::new(&self.title);
         let (policy, handlers) = self.policy(&live)?;
         let longest = policy.routes.endpoints().map(|endpoint| endpoint.timeout).max();
+        let realm = Realm { dpop: authenticate.places().dpop, ..self.realm };
         let (road, settler) = Road::build(Parts {
             policy: Arc::new(policy),
             authenticate,
@@ -364,7 +365,7 @@ impl AppBuilder {
             handlers,
             mask: Mask { hooks: self.hooks.into() },
             proxies: self.proxies,
-            realm: self.realm,
+            realm,
             body_timeout: self.body_timeout,
             reservation: longest.unwrap_or_default() + GRACE,
             tasks: self.tasks.clone(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bartizan_core::admit::Proxies;
 use bartizan_core::audit::Trail;
 use bartizan_core::authenticate::Caller;
+use bartizan_core::authenticate::dpop::DPOP;
 use bartizan_core::authorize::Policy;
 use bartizan_core::authorize::endpoint::OnDisconnect;
 use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Received, Refused};
@@ -20,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admit::Admit;
 use crate::answer;
-use crate::authenticate::Authenticate;
+use crate::authenticate::{AsSent, Authenticate};
 use crate::authorize::Authorize;
 use crate::body::Body;
 use crate::clock;
@@ -159,6 +160,11 @@ impl Road {
         let arrival = self.door.arrival(&request, peer, parent, dry_run);
         request.extensions_mut().insert(arrival.id);
         request.extensions_mut().insert(arrival.client);
+        if request.headers().contains_key(&DPOP) {
+            // A proof speaks of the request as it was sent, and routing rewrites both.
+            let asked = AsSent { method: request.method().clone(), uri: request.uri().clone() };
+            request.extensions_mut().insert(asked);
+        }
         Exchange::open(request, arrival, Arc::clone(&self.door.trail))
     }
 

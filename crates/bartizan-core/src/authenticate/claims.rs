@@ -56,7 +56,7 @@ fn is_name(text: &str) -> bool {
 
 /// The member that `path` names as it stands (`https://example.com/roles` holds dots), else the
 /// one to which its parts lead (`realm_access.roles`).
-fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+pub(crate) fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     claims.get(path).or_else(|| {
         let (first, rest) = path.split_once('.')?;
         find(claims.get(first)?.as_object()?, rest)

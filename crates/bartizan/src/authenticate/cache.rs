@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use bartizan_core::authenticate::{Caller, Credential};
+use bartizan_core::authenticate::Credential;
+use bartizan_core::authenticate::holder::Holder;
 use bartizan_core::time::Timestamp;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -22,6 +23,7 @@ impl Fingerprint {
         let (place, text) = match credential {
             Credential::ApiKey(key) => (b'k', key),
             Credential::Bearer(token) => (b'b', token),
+            Credential::Dpop(token) => (b'd', token),
         };
         Self(Sha256::new().chain_update([place]).chain_update(text).finalize().into())
     }
@@ -30,8 +32,8 @@ impl Fingerprint {
 /// A verified credential, and what it rests on.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// Who it is.
-    pub(super) caller: Caller,
+    /// Who it is, if it is theirs to show.
+    pub(super) holder: Holder,
     /// When it ends by itself.
     pub(super) ends: Timestamp,
     /// Until when nothing needs to be looked at again.
@@ -45,28 +47,33 @@ pub(super) struct Entry {
 /// Shards, so that cores do not wait for each other; a power of two.
 const SHARDS: usize = 16;
 
-/// Verified credentials: at most about twice `capacity` of them.
-pub(super) struct Cache {
-    shards: Vec<Mutex<Shard>>,
+/// What is known of credentials: of at most about twice `capacity` of them.
+pub(super) struct Cache<T = Entry> {
+    shards: Vec<Mutex<Shard<T>>>,
     /// How many a generation of one shard holds.
     generation: usize,
 }
 
 /// Two generations: when the young one is full it becomes the old one, and what was old and not
 /// asked for since is forgotten.
-#[derive(Default)]
-struct Shard {
-    young: HashMap<Fingerprint, Entry>,
-    old: HashMap<Fingerprint, Entry>,
+struct Shard<T> {
+    young: HashMap<Fingerprint, T>,
+    old: HashMap<Fingerprint, T>,
 }
 
-impl Cache {
+impl<T> Default for Shard<T> {
+    fn default() -> Self {
+        Self { young: HashMap::new(), old: HashMap::new() }
+    }
+}
+
+impl<T: Clone> Cache<T> {
     pub(super) fn new(capacity: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         Self { shards, generation: (capacity / SHARDS).max(1) }
     }
 
-    pub(super) fn get(&self, fingerprint: Fingerprint) -> Option<Entry> {
+    pub(super) fn get(&self, fingerprint: Fingerprint) -> Option<T> {
         let mut shard = self.shard(fingerprint)?.lock();
         if let Some(entry) = shard.young.get(&fingerprint) {
             return Some(entry.clone());
@@ -76,7 +83,7 @@ impl Cache {
         Some(entry)
     }
 
-    pub(super) fn put(&self, fingerprint: Fingerprint, entry: Entry) {
+    pub(super) fn put(&self, fingerprint: Fingerprint, entry: T) {
         if let Some(shard) = self.shard(fingerprint) {
             shard.lock().put(fingerprint, entry, self.generation);
         }
@@ -90,14 +97,14 @@ impl Cache {
         }
     }
 
-    fn shard(&self, Fingerprint(digest): Fingerprint) -> Option<&Mutex<Shard>> {
+    fn shard(&self, Fingerprint(digest): Fingerprint) -> Option<&Mutex<Shard<T>>> {
         let [first, ..] = digest;
         self.shards.get(usize::from(first) % SHARDS)
     }
 }
 
-impl Shard {
-    fn put(&mut self, fingerprint: Fingerprint, entry: Entry, generation: usize) {
+impl<T> Shard<T> {
+    fn put(&mut self, fingerprint: Fingerprint, entry: T, generation: usize) {
         if self.young.len() >= generation && !self.young.contains_key(&fingerprint) {
             self.old = std::mem::take(&mut self.young);
         }
@@ -105,7 +112,7 @@ impl Shard {
     }
 }
 
-impl fmt::Debug for Cache {
+impl<T> fmt::Debug for Cache<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache").field("generation", &self.generation).finish_non_exhaustive()
     }
@@ -113,11 +120,14 @@ impl fmt::Debug for Cache {
 
 #[cfg(test)]
 mod tests {
+    use bartizan_core::authenticate::Caller;
+
     use super::*;
 
     fn entry() -> Entry {
         let ends = Timestamp(u64::MAX);
-        Entry { caller: Caller::anonymous(), ends, fresh: ends, revocations: 0, issuer: None }
+        let holder = Holder::bearer(Caller::anonymous());
+        Entry { holder, ends, fresh: ends, revocations: 0, issuer: None }
     }
 
     #[test]
@@ -127,7 +137,7 @@ mod tests {
             let token = format!("token{i}");
             cache.put(Fingerprint::of(&Credential::Bearer(&token)), entry());
         }
-        let held = |shard: &Mutex<Shard>| {
+        let held = |shard: &Mutex<Shard<Entry>>| {
             let shard = shard.lock();
             shard.young.len() + shard.old.len()
         };

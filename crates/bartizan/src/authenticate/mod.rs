@@ -1,7 +1,9 @@
 //! Who is calling? Looks up what the rules need, and remembers what they said.
 
 mod cache;
+mod introspection;
 mod issuer;
+mod proofs;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bartizan_core::authenticate::api_key::{Generated, Hash, Pepper, Record};
+use bartizan_core::admit::ClientAddress;
+use bartizan_core::authenticate::certificate::Certificates;
+use bartizan_core::authenticate::guessing::{Guessing, Patience};
+use bartizan_core::authenticate::holder::{Holder, Proven};
 use bartizan_core::authenticate::jws::VerifyError;
 use bartizan_core::authenticate::jwt::Token;
 use bartizan_core::authenticate::{Caller, Credential, Places, Rejection};
@@ -18,12 +24,17 @@ use bartizan_core::exchange::{Admitted, Authenticated, Exchange, NotAuthenticate
 use bartizan_core::issue::{Identities, Unreachable};
 use bartizan_core::time::Timestamp;
 use http::request::Parts;
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
+use crate::peer::Peer;
 use crate::stage::Stage;
 use cache::{Cache, Entry, Fingerprint};
 
+pub use introspection::{Introspection, Settings as IntrospectionSettings};
 pub use issuer::{Pace, Provider};
+pub(crate) use proofs::AsSent;
+pub use proofs::Proofs;
 
 /// How long something that can be taken back counts without a look at the store.
 const FRESH: Duration = Duration::from_secs(1);
@@ -41,6 +52,7 @@ struct Inner {
     /// The configured keys, by their digests.
     configured: HashMap<Hash, Record>,
     cache: Cache,
+    guessing: Mutex<Guessing>,
 }
 
 /// By which means callers are recognised.
@@ -62,6 +74,13 @@ pub struct Means {
     pub revocations: Revocations,
     /// How many verified credentials are remembered; about twice as many at most.
     pub remembered: usize,
+    /// How client certificates become callers; they do not, where there is none. Tokens may be
+    /// bound to them all the same.
+    pub certificates: Option<Certificates>,
+    /// Checks proofs of possession, where [`Places::dpop`] is set.
+    pub proofs: Option<Arc<Proofs>>,
+    /// How many bad credentials an address may show.
+    pub patience: Patience,
 }
 
 /// Tells those who remember that something was taken back: a count of how often.
@@ -87,7 +106,8 @@ impl Authenticate {
         let keys = std::mem::take(&mut means.keys);
         let configured = keys.into_iter().map(|record| (record.hash, record)).collect();
         let cache = Cache::new(means.remembered);
-        Self(Arc::new(Inner { means, configured, cache }))
+        let guessing = Mutex::new(Guessing::new(means.patience));
+        Self(Arc::new(Inner { means, configured, cache, guessing }))
     }
 
     /// Where credentials may stand.
@@ -96,18 +116,27 @@ impl Authenticate {
         &self.0.means.places
     }
 
-    /// Who sends the request with this head; nobody in particular, where it shows no credential.
+    /// Who sends the request with this head; nobody in particular, where it shows no credential
+    /// and no certificate that names somebody.
     ///
     /// # Errors
     /// [`NotAuthenticated`] where the credential is not good, or cannot be looked up.
     pub async fn caller(&self, head: &Parts, now: Timestamp) -> Result<Caller, NotAuthenticated> {
-        match Credential::find(head, &self.0.means.places)? {
-            None => Ok(Caller::anonymous()),
-            Some(credential) => self.verify(&credential, now).await,
-        }
+        let inner = &*self.0;
+        let certificate = head.extensions.get::<Peer>().and_then(Peer::certificate);
+        let Some(credential) = Credential::find(head, &inner.means.places)? else {
+            return Ok(match (&inner.means.certificates, certificate) {
+                (Some(rules), Some(certificate)) => rules.caller(certificate, now)?,
+                _ => Caller::anonymous(),
+            });
+        };
+        let from = head.extensions.get::<ClientAddress>().copied();
+        let known = inner.holder(&credential, from, now).await;
+        let known = known.and_then(|holder| inner.prove(holder, &credential, head, now));
+        known.map_err(|not| inner.suspect(not, from, now))
     }
 
-    /// Who shows this credential.
+    /// Who shows this credential, and nothing beside it.
     ///
     /// # Errors
     /// As [`Authenticate::caller`].
@@ -116,22 +145,8 @@ impl Authenticate {
         credential: &Credential<'_>,
         now: Timestamp,
     ) -> Result<Caller, NotAuthenticated> {
-        let fingerprint = Fingerprint::of(credential);
-        if let Some(entry) = self.0.cache.get(fingerprint)
-            && entry.counts(now, self.0.means.revocations.count())
-        {
-            return Ok(entry.caller);
-        }
-        let entry = match self.0.verify(credential, now).await {
-            Ok(entry) => entry,
-            Err(not) => {
-                self.0.cache.remove(fingerprint);
-                return Err(not);
-            }
-        };
-        let caller = entry.caller.clone();
-        self.0.cache.put(fingerprint, entry);
-        Ok(caller)
+        let holder = self.0.holder(credential, None, now).await?;
+        Ok(holder.show(&Proven::default())?)
     }
 }
 
@@ -159,18 +174,93 @@ impl Entry {
 }
 
 impl Inner {
+    /// Whose credential this is; from memory, where that still counts.
+    async fn holder(
+        &self,
+        credential: &Credential<'_>,
+        from: Option<ClientAddress>,
+        now: Timestamp,
+    ) -> Result<Holder, NotAuthenticated> {
+        let fingerprint = Fingerprint::of(credential);
+        if let Some(entry) = self.cache.get(fingerprint)
+            && entry.counts(now, self.means.revocations.count())
+        {
+            return Ok(entry.holder);
+        }
+        let entry = match self.verify(credential, fingerprint, from, now).await {
+            Ok(entry) => entry,
+            Err(not) => {
+                self.cache.remove(fingerprint);
+                return Err(not);
+            }
+        };
+        let holder = entry.holder.clone();
+        self.cache.put(fingerprint, entry);
+        Ok(holder)
+    }
+
+    /// The caller, if the credential is theirs to show: what it is bound to must be proved, by
+    /// this connection and this request.
+    fn prove(
+        &self,
+        holder: Holder,
+        credential: &Credential<'_>,
+        head: &Parts,
+        now: Timestamp,
+    ) -> Result<Caller, NotAuthenticated> {
+        let mut proven = Proven::default();
+        if holder.binding().certificate.is_some()
+            && let Some(certificate) = head.extensions.get::<Peer>().and_then(Peer::certificate)
+        {
+            certificate.check(now)?;
+            proven.certificate = Some(certificate.thumbprint());
+        }
+        if let (Credential::Dpop(token), Some(proofs)) = (credential, &self.means.proofs) {
+            // Last, since it is the dearest, and only who has a good token can ask for it.
+            proven.key = Some(proofs.check(head, token, now)?);
+        }
+        Ok(holder.show(&proven)?)
+    }
+
+    /// Counts what may be a guess. A good credential passes whatever came from its address
+    /// before: no key or token here is short enough to be guessed, and others may share the
+    /// address. What is throttled is what the bad ones cost: records, and questions to issuers.
+    fn suspect(
+        &self,
+        not: NotAuthenticated,
+        from: Option<ClientAddress>,
+        now: Timestamp,
+    ) -> NotAuthenticated {
+        let (NotAuthenticated::Rejected(rejection), Some(from)) = (not, from) else { return not };
+        if !Guessing::counts(rejection) {
+            return not;
+        }
+        self.guessing.lock().failed(from, now).map_or(not, NotAuthenticated::Throttled)
+    }
+
     async fn verify(
         &self,
         credential: &Credential<'_>,
+        fingerprint: Fingerprint,
+        from: Option<ClientAddress>,
         now: Timestamp,
     ) -> Result<Entry, NotAuthenticated> {
         // Read before the store is asked: what is taken back in between is looked at again.
         let revocations = self.means.revocations.count();
         match credential {
             Credential::ApiKey(key) => self.key(key, now, revocations).await,
-            Credential::Bearer(token) if self.means.places.key_as_bearer && !is_jwt(token) => {
-                self.key(token, now, revocations).await
+            Credential::Bearer(token) if !is_jwt(token) => {
+                match self.bearer_key(token, now, revocations).await {
+                    Err(NotAuthenticated::Rejected(Rejection::Unknown)) => {
+                        self.opaque(token, fingerprint, from, now, revocations).await
+                    }
+                    known => known,
+                }
             }
+            Credential::Dpop(token) if !is_jwt(token) => {
+                self.opaque(token, fingerprint, from, now, revocations).await
+            }
+            Credential::Dpop(token) => self.token(token, now, revocations).await,
             Credential::Bearer(token) => {
                 if self.means.places.key_as_bearer
                     && let Some(entry) = self.configured(token, now, revocations)
@@ -195,7 +285,8 @@ impl Inner {
         let record = plain.or_else(keyed)?;
         Some(record.verify(key, self.means.pepper.as_ref(), now).map(|caller| {
             let ends = caller.expires().unwrap_or(Timestamp(u64::MAX));
-            Entry { caller, ends, fresh: ends, revocations, issuer: None }
+            let holder = Holder::bearer(caller);
+            Entry { holder, ends, fresh: ends, revocations, issuer: None }
         }))
     }
 
@@ -223,7 +314,56 @@ impl Inner {
             tracing::warn!(%error, "the use of a key was not noted");
         }
         let ends = caller.expires().unwrap_or(Timestamp(u64::MAX));
-        Ok(Entry { caller, ends, fresh: now.plus(FRESH), revocations, issuer: None })
+        let holder = Holder::bearer(caller);
+        Ok(Entry { holder, ends, fresh: now.plus(FRESH), revocations, issuer: None })
+    }
+
+    /// A bearer token that has the form of a key.
+    async fn bearer_key(
+        &self,
+        token: &str,
+        now: Timestamp,
+        revocations: u64,
+    ) -> Result<Entry, NotAuthenticated> {
+        if self.means.places.key_as_bearer {
+            self.key(token, now, revocations).await
+        } else {
+            Err(Rejection::Unknown.into())
+        }
+    }
+
+    /// A token that says nothing by itself: those who may have issued it are asked.
+    async fn opaque(
+        &self,
+        token: &str,
+        fingerprint: Fingerprint,
+        from: Option<ClientAddress>,
+        now: Timestamp,
+        revocations: u64,
+    ) -> Result<Entry, NotAuthenticated> {
+        let mut why = NotAuthenticated::from(Rejection::Unknown);
+        for provider in &self.means.issuers {
+            let Some(introspection) = provider.introspection() else { continue };
+            // A key of ours is nobody else's business, however bad it is.
+            if Generated::parse(token).is_some() {
+                break;
+            }
+            if let Some(wait) = from.and_then(|from| self.guessing.lock().waits(from, now)) {
+                return Err(NotAuthenticated::Throttled(wait));
+            }
+            match introspection.ask(provider.issuer(), token, fingerprint, now).await {
+                Ok(holder) => {
+                    let ends = holder.unproven().expires().unwrap_or(Timestamp(u64::MAX));
+                    let fresh = ends.min(now.plus(introspection.lasts()));
+                    return Ok(Entry { holder, ends, fresh, revocations, issuer: None });
+                }
+                // An issuer that cannot be reached may be the one that knows.
+                Err(NotAuthenticated::Outage) => why = NotAuthenticated::Outage,
+                Err(not) if why != NotAuthenticated::Outage => why = not,
+                Err(_) => {}
+            }
+        }
+        Err(why)
     }
 
     async fn token(
@@ -258,21 +398,21 @@ impl Inner {
         let issuer = provider.issuer();
         let (mut keys, mut epoch) =
             provider.keys(now).await.map_err(|_| NotAuthenticated::Outage)?;
-        let mut verified = issuer.verify(token, &keys, now);
+        let mut verified = issuer.holder(token, &keys, now);
         if verified.as_ref().is_err_and(|error| *error == VerifyError::UnknownKey) {
             let renewed = provider.renewed(Some(epoch), now).await;
             (keys, epoch) = renewed.map_err(|_| NotAuthenticated::Outage)?;
-            verified = issuer.verify(token, &keys, now);
+            verified = issuer.holder(token, &keys, now);
         }
-        let caller = verified.map_err(|error| match error {
+        let holder = verified.map_err(|error| match error {
             VerifyError::Rejected(rejection) => rejection,
             VerifyError::UnknownKey => Rejection::Unknown,
         })?;
-        let expires = caller.expires().unwrap_or_default();
+        let expires = holder.unproven().expires().unwrap_or_default();
         let ends = expires.plus(issuer.leeway);
-        let mut fresh = ends;
+        let mut fresh = ends.min(provider.settled(now));
         if issuer.is_own() {
-            if revoked(&*self.means.identities, caller.claims())
+            if revoked(&*self.means.identities, holder.unproven().claims())
                 .await
                 .map_err(|error| outage(&error))?
             {
@@ -281,7 +421,7 @@ impl Inner {
             fresh = now.plus(FRESH);
         }
         let issuer = Some((Arc::clone(provider), epoch));
-        Ok(Entry { caller, ends, fresh, revocations, issuer })
+        Ok(Entry { holder, ends, fresh, revocations, issuer })
     }
 }
 

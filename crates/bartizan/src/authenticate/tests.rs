@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan_core::authenticate::api_key::{self, Hash, Pepper, Record};
+use bartizan_core::authenticate::guessing::Patience;
 use bartizan_core::authenticate::jwt::Issuer;
 use bartizan_core::authenticate::{Caller, Credential, Kind, Places, Rejection};
 use bartizan_core::exchange::NotAuthenticated;
@@ -140,6 +141,9 @@ fn gate(issuers: Vec<Arc<Provider>>, identities: Arc<dyn Identities>) -> Means {
         issuers,
         revocations: Revocations::default(),
         remembered: 1000,
+        certificates: None,
+        proofs: None,
+        patience: Patience::default(),
     }
 }
 
