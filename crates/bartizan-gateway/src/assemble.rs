@@ -93,8 +93,9 @@ impl Standing {
             Shared::Memory => Arc::new(MemoryMeter::new()),
         };
         let trail = FileTrail::open(trail(&settings.audit), clock::now())?;
+        let identities: Arc<dyn Identities> = Arc::new(database.identities());
         Ok(Self {
-            identities: Arc::new(database.identities()),
+            identities,
             meter,
             trail: Arc::new(trail),
             metrics: Arc::default(),

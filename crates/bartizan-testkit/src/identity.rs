@@ -26,6 +26,7 @@ pub async fn suite<S: Identities + 'static>(open: impl AsyncFn() -> S) {
     removing_a_user_ends_their_sessions(&open().await).await;
     a_revoked_token_is_found_among_others(&open().await).await;
     what_has_ended_is_forgotten(&open().await).await;
+    what_is_taken_back_is_counted_and_what_is_used_is_not(&open().await).await;
     gates_that_start_together_share_their_secrets(Arc::new(open().await)).await;
     a_new_signing_key_comes_first(&open().await).await;
 }
@@ -146,6 +147,33 @@ async fn a_revoked_key_stays_revoked(store: &dyn Identities) {
     assert!(!store.revoke_key("ci", Timestamp(10)).await.unwrap());
     assert!(!store.revoke_key("nobody", Timestamp(10)).await.unwrap());
     assert_eq!(store.key("ci").await.unwrap().unwrap().revoked, Some(Timestamp(9)));
+}
+
+async fn what_is_taken_back_is_counted_and_what_is_used_is_not(store: &dyn Identities) {
+    let Some(mut known) = store.changes().await.unwrap() else { return };
+    let mut counted = async || {
+        let now = store.changes().await.unwrap().unwrap();
+        std::mem::replace(&mut known, now) != now
+    };
+    store.put_key(record("ci")).await.unwrap();
+    assert!(counted().await, "a key was put");
+    let uses = [("ci".into(), Timestamp(5)), ("nobody".into(), Timestamp(5))];
+    store.touch_keys(&uses).await.unwrap();
+    assert_eq!(store.key("ci").await.unwrap().unwrap().last_used, Some(Timestamp(5)));
+    store.put_user(user("agent1")).await.unwrap();
+    store.begin_session(refresh("r", "s", 1000), Timestamp(0)).await.unwrap();
+    assert!(!counted().await, "nothing was taken back");
+    store.put_key(Record { scopes: Vec::new(), ..record("ci") }).await.unwrap();
+    assert!(counted().await, "a key was changed");
+    store.revoke_key("ci", Timestamp(6)).await.unwrap();
+    assert!(counted().await, "a key was revoked");
+    store.revoke_token("jti", Timestamp(1000), Timestamp(1)).await.unwrap();
+    assert!(counted().await, "a token was revoked");
+    store.end_session("s").await.unwrap();
+    assert!(counted().await, "a session was ended");
+    store.begin_session(refresh("r2", "s2", 1000), Timestamp(0)).await.unwrap();
+    store.remove_user("agent1").await.unwrap();
+    assert!(counted().await, "a user was removed");
 }
 
 async fn a_refresh_token_counts_once(store: &dyn Identities) {

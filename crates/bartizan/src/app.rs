@@ -353,6 +353,7 @@ impl AppBuilder {
     /// [`BadApp`] with everything that is wrong.
     pub fn build_with(self, works: Works) -> Result<App, BadApp> {
         let Works { authenticate, meter, trail } = works;
+        let news = authenticate.clone();
         let live = Live::new(&self.title);
         let (policy, handlers) = self.policy(&live)?;
         let longest = policy.routes.endpoints().map(|endpoint| endpoint.timeout).max();
@@ -376,6 +377,7 @@ impl AppBuilder {
         let closing = CancellationToken::new();
         self.tasks.spawn(settler.run(closing.clone()));
         self.tasks.spawn(sweep(meter, stop.clone()));
+        self.tasks.spawn(news.follow(stop.clone()));
         let Self { title, tasks, .. } = self;
         Ok(App(Arc::new(Running { title, road, tasks, stop, closing })))
     }

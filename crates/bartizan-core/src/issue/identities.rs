@@ -5,6 +5,7 @@
 //! that every store passes.
 
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -69,6 +70,15 @@ pub trait Keys: Send + Sync {
     fn revoke_key<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool>;
     /// Notes that a key was used. Not for every request: once in a while.
     fn touch_key<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, ()>;
+    /// The same for many keys at once, in one write where the store can.
+    fn touch_keys<'a>(&'a self, uses: &'a [(Arc<str>, Timestamp)]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            for (id, now) in uses {
+                self.touch_key(id, *now).await?;
+            }
+            Ok(())
+        })
+    }
     /// A page of the records, in the order of ids.
     fn keys<'a>(&'a self, after: &'a str) -> Answer<'a, Vec<Record>>;
 }
@@ -91,6 +101,12 @@ pub trait Sessions: Send + Sync {
     fn revoke_token<'a>(&'a self, id: &'a str, until: Timestamp, now: Timestamp) -> Answer<'a, ()>;
     /// Whether any of these, ids of tokens or names of sessions, has been taken back.
     fn is_revoked<'a>(&'a self, ids: &'a [&'a str]) -> Answer<'a, bool>;
+    /// A number that is another one after anything on which a verified credential may rest was
+    /// changed or taken back: a key, a token, a session; by whichever gate or command. `None` where
+    /// the store has no such number.
+    fn changes(&self) -> Answer<'_, Option<u64>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 /// What the endpoint keeps for itself.

@@ -22,6 +22,8 @@ struct State {
     users: BTreeMap<Arc<str>, User>,
     clients: BTreeMap<Arc<str>, Client>,
     keys: BTreeMap<Arc<str>, Record>,
+    /// How often a key was changed, or anything taken back.
+    changes: u64,
     refresh: HashMap<Hash, Refresh>,
     sessions: HashMap<Arc<str>, Session>,
     revoked: HashMap<Arc<str>, Timestamp>,
@@ -112,13 +114,17 @@ impl Keys for MemoryIdentities {
     }
 
     fn put_key(&self, record: Record) -> Answer<'_, ()> {
-        self.answer(|state| drop(state.keys.insert(Arc::clone(&record.id), record)))
+        self.answer(|state| {
+            state.changes += 1;
+            state.keys.insert(Arc::clone(&record.id), record);
+        })
     }
 
     fn revoke_key<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool> {
         self.answer(|state| match state.keys.get_mut(id) {
             Some(record) if record.revoked.is_none() => {
                 record.revoked = Some(now);
+                state.changes += 1;
                 true
             }
             Some(_) | None => false,
@@ -183,6 +189,10 @@ impl Sessions for MemoryIdentities {
     fn is_revoked<'a>(&'a self, ids: &'a [&'a str]) -> Answer<'a, bool> {
         self.answer(|state| ids.iter().any(|id| state.revoked.contains_key(*id)))
     }
+
+    fn changes(&self) -> Answer<'_, Option<u64>> {
+        self.answer(|state| Some(state.changes))
+    }
 }
 
 impl Secrets for MemoryIdentities {
@@ -223,6 +233,7 @@ impl State {
     }
 
     fn revoke(&mut self, id: &str, until: Timestamp) {
+        self.changes += 1;
         let end = self.revoked.entry(id.into()).or_default();
         *end = until.max(*end);
     }

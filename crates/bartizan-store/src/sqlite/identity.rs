@@ -171,11 +171,24 @@ impl Keys for SqliteIdentities {
     }
 
     fn touch_key<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, ()> {
-        const SQL: &str = "UPDATE api_keys SET last_used = max(coalesce(last_used, 0), $2) \
-            WHERE id = $1";
         Box::pin(async move {
-            let query = sqlx::query(SQL).bind(id).bind(micros(now));
+            let query = sqlx::query(TOUCH).bind(id).bind(micros(now));
             query.execute(self.0.writer()).await.map(drop).map_err(broken)
+        })
+    }
+
+    fn touch_keys<'a>(&'a self, uses: &'a [(Arc<str>, Timestamp)]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            // Others who write get their turn in between.
+            for uses in uses.chunks(256) {
+                let mut change = self.0.write().await.map_err(broken)?;
+                for (id, now) in uses {
+                    let query = sqlx::query(TOUCH).bind(&**id).bind(micros(*now));
+                    query.execute(&mut *change).await.map_err(broken)?;
+                }
+                change.commit().await.map_err(broken)?;
+            }
+            Ok(())
         })
     }
 
@@ -187,6 +200,9 @@ impl Keys for SqliteIdentities {
         })
     }
 }
+
+const TOUCH: &str =
+    "UPDATE api_keys SET last_used = max(coalesce(last_used, 0), $2) WHERE id = $1";
 
 const FIND_REFRESH: &str = "SELECT * FROM refresh_tokens WHERE hash = $1";
 
@@ -259,6 +275,14 @@ impl Sessions for SqliteIdentities {
         Box::pin(async move {
             let query = sqlx::query_scalar::<_, bool>(SQL).bind(list(ids));
             query.fetch_one(self.0.readers()).await.map_err(broken)
+        })
+    }
+
+    fn changes(&self) -> Answer<'_, Option<u64>> {
+        Box::pin(async move {
+            let count = sqlx::query_scalar::<_, i64>("SELECT count FROM changes");
+            let count = count.fetch_one(self.0.readers()).await.map_err(broken)?;
+            Ok(Some(count.cast_unsigned()))
         })
     }
 }

@@ -25,6 +25,7 @@ pub use meter::SqliteMeter;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "meter", include_str!("migrations/0001_meter.sql")),
     (2, "identities", include_str!("migrations/0002_identities.sql")),
+    (4, "changes", include_str!("migrations/0004_changes.sql")),
 ];
 
 const READERS: u32 = 4;

@@ -4,6 +4,7 @@ mod cache;
 mod introspection;
 mod issuer;
 mod proofs;
+mod uses;
 #[cfg(test)]
 mod tests;
 
@@ -19,17 +20,21 @@ use bartizan_core::authenticate::guessing::{Guessing, Patience};
 use bartizan_core::authenticate::holder::{Holder, Proven};
 use bartizan_core::authenticate::jws::VerifyError;
 use bartizan_core::authenticate::jwt::Token;
-use bartizan_core::authenticate::{Caller, Credential, Places, Rejection};
+use bartizan_core::authenticate::{Caller, Credential, Method, Places, Rejection};
 use bartizan_core::exchange::{Admitted, Authenticated, Exchange, NotAuthenticated, Refused};
 use bartizan_core::issue::{Identities, Unreachable};
 use bartizan_core::time::Timestamp;
 use http::request::Parts;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::peer::Peer;
 use crate::stage::Stage;
 use cache::{Cache, Entry, Fingerprint};
+use uses::Uses;
 
 pub use introspection::{Introspection, Settings as IntrospectionSettings};
 pub use issuer::{Pace, Provider};
@@ -38,6 +43,9 @@ pub use proofs::Proofs;
 
 /// How long something that can be taken back counts without a look at the store.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// How often the store is asked whether anything was taken back: several times in [`FRESH`].
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How often it is noted that a key was used.
 const TOUCH: Duration = Duration::from_mins(1);
@@ -53,6 +61,7 @@ struct Inner {
     configured: HashMap<Hash, Record>,
     cache: Cache,
     guessing: Mutex<Guessing>,
+    uses: Arc<Uses>,
 }
 
 /// By which means callers are recognised.
@@ -85,17 +94,52 @@ pub struct Means {
 
 /// Tells those who remember that something was taken back: a count of how often.
 #[derive(Clone, Debug, Default)]
-pub struct Revocations(Arc<AtomicU64>);
+pub struct Revocations(Arc<News>);
+
+#[derive(Debug, Default)]
+struct News {
+    count: AtomicU64,
+    /// When the store last said that the count is right, in microseconds.
+    heard: AtomicU64,
+}
 
 impl Revocations {
     /// Something was taken back, in the store, a moment ago. From now on nothing that is
     /// remembered counts before the store has been asked again.
     pub fn announce(&self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
+        self.0.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Asks the store again and again whether anything was taken back, by any process, until
+    /// `stop`. While it answers, what is remembered need not be looked up one by one; when it does
+    /// not, everything counts for a second.
+    pub async fn follow(self, identities: Arc<dyn Identities>, stop: CancellationToken) {
+        let mut known = None;
+        let mut ticks = tokio::time::interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            // What is changed while the store is asked is found the next time.
+            let asked = clock::now();
+            match identities.changes().await {
+                Ok(Some(number)) => {
+                    if known.replace(number) != Some(number) {
+                        self.announce();
+                    }
+                    self.0.heard.store(asked.0, Ordering::Release);
+                }
+                Ok(None) => return,
+                Err(error) => tracing::warn!(%error, "it is not known what was taken back"),
+            }
+        }
     }
 
     fn count(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
+        self.0.count.load(Ordering::Acquire)
+    }
+
+    /// Until when what rests on the store counts, as far as the store was heard.
+    fn fresh(&self) -> Timestamp {
+        Timestamp(self.0.heard.load(Ordering::Acquire)).plus(FRESH)
     }
 }
 
@@ -107,7 +151,14 @@ impl Authenticate {
         let configured = keys.into_iter().map(|record| (record.hash, record)).collect();
         let cache = Cache::new(means.remembered);
         let guessing = Mutex::new(Guessing::new(means.patience));
-        Self(Arc::new(Inner { means, configured, cache, guessing }))
+        let uses = Arc::default();
+        Self(Arc::new(Inner { means, configured, cache, guessing, uses }))
+    }
+
+    /// Notices what other processes take back in the store, until `stop`.
+    pub async fn follow(self, stop: CancellationToken) {
+        let Means { identities, revocations, .. } = &self.0.means;
+        revocations.clone().follow(Arc::clone(identities), stop).await;
     }
 
     /// Where credentials may stand.
@@ -165,11 +216,21 @@ impl<B: Send> Stage<Exchange<Admitted<B>>> for Authenticate {
 
 impl Entry {
     /// Whether it still stands, without asking anybody.
-    fn counts(&self, now: Timestamp, revocations: u64) -> bool {
+    fn counts(&self, now: Timestamp, revocations: &Revocations) -> bool {
         now < self.ends
-            && now < self.fresh
-            && self.revocations == revocations
+            && (now < self.fresh || (self.rests_on_the_store() && now < revocations.fresh()))
+            // Read after the instant at which the store was heard: whoever changes that has
+            // announced before what he heard.
+            && self.revocations == revocations.count()
             && self.issuer.as_ref().is_none_or(|(issuer, epoch)| issuer.epoch() == *epoch)
+    }
+
+    /// Whether it stands for as long as nothing is taken back in the store of identities.
+    fn rests_on_the_store(&self) -> bool {
+        match &self.issuer {
+            Some((issuer, _)) => issuer.issuer().is_own(),
+            None => self.holder.unproven().method() == Method::ApiKey,
+        }
     }
 }
 
@@ -183,7 +244,7 @@ impl Inner {
     ) -> Result<Holder, NotAuthenticated> {
         let fingerprint = Fingerprint::of(credential);
         if let Some(entry) = self.cache.get(fingerprint)
-            && entry.counts(now, self.means.revocations.count())
+            && entry.counts(now, &self.means.revocations)
         {
             return Ok(entry.holder);
         }
@@ -307,11 +368,8 @@ impl Inner {
             self.means.identities.key(generated.id).await.map_err(|error| outage(&error))?;
         let record = record.ok_or(Rejection::Unknown)?;
         let caller = record.verify(key, self.means.pepper.as_ref(), now)?;
-        if record.last_used.is_none_or(|last| now.since(last) >= TOUCH)
-            && let Err(error) = self.means.identities.touch_key(&record.id, now).await
-        {
-            // That a key was used is good to know, and no reason to refuse it.
-            tracing::warn!(%error, "the use of a key was not noted");
+        if record.last_used.is_none_or(|last| now.since(last) >= TOUCH) {
+            self.uses.note(&record.id, now, &self.means.identities);
         }
         let ends = caller.expires().unwrap_or(Timestamp(u64::MAX));
         let holder = Holder::bearer(caller);
