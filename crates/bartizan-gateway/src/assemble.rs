@@ -6,9 +6,13 @@ use anyhow::Context as _;
 use bartizan::actions::{BuiltIn, OpenApi};
 use bartizan::app::{AppBuilder, Works};
 use bartizan::audit::{self, FileTrail};
-use bartizan::authenticate::{Authenticate, Means, Pace, Provider, Revocations};
+use bartizan::authenticate::{
+    Authenticate, Introspection, Means, Proofs, Provider, Revocations,
+};
 use bartizan::clock;
 use bartizan::core::admit::Proxies;
+use bartizan::core::authenticate::dpop::Rules;
+use bartizan::core::authenticate::jwks::KeySet;
 use bartizan::core::authorize::endpoint::{Cost, Limit};
 use bartizan::core::chain::Bounds;
 use bartizan::core::issue::Identities;
@@ -26,6 +30,7 @@ use http::Method;
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +38,8 @@ use crate::admin::{Counted, Metrics};
 use crate::config::Settings;
 use crate::config::file::OpenApiAccess;
 use crate::config::file::personal::Durability;
+use crate::config::settings::oidc::{Keys, Trusted};
+use crate::config::settings::possession::Dpop;
 use crate::config::settings::{self, Durable, Shared, endpoint as configured, personal};
 
 /// What outlives a reload: stores, counters, the log, and connections to upstreams.
@@ -46,6 +53,7 @@ pub struct Standing {
     tasks: TaskTracker,
     connections: Mutex<Reach>,
     revocations: Revocations,
+    recognised: Mutex<Recognised>,
     database: Sqlite,
 }
 
@@ -102,6 +110,7 @@ impl Standing {
             tasks: TaskTracker::new(),
             connections: Mutex::new(Reach::open(settings)?),
             revocations: Revocations::default(),
+            recognised: Mutex::default(),
             database,
         })
     }
@@ -160,6 +169,8 @@ pub async fn assemble(
             settings.access.roles.clone(),
             settings.access.assigned.clone(),
         )
+        .approvers(settings.policies.approvers.clone())
+        .approvals(Arc::new(standing.database.approvals()))
         .prices((*settings.prices).clone())
         .max_request_size(settings.server.max_request_size)
         .body_timeout(settings.server.timeouts.body)
@@ -168,6 +179,7 @@ pub async fn assemble(
         .profile((*settings.pii).clone())
         .actions(built_in(settings))
         .tasks(standing.tasks.clone());
+    app = settings.policies.statements.iter().cloned().fold(app, AppBuilder::statement);
     for limit in &settings.limits {
         app = limited(app, &limit.rules, &limit.applies);
     }
@@ -244,6 +256,12 @@ fn serve(
     if let Some(permission) = configured.permission(verb) {
         draft = draft.resource(&permission.resource, Some(&permission.action));
     }
+    if let Some(tenant) = &configured.tenant {
+        draft = draft.tenant(tenant.clone());
+    }
+    if configured.approval {
+        draft = draft.approval();
+    }
     if let Some(schema) = &configured.schema {
         draft = draft.compiled(Arc::clone(schema));
     }
@@ -316,11 +334,65 @@ fn speaks_tls(settings: &Settings) -> bool {
 
 /// The hosts of issuers: written by the operator's own hand, so they may be private.
 fn issuers(settings: &Settings) -> Vec<String> {
-    let hosts = settings.auth.issuers.iter().filter_map(|issuer| {
-        let url: http::Uri = issuer.url().parse().ok()?;
+    let addresses = settings.auth.issuers.iter().flat_map(Trusted::addresses);
+    let hosts = addresses.filter_map(|address| {
+        let url: http::Uri = address.parse().ok()?;
         url.host().map(str::to_owned)
     });
     hosts.collect()
+}
+
+/// What outlives a reload of how callers are recognised: an identity provider that cannot be
+/// reached just now, and a proof that was shown a moment ago.
+#[derive(Debug, Default)]
+struct Recognised {
+    providers: Vec<Arc<Provider>>,
+    proofs: Option<(Dpop, Arc<Proofs>)>,
+}
+
+impl Recognised {
+    /// An identity provider as it is configured now, with the keys that it had.
+    fn provider(&self, trusted: &Trusted, fetch: &Arc<dyn Fetch>) -> anyhow::Result<Arc<Provider>> {
+        let (issuer, fetch) = (trusted.issuer.clone(), Arc::clone(fetch));
+        let mut provider = match &trusted.keys {
+            Keys::Published(None, pace) => {
+                Provider::discovered(issuer, Arc::clone(&fetch), *pace)
+            }
+            Keys::Published(Some(url), pace) => {
+                Provider::at(issuer, url.clone(), Arc::clone(&fetch), *pace)
+            }
+            Keys::Shared(secret) => {
+                let secret = secret.expose_secret().as_bytes();
+                let keys = KeySet::secret(secret, &trusted.issuer.algorithms)?;
+                Provider::secret(issuer, keys)
+            }
+        };
+        if let Some(introspection) = &trusted.introspection {
+            let introspection = Introspection::new(introspection.clone(), fetch);
+            provider = provider.with_introspection(introspection);
+        }
+        self.providers.iter().for_each(|old| provider.inherit(old));
+        Ok(provider)
+    }
+
+    /// What checks proofs as it is configured now; the one that knows which were shown, if nothing
+    /// of that has changed.
+    fn proofs(&mut self, dpop: Option<&Dpop>) -> anyhow::Result<Option<Arc<Proofs>>> {
+        let Some(dpop) = dpop else { return Ok(None) };
+        if let Some((same, proofs)) = self.proofs.as_ref().filter(|(old, _)| old == dpop) {
+            tracing::trace!(?same, "proofs go on");
+            return Ok(Some(Arc::clone(proofs)));
+        }
+        let mut rules = Rules::new(&dpop.origins, dpop.window)?;
+        if dpop.nonce {
+            let mut secret = [0; 32];
+            getrandom::fill(&mut secret)?;
+            rules = rules.with_nonces(&secret);
+        }
+        let proofs = Arc::new(Proofs::new(rules, dpop.remembered));
+        self.proofs = Some((dpop.clone(), Arc::clone(&proofs)));
+        Ok(Some(proofs))
+    }
 }
 
 fn trail(audit: &personal::Audit) -> audit::Settings {
@@ -346,10 +418,16 @@ async fn authenticate(
 ) -> anyhow::Result<Authenticate> {
     // Anew for every configuration: it may reach the hosts that this one names.
     let fetch: Arc<dyn Fetch> = Arc::new(HttpFetch::new(issuers(settings))?);
-    let discovered = settings.auth.issuers.iter().map(|issuer| {
-        Provider::discovered(issuer.clone(), Arc::clone(&fetch), Pace::default())
-    });
-    let mut issuers: Vec<Arc<Provider>> = discovered.collect();
+    let (mut issuers, proofs) = {
+        let mut recognised = standing.recognised.lock();
+        let known = settings.auth.issuers.iter().map(|one| recognised.provider(one, &fetch));
+        let issuers = known.collect::<anyhow::Result<Vec<_>>>()?;
+        recognised.providers.clone_from(&issuers);
+        (issuers, recognised.proofs(settings.auth.dpop.as_ref())?)
+    };
+    for issuer in &issuers {
+        standing.tasks.spawn(Arc::clone(issuer).warm(clock::now()));
+    }
     issuers.extend(tokens.as_ref().map(|tokens| Arc::clone(tokens.provider())));
     let pepper = match &tokens {
         Some(tokens) => tokens.pepper().clone(),
@@ -364,6 +442,9 @@ async fn authenticate(
         issuers,
         revocations: standing.revocations.clone(),
         remembered: REMEMBERED,
+        certificates: settings.auth.certificates.clone(),
+        proofs,
+        patience: settings.auth.patience,
     }))
 }
 

@@ -1,10 +1,12 @@
 //! What can an agent ask about the app itself? `DISCOVER`, `TEST`, `POST /chain`, OpenAPI.
 
+pub mod approvals;
 mod chain;
 mod rehearse;
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use bartizan_core::authorize::Circumstances;
 use bartizan_core::authorize::endpoint::About;
 use bartizan_core::chain::Bounds;
 use bartizan_core::describe::{self, openapi};
@@ -14,6 +16,7 @@ use http::{HeaderValue, header};
 use serde_json::Value;
 
 use crate::body::Body;
+use crate::clock;
 use crate::endpoint::{Draft, NoPolicy, Served, endpoint};
 use crate::handler::{Answer, Failure, Handler, Work};
 use crate::pipeline::Road;
@@ -126,7 +129,9 @@ impl Handler for Discover {
         let live = self.0.clone();
         Box::pin(async move {
             let road = live.road()?;
-            let actions = describe::actions(road.policy().usable(&departure.caller));
+            let circumstances = circumstances(&departure);
+            let usable = road.policy().usable(&departure.caller, &circumstances);
+            let actions = describe::actions(usable);
             Ok(for_this_caller(&actions))
         })
     }
@@ -148,14 +153,21 @@ impl Handler for Describe {
             let older = query.split('&').any(|pair| pair == "version=3.1");
             let version = if older { openapi::Version::V3_1 } else { openapi::Version::V3_2 };
             let policy = road.policy();
+            let circumstances = circumstances(&departure);
             let document = if whole {
                 openapi::document(&live.title, version, policy.routes.endpoints())
             } else {
-                openapi::document(&live.title, version, policy.usable(&departure.caller))
+                openapi::document(&live.title, version, policy.usable(&departure.caller, &circumstances))
             };
             Ok(for_this_caller(&document))
         })
     }
+}
+
+/// What a caller might call now, and from where they are.
+fn circumstances(departure: &Departure<Body>) -> Circumstances<'static> {
+    let address = rehearse::peer(departure);
+    Circumstances { now: clock::now(), address, path: None, headers: None }
 }
 
 /// An answer that no cache may give to somebody else.

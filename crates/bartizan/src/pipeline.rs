@@ -11,16 +11,19 @@ use bartizan_core::audit::Trail;
 use bartizan_core::authenticate::Caller;
 use bartizan_core::authenticate::dpop::DPOP;
 use bartizan_core::authorize::Policy;
+use bartizan_core::authorize::approval::{Approvals, Approvers};
 use bartizan_core::authorize::endpoint::OnDisconnect;
-use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Received, Refused};
+use bartizan_core::exchange::{Agreed, Arrival, Exchange, Realm, Received, Refused};
 use bartizan_core::id::RequestId;
 use bartizan_core::limit::Meter;
+use bartizan_core::refusal::Refusal;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response};
 use tokio_util::task::TaskTracker;
 
 use crate::admit::Admit;
 use crate::answer;
+use crate::approve::Approve;
 use crate::authenticate::{AsSent, Authenticate};
 use crate::authorize::Authorize;
 use crate::body::Body;
@@ -44,6 +47,7 @@ pub struct Road {
     validate: Validate,
     limit: Limit,
     mask: Mask,
+    approve: Approve,
     forward: Forward,
     settle: Settle,
     /// Calls that go on after their client hung up; shutting down waits for them.
@@ -75,6 +79,10 @@ pub struct Parts {
     pub handlers: Vec<Arc<dyn Handler>>,
     /// The developer's own checks, in their order.
     pub mask: Mask,
+    /// Calls that wait for somebody to agree.
+    pub approvals: Arc<dyn Approvals>,
+    /// Who may.
+    pub approvers: Arc<Approvers>,
     /// Whose word on addresses is believed.
     pub proxies: Proxies,
     /// What challenges say about us.
@@ -117,7 +125,7 @@ impl Road {
     #[must_use]
     pub fn build(parts: Parts) -> (Self, Settler) {
         let Parts { policy, authenticate, meter, trail, handlers, mask, proxies, .. } = parts;
-        let Parts { realm, body_timeout, reservation, tasks, .. } = parts;
+        let Parts { realm, body_timeout, reservation, tasks, approvals, approvers, .. } = parts;
         let (settle, settler) = Settle::new(Arc::clone(&meter));
         let road = Self {
             admit: Admit { policy: Arc::clone(&policy), meter: Arc::clone(&meter) },
@@ -130,6 +138,7 @@ impl Road {
                 deadline: reservation,
             },
             mask,
+            approve: Approve { book: approvals, approvers },
             forward: Forward { handlers: handlers.into(), meter, settle: settle.clone() },
             settle,
             tasks,
@@ -202,6 +211,7 @@ impl Road {
         let exchange = self.validate.pass(exchange).await?;
         let exchange = self.limit.pass(exchange).await?;
         let exchange = self.mask.pass(exchange).await?;
+        let exchange = self.approve.pass(exchange).await?;
         // Boxed, because these ways are rare, and every request would carry room for them.
         if exchange.facts().dry_run {
             return Ok(Box::pin(self.rehearsed(exchange)).await);
@@ -216,7 +226,7 @@ impl Road {
 
     /// The rest of the road for a call that comes to its end also when its client hangs up: it
     /// costs money anyway, and so what it really cost is known.
-    async fn finish(&self, exchange: Exchange<Masked<Body>>) -> Result<Response<Body>, Refused> {
+    async fn finish(&self, exchange: Exchange<Agreed<Body>>) -> Result<Response<Body>, Refused> {
         let patience = exchange.grant().endpoint().timeout;
         let client = Presence::default();
         // Dropped with this future, where the client does not wait for the answer to begin.
@@ -246,23 +256,32 @@ impl Road {
     }
 
     /// Ends a dry run: everything was decided, nothing is sent, and what was reserved goes back.
-    async fn rehearsed(&self, exchange: Exchange<Masked<Body>>) -> Response<Body> {
+    async fn rehearsed(&self, exchange: Exchange<Agreed<Body>>) -> Response<Body> {
+        let needs_approval = exchange.grant().need().is_some();
         let rehearsed = exchange.rehearsed(204, clock::now());
         self.settle.now(Some(rehearsed.release)).await;
         drop(rehearsed.receipt);
         let mut response = Response::new(Body::empty());
         *response.status_mut() = http::StatusCode::NO_CONTENT;
+        if needs_approval {
+            response.extensions_mut().insert(AwaitsApproval);
+        }
         response
     }
 
     /// Settles what was reserved, records the refusal, and words it.
     async fn refuse(&self, mut refused: Refused) -> Response<Body> {
         self.settle.now(refused.take_release()).await;
+        let waits = matches!(refused.refusal(), Refusal::Waiting(_));
         let answered = refused.answer(&self.door.realm, clock::now());
         if answered.receipt.durable().await.is_err() {
             tracing::error!("a refusal could not be recorded");
         }
-        answered.response.map(Body::full)
+        let mut response = answered.response.map(Body::full);
+        if waits {
+            response.extensions_mut().insert(AwaitsApproval);
+        }
+        response
     }
 
     /// The policy in force.
@@ -271,6 +290,11 @@ impl Road {
         &self.authorize.policy
     }
 }
+
+/// Marks the answer to a call that somebody must agree to first, for those inside who made it:
+/// its status alone might be an upstream's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AwaitsApproval;
 
 impl Door {
     fn arrival(

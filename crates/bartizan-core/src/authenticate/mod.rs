@@ -228,6 +228,11 @@ impl Kind {
 }
 
 impl Method {
+    /// Every way.
+    pub const ALL: &'static [Self] = &[
+        METHODS
+    ];
+
     /// The word for it in the audit record.
     #[must_use]
     pub fn as_str(self) -> &'static str {

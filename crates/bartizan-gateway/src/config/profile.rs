@@ -395,9 +395,9 @@ fn refresh_token_ttl(settings: &Settings) -> Vec<At> {
 fn issuer_roles(settings: &Settings) -> Vec<At> {
     let issuers = settings.auth.issuers.iter().enumerate();
     let wide =
-        issuers.filter(|(_, issuer)| issuer.grants_at_most.roles.iter().any(|role| role == "*"));
-    wide.map(|(index, issuer)| {
-        (format!("/auth/oidc/{index}/grants_at_most/roles"), issuer.name().to_string())
+        issuers.filter(|(_, one)| one.issuer.grants_at_most.roles.iter().any(|role| role == "*"));
+    wide.map(|(index, one)| {
+        (format!("/auth/oidc/{index}/grants_at_most/roles"), one.issuer.name().to_string())
     })
     .collect()
 }

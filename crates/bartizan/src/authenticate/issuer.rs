@@ -87,7 +87,7 @@ impl Default for Pace {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Held {
     keys: Option<Arc<KeySet>>,
     set: Vec<u8>,
@@ -151,6 +151,20 @@ impl Provider {
     fn new(issuer: Issuer, source: Source, pace: Pace) -> Arc<Self> {
         let (held, epoch, flight) = Default::default();
         Arc::new(Self { issuer, source, pace, held, epoch, flight, introspection: None })
+    }
+
+    /// Takes over the keys of the same issuer as it was configured before: it may be out of reach
+    /// just now, and nobody may be turned away for that.
+    pub fn inherit(&self, old: &Self) {
+        let same = match (&self.source, &old.source) {
+            (Source::At { url: one, .. }, Source::At { url: other, .. }) => one == other,
+            (Source::Discovered { .. }, Source::Discovered { .. }) => true,
+            _ => false,
+        };
+        if same && self.issuer.url() == old.issuer.url() {
+            self.held.write().clone_from(&old.held.read());
+            self.epoch.store(1, Ordering::Release);
+        }
     }
 
     /// Fetches the keys now, so that the first caller need not wait for them.

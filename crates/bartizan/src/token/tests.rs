@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bartizan_core::audit::Event;
 use bartizan_core::authenticate::api_key::Hash;
+use bartizan_core::authenticate::guessing::Patience;
 use bartizan_core::authenticate::password::{self, PasswordHash};
 use bartizan_core::authenticate::{Credential, Places, Rejection};
 use bartizan_core::exchange::NotAuthenticated;
@@ -103,6 +104,9 @@ async fn world(settings: Settings) -> World {
         issuers: vec![Arc::clone(endpoint.provider())],
         revocations,
         remembered: 100,
+        certificates: None,
+        proofs: None,
+        patience: Patience::default(),
     });
     World { endpoint, gate, store }
 }

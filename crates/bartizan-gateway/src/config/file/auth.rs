@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::decode::Located;
-use super::leaf::{Instant, OneOrMany, Source, Span, Word};
+use super::leaf::{Count, Instant, OneOrMany, Source, Span, Word};
 
 /// Who may be believed.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -20,8 +20,11 @@ pub struct Auth {
     pub tokens: Option<Located<Tokens>>,
     /// Client certificates as identities.
     pub mtls: Option<Located<Mtls>>,
-    /// Tokens bound to a key of the client (RFC 9449).
-    pub dpop: Option<serde_json::Value>,
+    /// Tokens bound to a key of the client (RFC 9449). Absent: such tokens are refused.
+    pub dpop: Option<Located<Dpop>>,
+    /// How many credentials that are none an address may show in a minute; further ones are
+    /// answered 429. Good ones pass. Default: 20.
+    pub bad_credentials_per_minute: Option<Located<Count>>,
 }
 
 /// An identity provider (OpenID Connect).
@@ -39,14 +42,58 @@ pub struct Oidc {
     pub claims: Option<Located<Claims>>,
     /// The most that it may assert. Default: no roles, all scopes.
     pub grants_at_most: Option<Located<GrantsAtMost>>,
-    /// The signature algorithms that are accepted. Default: `[RS256, PS256, ES256, EdDSA]`.
+    /// The signature algorithms that are accepted. Default: all with a public key (RS, PS and ES
+    /// 256 to 512, EdDSA); with `secret` those of HMAC.
     pub algorithms: Option<Located<Vec<Located<Word>>>>,
     /// How far its clock may be off. Default: `30s`.
     pub leeway: Option<Located<Span>>,
     /// The `typ` that a token must have, as `at+jwt`. Default: any of an access token.
     pub typ: Option<Located<Word>>,
+    /// The longest that a token may live. Default: as long as the provider lets it.
+    pub max_lifetime: Option<Located<Span>>,
+    /// Where its keys are. Default: where its metadata says (OpenID Connect Discovery, RFC 8414).
+    pub jwks_uri: Option<Located<Source>>,
+    /// How often its keys are fetched again. Default: as its Cache-Control or Expires says, from
+    /// `1m` to `1h`; `5m` where it says nothing.
+    pub refresh: Option<Located<Span>>,
+    /// For how long the last keys count when it cannot be reached. Default: `24h`.
+    pub keep: Option<Located<Span>>,
+    /// The secret by which it signs, where it has no public keys: at least 32 bytes for HS256.
+    pub secret: Option<Located<Source>>,
     /// Asking the provider about opaque tokens (RFC 7662).
-    pub introspection: Option<serde_json::Value>,
+    pub introspection: Option<Located<Introspection>>,
+}
+
+/// Asking an identity provider about tokens that say nothing by themselves (RFC 7662).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Introspection {
+    /// Where to ask. Default: where its metadata says.
+    pub endpoint: Option<Located<Source>>,
+    /// As whom.
+    pub client_id: Option<Located<Source>>,
+    /// What proves it.
+    pub client_secret: Option<Located<Source>>,
+    /// How the secret is sent: `basic` or `post`. Default: `basic`.
+    pub method: Option<Located<SecretMethod>>,
+    /// How long an answer counts; never longer than the token. Default: `10s`.
+    pub cache: Option<Located<Span>>,
+    /// How long an answer may take; then the request is refused. Default: `5s`.
+    pub timeout: Option<Located<Span>>,
+    /// `true` accepts tokens of which the provider does not say for whom they are meant. Default:
+    /// `false`.
+    pub any_audience: Option<Located<bool>>,
+}
+
+/// How a client's secret is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretMethod {
+    /// `Authorization: Basic`.
+    #[default]
+    Basic,
+    /// In the form.
+    Post,
 }
 
 /// Which claim of a token says what.
@@ -191,10 +238,44 @@ pub struct Client {
     pub roles: Vec<Located<Word>>,
 }
 
-/// Client certificates as identities.
+/// Client certificates as identities: `mtls:NAME`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mtls {
-    /// Which part of the certificate names the caller.
-    pub subject: Option<Located<Word>>,
+    /// Which part of the certificate names the caller; there must be exactly one of the kind.
+    /// Default: `san_uri`.
+    pub subject: Option<Located<CertificateName>>,
+    /// What everybody with a certificate may ask for. Roles are assigned by name, under
+    /// `access.assign`.
+    #[serde(default)]
+    pub scopes: Vec<Located<Word>>,
+}
+
+/// Which part of a certificate names the caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateName {
+    /// The URI among its alternative names.
+    #[default]
+    SanUri,
+    /// The DNS name among its alternative names.
+    SanDns,
+    /// The URI among its alternative names, which must be a SPIFFE ID.
+    Spiffe,
+}
+
+/// Tokens bound to a key of the client (RFC 9449).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dpop {
+    /// The addresses of the gateway as clients see them, without a path, as
+    /// `https://gate.example.com`. Default: that of `auth.tokens.issuer`.
+    #[serde(default)]
+    pub origins: Vec<Located<Word>>,
+    /// How old a proof may be. Default: `60s`.
+    pub window: Option<Located<Span>>,
+    /// `true` asks for a nonce of the gateway in every proof. Default: `false`.
+    pub nonce: Option<Located<bool>>,
+    /// How many proofs are remembered, so that none is shown twice. Default: 100000.
+    pub remembered: Option<Located<Count>>,
 }

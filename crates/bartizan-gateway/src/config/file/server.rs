@@ -43,6 +43,20 @@ pub struct Tls {
     pub key: Located<Word>,
     /// The authorities of client certificates, PEM; with it a client needs a certificate.
     pub client_ca: Option<Located<Word>>,
+    /// `optional` lets clients in that show none; what they show must be good all the same.
+    /// Default: `required`.
+    pub client_auth: Option<Located<ClientAuth>>,
+}
+
+/// Whether a client must show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// Without one there is no connection.
+    #[default]
+    Required,
+    /// Without one there is.
+    Optional,
 }
 
 /// How long to wait for what.

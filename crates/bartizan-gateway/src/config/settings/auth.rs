@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bartizan_core::authenticate::Places;
 use bartizan_core::authenticate::api_key::{self, Record};
-use bartizan_core::authenticate::jwt::Issuer;
+use bartizan_core::authenticate::certificate::Certificates;
+use bartizan_core::authenticate::guessing::Patience;
 use bartizan_core::authenticate::password::PasswordHash;
 use bartizan_core::issue::{Client, GrantType, SigningKey, User, account};
 use bartizan_core::time::Timestamp;
@@ -17,14 +18,16 @@ use super::super::decode::Located;
 use super::super::file::auth as file;
 use super::super::file::leaf::{Source, Word};
 use super::super::tree::Place;
+use super::oidc::Trusted;
+use super::possession::Dpop;
 use super::resolver::Resolver;
-use super::{AccessRules, oidc};
+use super::{AccessRules, oidc, possession};
 
 /// Who may be believed.
 #[derive(Clone, Debug)]
 pub struct Auth {
     /// Identity providers.
-    pub issuers: Vec<Issuer>,
+    pub issuers: Vec<Trusted>,
     /// Where a request may carry its credential.
     pub places: Places,
     /// API keys of the file.
@@ -33,6 +36,12 @@ pub struct Auth {
     pub environment: Option<Arc<str>>,
     /// The token endpoint.
     pub tokens: Option<Tokens>,
+    /// How client certificates become callers.
+    pub certificates: Option<Certificates>,
+    /// Tokens that are bound to a key of the client.
+    pub dpop: Option<Dpop>,
+    /// How many bad credentials an address may show.
+    pub patience: Patience,
 }
 
 /// The token endpoint.
@@ -62,15 +71,25 @@ pub(super) fn resolve(
     resolver: &mut Resolver<'_>,
     auth: Option<&Located<file::Auth>>,
     access: &AccessRules,
+    client_ca: bool,
 ) -> Auth {
     let empty = file::Auth::default();
     let auth = auth.map_or(&empty, |auth| &auth.value);
     let tokens = auth.tokens.as_ref().and_then(|tokens| self::tokens(resolver, tokens, access));
     let issuers = oidc::issuers(resolver, &auth.oidc, tokens.as_ref(), access);
     let keys = auth.api_keys.as_ref();
+    let certificates = possession::certificates(resolver, auth.mtls.as_ref(), client_ca);
+    let dpop = possession::dpop(resolver, auth.dpop.as_ref(), tokens.as_ref());
+    let base = Patience::default();
+    let failures = auth.bad_credentials_per_minute.as_ref();
+    let failures = resolver.count(failures, base.failures.into(), 1..=1_000_000);
+    let places = places(resolver, keys.and_then(|keys| keys.headers.as_ref()));
     Auth {
         issuers,
-        places: places(resolver, keys.and_then(|keys| keys.headers.as_ref())),
+        places: Places { dpop: dpop.is_some(), ..places },
+        certificates,
+        dpop,
+        patience: Patience { failures: u32::try_from(failures).unwrap_or(u32::MAX), ..base },
         environment: keys.and_then(|keys| environment(resolver, keys.environment.as_ref())),
         keys: keys.map(|keys| self::keys(resolver, &keys.keys, access)).unwrap_or_default(),
         tokens,
@@ -79,7 +98,7 @@ pub(super) fn resolve(
 
 fn places(resolver: &mut Resolver<'_>, headers: Option<&Located<Vec<Located<Word>>>>) -> Places {
     let Some(headers) = headers else { return Places::default() };
-    let mut places = Places { key_as_bearer: false, key_headers: Vec::new() };
+    let mut places = Places { key_as_bearer: false, key_headers: Vec::new(), dpop: false };
     for text in &headers.value {
         match HeaderName::try_from(&*text.value) {
             Ok(name) if name == http::header::AUTHORIZATION => places.key_as_bearer = true,

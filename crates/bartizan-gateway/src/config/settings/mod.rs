@@ -4,7 +4,9 @@ mod resolver;
 pub mod server;
 pub mod auth;
 pub mod oidc;
+pub mod possession;
 pub mod access;
+pub mod policy;
 pub mod spending;
 pub mod personal;
 pub mod endpoint;
@@ -22,6 +24,7 @@ use http::Method;
 pub use access::AccessRules;
 pub use auth::Auth;
 pub use endpoint::Endpoint;
+pub use policy::Policies;
 pub use personal::{Audit, Pii};
 pub use resolver::Overrides;
 pub use server::Server;
@@ -47,6 +50,8 @@ pub struct Settings {
     pub auth: Auth,
     /// What scopes and roles mean.
     pub access: AccessRules,
+    /// What is laid down beside the endpoints, and who may agree to calls.
+    pub policies: Policies,
     /// How often, and how much at a time.
     pub limits: Vec<Limit>,
     /// How much in a period.
@@ -133,7 +138,9 @@ pub(super) fn resolve(
     let server = server::resolve(&mut resolver, file.server.as_ref());
     let store = store(&mut resolver, file.store.as_ref());
     let access = access::resolve(&mut resolver, file.access.as_ref());
-    let auth = auth::resolve(&mut resolver, file.auth.as_ref(), &access);
+    let tls = file.server.as_ref().and_then(|server| server.tls.as_ref());
+    let client_ca = tls.is_some_and(|tls| tls.client_ca.is_some());
+    let auth = auth::resolve(&mut resolver, file.auth.as_ref(), &access, client_ca);
     let limits = spending::limits(&mut resolver, &file.limits);
     let budgets = spending::budgets(&mut resolver, &file.budgets, &file.limits);
     let prices = spending::prices(&mut resolver, &file.prices);
@@ -146,6 +153,7 @@ pub(super) fn resolve(
         tokens: auth.tokens.as_ref(),
     };
     let endpoints = endpoint::resolve(&mut resolver, file, &base);
+    let policies = policy::resolve(&mut resolver, file, &access, &endpoints);
     let chain = chain(&mut resolver, file.chain.as_ref());
     spending::unused(&mut resolver, file);
     let folder = outside.folder.to_owned();
@@ -159,6 +167,7 @@ pub(super) fn resolve(
         store: store?,
         auth,
         access,
+        policies,
         limits,
         budgets,
         prices,

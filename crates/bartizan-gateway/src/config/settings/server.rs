@@ -41,6 +41,10 @@ pub struct Tls {
     pub cert: PathBuf,
     /// The key, PEM.
     pub key: PathBuf,
+    /// The authorities of client certificates, PEM.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client may show none.
+    pub client_optional: bool,
 }
 
 /// How long to wait for what.
@@ -203,17 +207,37 @@ fn same_socket(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 fn tls(resolver: &mut Resolver<'_>, tls: Option<&Located<file::Tls>>) -> Option<Tls> {
+    let (client_ca, client_optional) = client_ca(resolver, tls)?;
     if let Some((cert, key)) = resolver.overrides.tls.clone() {
         let place = Place::start();
         let sound = pem(resolver, &place, "--ssl-certfile", &cert, "CERTIFICATE")
             & pem(resolver, &place, "--ssl-keyfile", &key, "PRIVATE KEY");
-        return sound.then_some(Tls { cert, key });
+        return sound.then_some(Tls { cert, key, client_ca, client_optional });
     }
     let tls = tls?;
     let (cert, key) = (resolver.outside.path(&tls.cert), resolver.outside.path(&tls.value.key));
     let sound = pem(resolver, &tls.cert.place, "cert", &cert, "CERTIFICATE")
         & pem(resolver, &tls.value.key.place, "key", &key, "PRIVATE KEY");
-    sound.then_some(Tls { cert, key })
+    sound.then_some(Tls { cert, key, client_ca, client_optional })
+}
+
+/// The authorities of client certificates, and whether a client may show none; `None` where that
+/// cannot be known, and nobody may be let in by mistake.
+fn client_ca(
+    resolver: &mut Resolver<'_>,
+    tls: Option<&Located<file::Tls>>,
+) -> Option<(Option<PathBuf>, bool)> {
+    let Some(tls) = tls else { return Some((None, false)) };
+    let optional = tls.client_auth.as_ref().is_some_and(|a| a.value == file::ClientAuth::Optional);
+    let Some(text) = &tls.client_ca else {
+        if let Some(auth) = &tls.client_auth {
+            let help = "name the authorities of the certificates as `client_ca`";
+            resolver.error(&auth.place, "`client_auth` without `client_ca`", help);
+        }
+        return Some((None, false));
+    };
+    let path = resolver.outside.path(text);
+    pem(resolver, &text.place, "client_ca", &path, "CERTIFICATE").then_some((Some(path), optional))
 }
 
 /// Whether the file is there and holds a PEM block of that kind (RFC 7468).
