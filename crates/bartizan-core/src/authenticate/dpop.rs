@@ -174,7 +174,7 @@ pub struct Asked<'a> {
 }
 
 /// A proof that holds, if it was not seen before.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Proof {
     thumbprint: Thumbprint,
     seen: [u8; 32],
