@@ -71,6 +71,8 @@ fn policy(action: Action) -> Policy {
         method_override: true,
         access: Access::Authenticated,
         permission: None,
+        tenant: None,
+        approval: false,
         protocol: Protocol::Http,
         schema: None,
         max_request_size: 1000,

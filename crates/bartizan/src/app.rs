@@ -1,13 +1,14 @@
 //! How does a program become a guarded one? It writes an [`App`].
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bartizan_core::admit::{Proxies, ServerName};
 use bartizan_core::audit::Trail;
+use bartizan_core::authenticate::Caller;
 use bartizan_core::authorize::endpoint::Limit;
 use bartizan_core::authorize::approval::{Approvals, Approvers};
 use bartizan_core::authorize::role::RoleError;
@@ -36,7 +37,7 @@ use crate::limits::Limits;
 use crate::mask::Mask;
 use crate::peer::Peer;
 use crate::pii::Pii;
-use crate::pipeline::{Parts, Road};
+use crate::pipeline::{Parts, Rehearsal, Road};
 use crate::works::sources::Sources;
 
 /// A guarded program: endpoints, and the road that leads to them. Cheap to clone.
@@ -215,6 +216,17 @@ impl App {
         let exchange = self.0.road.open(request, address, None, false);
         let road = Arc::clone(&self.0.road);
         async move { road.run(exchange, None).await }
+    }
+
+    /// Walks the road with a call of `caller` from `address`, and sends nothing: what `explain`
+    /// and `TEST` say is what the road says.
+    pub async fn rehearse(
+        &self,
+        request: Request<Body>,
+        address: IpAddr,
+        caller: Caller,
+    ) -> Rehearsal {
+        self.0.road.rehearse(request, address, caller).await
     }
 
     /// Waits until calls that run on without their client have ended and everything is settled,

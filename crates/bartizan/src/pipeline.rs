@@ -18,7 +18,7 @@ use bartizan_core::id::RequestId;
 use bartizan_core::limit::Meter;
 use bartizan_core::refusal::Refusal;
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use tokio_util::task::TaskTracker;
 
 use crate::admit::Admit;
@@ -262,7 +262,7 @@ impl Road {
         self.settle.now(Some(rehearsed.release)).await;
         drop(rehearsed.receipt);
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = http::StatusCode::NO_CONTENT;
+        *response.status_mut() = StatusCode::NO_CONTENT;
         if needs_approval {
             response.extensions_mut().insert(AwaitsApproval);
         }
@@ -284,11 +284,45 @@ impl Road {
         response
     }
 
+    /// Walks the road with a call of `caller` that is asked about and not made.
+    pub(crate) async fn rehearse(
+        &self,
+        request: Request<Body>,
+        peer: IpAddr,
+        caller: Caller,
+    ) -> Rehearsal {
+        let exchange = self.open(request, peer, None, true);
+        match self.pass(exchange, Some(caller)).await {
+            Ok(response) => {
+                let approval = response.extensions().get::<AwaitsApproval>().is_some();
+                Rehearsal { status: response.status(), passes: true, approval, reason: None }
+            }
+            Err(refused) => {
+                let reason = Some(refused.refusal().to_string());
+                let status = self.refuse(refused).await.status();
+                Rehearsal { status, passes: false, approval: false, reason }
+            }
+        }
+    }
+
     /// The policy in force.
     #[must_use]
     pub fn policy(&self) -> &Arc<Policy> {
         &self.authorize.policy
     }
+}
+
+/// What became of a call that was asked about and not made. For the operator only.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rehearsal {
+    /// The status that a client would see; 204 where the call would pass.
+    pub status: StatusCode,
+    /// Whether the call would pass.
+    pub passes: bool,
+    /// Whether somebody would have to agree first.
+    pub approval: bool,
+    /// Why it would not pass: what the log would say.
+    pub reason: Option<String>,
 }
 
 /// Marks the answer to a call that somebody must agree to first, for those inside who made it:

@@ -26,6 +26,8 @@ fn endpoint(verb_name: &str, path: &str, access: Access) -> Endpoint {
         method_override: true,
         access,
         permission: None,
+        tenant: None,
+        approval: false,
         protocol: Protocol::Http,
         schema: None,
         max_request_size: 1000,

@@ -8,6 +8,7 @@ pub mod leaf;
 pub mod server;
 pub mod auth;
 pub mod access;
+pub mod policy;
 pub mod spending;
 pub mod personal;
 pub mod endpoint;
@@ -71,7 +72,10 @@ pub struct File {
     /// Where the gateway itself may connect to.
     pub egress: Option<Located<Egress>>,
     /// Ordered policies that allow, deny or ask for approval.
-    pub policies: Option<serde_json::Value>,
+    #[serde(default)]
+    pub policies: Vec<Located<policy::Policy>>,
+    /// Who may agree to calls that need an approval.
+    pub approvals: Option<Located<policy::Approvals>>,
     /// Checks of one's own, before and after.
     pub hooks: Option<serde_json::Value>,
     /// Whom to tell when something is wrong.

@@ -10,7 +10,7 @@ use super::resolver::Resolver;
 
 /// Paths that the gateway serves itself, whatever is configured: limits may name them.
 pub(super) const GATEWAY_PATHS: &[&str] =
-    &["/token", "/revoke", "/introspect", "/actions", "/action", "/chain", "/openapi.json"];
+    &["/token", "/revoke", "/introspect", "/actions", "/action", "/chain", "/openapi.json", "/approvals"];
 
 /// The methods of HTTP (RFC 9110, and PATCH of RFC 5789).
 const STANDARD: &[&str] =
@@ -28,7 +28,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(tokens: Option<&Tokens>, actions: bool, openapi: bool) -> Self {
+    pub(super) fn new(tokens: Option<&Tokens>, actions: bool, openapi: bool, approvals: bool) -> Self {
         let mut reserved: Vec<(Arc<str>, &'static str)> = vec![(
             "/.well-known/oauth-protected-resource".into(),
             "it describes this service to clients",
@@ -51,6 +51,11 @@ impl Table {
                     path.into(),
                     "it is an action endpoint; `actions: { enabled: false }` frees it",
                 ));
+            }
+        }
+        if approvals {
+            for path in ["/approvals", "/approvals/{id}"] {
+                reserved.push((path.into(), "calls that wait are decided there"));
             }
         }
         if openapi {
