@@ -183,7 +183,10 @@ impl Provider {
     pub(crate) fn settled(&self, now: Timestamp) -> Timestamp {
         match self.source {
             Source::Secret(_) => Timestamp(u64::MAX),
-            _ => self.held.read().due.max(now.plus(OVERDUE)),
+            _ => {
+                let held = self.held.read();
+                held.due.max(now.plus(OVERDUE)).min(held.fetched.plus(self.pace.keep))
+            }
         }
     }
 
