@@ -234,7 +234,7 @@ impl Policy {
     /// Why the endpoint itself is shut for the caller, if it is.
     fn denial(&self, caller: &Caller, endpoint: &Endpoint, roles: &[Arc<str>]) -> Option<Denial> {
         match &endpoint.access {
-            Access::Public => return None,
+            Access::Public => {}
             Access::Authenticated | Access::Held { .. } if caller.is_anonymous() => {
                 return Some(Denial::Scope(endpoint.access.scopes().to_vec()));
             }
@@ -297,3 +297,5 @@ pub use explain::Reason;
 mod tests;
 #[cfg(test)]
 mod attacks;
+#[cfg(test)]
+mod reference;
