@@ -20,9 +20,13 @@ enum Cure {
     Debian(&'static [&'static str]),
     /// Python packages, in a virtual environment in the target folder.
     Pip(&'static [&'static str]),
+    /// Node packages, in the target folder.
+    Npm(&'static [&'static str]),
 }
 
 const PYTHON: &str = "target/tools/python";
+
+const NODE: &str = "target/tools/node";
 
 const NEEDS: &[Need] = &[
     Need {
@@ -49,6 +53,16 @@ const NEEDS: &[Need] = &[
         ],
         cure: Cure::Pip(&["openapi-spec-validator>=0.9,<1"]),
     },
+    Need {
+        name: "Node.js with npm",
+        present: &["npm", "--version"],
+        cure: Cure::Debian(&["nodejs", "npm"]),
+    },
+    Need {
+        name: "a certified OpenID Provider, and a client that knows DPoP",
+        present: &["npm", "ls", "--prefix", NODE, "oidc-provider", "jose", "oauth4webapi"],
+        cure: Cure::Npm(&["oidc-provider@9.13.3", "jose@^6.2.13", "oauth4webapi@^3.8.8"]),
+    },
 ];
 
 impl Cure {
@@ -63,6 +77,9 @@ impl Cure {
                 vec!["python3", "-m", "venv", PYTHON],
                 [&["target/tools/python/bin/pip", "install", "--quiet"], *packages].concat(),
             ],
+            Self::Npm(packages) => {
+                vec![[&["npm", "install", "--silent", "--prefix", NODE], *packages].concat()]
+            }
         }
     }
 }

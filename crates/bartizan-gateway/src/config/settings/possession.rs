@@ -55,7 +55,7 @@ pub(super) fn dpop(
     let remembered = resolver.count(file.remembered.as_ref(), 100_000, 1_000..=10_000_000);
     let mut origins: Vec<String> = Vec::new();
     for text in &file.origins {
-        match Rules::new(&[text.value.0.clone()], window) {
+        match Rules::new(std::slice::from_ref(&text.value.0), window) {
             Ok(_) => origins.push(text.value.0.clone()),
             Err(error) => resolver.wrong(&text.place, error.to_string()),
         }
