@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use bartizan_core::authenticate::Credential;
@@ -11,10 +12,66 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use super::issuer::Provider;
+use crate::clock;
 
 /// How a credential is found again: never as itself, so that a memory dump holds none.
-#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) struct Fingerprint([u8; 32]);
+
+/// A part of a digest is nearly a hash: nothing is gained by hashing all of it again.
+impl Hash for Fingerprint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self([_, part @ ..]) = self;
+        let part = part.first_chunk::<8>().unwrap_or(&[0; 8]);
+        state.write_u64(u64::from_ne_bytes(*part));
+    }
+}
+
+/// Folds a chosen number in, so that nobody can look for credentials that share a place.
+#[derive(Clone, Copy, Debug)]
+struct Folded {
+    chosen: u64,
+    hash: u64,
+}
+
+impl Default for Folded {
+    fn default() -> Self {
+        // Half of what is unguessable is unguessable.
+        let [chosen, _] = halves(clock::chance());
+        Self { chosen: chosen | 1, hash: 0 }
+    }
+}
+
+impl BuildHasher for Folded {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        *self
+    }
+}
+
+impl Hasher for Folded {
+    fn finish(&self) -> u64 {
+        self.hash
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.hash ^ u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, part: u64) {
+        let [low, high] = halves(u128::from(part ^ self.chosen) * u128::from(self.chosen));
+        self.hash = low ^ high;
+    }
+}
+
+/// The low and the high half.
+fn halves(number: u128) -> [u64; 2] {
+    let half = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or_default();
+    [half(number), half(number >> 64)]
+}
+
+type Table<T> = HashMap<Fingerprint, T, Folded>;
 
 impl Fingerprint {
     /// The digest of a credential and of where it stood: what may be shown in one place may not
@@ -57,13 +114,13 @@ pub(super) struct Cache<T = Entry> {
 /// Two generations: when the young one is full it becomes the old one, and what was old and not
 /// asked for since is forgotten.
 struct Shard<T> {
-    young: HashMap<Fingerprint, T>,
-    old: HashMap<Fingerprint, T>,
+    young: Table<T>,
+    old: Table<T>,
 }
 
 impl<T> Default for Shard<T> {
     fn default() -> Self {
-        Self { young: HashMap::new(), old: HashMap::new() }
+        Self { young: Table::default(), old: Table::default() }
     }
 }
 
