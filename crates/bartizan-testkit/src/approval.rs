@@ -162,7 +162,7 @@ async fn a_decision_stands<S: Approvals + 'static>(book: Arc<S>) {
     }
     assert_eq!(outcomes.iter().filter(|(_, new)| *new).count(), 1);
     let who: Vec<_> = outcomes.iter().map(|(approval, _)| &approval.decided_by).collect();
-    assert!(who.iter().all(|by| *by == who[0]), "{who:?}");
+    assert!(who.iter().all(|by| Some(by) == who.first()), "{who:?}");
     let nobody = book.decide(ApprovalId(9), Decision::Approve, "corp:bob", NOW.plus(HOUR), NOW);
     assert_eq!(nobody.await.unwrap(), None);
 }

@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::Admin;
 use crate::assemble::{Standing, assemble};
 use crate::config::seen::Files;
+use crate::config::settings::server;
 use crate::config::{self, Findings, Overrides, Paint, Settings};
 use crate::demo::Demo;
 use crate::reload::{self, Cause, Loaded, Outcome, Watcher};
@@ -151,7 +152,10 @@ impl Source {
         };
         let tls = match &settings.server.tls {
             None => None,
-            Some(tls) => Some(Pair { cert: tls.cert.clone(), key: tls.key.clone() }.load()?),
+            Some(tls) => {
+                let server::Tls { cert, key, client_ca, client_optional } = tls.clone();
+                Some(Pair { cert, key, client_ca, client_optional }.load()?)
+            }
         };
         let app = assemble(&settings, standing, extra).await?;
         Ok(Running { app, tls, settings })
