@@ -16,6 +16,8 @@ pub mod decode;
 pub mod file;
 pub mod settings;
 pub mod profile;
+pub mod checklist;
+mod hard_coded;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -98,7 +100,9 @@ pub fn examine_text(text: &str, folder: &Path, overrides: &Overrides, env: Looku
     let mut findings = Findings::default();
     faults.into_iter().for_each(|fault| findings.push(finding_of(fault)));
     let places = places(&tree);
+    let hard_coded = hard_coded::find(&mut tree);
     let settings = understand(&mut tree, outside, overrides, &mut findings);
+    let settings = settings.map(|settings| Settings { hard_coded, ..settings });
     findings.sort();
     Examined { settings, findings, places, files: seen.files() }
 }
@@ -138,6 +142,14 @@ impl Examined {
             self.findings.push(Finding { check: Some(hit.row.id), ..finding });
         }
         self.findings.sort();
+    }
+
+    /// How the settings stand against every line of a profile's checklist, once
+    /// [`Examined::check_profile`] was asked; nothing where there are none.
+    #[must_use]
+    pub fn checklist(&self, profile: Profile) -> Vec<checklist::Answer<'_>> {
+        let settings = self.settings.as_ref();
+        settings.map(|settings| checklist::ask(profile, settings, &self.findings)).unwrap_or_default()
     }
 
     /// Where a pointer stands, or the nearest section around it.

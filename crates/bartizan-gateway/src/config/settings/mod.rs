@@ -74,6 +74,8 @@ pub struct Settings {
     pub folder: PathBuf,
     /// What somebody should look at although the gateway starts.
     pub warnings: Findings,
+    /// Where secrets stand in the file itself: pointers.
+    pub hard_coded: Vec<String>,
     /// The file itself and every file that it names, as they were read.
     pub files: Files,
 }
@@ -184,6 +186,7 @@ pub(super) fn resolve(
         folder,
         warnings: Findings::default(),
         files: Files::default(),
+        hard_coded: Vec::new(),
     })
 }
 
