@@ -83,9 +83,6 @@ impl Reach {
 /// How many verified credentials are remembered.
 const REMEMBERED: usize = 10_000;
 
-/// How many passwords are checked at once: a flood of logins must leave cores for the road.
-const CORES: usize = 2;
-
 /// How many logins may wait for that.
 const LOGINS_WAITING: usize = 64;
 
@@ -431,7 +428,7 @@ async fn authenticate(
     issuers.extend(tokens.as_ref().map(|tokens| Arc::clone(tokens.provider())));
     let pepper = match &tokens {
         Some(tokens) => tokens.pepper().clone(),
-        None => token::pepper(&*standing.identities).await?,
+        None => token::pepper(&*standing.identities, settings.auth.pepper.as_ref()).await?,
     };
     Ok(Authenticate::new(Means {
         places: settings.auth.places.clone(),
@@ -453,24 +450,46 @@ async fn token_endpoint(
     standing: &Standing,
 ) -> anyhow::Result<Option<Arc<TokenEndpoint>>> {
     let Some(tokens) = &settings.auth.tokens else { return Ok(None) };
-    let paths = token::Paths { token: tokens.path.to_string(), ..token::Paths::default() };
+    let paths = token::Paths {
+        token: tokens.path.to_string(),
+        authorize: format!("{}/authorize", tokens.path),
+        ..token::Paths::default()
+    };
     let configured = token::Settings {
         issuer: tokens.issuer.to_string(),
         audience: tokens.audience.to_string(),
         resource: tokens.issuer.to_string(),
         paths,
+        resources: resources(settings),
         grants: tokens.grants.clone(),
         access_ttl: tokens.access_ttl,
         refresh_ttl: tokens.refresh_ttl,
         users: tokens.users.clone(),
         clients: tokens.clients.clone(),
         throttle: token::Throttle::default(),
-        at_once: CORES,
+        at_once: token::half_the_cores(),
         waiting: LOGINS_WAITING,
-        signing_key: tokens.signing_key.clone(),
+        signing_keys: tokens.signing_keys.clone(),
+        pepper: settings.auth.pepper.clone(),
     };
     let identities = Arc::clone(&standing.identities);
     let meter = Arc::clone(&standing.meter);
     let opened = TokenEndpoint::open(configured, identities, meter, standing.revocations.clone());
     Ok(Some(Arc::new(opened.await.context("the token endpoint cannot open")?)))
+}
+
+/// What of the gateway a token may be asked for alone (RFC 8707): each guarded endpoint, by the
+/// part of its path that is fixed.
+fn resources(settings: &Settings) -> Vec<Arc<str>> {
+    let guarded = settings.endpoints.iter().filter(|endpoint| !endpoint.access.is_public());
+    let fixed = guarded.map(|endpoint| {
+        let fixed = endpoint.path.split('{').next().unwrap_or_default();
+        // What is fixed ends with a whole segment: `/v1/a{id}` is below `/v1`.
+        let whole = if fixed.len() < endpoint.path.len() { fixed.rfind('/') } else { None };
+        Arc::from(whole.and_then(|end| fixed.get(..end)).unwrap_or(fixed))
+    });
+    let mut paths: Vec<Arc<str>> = fixed.collect();
+    paths.sort();
+    paths.dedup();
+    paths
 }

@@ -239,7 +239,7 @@ fn paths_and_keys_begin_at_the_folder_of_the_file() {
         config::load(&folder.path().join("bartizan.yaml"), &Overrides::default(), &|_| None)
             .unwrap();
     assert_eq!(settings.server.tls.unwrap().cert, folder.path().join("cert.pem"));
-    assert!(settings.auth.tokens.unwrap().signing_key.is_some());
+    assert!(!settings.auth.tokens.unwrap().signing_keys.is_empty());
 }
 
 #[test]

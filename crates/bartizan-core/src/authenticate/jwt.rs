@@ -36,6 +36,9 @@ pub struct Issuer {
     own: bool,
     /// For whom a token must be meant: one of these must be in its `aud`.
     pub audiences: Vec<String>,
+    /// Audiences that are parts of what is guarded here, and the path of each: a token that is
+    /// meant for one of them and for no other counts there alone (RFC 8707).
+    pub parts: Vec<(Arc<str>, Arc<str>)>,
     /// By which algorithms it signs.
     pub algorithms: Vec<Algorithm>,
     /// How far its clock and ours may differ.
@@ -81,6 +84,7 @@ impl Issuer {
             url: url.into(),
             own: false,
             audiences,
+            parts: Vec::new(),
             algorithms: Algorithm::ASYMMETRIC.to_vec(),
             leeway: Duration::from_mins(1),
             types: ["jwt", "at+jwt"].map(String::from).into(),
@@ -98,6 +102,7 @@ impl Issuer {
             url: url.into(),
             own: true,
             audiences: vec![audience.to_owned()],
+            parts: Vec::new(),
             algorithms: vec![Algorithm::Es256],
             leeway: Duration::ZERO,
             types: ["at+jwt"].map(String::from).into(),
@@ -156,11 +161,11 @@ impl Issuer {
         if claims.get("iss").and_then(Value::as_str) != Some(&*self.url) {
             return Err(Rejection::Untrusted("it is of another issuer").into());
         }
-        self.check_audience(claims)?;
+        let within = self.check_audience(claims)?;
         let expires = self.check_time(claims, now)?;
         check_use(claims)?;
         let binding = Binding::read(claims)?;
-        let identity = self.identity(claims, Some(expires))?;
+        let identity = Identity { within, ..self.identity(claims, Some(expires))? };
         Ok(Holder::new(Caller::verified(identity, Method::Jwt), binding))
     }
 
@@ -213,17 +218,23 @@ impl Issuer {
         }
     }
 
-    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), Rejection> {
-        let ours = |audience: &str| self.audiences.iter().any(|one| one == audience);
-        let meant = match claims.get("aud") {
-            Some(Value::String(one)) => ours(one),
-            Some(Value::Array(many)) if many.iter().all(Value::is_string) => {
-                many.iter().filter_map(Value::as_str).any(ours)
+    /// The path to which the token is confined, if it is meant for us at all.
+    fn check_audience(&self, claims: &Map<String, Value>) -> Result<Option<Arc<str>>, Rejection> {
+        let meant: Vec<&str> = match claims.get("aud") {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(many)) => {
+                let texts = many.iter().map(Value::as_str);
+                texts.collect::<Option<_>>().ok_or(Rejection::Malformed)?
             }
-            None => false,
+            None => Vec::new(),
             Some(_) => return Err(Rejection::Malformed),
         };
-        if meant { Ok(()) } else { Err(Rejection::Untrusted("it is meant for somebody else")) }
+        if self.audiences.iter().any(|one| meant.contains(&one.as_str())) {
+            return Ok(None);
+        }
+        let part = self.parts.iter().find(|(name, _)| meant.contains(&&**name));
+        let (_, path) = part.ok_or(Rejection::Untrusted("it is meant for somebody else"))?;
+        Ok(Some(Arc::clone(path)))
     }
 
     /// When the token ends, if now is a time at which it counts.
@@ -266,7 +277,7 @@ impl Issuer {
             if client { (Kind::Client, CLIENT.into()) } else { (Kind::User, self.name.clone()) };
         let principal = Principal { kind, issuer, subject };
         let claims = claims.clone();
-        Ok(Identity { principal, tenant, scopes, roles, claims, expires })
+        Ok(Identity { principal, tenant, scopes, roles, claims, expires, within: None })
     }
 }
 

@@ -40,6 +40,7 @@ struct Verified {
     method: Method,
     claims: Map<String, Value>,
     expires: Option<Timestamp>,
+    within: Option<Arc<str>>,
 }
 
 /// Who it is: a subject, and the issuer that vouches for it. The same subject of another issuer
@@ -100,6 +101,9 @@ pub struct Identity {
     pub claims: Map<String, Value>,
     /// When the credential ends.
     pub expires: Option<Timestamp>,
+    /// The path at and below which the credential counts, where it was issued for one part of
+    /// what is guarded here (RFC 8707); it counts everywhere, where there is none.
+    pub within: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -121,8 +125,10 @@ impl Caller {
     }
 
     fn verified(identity: Identity, method: Method) -> Self {
-        let Identity { principal, tenant, scopes, roles, claims, expires } = identity;
-        Self(Arc::new(Verified { principal, tenant, scopes, roles, method, claims, expires }))
+        let Identity { principal, tenant, scopes, roles, claims, expires, within } = identity;
+        let verified =
+            Verified { principal, tenant, scopes, roles, method, claims, expires, within };
+        Self(Arc::new(verified))
     }
 
     /// Who it is.
@@ -167,6 +173,14 @@ impl Caller {
         self.0.expires
     }
 
+    /// Whether their credential counts at this path.
+    #[must_use]
+    pub fn reaches(&self, path: &str) -> bool {
+        self.0.within.as_deref().is_none_or(|within| {
+            path.strip_prefix(within).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+
     /// Whether no credential was shown.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
@@ -185,6 +199,7 @@ impl Identity {
             roles: Vec::new(),
             claims: Map::new(),
             expires: None,
+            within: None,
         }
     }
 }

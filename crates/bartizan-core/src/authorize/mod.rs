@@ -134,6 +134,10 @@ impl Policy {
                 });
             }
         };
+        if !caller.reaches(&endpoint.path) {
+            let rejection = Rejection::Untrusted("it is meant for another resource");
+            return Err(Denied::Unauthenticated(rejection, endpoint.access.scopes().to_vec()));
+        }
         let roles = self.roles_of(&caller);
         match self.judge(&caller, &endpoint, &roles, circumstances) {
             // Nobody can be held to what they were allowed who has no name.
@@ -161,7 +165,8 @@ impl Policy {
         let circumstances = Circumstances { path: None, headers: None, ..*circumstances };
         let usable = move |endpoint: &&Arc<Endpoint>| {
             let judged = self.judge(caller, endpoint, &roles, &circumstances);
-            judged.is_ok_and(|need| need.is_none() || !caller.is_anonymous())
+            caller.reaches(&endpoint.path)
+                && judged.is_ok_and(|need| need.is_none() || !caller.is_anonymous())
         };
         self.routes.endpoints().filter(usable)
     }

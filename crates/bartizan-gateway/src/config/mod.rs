@@ -66,7 +66,13 @@ pub fn desk(path: &Path, env: Lookup<'_>) -> Result<Desk, Findings> {
     let text = read(path, &seen).map_err(Findings::unusable)?;
     let (mut tree, _) =
         tree::parse(&text).map_err(|fault| Findings::unusable(finding_of(fault)))?;
-    tree.keep(&["/store/durable", "/access/roles", "/audit/destination", "/secrets"]);
+    tree.keep(&[
+        "/store/durable",
+        "/access/roles",
+        "/audit/destination",
+        "/auth/pepper",
+        "/secrets",
+    ]);
     let mut findings = Findings::default();
     let folder = path.parent().unwrap_or(Path::new(""));
     let outside = Outside::new(env, folder, &seen);

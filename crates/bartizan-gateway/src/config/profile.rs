@@ -190,6 +190,14 @@ pub static ROWS: &[Row] = &[
         find: password_grant,
     },
     Row {
+        id: "pepper",
+        from: PRODUCTION,
+        severity: Severity::Note,
+        message: "what the digests of keys and secrets are keyed with is kept beside them, in the store{}",
+        help: "write `auth: { pepper: { env: BARTIZAN_PEPPER } }` or `{ file: … }`: who reads the store alone can then check no guess",
+        find: pepper,
+    },
+    Row {
         id: "access-token-ttl",
         from: PRODUCTION,
         severity: Severity::Error,
@@ -435,6 +443,10 @@ fn password_grant(settings: &Settings) -> Vec<At> {
         tokens.is_some_and(|tokens| tokens.grants.contains(&GrantType::Password)),
         "/auth/tokens/grants",
     )
+}
+
+fn pepper(settings: &Settings) -> Vec<At> {
+    when(settings.auth.pepper.is_none(), "/auth")
 }
 
 fn access_token_ttl(settings: &Settings) -> Vec<At> {

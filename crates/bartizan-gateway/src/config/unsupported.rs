@@ -18,7 +18,6 @@ struct Row {
 }
 
 const REMOVE: &str = "remove the key";
-const EXCHANGE: &str = "use `password`, `client_credentials` or `refresh_token`";
 const MATCH: &str = "match by `path` and `verb`";
 const ACTION: &str = "use `mask`, `redact`, `replace`, `block` or `detect`";
 
@@ -33,8 +32,6 @@ const ROWS: &[Row] = &[
     Row { at: "/alerts", when: None, help: REMOVE },
     Row { at: "/telemetry", when: None, help: REMOVE },
     Row { at: "/egress", when: None, help: REMOVE },
-    Row { at: "/auth/tokens/grants/*", when: Some(is_exchange), help: EXCHANGE },
-    Row { at: "/auth/tokens/clients/*/grants/*", when: Some(is_exchange), help: EXCHANGE },
     Row { at: "/server/admin/tls", when: None, help: "keep the admin listener on loopback" },
     Row { at: "/server/admin/auth", when: None, help: "keep the admin listener on loopback" },
     Row { at: "/server/cors", when: None, help: REMOVE },
@@ -103,10 +100,6 @@ fn is_redis(text: &str) -> bool {
 
 fn is_open(text: &str) -> bool {
     text == "open"
-}
-
-fn is_exchange(text: &str) -> bool {
-    text.ends_with("token-exchange")
 }
 
 fn is_tool(text: &str) -> bool {

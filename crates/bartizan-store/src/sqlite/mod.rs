@@ -27,6 +27,7 @@ pub use meter::SqliteMeter;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "meter", include_str!("migrations/0001_meter.sql")),
     (2, "identities", include_str!("migrations/0002_identities.sql")),
+    (3, "tokens", include_str!("migrations/0003_tokens.sql")),
     (4, "changes", include_str!("migrations/0004_changes.sql")),
     (10, "approvals", include_str!("migrations/0010_approvals.sql")),
 ];

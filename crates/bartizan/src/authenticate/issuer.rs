@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bartizan_core::authenticate::jwks::{KeySet, MAX_SET};
 use bartizan_core::authenticate::jwt::Issuer;
-use bartizan_core::issue::{Identities, SigningKey, documents};
+use bartizan_core::issue::{Identities, Keyring, documents};
 use bartizan_core::json;
 use bartizan_core::time::Timestamp;
 use parking_lot::RwLock;
@@ -34,12 +34,21 @@ pub struct Provider {
 enum Source {
     /// There is nothing to fetch: a secret that both sides know.
     Secret(Arc<KeySet>),
-    /// They are ours: from a file, or from the store.
-    Own { fixed: Vec<u8>, identities: Option<Arc<dyn Identities>> },
+    /// They are ours, whose tokens live for `ttl`: of the operator, or from the store.
+    Own { keys: OwnKeys, ttl: Duration },
     /// From a key set at a known address.
     At { url: String, fetch: Arc<dyn Fetch> },
     /// From wherever the issuer's metadata says.
     Discovered { fetch: Arc<dyn Fetch> },
+}
+
+/// Where the keys of our own token endpoint are.
+#[derive(Clone, Debug)]
+pub enum OwnKeys {
+    /// The operator keeps them.
+    Kept(Keyring),
+    /// In the store, where other gates and commands may add some.
+    Stored(Arc<dyn Identities>),
 }
 
 /// How often an issuer is asked.
@@ -124,12 +133,13 @@ impl Provider {
         Self::new(issuer, Source::At { url, fetch }, pace)
     }
 
-    /// Our own token endpoint: the keys of `fixed`, a JWK Set, and those that other gates may
-    /// have added to the store.
+    /// Our own token endpoint, whose tokens live for `ttl`. Keys of the store are looked at again
+    /// every two seconds: so a new one is known everywhere before it signs.
     #[must_use]
-    pub fn own(issuer: Issuer, fixed: Vec<u8>, store: Option<Arc<dyn Identities>>) -> Arc<Self> {
-        let pace = Pace { cooldown: Duration::from_secs(1), ..Pace::default() };
-        Self::new(issuer, Source::Own { fixed, identities: store }, pace)
+    pub fn own(issuer: Issuer, keys: OwnKeys, ttl: Duration) -> Arc<Self> {
+        let (refresh, cooldown) = (Duration::from_secs(2), Duration::from_secs(1));
+        let pace = Pace { refresh, cooldown, ..Pace::default() };
+        Self::new(issuer, Source::Own { keys, ttl }, pace)
     }
 
     /// An issuer that signs with a secret which it shares with us: see [`KeySet::secret`].
@@ -253,7 +263,7 @@ impl Provider {
         if !self.may_try(seen, now) {
             return;
         }
-        match self.fetch().await {
+        match self.fetch(now).await {
             Ok((set, life)) => self.take(&set, life, now),
             Err(reason) => {
                 tracing::warn!(issuer = %self.issuer.name(), %reason, "the keys were not renewed");
@@ -306,15 +316,13 @@ impl Provider {
     }
 
     /// The key set as it is published, and how long it is good for, where its issuer says so.
-    async fn fetch(&self) -> Result<(Vec<u8>, Option<Duration>), String> {
+    async fn fetch(&self, now: Timestamp) -> Result<(Vec<u8>, Option<Duration>), String> {
         match &self.source {
             Source::Secret(_) => Err("its secret is never published".into()),
-            Source::Own { fixed, identities: None } => Ok((fixed.clone(), None)),
-            Source::Own { fixed, identities: Some(identities) } => {
-                let stored =
-                    identities.signing_keys(&[]).await.map_err(|error| error.to_string())?;
-                let stored = stored.iter().filter_map(|der| SigningKey::from_pkcs8(der).ok());
-                Ok((joined(fixed, &stored.collect::<Vec<_>>())?, None))
+            Source::Own { keys, ttl } => {
+                let ring = keys.ring().await?;
+                let published = ring.published(now, *ttl);
+                Ok((documents::key_set(published).to_string().into_bytes(), None))
             }
             Source::At { url, fetch } => self.key_set(&**fetch, url).await,
             Source::Discovered { fetch } => {
@@ -368,17 +376,16 @@ impl fmt::Debug for Provider {
     }
 }
 
-/// A JWK Set and the public halves of `keys`, each once.
-fn joined(set: &[u8], keys: &[SigningKey]) -> Result<Vec<u8>, String> {
-    let mut set: Value = serde_json::from_slice(set).map_err(|error| error.to_string())?;
-    let own = set.get_mut("keys").and_then(Value::as_array_mut).ok_or("no key set")?;
-    if let Value::Object(mut stored) = documents::key_set(keys)
-        && let Some(Value::Array(stored)) = stored.remove("keys")
-    {
-        let new: Vec<_> = stored.into_iter().filter(|key| !own.contains(key)).collect();
-        own.extend(new);
+impl OwnKeys {
+    async fn ring(&self) -> Result<Keyring, String> {
+        match self {
+            Self::Kept(ring) => Ok(ring.clone()),
+            Self::Stored(store) => {
+                let stored = store.signing_keys(&[]).await.map_err(|error| error.to_string())?;
+                Keyring::stored(&stored).map_err(|error| error.to_string())
+            }
+        }
     }
-    Ok(set.to_string().into_bytes())
 }
 
 /// Where an issuer's metadata may be: OpenID Connect Discovery puts the well-known part behind

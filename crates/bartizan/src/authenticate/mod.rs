@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bartizan_core::authenticate::api_key::{Generated, Hash, Pepper, Record};
 use bartizan_core::admit::ClientAddress;
+use bartizan_core::authenticate::api_key::{Generated, Hash, Pepper, Record};
 use bartizan_core::authenticate::certificate::Certificates;
 use bartizan_core::authenticate::guessing::{Guessing, Patience};
 use bartizan_core::authenticate::holder::{Holder, Proven};
@@ -37,7 +37,7 @@ use cache::{Cache, Entry, Fingerprint};
 use uses::Uses;
 
 pub use introspection::{Introspection, Settings as IntrospectionSettings};
-pub use issuer::{Pace, Provider};
+pub use issuer::{OwnKeys, Pace, Provider};
 pub(crate) use proofs::AsSent;
 pub use proofs::Proofs;
 
@@ -341,8 +341,9 @@ impl Inner {
         revocations: u64,
     ) -> Option<Result<Entry, Rejection>> {
         let keys = &self.configured;
+        let pepper = self.means.pepper.as_ref();
         let plain = keys.get(&Hash::of(key, None));
-        let keyed = || keys.get(&Hash::of(key, Some(self.means.pepper.as_ref()?)));
+        let keyed = || Hash::all_of(key, pepper).find_map(|hash| keys.get(&hash));
         let record = plain.or_else(keyed)?;
         Some(record.verify(key, self.means.pepper.as_ref(), now).map(|caller| {
             let ends = caller.expires().unwrap_or(Timestamp(u64::MAX));
@@ -489,6 +490,9 @@ pub(crate) async fn revoked(
     claims: &Map<String, Value>,
 ) -> Result<bool, Unreachable> {
     let names = ["jti", "sid"].into_iter().filter_map(|name| claims.get(name)?.as_str());
+    // Those from which it was got in exchange (RFC 8693).
+    let origins = claims.get("via").and_then(Value::as_array).into_iter().flatten();
+    let names = names.chain(origins.filter_map(Value::as_str));
     identities.is_revoked(&names.collect::<Vec<_>>()).await
 }
 

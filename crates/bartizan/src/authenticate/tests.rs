@@ -16,7 +16,7 @@ use bartizan_core::authenticate::jwt::Issuer;
 use bartizan_core::authenticate::{Caller, Credential, Kind, Places, Rejection};
 use bartizan_core::exchange::NotAuthenticated;
 use bartizan_core::issue::identities::{Keys as _, Sessions as _};
-use bartizan_core::issue::{Access, Identities, SigningKey, documents};
+use bartizan_core::issue::{Access, Identities, Keyring, SigningKey, documents};
 use bartizan_core::time::Timestamp;
 use bartizan_store::memory::MemoryIdentities;
 use bartizan_store::sqlite::Sqlite;
@@ -35,7 +35,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Authenticate, Means, Pace, Provider, Revocations};
+use super::{Authenticate, Means, OwnKeys, Pace, Provider, Revocations};
 use crate::clock;
 use crate::fetch::HttpFetch;
 
@@ -321,8 +321,10 @@ async fn what_is_remembered_does_not_outlive_the_token() {
 
 fn own(store: &Arc<MemoryIdentities>) -> (Authenticate, Revocations, String) {
     let key = key();
-    let set = documents::key_set([&key]).to_string().into_bytes();
-    let provider = Provider::own(Issuer::own("https://gate.example", "api"), set, None);
+    let key = Arc::new(key);
+    let keys = OwnKeys::Kept(Keyring::kept(Arc::clone(&key), Vec::new()));
+    let ttl = Duration::from_secs(900);
+    let provider = Provider::own(Issuer::own("https://gate.example", "api"), keys, ttl);
     let access = Access {
         subject: "agent1".into(),
         kind: Kind::User,
@@ -331,6 +333,9 @@ fn own(store: &Arc<MemoryIdentities>) -> (Authenticate, Revocations, String) {
         scopes: Vec::new(),
         roles: Vec::new(),
         tenant: None,
+        resource: None,
+        actor: None,
+        origins: Vec::new(),
         id: "j1".into(),
         issued: NOW,
         ttl: Duration::from_secs(900),

@@ -9,7 +9,6 @@ use bartizan_core::exchange::Departure;
 use bartizan_core::refusal::Refusal;
 use bartizan_core::validate::{Payload, Protocol};
 use http::Method;
-use serde_json::Map;
 
 use super::{Decided, TokenEndpoint};
 use crate::body::Body;
@@ -54,8 +53,7 @@ impl Handler for Counter {
                 return Err(Failure { refusal: Refusal::Failed, departed: false });
             };
             let decided = tokens.handle(&head, &bytes, client, clock::now()).await;
-            let Decided { response, event, principal, reason } = decided;
-            let mut details = Map::new();
+            let Decided { response, event, principal, reason, mut details } = decided;
             if let Some(principal) = principal {
                 details.insert("subject".into(), principal.to_string().into());
             }

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use bartizan::clock;
+use bartizan_core::authenticate::api_key::Pepper;
 use bartizan_core::issue::identities::Identities;
 use bartizan_core::time::Timestamp;
 use bartizan_store::sqlite::Sqlite;
@@ -65,6 +66,7 @@ pub(super) struct Desk<'a> {
     pub(super) store: Arc<dyn Identities>,
     /// The roles that the configuration defines.
     roles: Vec<Arc<str>>,
+    pepper: Option<Pepper>,
     format: Format,
     ledger: Ledger,
     pub(super) now: Timestamp,
@@ -101,6 +103,7 @@ pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyho
         store: Arc::new(database.identities()),
         ledger: Ledger::of(&settings),
         roles: settings.roles.into_iter().collect(),
+        pepper: settings.pepper,
         format: place.format,
         now: clock::now(),
         out,
@@ -129,6 +132,13 @@ impl Desk<'_> {
                 self.roles.iter().map(|r| format!("`{r}`")).collect::<Vec<_>>().join(", ")
             ),
         }
+    }
+
+    /// What new digests are keyed with: the operator's own, or what is in the store.
+    async fn pepper(&self) -> anyhow::Result<Pepper> {
+        let fresh = random()?;
+        let stored = self.store.pepper(&fresh).await?;
+        Ok(self.pepper.clone().unwrap_or_else(|| Pepper::new(&stored)))
     }
 
     /// Records what is about to be changed: `keys.create` and the like. Without a record nothing is
@@ -179,6 +189,6 @@ fn later(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 }
 
 /// How long, such as `24h`.
-fn span(text: &str) -> Result<Duration, String> {
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     units::duration(text).map_err(|error| error.to_string())
 }

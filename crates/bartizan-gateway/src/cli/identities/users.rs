@@ -15,7 +15,7 @@ use super::{Desk, Rights, random, secret, shown};
 pub enum Users {
     /// Adds a user.
     Add(Add),
-    /// Gives a user another password.
+    /// Gives a user another password, and ends their sessions.
     Passwd(Passwd),
     /// Lists the users.
     List,
@@ -98,6 +98,8 @@ async fn passwd(who: &Passwd, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     let chosen = Chosen::read(who)?;
     desk.record("users.passwd", json!({ "username": who.name })).await?;
     desk.store.put_user(User { password: chosen.hash, ..user }).await?;
+    // Whoever knew the old one may have a session by it.
+    desk.store.end_sessions_of(&who.name).await?;
     print(desk, &who.name, chosen.made.as_deref())
 }
 

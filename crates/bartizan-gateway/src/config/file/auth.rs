@@ -18,6 +18,10 @@ pub struct Auth {
     pub api_keys: Option<Located<ApiKeys>>,
     /// The token endpoint. Absent: there is none.
     pub tokens: Option<Located<Tokens>>,
+    /// What the digests of keys and secrets are keyed with: at least 32 random characters, kept
+    /// elsewhere than the store. Digests that were made before still count. Default: made once and
+    /// kept in the durable store, beside them.
+    pub pepper: Option<Located<Source>>,
     /// Client certificates as identities.
     pub mtls: Option<Located<Mtls>>,
     /// Tokens bound to a key of the client (RFC 9449). Absent: such tokens are refused.
@@ -110,7 +114,7 @@ pub struct Claims {
     pub scopes: Option<Located<Word>>,
 }
 
-/// The most that an issuer may assert.
+/// The most that an issuer may assert, or that a client may have of another's.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantsAtMost {
@@ -167,14 +171,16 @@ pub struct Tokens {
     pub issuer: Option<Located<Source>>,
     /// The `aud` of its tokens. Default: the issuer.
     pub audience: Option<Located<Word>>,
-    /// What may be exchanged for a token. Default: `[password, refresh_token]`.
+    /// What may be exchanged for a token. Passwords are taken only where this names `password`.
+    /// Default: `[client_credentials, refresh_token]`.
     pub grants: Option<Located<Vec<Located<GrantType>>>>,
     /// How long an access token is good for. Default: `15m`.
     pub access_ttl: Option<Located<Span>>,
-    /// How long a refresh token is good for. Default: `30d`.
+    /// How long a session may be continued by refresh tokens, from its login on. Default: `30d`.
     pub refresh_ttl: Option<Located<Span>>,
-    /// The private key that signs, PEM (ECDSA on P-256). Default: made once and kept in the durable
-    /// store.
+    /// The private key that signs, PEM (ECDSA on P-256); keys below it in the file were before it
+    /// and still verify. Default: made once and kept in the durable store, where `bartizan tokens
+    /// rotate-key` replaces it.
     pub signing_key: Option<Located<Source>>,
     /// People, beside those in the durable store (`bartizan users add`).
     #[serde(default)]
@@ -217,7 +223,7 @@ pub struct User {
     pub roles: Vec<Located<Word>>,
 }
 
-/// A program with a secret.
+/// A program, which has a secret, a key of its own, or neither.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
@@ -225,7 +231,16 @@ pub struct Client {
     pub id: Located<Word>,
     /// `sha256:` and 64 hexadecimal digits, for a generated secret of at least 128 bits; or what
     /// `clients add` wrote.
-    pub secret_hash: Located<Source>,
+    pub secret_hash: Option<Located<Source>>,
+    /// Instead of a secret: the public keys by which it signs that it is it (`private_key_jwt`, RFC
+    /// 7523), as a JWK Set or a JWK.
+    pub jwks: Option<Located<Source>>,
+    /// Instead of a secret: nothing. Anybody may say that they are it; it continues sessions of
+    /// people, and gets nothing for itself. Default: `false`.
+    pub public: Option<bool>,
+    /// The most that it may have when it acts for somebody (RFC 8693), of what their token has.
+    /// Default: all scopes, no roles.
+    pub acts_at_most: Option<Located<GrantsAtMost>>,
     /// What it may exchange for a token. Default: `[client_credentials]`.
     pub grants: Option<Vec<Located<GrantType>>>,
     /// The organisation.

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bartizan_core::authenticate::api_key::Pepper;
 use bartizan_core::authorize::endpoint::Limit as Applied;
 use bartizan_core::limit::Price;
 use http::Method;
@@ -89,6 +90,8 @@ pub struct Desk {
     pub roles: BTreeSet<Arc<str>>,
     /// Where the gateway's records go.
     pub audit: personal::Destination,
+    /// What digests are keyed with; `None`: kept in the store.
+    pub pepper: Option<Pepper>,
 }
 
 /// Where the gateway remembers.
@@ -205,11 +208,13 @@ pub(super) fn desk(
     let audit = personal::audit(&mut resolver, file.audit.as_ref());
     let roles = file.access.iter().flat_map(|access| access.roles.keys());
     let roles = roles.map(|role| Arc::from(role.as_str())).collect();
+    let pepper = file.auth.as_ref().and_then(|auth| auth.pepper.as_ref());
+    let pepper = pepper.and_then(|source| auth::pepper(&mut resolver, source));
     findings.extend(resolver.into_findings());
     if findings.has_errors() {
         return None;
     }
-    Some(Desk { durable: durable?, roles, audit: audit?.destination })
+    Some(Desk { durable: durable?, roles, audit: audit?.destination, pepper })
 }
 
 /// The folder of mounted secrets.

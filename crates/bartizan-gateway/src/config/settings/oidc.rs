@@ -219,7 +219,7 @@ fn claims(file: Option<&Located<file::Claims>>) -> ClaimPaths {
     }
 }
 
-fn grants_at_most(
+pub(super) fn grants_at_most(
     resolver: &mut Resolver<'_>,
     file: Option<&Located<file::GrantsAtMost>>,
     access: &AccessRules,
