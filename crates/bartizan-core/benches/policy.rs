@@ -61,9 +61,12 @@ fn policy(size: usize, statements: bool) -> Policy {
     for index in 0..size {
         drop(policy.routes.add(endpoint(index)));
     }
-    let permission = |resource: String| Permission { resource: resource.into(), action: "*".into() };
+    let permission =
+        |resource: String| Permission { resource: resource.into(), action: "*".into() };
     let mut roles: HashMap<Arc<str>, Vec<Permission>> = (0..size)
-        .map(|index| (format!("role-{index}").into(), vec![permission(format!("documents/{index}"))]))
+        .map(|index| {
+            (format!("role-{index}").into(), vec![permission(format!("documents/{index}"))])
+        })
         .collect();
     roles.insert("user".into(), vec![permission("documents/*".into())]);
     roles.insert("lead".into(), Vec::new());

@@ -6,9 +6,7 @@ use anyhow::Context as _;
 use bartizan::actions::{BuiltIn, OpenApi};
 use bartizan::app::{AppBuilder, Works};
 use bartizan::audit::{self, FileTrail};
-use bartizan::authenticate::{
-    Authenticate, Introspection, Means, Proofs, Provider, Revocations,
-};
+use bartizan::authenticate::{Authenticate, Introspection, Means, Proofs, Provider, Revocations};
 use bartizan::clock;
 use bartizan::core::admit::Proxies;
 use bartizan::core::authenticate::dpop::Rules;
@@ -176,6 +174,10 @@ pub async fn assemble(
         .profile((*settings.pii).clone())
         .actions(built_in(settings))
         .tasks(standing.tasks.clone());
+    #[cfg(feature = "cedar")]
+    if let Some(cedar) = &settings.policies.cedar {
+        app = app.cedar(cedar.clone());
+    }
     app = settings.policies.statements.iter().cloned().fold(app, AppBuilder::statement);
     for limit in &settings.limits {
         app = limited(app, &limit.rules, &limit.applies);
@@ -264,7 +266,9 @@ fn serve(
     }
     Ok(match &configured.target {
         configured::Target::Health => draft.call(|_| async { Ok(Json(Health::HEALTHY)) }),
-        configured::Target::Upstream(upstream) => draft.handler(upstream_of(upstream, connections)?),
+        configured::Target::Upstream(upstream) => {
+            draft.handler(upstream_of(upstream, connections)?)
+        }
     })
 }
 
@@ -352,9 +356,7 @@ impl Recognised {
     fn provider(&self, trusted: &Trusted, fetch: &Arc<dyn Fetch>) -> anyhow::Result<Arc<Provider>> {
         let (issuer, fetch) = (trusted.issuer.clone(), Arc::clone(fetch));
         let mut provider = match &trusted.keys {
-            Keys::Published(None, pace) => {
-                Provider::discovered(issuer, Arc::clone(&fetch), *pace)
-            }
+            Keys::Published(None, pace) => Provider::discovered(issuer, Arc::clone(&fetch), *pace),
             Keys::Published(Some(url), pace) => {
                 Provider::at(issuer, url.clone(), Arc::clone(&fetch), *pace)
             }

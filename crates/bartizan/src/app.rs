@@ -9,8 +9,8 @@ use std::time::Duration;
 use bartizan_core::admit::{Proxies, ServerName};
 use bartizan_core::audit::Trail;
 use bartizan_core::authenticate::Caller;
-use bartizan_core::authorize::endpoint::Limit;
 use bartizan_core::authorize::approval::{Approvals, Approvers};
+use bartizan_core::authorize::endpoint::Limit;
 use bartizan_core::authorize::role::RoleError;
 use bartizan_core::authorize::{
     Effect, Permission, Policy, Roles, RouteError, Scopes, Statement, Statements,
@@ -125,7 +125,9 @@ pub enum BadPart {
     #[error(transparent)]
     Roles(#[from] RoleError),
     /// Approvals are asked for, and nobody may give them.
-    #[error("`{0}` asks for approvals, and nobody may give them: name roles or scopes with `approvers`")]
+    #[error(
+        "`{0}` asks for approvals, and nobody may give them: name roles or scopes with `approvers`"
+    )]
     NoApprovers(String),
     /// A role that no endpoint can be reached with, since nothing defines it.
     #[error("`{endpoint}` asks for the role `{role}`, which nothing defines")]

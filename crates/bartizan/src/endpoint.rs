@@ -400,7 +400,9 @@ pub enum BadEndpoint {
     )]
     NoPolicy(String),
     /// Its requests name no tenant there.
-    #[error("`{0}` names no tenant in `{1}`: write a parameter that is a segment of its path, or a header field")]
+    #[error(
+        "`{0}` names no tenant in `{1}`: write a parameter that is a segment of its path, or a header field"
+    )]
     Tenant(String, String),
     /// Nobody could be held to what was allowed to them.
     #[error("`{0}` asks for approvals and is public: say who may use it")]

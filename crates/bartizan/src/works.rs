@@ -174,7 +174,8 @@ impl Sources {
         let users = self.users(&mut wrong);
         let stores = kept(self.stores().await, &mut wrong);
         let trail = kept(self.log().await, &mut wrong);
-        let (Some((identities, meter, approvals)), Some(trail), true) = (stores, trail, wrong.is_empty())
+        let (Some((identities, meter, approvals)), Some(trail), true) =
+            (stores, trail, wrong.is_empty())
         else {
             return Err(wrong);
         };

@@ -152,11 +152,7 @@ pub trait Approvals: Send + Sync + fmt::Debug {
     fn approval(&self, id: ApprovalId, now: Timestamp) -> Answer<'_, Option<Approval>>;
 
     /// A page of those that wait, in the order of their ids, from behind `after`.
-    fn waiting(
-        &self,
-        after: Option<ApprovalId>,
-        now: Timestamp,
-    ) -> Answer<'_, Vec<Approval>>;
+    fn waiting(&self, after: Option<ApprovalId>, now: Timestamp) -> Answer<'_, Vec<Approval>>;
 
     /// Decides one that waits; it then may be used until `until`. Whose right that is, was looked
     /// at before. The answer is the approval as it stands afterwards, and whether this decided it.
@@ -295,8 +291,12 @@ impl Approval {
             Decision::Approve => State::Approved,
             Decision::Decline => State::Declined,
         };
-        (approval.state == State::Pending)
-            .then(|| Self { state, decided_by: Some(by.into()), expires: until, ..approval })
+        (approval.state == State::Pending).then(|| Self {
+            state,
+            decided_by: Some(by.into()),
+            expires: until,
+            ..approval
+        })
     }
 }
 
@@ -448,7 +448,11 @@ mod tests {
     fn an_id_has_one_spelling() {
         let id = ApprovalId(0xabc);
         assert_eq!(ApprovalId::parse(&id.to_string()), Some(id));
-        for text in ["apr_abc", "APR_00000000000000000000000000000abc", "apr_+0000000000000000000000000000abc"] {
+        for text in [
+            "apr_abc",
+            "APR_00000000000000000000000000000abc",
+            "apr_+0000000000000000000000000000abc",
+        ] {
             assert_eq!(ApprovalId::parse(text), None, "{text}");
         }
         assert_eq!(ApprovalId::parse(&id.to_string().to_uppercase()), None);

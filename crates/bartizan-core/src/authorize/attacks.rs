@@ -11,8 +11,8 @@ use super::statement::Target;
 use super::tenant::TenantAt;
 use super::tests::{arc, caller, decide, endpoint, held, policy, verb};
 use super::*;
-use crate::authenticate::claims::Grants;
 use crate::authenticate::Identity;
+use crate::authenticate::claims::Grants;
 use crate::time::Timestamp;
 
 fn statement(name: &str, effect: Effect) -> Statement {
@@ -95,8 +95,10 @@ fn a_statement_that_denies_is_evaded_by_no_spelling_of_a_path() {
     }
     assert_eq!(ask("/files/secretive"), "granted");
     // What is encoded, doubled or climbs up never comes so far.
-    for path in ["/files/%73ecret", "/files//secret", "/files/x/../secret", "/files/%2e%2e/secret"] {
-        let (head, ()) = http::Request::get(path).header("host", "h").body(()).unwrap().into_parts();
+    for path in ["/files/%73ecret", "/files//secret", "/files/x/../secret", "/files/%2e%2e/secret"]
+    {
+        let (head, ()) =
+            http::Request::get(path).header("host", "h").body(()).unwrap().into_parts();
         let parsed = crate::admit::Target::parse(&head);
         if let Ok(target) = parsed {
             assert_eq!(ask(target.path()), denied, "{path}");
@@ -112,7 +114,10 @@ fn a_denial_wins_over_every_permission_whatever_its_priority() {
     deny.priority = i32::MIN;
     let endpoints = vec![endpoint("GET", "/x", Access::Authenticated)];
     let policy = with(policy(endpoints), vec![allow, deny]);
-    assert_eq!(outcome(&policy, caller("ann", &[], &["admin"]), "/x", None), "the policy `deny` denies it");
+    assert_eq!(
+        outcome(&policy, caller("ann", &[], &["admin"]), "/x", None),
+        "the policy `deny` denies it"
+    );
 }
 
 #[test]
@@ -171,7 +176,9 @@ fn another_tenant_is_reached_neither_by_path_nor_by_header() {
     let acme = || of_tenant("ann", Some("acme"));
     let ask = |caller, path: &str| outcome(&policy, caller, path, None);
     assert_eq!(ask(acme(), "/orgs/acme/files"), "granted");
-    for path in ["/orgs/evil/files", "/orgs/ACME/files", "/orgs/acme;x/files", "/orgs/acme%20/files"] {
+    for path in
+        ["/orgs/evil/files", "/orgs/ACME/files", "/orgs/acme;x/files", "/orgs/acme%20/files"]
+    {
         assert_eq!(ask(acme(), path), crossed, "{path}");
     }
     assert_eq!(ask(of_tenant("ann", None), "/orgs/acme/files"), crossed, "no tenant is no key");
@@ -184,7 +191,9 @@ fn another_tenant_is_reached_neither_by_path_nor_by_header() {
         outcome(&policy, acme(), "/files", Some(&headers))
     };
     assert_eq!(fields(&["acme"]), "granted");
-    for values in [&["evil"][..], &["acme", "evil"], &["acme", "acme"], &["acme,evil"], &["Acme"], &[]] {
+    for values in
+        [&["evil"][..], &["acme", "evil"], &["acme", "acme"], &["acme,evil"], &["Acme"], &[]]
+    {
         assert_eq!(fields(values), crossed, "{values:?}");
     }
 }
@@ -266,8 +275,10 @@ fn a_missing_claim_satisfies_no_condition() {
 #[test]
 fn an_address_in_another_spelling_is_the_same_address() {
     let mut deny = statement("outside", Effect::Deny);
-    deny.unless =
-        Some(Conditions { addresses: vec!["10.0.0.0/8".parse().unwrap()], ..Conditions::default() });
+    deny.unless = Some(Conditions {
+        addresses: vec!["10.0.0.0/8".parse().unwrap()],
+        ..Conditions::default()
+    });
     let policy = with(policy(vec![endpoint("GET", "/x", Access::Public)]), vec![deny]);
     let route = policy.routes.find(&verb("GET"), None, "/x");
     let from = |address: &str| {
@@ -302,5 +313,8 @@ fn every_endpoint_of_a_role_is_asked_for_the_role() {
 #[test]
 fn an_empty_policy_serves_nobody() {
     let nothing = Policy::default();
-    assert_eq!(outcome(&nothing, caller("ann", &["*"], &["admin"]), "/", None), "nothing is served at this path");
+    assert_eq!(
+        outcome(&nothing, caller("ann", &["*"], &["admin"]), "/", None),
+        "nothing is served at this path"
+    );
 }

@@ -176,7 +176,7 @@ mod tests {
             days: vec![Weekday::Friday],
             from: time(8, 0),
             until: time(18, 0),
-            zone: zone.clone(),
+            zone,
         };
         // A Friday; Berlin is an hour ahead in winter.
         assert!(day.contain(at("2026-11-20T07:00:00Z")));

@@ -25,7 +25,10 @@ pub(super) fn reasons(
     let mut told = Told(Vec::new());
     told.endpoint(policy, endpoint, &asked);
     if let Some(tenant) = &endpoint.tenant {
-        told.add(tenant.is_own(caller, circumstances), "the request must name the caller's own tenant");
+        told.add(
+            tenant.is_own(caller, circumstances),
+            "the request must name the caller's own tenant",
+        );
     }
     for (statement, holds) in policy.statements.look(endpoint, &asked) {
         told.statement(&statement, holds);
@@ -33,7 +36,9 @@ pub(super) fn reasons(
     match policy.judge(caller, endpoint, &held, circumstances) {
         Ok(Some(need)) => told.need(&need),
         Ok(None) => {}
-        Err(denial @ (Denial::NotAllowed | Denial::Cedar(_))) => told.add(false, denial.to_string()),
+        Err(denial @ (Denial::NotAllowed | Denial::Cedar(_))) => {
+            told.add(false, denial.to_string())
+        }
         Err(_) => {}
     }
     told.0

@@ -26,11 +26,14 @@ const TENANTS: [&str; 2] = ["t", "u"];
 const NAMES: [&str; 3] = ["corp:ann", "local:ann", "key:ann"];
 const NAME_PATTERNS: [&str; 4] = ["corp:*", "*:ann", "local:ann", "key:a*n"];
 
+/// What a role inherits from, and its permissions: which pattern, and whether every action.
+type Grants = (Vec<usize>, Vec<(usize, bool)>);
+
 /// A policy and a question, as a child would write them.
 #[derive(Clone, Debug)]
 struct World {
     /// By role: the roles after it that it inherits from, and what it permits.
-    roles: Vec<(Vec<usize>, Vec<(usize, bool)>)>,
+    roles: Vec<Grants>,
     implied: Vec<(usize, usize)>,
     endpoints: Vec<Door>,
     statements: Vec<Words>,
@@ -112,16 +115,11 @@ fn world() -> impl Strategy<Value = World> {
         prop::option::of(0..RESOURCES.len()),
         prop::bool::weighted(0.2),
     );
-    let door = door.prop_map(|((template, verb, access), (scopes, roles), resource, approval)| Door {
-        template,
-        verb,
-        access,
-        scopes,
-        roles,
-        resource,
-        approval: approval && access != 0,
+    let door = door.prop_map(|((template, verb, access), (scopes, roles), resource, approval)| {
+        Door { template, verb, access, scopes, roles, resource, approval: approval && access != 0 }
     });
-    let effect = prop_oneof![Just(Effect::Allow), Just(Effect::Deny), Just(Effect::RequireApproval)];
+    let effect =
+        prop_oneof![Just(Effect::Allow), Just(Effect::Deny), Just(Effect::RequireApproval)];
     let words = (
         (effect, -1..2i32),
         (some(VERBS.len()), some(PATH_PATTERNS.len()), some(PATTERNS.len())),
@@ -146,13 +144,7 @@ fn world() -> impl Strategy<Value = World> {
         level,
     });
     let ask = (somebody, 0..PATHS.len(), 0..VERBS.len(), any::<bool>());
-    (
-        roles,
-        implied,
-        prop::collection::vec(door, 1..6),
-        prop::collection::vec(words, 0..5),
-        ask,
-    )
+    (roles, implied, prop::collection::vec(door, 1..6), prop::collection::vec(words, 0..5), ask)
         .prop_map(|(roles, implied, endpoints, statements, (caller, path, verb, inside))| World {
             roles,
             implied,
@@ -227,7 +219,10 @@ impl World {
 
     fn permits(&self, own: &[usize], resource: &str) -> bool {
         own.iter().any(|&role| {
-            self.roles[role].1.iter().any(|(pattern, all)| *all && fits(PATTERNS[*pattern], resource))
+            self.roles[role]
+                .1
+                .iter()
+                .any(|(pattern, all)| *all && fits(PATTERNS[*pattern], resource))
                 || self.permits(&self.parents(role), resource)
         })
     }
@@ -254,9 +249,11 @@ impl World {
         let template = TEMPLATES[door.template];
         (words.verbs.is_empty() || words.verbs.contains(&door.verb))
             && (words.paths.is_empty()
-                || words.paths.iter().map(|p| PATH_PATTERNS[*p]).any(|pattern| {
-                    pattern == "/*" || pattern == template || fits(pattern, path)
-                }))
+                || words
+                    .paths
+                    .iter()
+                    .map(|p| PATH_PATTERNS[*p])
+                    .any(|pattern| pattern == "/*" || pattern == template || fits(pattern, path)))
             && (words.resources.is_empty()
                 || door.resource.is_some_and(|resource| {
                     words.resources.iter().any(|p| fits(PATTERNS[*p], RESOURCES[resource]))
@@ -316,9 +313,9 @@ impl World {
         if hold.iter().any(|(_, words)| words.effect == Effect::Deny) {
             return shut();
         }
-        let asks = ordered.iter().any(|(_, words)| {
-            words.effect == Effect::Allow && self.might_speak(words, door)
-        });
+        let asks = ordered
+            .iter()
+            .any(|(_, words)| words.effect == Effect::Allow && self.might_speak(words, door));
         if asks && !hold.iter().any(|(_, words)| words.effect == Effect::Allow) {
             return shut();
         }
@@ -343,7 +340,8 @@ fn named<'a>(of: &'a [&'a str], list: &[usize]) -> Vec<Arc<str>> {
 }
 
 fn conditions(holds: &Holds) -> Conditions {
-    let level = holds.level.iter().map(|level| level.to_string().as_str().into()).collect::<Vec<_>>();
+    let level =
+        holds.level.iter().map(|level| level.to_string().as_str().into()).collect::<Vec<_>>();
     let inside: IpNet = "10.0.0.0/8".parse().unwrap();
     Conditions {
         principals: named(&NAME_PATTERNS, &holds.names),

@@ -79,7 +79,8 @@ impl Roles {
     /// # Errors
     /// [`RoleError`] where a role inherits from itself, from nothing, or too much.
     pub fn inheriting(permissions: &Permissions, parents: &Parents) -> Result<Self, RoleError> {
-        let mut closure = Closure { permissions, parents, left: MAX_INHERITED, reach: HashMap::new() };
+        let mut closure =
+            Closure { permissions, parents, left: MAX_INHERITED, reach: HashMap::new() };
         for role in permissions.keys() {
             closure.reach(role, &mut Vec::new())?;
         }
@@ -105,9 +106,10 @@ impl Roles {
     #[must_use]
     pub fn permit(&self, roles: &[Arc<str>], resource: &str, action: &str) -> bool {
         roles.iter().filter_map(|role| self.reach.get(role)).any(|reach| {
-            let exact = reach.exact.get(resource).is_some_and(|actions| {
-                actions.iter().any(|pattern| matches(pattern, action))
-            });
+            let exact = reach
+                .exact
+                .get(resource)
+                .is_some_and(|actions| actions.iter().any(|pattern| matches(pattern, action)));
             exact
                 || reach.patterns.iter().any(|permission| {
                     matches(&permission.resource, resource) && matches(&permission.action, action)
@@ -282,9 +284,9 @@ mod tests {
     fn inherit(rows: &[(&str, &[&str])]) -> Result<Roles, RoleError> {
         let own = |role: &str| vec![permission(&format!("of/{role}"), "use")];
         let permissions = rows.iter().map(|(role, _)| (arc(role), own(role))).collect();
-        let parents = rows.iter().map(|(role, parents)| {
-            (arc(role), parents.iter().map(|parent| arc(parent)).collect())
-        });
+        let parents = rows
+            .iter()
+            .map(|(role, parents)| (arc(role), parents.iter().map(|parent| arc(parent)).collect()));
         Roles::inheriting(&permissions, &parents.collect())
     }
 
@@ -318,8 +320,9 @@ mod tests {
     #[test]
     fn inheritance_is_bounded_in_steps() {
         let names: Vec<String> = (0..MAX_STEPS + 2).map(|n| format!("r{n:03}")).collect();
-        let parents: Vec<Vec<&str>> =
-            (0..names.len()).map(|n| names.get(n + 1).into_iter().map(|s| &**s).collect()).collect();
+        let parents: Vec<Vec<&str>> = (0..names.len())
+            .map(|n| names.get(n + 1).into_iter().map(|s| &**s).collect())
+            .collect();
         let rows: Vec<(&str, &[&str])> =
             names.iter().map(|s| &**s).zip(parents.iter().map(|p| &**p)).collect();
         let deep = Roles::inheriting(

@@ -166,9 +166,7 @@ impl Statements {
     ) -> Vec<(Arc<Statement>, bool)> {
         let applicable = self.by_endpoint.get(endpoint.index).and_then(Option::as_ref);
         let spoken = applicable.iter().flat_map(|a| a.denying.iter().chain(&a.others));
-        let holds = |spoken: &Spoken| {
-            spoken.holds(asked, spoken.statement.effect != Effect::Deny)
-        };
+        let holds = |spoken: &Spoken| spoken.holds(asked, spoken.statement.effect != Effect::Deny);
         spoken.map(|spoken| (Arc::clone(&spoken.statement), holds(spoken))).collect()
     }
 }
@@ -193,8 +191,8 @@ impl Spoken {
     /// Whether the statement holds; `unknown` is what counts where there is no path yet.
     fn holds(&self, asked: &Asked<'_>, unknown: bool) -> bool {
         let Statement { target, when, unless, .. } = &*self.statement;
-        let path = !self.by_path
-            || asked.circumstances.path.map_or(unknown, |path| target.names(path));
+        let path =
+            !self.by_path || asked.circumstances.path.map_or(unknown, |path| target.names(path));
         path && when.hold(asked) && unless.as_ref().is_none_or(|unless| !unless.hold(asked))
     }
 }
@@ -264,7 +262,10 @@ impl Target {
     fn names(&self, path: &str) -> bool {
         let path = path.strip_suffix('/').unwrap_or(path);
         if !path.contains(';') {
-            return self.paths.iter().any(|pattern| everything(pattern) || role::matches(pattern, path));
+            return self
+                .paths
+                .iter()
+                .any(|pattern| everything(pattern) || role::matches(pattern, path));
         }
         let bare = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
         let bare = bare.collect::<Vec<_>>().join("/");

@@ -199,7 +199,12 @@ async fn known(
 }
 
 /// Walks the road, and notes what is looked at on it.
-async fn decide(args: &Explain, app: &App, caller: Caller, now: Timestamp) -> anyhow::Result<Verdict> {
+async fn decide(
+    args: &Explain,
+    app: &App,
+    caller: Caller,
+    now: Timestamp,
+) -> anyhow::Result<Verdict> {
     let mut request = Request::builder().method(&args.verb).uri(&args.path);
     request = request.header(header::HOST, "localhost");
     for (name, value) in &args.headers {

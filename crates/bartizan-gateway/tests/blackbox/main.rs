@@ -9,6 +9,7 @@
     reason = "a test may panic"
 )]
 
+mod access;
 mod crash;
 mod curl;
 mod fastapi;

@@ -36,8 +36,7 @@ const INSERT: &str =
 const ONE: &str = "SELECT * FROM approvals WHERE id = $1";
 const WAITING: &str = "SELECT * FROM approvals WHERE id > $1 AND state = 'pending' \
     AND expires > $2 ORDER BY id LIMIT $3";
-const CHANGE: &str =
-    "UPDATE approvals SET state = $2, expires = $3, decided_by = $4 WHERE id = $1";
+const CHANGE: &str = "UPDATE approvals SET state = $2, expires = $3, decided_by = $4 WHERE id = $1";
 
 impl Approvals for SqliteApprovals {
     fn ask(&self, approval: Approval, now: Timestamp) -> Answer<'_, Asked> {
@@ -141,10 +140,7 @@ async fn one(
     Ok(row.map(|Row(approval)| approval))
 }
 
-async fn change(
-    connection: &mut SqliteConnection,
-    approval: &Approval,
-) -> Result<(), Unreachable> {
+async fn change(connection: &mut SqliteConnection, approval: &Approval) -> Result<(), Unreachable> {
     let query = sqlx::query(CHANGE)
         .bind(approval.id.to_string())
         .bind(approval.state.as_str())
@@ -153,10 +149,7 @@ async fn change(
     query.execute(connection).await.map(drop).map_err(broken)
 }
 
-async fn insert(
-    connection: &mut SqliteConnection,
-    approval: &Approval,
-) -> Result<(), Unreachable> {
+async fn insert(connection: &mut SqliteConnection, approval: &Approval) -> Result<(), Unreachable> {
     let query = sqlx::query(INSERT)
         .bind(approval.id.to_string())
         .bind(&*approval.requester)

@@ -9,6 +9,7 @@ use bartizan_core::authorize::approval::{
 };
 use bartizan_core::authorize::endpoint::About;
 use bartizan_core::exchange::Departure;
+use bartizan_core::id::RequestId;
 use bartizan_core::refusal::{Outage, Refusal};
 use http::StatusCode;
 use serde::Deserialize;
@@ -39,7 +40,8 @@ pub(crate) fn endpoints(book: &Book) -> [Served; 3] {
     };
     let list = own("GET", "/approvals", "Lists the calls that wait and that the caller may see.");
     let show = own("GET", "/approvals/{id}", "Shows a call that waits, and what became of it.");
-    let decide = own("POST", "/approvals/{id}", "").about(about("Decides about a call that waits."));
+    let decide =
+        own("POST", "/approvals/{id}", "").about(about("Decides about a call that waits."));
     [
         list.authenticated().handler(List(book.clone())),
         show.authenticated().handler(Show(book.clone())),
@@ -114,7 +116,7 @@ impl Handler for Show {
             let Departure { head, caller, .. } = departure;
             Ok(match book.find(head.uri.path(), &caller).await? {
                 Some(approval) => super::for_this_caller(&row(&approval)),
-                None => unknown(),
+                None => unknown(head.extensions.get().copied()),
             })
         })
     }
@@ -132,15 +134,16 @@ impl Handler for Decide {
             };
             let Departure { head, caller, .. } = departure;
             let found = book.find(head.uri.path(), &caller).await?;
-            let Some(approval) = found else { return Ok(unknown()) };
+            let request = head.extensions.get::<RequestId>().copied();
+            let Some(approval) = found else { return Ok(unknown(request)) };
             let road = book.live.road()?;
             match book.approvers.may_decide(road.policy(), &caller, &approval) {
-                Ok(()) => book.decide(&approval, decision, &caller.principal().to_string()).await,
-                Err(NotTheirs::Unknown) => Ok(unknown()),
+                Ok(()) => book.decide(&approval, decision, &caller, request).await,
+                Err(NotTheirs::Unknown) => Ok(unknown(request)),
                 Err(why @ (NotTheirs::Own | NotTheirs::Delegated)) => {
                     let (status, title) = (StatusCode::FORBIDDEN, "Not authorized");
-                    let mut answer =
-                        Problem::new(status, "forbidden", title, why.to_string()).answer();
+                    let problem = Problem::new(status, "forbidden", title, why.to_string());
+                    let mut answer = problem.answer_to(request);
                     answer.notes.push(Note {
                         event: Event::AccessDenied,
                         outcome: Outcome::Deny,
@@ -168,17 +171,21 @@ impl Book {
         &self,
         approval: &Approval,
         decision: Decision,
-        by: &str,
+        caller: &Caller,
+        request: Option<RequestId>,
     ) -> Result<Answer, Failure> {
         let now = clock::now();
         let until = now.plus(self.approvers.patience);
-        let decided = self.book.decide(approval.id, decision, by, until, now).await;
-        let Some((approval, new)) = decided.map_err(unreachable)? else { return Ok(unknown()) };
+        let by = caller.principal().to_string();
+        let decided = self.book.decide(approval.id, decision, &by, until, now).await;
+        let Some((approval, new)) = decided.map_err(unreachable)? else {
+            return Ok(unknown(request));
+        };
         if !new {
             let detail = format!("it is {} already", approval.state.as_str());
             let title = "Already decided";
             let problem = Problem::new(StatusCode::CONFLICT, "approval-decided", title, detail);
-            return Ok(problem.answer());
+            return Ok(problem.answer_to(request));
         }
         let mut answer = super::for_this_caller(&row(&approval));
         answer.notes.push(note(&approval));
@@ -210,9 +217,8 @@ fn named(approval: &Approval) -> Map<String, Value> {
 /// An approval as those see it who may.
 #[must_use]
 pub fn row(approval: &Approval) -> Value {
-    let at = |at: bartizan_core::time::Timestamp| {
-        String::from_utf8_lossy(&at.rfc3339()).into_owned()
-    };
+    let at =
+        |at: bartizan_core::time::Timestamp| String::from_utf8_lossy(&at.rfc3339()).into_owned();
     let mut row = json!({
         "approval_id": approval.id.to_string(),
         "status": approval.state.as_str(),
@@ -234,8 +240,8 @@ pub fn row(approval: &Approval) -> Value {
     row
 }
 
-fn unknown() -> Answer {
-    Problem::not_found(NotTheirs::Unknown.to_string()).answer()
+fn unknown(request: Option<RequestId>) -> Answer {
+    Problem::not_found(NotTheirs::Unknown.to_string()).answer_to(request)
 }
 
 fn unreachable(Unreachable { reason }: Unreachable) -> Failure {

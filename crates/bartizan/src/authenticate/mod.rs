@@ -174,17 +174,17 @@ impl Authenticate {
     /// [`NotAuthenticated`] where the credential is not good, or cannot be looked up.
     pub async fn caller(&self, head: &Parts, now: Timestamp) -> Result<Caller, NotAuthenticated> {
         let inner = &*self.0;
-        let certificate = head.extensions.get::<Peer>().and_then(Peer::certificate);
         let Some(credential) = Credential::find(head, &inner.means.places)? else {
-            return Ok(match (&inner.means.certificates, certificate) {
-                (Some(rules), Some(certificate)) => rules.caller(certificate, now)?,
-                _ => Caller::anonymous(),
+            let Some(rules) = &inner.means.certificates else { return Ok(Caller::anonymous()) };
+            let certificate = head.extensions.get::<Peer>().and_then(Peer::certificate);
+            return Ok(match certificate {
+                Some(certificate) => rules.caller(certificate, now)?,
+                None => Caller::anonymous(),
             });
         };
-        let from = head.extensions.get::<ClientAddress>().copied();
-        let known = inner.holder(&credential, from, now).await;
+        let known = inner.holder(&credential, Some(head), now).await;
         let known = known.and_then(|holder| inner.prove(holder, &credential, head, now));
-        known.map_err(|not| inner.suspect(not, from, now))
+        known.map_err(|not| inner.suspect(not, head, now))
     }
 
     /// Who shows this credential, and nothing beside it.
@@ -239,7 +239,7 @@ impl Inner {
     async fn holder(
         &self,
         credential: &Credential<'_>,
-        from: Option<ClientAddress>,
+        head: Option<&Parts>,
         now: Timestamp,
     ) -> Result<Holder, NotAuthenticated> {
         let fingerprint = Fingerprint::of(credential);
@@ -248,7 +248,7 @@ impl Inner {
         {
             return Ok(entry.holder);
         }
-        let entry = match self.verify(credential, fingerprint, from, now).await {
+        let entry = match self.verify(credential, fingerprint, head, now).await {
             Ok(entry) => entry,
             Err(not) => {
                 self.cache.remove(fingerprint);
@@ -289,21 +289,22 @@ impl Inner {
     fn suspect(
         &self,
         not: NotAuthenticated,
-        from: Option<ClientAddress>,
+        head: &Parts,
         now: Timestamp,
     ) -> NotAuthenticated {
+        let from = head.extensions.get::<ClientAddress>();
         let (NotAuthenticated::Rejected(rejection), Some(from)) = (not, from) else { return not };
         if !Guessing::counts(rejection) {
             return not;
         }
-        self.guessing.lock().failed(from, now).map_or(not, NotAuthenticated::Throttled)
+        self.guessing.lock().failed(*from, now).map_or(not, NotAuthenticated::Throttled)
     }
 
     async fn verify(
         &self,
         credential: &Credential<'_>,
         fingerprint: Fingerprint,
-        from: Option<ClientAddress>,
+        head: Option<&Parts>,
         now: Timestamp,
     ) -> Result<Entry, NotAuthenticated> {
         // Read before the store is asked: what is taken back in between is looked at again.
@@ -313,13 +314,13 @@ impl Inner {
             Credential::Bearer(token) if !is_jwt(token) => {
                 match self.bearer_key(token, now, revocations).await {
                     Err(NotAuthenticated::Rejected(Rejection::Unknown)) => {
-                        self.opaque(token, fingerprint, from, now, revocations).await
+                        self.opaque(token, fingerprint, head, now, revocations).await
                     }
                     known => known,
                 }
             }
             Credential::Dpop(token) if !is_jwt(token) => {
-                self.opaque(token, fingerprint, from, now, revocations).await
+                self.opaque(token, fingerprint, head, now, revocations).await
             }
             Credential::Dpop(token) => self.token(token, now, revocations).await,
             Credential::Bearer(token) => {
@@ -396,10 +397,11 @@ impl Inner {
         &self,
         token: &str,
         fingerprint: Fingerprint,
-        from: Option<ClientAddress>,
+        head: Option<&Parts>,
         now: Timestamp,
         revocations: u64,
     ) -> Result<Entry, NotAuthenticated> {
+        let from = head.and_then(|head| head.extensions.get::<ClientAddress>()).copied();
         let mut why = NotAuthenticated::from(Rejection::Unknown);
         for provider in &self.means.issuers {
             let Some(introspection) = provider.introspection() else { continue };
@@ -458,10 +460,13 @@ impl Inner {
         let (mut keys, mut epoch) =
             provider.keys(now).await.map_err(|_| NotAuthenticated::Outage)?;
         let mut verified = issuer.holder(token, &keys, now);
-        if verified.as_ref().is_err_and(|error| *error == VerifyError::UnknownKey) {
+        if verified.as_ref().is_err_and(|error| may_be_of_a_new_key(*error)) {
             let renewed = provider.renewed(Some(epoch), now).await;
-            (keys, epoch) = renewed.map_err(|_| NotAuthenticated::Outage)?;
-            verified = issuer.holder(token, &keys, now);
+            let (new, newer) = renewed.map_err(|_| NotAuthenticated::Outage)?;
+            if newer != epoch {
+                (keys, epoch) = (new, newer);
+                verified = issuer.holder(token, &keys, now);
+            }
         }
         let holder = verified.map_err(|error| match error {
             VerifyError::Rejected(rejection) => rejection,
@@ -494,6 +499,12 @@ pub(crate) async fn revoked(
     let origins = claims.get("via").and_then(Value::as_array).into_iter().flatten();
     let names = names.chain(origins.filter_map(Value::as_str));
     identities.is_revoked(&names.collect::<Vec<_>>()).await
+}
+
+/// Whether an issuer that has turned its keys might have signed this: with a key id that is new,
+/// with one that it had used before, or with none.
+fn may_be_of_a_new_key(error: VerifyError) -> bool {
+    matches!(error, VerifyError::UnknownKey | VerifyError::Rejected(Rejection::Forged))
 }
 
 fn outage(error: &Unreachable) -> NotAuthenticated {

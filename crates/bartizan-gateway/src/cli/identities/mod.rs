@@ -1,5 +1,6 @@
 //! Who may come in? `bartizan keys`, `users` and `clients`, on the durable store.
 
+mod approvals;
 mod clients;
 mod keys;
 mod ledger;
@@ -18,6 +19,7 @@ use bartizan_core::issue::identities::Identities;
 use bartizan_core::time::Timestamp;
 use bartizan_store::sqlite::Sqlite;
 
+pub use approvals::Approvals;
 pub use clients::Clients;
 pub use keys::Keys;
 pub use users::Users;
@@ -76,6 +78,8 @@ pub(super) struct Desk<'a> {
 /// One of the commands.
 #[derive(Clone, Debug)]
 pub enum Command {
+    /// Calls that wait for somebody to agree.
+    Approvals(Approvals),
     /// API keys.
     Keys(Keys),
     /// Users of the token endpoint.
@@ -109,6 +113,9 @@ pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyho
         out,
     };
     let done = match command {
+        Command::Approvals(approvals) => {
+            approvals::run(approvals, Arc::new(database.approvals()), &mut desk).await
+        }
         Command::Keys(keys) => keys::run(keys, &mut desk).await,
         Command::Users(users) => users::run(users, &mut desk).await,
         Command::Clients(clients) => clients::run(clients, &mut desk).await,

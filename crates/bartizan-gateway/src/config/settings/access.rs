@@ -58,7 +58,8 @@ pub(super) fn resolve(
     }
     rules.scopes = Scopes::new(&implies);
     rules.roles = roles(resolver, access, &rules);
-    rules.cedar = access.cedar.as_ref().map(|cedar| cedar_files(resolver, cedar)).unwrap_or_default();
+    rules.cedar =
+        access.cedar.as_ref().map(|cedar| cedar_files(resolver, cedar)).unwrap_or_default();
     for (principal, roles) in &access.assign {
         if principal.is_empty() || principal.starts_with(':') || principal.ends_with(':') {
             let help =

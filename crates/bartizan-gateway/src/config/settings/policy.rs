@@ -28,6 +28,9 @@ pub struct Policies {
     pub statements: Vec<Statement>,
     /// Who may agree to calls.
     pub approvers: Approvers,
+    /// Cedar's say in it.
+    #[cfg(feature = "cedar")]
+    pub cedar: Option<bartizan_core::authorize::cedar::Cedar>,
 }
 
 /// The most policies.
@@ -47,7 +50,8 @@ pub(super) fn resolve(
     }
     for policy in file.policies.iter().take(MAX_POLICIES) {
         if let Some(first) = names.insert(&policy.name.value, &policy.name.place) {
-            let message = format!("`{}` is there twice, first in line {}", policy.name.value.0, first.line);
+            let message =
+                format!("`{}` is there twice, first in line {}", policy.name.value.0, first.line);
             resolver.error(&policy.name.place, message, "give each policy a name of its own");
         }
         let statement = statement(resolver, policy, access);
@@ -61,7 +65,46 @@ pub(super) fn resolve(
         statements.push(statement);
     }
     wanted(resolver, file, &approvers);
-    Policies { statements, approvers }
+    #[cfg(feature = "cedar")]
+    let cedar = cedar(resolver, access, endpoints);
+    Policies {
+        statements,
+        approvers,
+        #[cfg(feature = "cedar")]
+        cedar,
+    }
+}
+
+/// Cedar's policies, validated against what is served.
+#[cfg(feature = "cedar")]
+fn cedar(
+    resolver: &mut Resolver<'_>,
+    access: &AccessRules,
+    endpoints: &[Endpoint],
+) -> Option<bartizan_core::authorize::cedar::Cedar> {
+    use bartizan_core::authorize::cedar::Cedar;
+    let place = access.cedar.first().map(|file| &file.place)?;
+    // What is out of shape is missing among the endpoints, and would be told as unknown here.
+    if resolver.lost("/endpoints") || resolver.lost("/access") {
+        return None;
+    }
+    let files: Vec<_> =
+        access.cedar.iter().map(|file| (file.name.as_str().into(), file.text.as_str())).collect();
+    let configured = endpoints
+        .iter()
+        .flat_map(|endpoint| endpoint.verbs.iter().map(|verb| (verb.as_str(), &*endpoint.path)));
+    let own = route::GATEWAY_PATHS.iter().map(|path| ("POST", *path));
+    let served: Vec<_> = configured.chain(own).collect();
+    let roles: Vec<_> = access.names.iter().cloned().collect();
+    match Cedar::compile(&files, &served, &roles) {
+        Ok(cedar) => Some(cedar),
+        Err(wrong) => {
+            for error in wrong {
+                resolver.wrong(place, error.to_string());
+            }
+            None
+        }
+    }
 }
 
 /// Whoever asks for approvals must say who may give them.
@@ -70,7 +113,8 @@ fn wanted(resolver: &mut Resolver<'_>, file: &File, approvers: &Approvers) {
         return;
     }
     let endpoint = file.endpoints.iter().find_map(|endpoint| endpoint.approval.as_ref());
-    let asks = |policy: &&Located<file::Policy>| policy.effect.value == file::Effect::RequireApproval;
+    let asks =
+        |policy: &&Located<file::Policy>| policy.effect.value == file::Effect::RequireApproval;
     let policy = file.policies.iter().find(asks).map(|policy| &policy.effect.place);
     if let Some(place) = endpoint.map(|approval| &approval.key).or(policy) {
         let help = "write `approvals: { roles: [ROLE] }` or `approvals: { scopes: [SCOPE] }`";
@@ -103,13 +147,16 @@ fn approvers(
 fn covers_something(target: &Target, endpoints: &[Endpoint]) -> bool {
     let configured = endpoints.iter().any(|endpoint| {
         endpoint.verbs.iter().any(|verb| {
-            let (resource, category) = (endpoint.resource.as_deref(), endpoint.about.category.as_deref());
+            let (resource, category) =
+                (endpoint.resource.as_deref(), endpoint.about.category.as_deref());
             target.may_cover(verb, &endpoint.path, resource, category)
         })
     });
     let own = Target { verbs: Vec::new(), ..target.clone() };
     let gateways = !target.paths.is_empty()
-        && route::GATEWAY_PATHS.iter().any(|path| own.may_cover(&http::Method::GET, path, None, None));
+        && route::GATEWAY_PATHS
+            .iter()
+            .any(|path| own.may_cover(&http::Method::GET, path, None, None));
     configured || gateways
 }
 
@@ -120,8 +167,16 @@ fn statement(
 ) -> Statement {
     let matches = policy.matches.as_ref();
     let unless = policy.unless.as_ref().map(|unless| {
-        let file::Conditions { principals, methods, roles, scopes, tenants, claims, addresses, hours } =
-            &unless.value;
+        let file::Conditions {
+            principals,
+            methods,
+            roles,
+            scopes,
+            tenants,
+            claims,
+            addresses,
+            hours,
+        } = &unless.value;
         let asked = Asked { principals, methods, roles, scopes, tenants, claims, addresses, hours };
         let conditions = asked.resolve(resolver, access);
         if conditions.is_empty() {
@@ -131,8 +186,17 @@ fn statement(
         conditions
     });
     let when = matches.map(|matches| {
-        let file::Match { principals, methods, roles, scopes, tenants, claims, addresses, hours, .. } =
-            &matches.value;
+        let file::Match {
+            principals,
+            methods,
+            roles,
+            scopes,
+            tenants,
+            claims,
+            addresses,
+            hours,
+            ..
+        } = &matches.value;
         let asked = Asked { principals, methods, roles, scopes, tenants, claims, addresses, hours };
         asked.resolve(resolver, access)
     });
@@ -164,7 +228,11 @@ fn target(resolver: &mut Resolver<'_>, file: &Located<file::Match>) -> Target {
         verbs: verbs.filter_map(|verb| route::verb(resolver, &verb.place, &verb.value)).collect(),
         paths: words(&file.paths),
         resources: words(&file.resources),
-        categories: file.categories.iter().map(|c| endpoint::category_name(c.value).into()).collect(),
+        categories: file
+            .categories
+            .iter()
+            .map(|c| endpoint::category_name(c.value).into())
+            .collect(),
     }
 }
 
@@ -185,7 +253,9 @@ impl Asked<'_> {
         for principal in self.principals {
             let text = &principal.value.0;
             if !text.contains([':', '*']) && text != "anonymous" {
-                let help = format!("write `local:{text}` for somebody of the token endpoint, or `ISSUER:{text}`");
+                let help = format!(
+                    "write `local:{text}` for somebody of the token endpoint, or `ISSUER:{text}`"
+                );
                 resolver.error(&principal.place, format!("`{text}` names no issuer"), help);
             }
         }
@@ -195,7 +265,11 @@ impl Asked<'_> {
             roles: resolver.roles(self.roles, access),
             scopes: resolver.scopes(self.scopes),
             tenants: words(self.tenants),
-            claims: self.claims.iter().map(|(path, values)| claim(resolver, path, values)).collect(),
+            claims: self
+                .claims
+                .iter()
+                .map(|(path, values)| claim(resolver, path, values))
+                .collect(),
             addresses: self.addresses.iter().filter_map(|net| network(resolver, net)).collect(),
             hours: self.hours.as_ref().and_then(|file| hours(resolver, file)),
         }
@@ -217,7 +291,11 @@ fn means(resolver: &mut Resolver<'_>, word: &Located<Word>) -> Option<Means> {
 
 fn claim(resolver: &mut Resolver<'_>, path: &str, values: &Located<OneOrMany>) -> Claim {
     if values.0.is_empty() {
-        resolver.error(&values.key, format!("the claim `{path}` has no value that would do"), "name one");
+        resolver.error(
+            &values.key,
+            format!("the claim `{path}` has no value that would do"),
+            "name one",
+        );
     }
     Claim { path: path.into(), values: words(&values.0) }
 }
@@ -256,7 +334,11 @@ fn time(resolver: &mut Resolver<'_>, word: &Located<Word>) -> Option<Time> {
     let parts = word.value.split_once(':').and_then(|(h, m)| Some((digits(h)?, digits(m)?)));
     let time = parts.and_then(|(hour, minute)| Time::new(hour, minute, 0, 0).ok());
     if time.is_none() {
-        resolver.error(&word.place, format!("`{}` is no time of day", word.value.0), "write it as `08:00`");
+        resolver.error(
+            &word.place,
+            format!("`{}` is no time of day", word.value.0),
+            "write it as `08:00`",
+        );
     }
     time
 }
