@@ -25,7 +25,7 @@ auth:
       issuer: "{}"
       audience: ["http://gate.test/{audiences}"]
       algorithms: [RS256, ES256, EdDSA]
-      claims: {{ tenant: tenant, roles: realm_access.roles }}
+      claims: {{ subject: [sub, client_id], tenant: tenant, roles: realm_access.roles }}
       grants_at_most: {{ roles: [service], scopes: ["data:*"] }}
 {more}
 {rest}

@@ -104,8 +104,9 @@ pub enum SecretMethod {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claims {
-    /// Who. Default: `sub`.
-    pub subject: Option<Located<Word>>,
+    /// Who; of several the first that stands there, as `[sub, client_id]` for a provider that
+    /// names programs by the latter alone. Default: `sub`.
+    pub subject: Option<Located<OneOrMany>>,
     /// Of which organisation. Default: none.
     pub tenant: Option<Located<Word>>,
     /// In which roles: a list, or words in one text; `a.b` looks inside. Default: `roles`.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bartizan_core::authenticate::algorithm::Algorithm;
 use bartizan_core::authenticate::claims::{ClaimPaths, Grants};
 use bartizan::authenticate::{IntrospectionSettings, Pace};
-use bartizan_core::authenticate::jwks::KeySet;
+use bartizan_core::authenticate::jwks::{KeySet, KeySetError};
 use bartizan_core::authenticate::jwt::Issuer;
 use http::Uri;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -211,8 +211,12 @@ fn claims(file: Option<&Located<file::Claims>>) -> ClaimPaths {
     let path = |text: &Option<Located<Word>>, default: String| {
         text.as_ref().map_or(default, |text| text.value.0.clone())
     };
+    let subject = file.subject.as_ref().map(|paths| {
+        let OneOrMany(paths) = &paths.value;
+        paths.iter().map(|path| path.value.0.clone()).collect::<Vec<_>>()
+    });
     ClaimPaths {
-        subject: path(&file.subject, base.subject),
+        subject: subject.filter(|paths| !paths.is_empty()).unwrap_or(base.subject),
         tenant: file.tenant.as_ref().map(|text| text.value.0.clone()),
         roles: path(&file.roles, base.roles),
         scopes: path(&file.scopes, base.scopes),
@@ -293,6 +297,8 @@ fn keys(
         }
         return match KeySet::secret(secret.expose_secret().as_bytes(), algorithms) {
             Ok(_) => Some(Keys::Shared(secret)),
+            // The algorithms were told already.
+            Err(KeySetError::Unusable) => None,
             Err(error) => {
                 let help = "let the provider make a new one, as `openssl rand -base64 48` does";
                 resolver.error(&source.place, error.to_string(), help);

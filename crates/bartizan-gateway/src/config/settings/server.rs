@@ -207,17 +207,19 @@ fn same_socket(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 fn tls(resolver: &mut Resolver<'_>, tls: Option<&Located<file::Tls>>) -> Option<Tls> {
-    let (client_ca, client_optional) = client_ca(resolver, tls)?;
+    let clients = client_ca(resolver, tls);
     if let Some((cert, key)) = resolver.overrides.tls.clone() {
         let place = Place::start();
         let sound = pem(resolver, &place, "--ssl-certfile", &cert, "CERTIFICATE")
             & pem(resolver, &place, "--ssl-keyfile", &key, "PRIVATE KEY");
+        let (client_ca, client_optional) = clients?;
         return sound.then_some(Tls { cert, key, client_ca, client_optional });
     }
     let tls = tls?;
     let (cert, key) = (resolver.outside.path(&tls.cert), resolver.outside.path(&tls.value.key));
     let sound = pem(resolver, &tls.cert.place, "cert", &cert, "CERTIFICATE")
         & pem(resolver, &tls.value.key.place, "key", &key, "PRIVATE KEY");
+    let (client_ca, client_optional) = clients?;
     sound.then_some(Tls { cert, key, client_ca, client_optional })
 }
 
