@@ -54,6 +54,11 @@ const NEEDS: &[Need] = &[
         cure: Cure::Pip(&["openapi-spec-validator>=0.9,<1"]),
     },
     Need {
+        name: "the official MCP SDK, as a client that logs in and as a server",
+        present: &["target/tools/python/bin/python", "-c", "import mcp, httpx"],
+        cure: Cure::Pip(&["mcp>=1.20,<3", "httpx>=0.27,<1"]),
+    },
+    Need {
         name: "Node.js with npm",
         present: &["npm", "--version"],
         cure: Cure::Debian(&["nodejs", "npm"]),

@@ -20,6 +20,7 @@ use crate::authorize::approval::{
     Approval, ApprovalId, CallDigest, Lapse, Need, Petition, Ruling, State, Unreachable,
 };
 use crate::authorize::{Circumstances, Denial, Endpoint, Grant, Policy, Route, Routes};
+use crate::describe::resource;
 use crate::id::RequestId;
 use crate::limit::permit::{Permit, Returns, at_the_door, on_the_road};
 use crate::limit::{Draw, Exhausted, Kind, ReservationId, Standing, Unavailable, Verdict};
@@ -774,11 +775,12 @@ impl Refused {
     pub fn answer(self, realm: &Realm, now: Timestamp) -> Answered {
         let Self { refusal, dossier, protocol, standings, bill } = self;
         let usage = bill.map(|bill| bill.usage).unwrap_or_default();
+        let metadata = realm.metadata(dossier.facts().endpoint.as_deref());
         let context = Context {
             request_id: dossier.facts().request_id,
             protocol,
             realm: &realm.name,
-            resource_metadata: realm.resource_metadata.as_deref(),
+            resource_metadata: metadata.as_deref(),
             dpop: realm.dpop,
         };
         let mut response = problem::answer(&refusal, &context);
@@ -803,13 +805,26 @@ pub struct Realm {
     pub name: String,
     /// Where protected resource metadata lies (RFC 9728).
     pub resource_metadata: Option<String>,
+    /// Whether the metadata of each endpoint lies below that.
+    pub by_endpoint: bool,
     /// Whether DPoP is spoken here (RFC 9449).
     pub dpop: bool,
 }
 
 impl Default for Realm {
     fn default() -> Self {
-        Self { name: "bartizan".into(), resource_metadata: None, dpop: false }
+        let (name, resource_metadata) = ("bartizan".into(), None);
+        Self { name, resource_metadata, by_endpoint: false, dpop: false }
+    }
+}
+
+impl Realm {
+    /// Where the metadata of an endpoint lies, by its path template. It is made of what the operator
+    /// wrote: nothing of a request stands in a challenge.
+    fn metadata(&self, endpoint: Option<&str>) -> Option<String> {
+        let root = self.resource_metadata.as_ref()?;
+        let below = endpoint.filter(|_| self.by_endpoint).map_or("", resource::address);
+        Some(format!("{root}{below}"))
     }
 }
 

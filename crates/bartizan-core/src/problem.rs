@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::admit::Misdirected;
 use crate::authenticate::{Rejection, dpop};
 use crate::authorize::Denial;
+use crate::describe::resource::OFFLINE;
 use crate::id::RequestId;
 use crate::limit::{Exhausted, Kind, Measure, Standing};
 use crate::mask::Detection;
@@ -400,8 +401,9 @@ fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
             headers.insert(header::RETRY_AFTER, wait.max(1).into());
             standings(&exhausted.standings, headers);
         }
+        // Every second we look again ourselves, at whatever was out of reach or too busy.
         Refusal::Unavailable(_) => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
     }
@@ -419,8 +421,10 @@ fn challenge(
     if let Some(error) = error {
         let _ = write!(text, ", error=\"{error}\"");
     }
-    if !scopes.is_empty() {
-        let _ = write!(text, ", scope=\"{}\"", scopes.join(" "));
+    let needed = scopes.iter().map(|scope| &**scope).filter(|scope| *scope != OFFLINE);
+    let needed = needed.collect::<Vec<_>>().join(" ");
+    if !needed.is_empty() {
+        let _ = write!(text, ", scope=\"{needed}\"");
     }
     if let Some(url) = context.resource_metadata {
         let _ = write!(text, ", resource_metadata=\"{url}\"");

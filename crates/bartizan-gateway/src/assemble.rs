@@ -13,6 +13,7 @@ use bartizan::core::authenticate::dpop::Rules;
 use bartizan::core::authenticate::jwks::KeySet;
 use bartizan::core::authorize::endpoint::{Cost, Limit};
 use bartizan::core::chain::Bounds;
+use bartizan::core::describe::resource::Resources;
 use bartizan::core::issue::Identities;
 use bartizan::core::limit::Meter;
 use bartizan::endpoint::Served;
@@ -185,6 +186,9 @@ pub async fn assemble(
     for budget in &settings.budgets {
         app = limited(app, &budget.rules, &budget.applies);
     }
+    if let Some(resources) = described(settings) {
+        app = app.resources(resources);
+    }
     let tokens = token_endpoint(settings, standing).await?;
     let authenticate = authenticate(settings, standing, tokens.clone());
     if let Some(tokens) = tokens {
@@ -219,6 +223,18 @@ pub(crate) async fn examine(
     let tokens = token_endpoint(settings, standing).await?;
     let eyes = authenticate(settings, standing, tokens).await?;
     Ok((assemble(settings, standing, Vec::new()).await?, eyes))
+}
+
+/// Who issues tokens for what is served, where it is known by which address it is.
+fn described(settings: &Settings) -> Option<Resources> {
+    let own = settings.auth.tokens.as_ref();
+    let url = settings.server.public_url.clone().or_else(|| own.map(|own| Arc::clone(&own.issuer)))?;
+    let believed = settings.auth.issuers.iter();
+    let issuers = own.map(|own| own.issuer.to_string()).into_iter();
+    let issuers = issuers.chain(believed.clone().map(|trusted| trusted.issuer.url().to_string()));
+    let audiences = own.map(|own| own.audience.to_string()).into_iter();
+    let audiences = audiences.chain(believed.flat_map(|trusted| trusted.issuer.audiences.clone()));
+    Some(Resources::new(&url, &settings.title, issuers.collect(), audiences.collect()))
 }
 
 fn limited(

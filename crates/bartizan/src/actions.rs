@@ -6,11 +6,13 @@ mod rehearse;
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use bartizan_core::authorize::Circumstances;
+use bartizan_core::authorize::{Circumstances, Denial};
 use bartizan_core::authorize::endpoint::About;
 use bartizan_core::chain::Bounds;
+use bartizan_core::describe::resource::Resources;
 use bartizan_core::describe::{self, openapi};
 use bartizan_core::exchange::Departure;
+use bartizan_core::issue::documents::RESOURCE_PATH;
 use bartizan_core::refusal::{Outage, Refusal};
 use http::{HeaderValue, header};
 use serde_json::Value;
@@ -79,8 +81,12 @@ impl Live {
 }
 
 /// The app's own endpoints.
-pub(crate) fn endpoints(built_in: BuiltIn, live: &Live) -> Vec<Served> {
-    let mut served = Vec::new();
+pub(crate) fn endpoints(
+    built_in: BuiltIn,
+    resources: Option<&Arc<Resources>>,
+    live: &Live,
+) -> Vec<Served> {
+    let mut served: Vec<Served> = resources.into_iter().flat_map(|all| metadata(all, live)).collect();
     if built_in.actions {
         served.extend([
             own("DISCOVER", "/actions", "Lists the actions that the caller may use.")
@@ -105,6 +111,44 @@ pub(crate) fn endpoints(built_in: BuiltIn, live: &Live) -> Vec<Served> {
         );
     }
     served
+}
+
+/// `GET /.well-known/oauth-protected-resource`, and below it for every address.
+fn metadata(resources: &Arc<Resources>, live: &Live) -> [Served; 2] {
+    let about = "Says who issues tokens for this address (RFC 9728).";
+    [RESOURCE_PATH.to_owned(), format!("{RESOURCE_PATH}/{{*address}}")].map(|path| {
+        let (resources, live) = (Arc::clone(resources), live.clone());
+        own("GET", &path, about).public().handler(Metadata { resources, live })
+    })
+}
+
+/// Answers with the metadata of a protected resource.
+#[derive(Debug)]
+struct Metadata {
+    resources: Arc<Resources>,
+    live: Live,
+}
+
+impl Handler for Metadata {
+    fn answer(&self, departure: Departure<Body>) -> Work {
+        let (resources, live) = (Arc::clone(&self.resources), self.live.clone());
+        Box::pin(async move {
+            let road = live.road()?;
+            let path = departure.head.uri.path().strip_prefix(RESOURCE_PATH).unwrap_or_default();
+            match resources.document(&road.policy().routes, path) {
+                Some(document) => {
+                    let mut response = json(&document);
+                    let age = HeaderValue::from_static("public, max-age=300");
+                    response.headers_mut().insert(header::CACHE_CONTROL, age);
+                    Ok(Answer::new(response))
+                }
+                None => {
+                    let refusal = Refusal::Forbidden(Denial::UnknownPath);
+                    Err(Failure { refusal, departed: false })
+                }
+            }
+        })
+    }
 }
 
 fn own(verb: &str, path: &str, description: &str) -> Draft<NoPolicy> {

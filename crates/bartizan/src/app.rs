@@ -15,6 +15,7 @@ use bartizan_core::authorize::role::RoleError;
 use bartizan_core::authorize::{
     Effect, Permission, Policy, Roles, RouteError, Scopes, Statement, Statements,
 };
+use bartizan_core::describe::resource::Resources;
 use bartizan_core::exchange::Realm;
 use bartizan_core::limit::{Meter, Price};
 use bartizan_core::mask::Profile;
@@ -85,6 +86,7 @@ pub struct AppBuilder {
     hooks: Vec<Arc<dyn Hook>>,
     proxies: Proxies,
     realm: Realm,
+    resources: Option<Arc<Resources>>,
     body_timeout: Duration,
     actions: BuiltIn,
     tasks: TaskTracker,
@@ -180,6 +182,7 @@ impl App {
             hooks: Vec::new(),
             proxies: Proxies::default(),
             realm: Realm::default(),
+            resources: None,
             body_timeout: Duration::from_secs(30),
             actions: BuiltIn::default(),
             tasks: TaskTracker::new(),
@@ -419,18 +422,26 @@ impl AppBuilder {
         self
     }
 
+    /// The name of the service.
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
+
     /// Builds the app with what it works with. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`BadApp`] with everything that is wrong.
-    pub fn build_with(self, works: Works) -> Result<App, BadApp> {
+    pub fn build_with(mut self, works: Works) -> Result<App, BadApp> {
         let Works { authenticate, meter, trail } = works;
         let news = authenticate.clone();
+        let dpop = authenticate.places().dpop;
+        let realm = Realm { dpop, ..self.realm.clone() };
+        let resources = self.resources.take();
+        self.resources = resources.map(|all| Arc::new(Resources::clone(&all).with_dpop(dpop)));
         let live = Live::new(&self.title);
         let approvals = self.approvals.clone().unwrap_or_else(|| Arc::<MemoryApprovals>::default());
         let (policy, handlers) = self.policy(&live, &approvals)?;
         let longest = policy.routes.endpoints().map(|endpoint| endpoint.timeout).max();
-        let realm = Realm { dpop: authenticate.places().dpop, ..self.realm };
         let (road, settler) = Road::build(Parts {
             policy: Arc::new(policy),
             authenticate,
@@ -463,9 +474,14 @@ impl AppBuilder {
         self
     }
 
-    /// Tells in challenges where the metadata of what is guarded lies, unless that was said.
-    pub(crate) fn announce(mut self, metadata: String) -> Self {
-        self.realm.resource_metadata.get_or_insert(metadata);
+    /// Tells clients who issues tokens for each address, by metadata (RFC 9728) and in challenges:
+    /// see [`Resources::new`]. A token that is meant for one address opens no other.
+    pub fn resources(mut self, resources: Resources) -> Self {
+        if self.realm.resource_metadata.is_none() {
+            self.realm.resource_metadata = Some(resources.root());
+            self.realm.by_endpoint = true;
+        }
+        self.resources = Some(Arc::new(resources));
         self
     }
 
@@ -487,11 +503,12 @@ impl AppBuilder {
         let compiled = || (Scopes::new(&self.implies), roles.unwrap_or_default());
         let (scopes, roles) = self.rules.clone().unwrap_or_else(compiled);
         let assigned = self.assigned.clone();
-        let mut policy = Policy { scopes, roles, assigned, ..Policy::default() };
+        let resources = self.resources.clone();
+        let mut policy = Policy { scopes, roles, assigned, resources, ..Policy::default() };
         let (mut handlers, mut wrong) = (Vec::new(), self.flaws.clone());
         wrong.extend(circle);
         let prices = Arc::new(self.prices.clone());
-        let built_in = actions::endpoints(self.actions, live);
+        let built_in = actions::endpoints(self.actions, self.resources.as_ref(), live);
         let built_in = built_in.into_iter().chain(self.book(live, book));
         for Served { draft, handler } in self.served.iter().cloned().chain(built_in) {
             wrong.extend(draft.flaws(self.in_front).into_iter().map(BadPart::from));

@@ -35,7 +35,7 @@ use bartizan_core::authenticate::api_key::{Pepper, Record};
 use bartizan_core::authenticate::guessing::Patience;
 use bartizan_core::authenticate::jwt::Issuer;
 use bartizan_core::authorize::approval::Approvals;
-use bartizan_core::issue::documents::RESOURCE_PATH;
+use bartizan_core::describe::resource::Resources;
 use bartizan_core::issue::{Identities, User};
 use bartizan_core::limit::Meter;
 use bartizan_store::memory::{MemoryApprovals, MemoryIdentities, MemoryMeter};
@@ -125,7 +125,9 @@ impl AppBuilder {
     /// # Errors
     /// [`BadApp`] with everything that is wrong.
     pub async fn build(mut self) -> Result<App, BadApp> {
-        let opened = std::mem::take(&mut self.sources).open().await;
+        let sources = std::mem::take(&mut self.sources);
+        let believed: Vec<Issuer> = sources.issuers.iter().flatten().cloned().collect();
+        let opened = sources.open().await;
         let (works, tokens, approvals) = match opened {
             Ok(opened) => opened,
             Err(mut wrong) => {
@@ -135,7 +137,12 @@ impl AppBuilder {
         };
         self.approvals.get_or_insert(approvals);
         if let Some(tokens) = tokens {
-            self = self.announce(format!("{}{RESOURCE_PATH}", tokens.provider().issuer().url()));
+            let own = tokens.provider().issuer();
+            let all = || std::iter::once(own).chain(&believed);
+            let issuers = all().map(|issuer| issuer.url().to_string()).collect();
+            let audiences = all().flat_map(|issuer| issuer.audiences.clone()).collect();
+            let resources = Resources::new(own.url(), self.title(), issuers, audiences);
+            self = self.resources(resources);
             self = token::served(&tokens).into_iter().fold(self, AppBuilder::endpoint);
         }
         self.build_with(works)

@@ -26,6 +26,7 @@ pub use scope::Scopes;
 use statement::Said;
 pub use statement::{Effect, Statement, Statements};
 
+use crate::describe::resource::Resources;
 use crate::authenticate::{Caller, Principal, Rejection};
 
 /// What one caller may do at one endpoint: the authority left to be checked against the call.
@@ -52,6 +53,8 @@ pub struct Policy {
     /// Roles given by the operator to principals, beside those of their credentials. The key is
     /// the principal as written, `local:agent1`.
     pub assigned: HashMap<String, Vec<Arc<str>>>,
+    /// The addresses for which tokens may be meant.
+    pub resources: Option<Arc<Resources>>,
     /// What is laid down beside the endpoints; compiled from the routes as they are now.
     pub statements: Statements,
     /// Cedar's say in it.
@@ -136,6 +139,10 @@ impl Policy {
         };
         if !caller.reaches(&endpoint.path) {
             let rejection = Rejection::Untrusted("it is meant for another resource");
+            return Err(Denied::Unauthenticated(rejection, endpoint.access.scopes().to_vec()));
+        }
+        if self.resources.as_ref().is_some_and(|all| !all.admit(&caller, &endpoint, &self.routes)) {
+            let rejection = Rejection::Untrusted("it is meant for another address");
             return Err(Denied::Unauthenticated(rejection, endpoint.access.scopes().to_vec()));
         }
         let roles = self.roles_of(&caller);

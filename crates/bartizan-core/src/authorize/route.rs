@@ -127,6 +127,13 @@ impl Routes {
         self.endpoints.get(index)
     }
 
+    /// The endpoints of every verb at this path, which must be canonical.
+    pub fn at(&self, path: &str) -> impl Iterator<Item = &Arc<Endpoint>> {
+        let place = self.paths.at(path).ok().and_then(|found| self.places.get(*found.value));
+        let verbs = place.into_iter().flat_map(|place| &place.verbs);
+        verbs.filter_map(|(_, index)| self.endpoints.get(*index))
+    }
+
     /// Where `verb path` leads. `overridden` is the verb of `X-AGIS-Method`, which counts where
     /// the endpoint allows it; the path must be canonical.
     #[must_use]

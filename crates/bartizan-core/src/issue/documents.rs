@@ -97,7 +97,7 @@ pub fn names(issuer: &str, paths: &Paths) -> Vec<String> {
 }
 
 /// Scheme and host of a URL: what stands before its path.
-pub(super) fn origin(url: &str) -> &str {
+pub(crate) fn origin(url: &str) -> &str {
     let host = url.find("://").map_or(0, |at| at + 3);
     let path = url.get(host..).and_then(|rest| rest.find('/'));
     path.and_then(|path| url.get(..host + path)).unwrap_or(url)

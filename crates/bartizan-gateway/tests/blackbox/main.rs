@@ -16,6 +16,7 @@ mod fastapi;
 mod gateway;
 mod guide;
 mod http;
+mod mcp;
 mod oidc;
 mod openapi;
 mod origin;

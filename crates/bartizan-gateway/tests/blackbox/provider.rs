@@ -31,20 +31,25 @@ pub(crate) fn node(script: &str) -> Command {
     command
 }
 
+/// A provider that runs, and its URL.
+pub(crate) fn started(script: &str) -> (Child, String) {
+    let mut child = node(script).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    let url = loop {
+        line.clear();
+        assert!(out.read_line(&mut line).unwrap() > 0, "the provider did not start");
+        if let Some(url) = line.trim().strip_prefix("listening on ") {
+            break url.to_owned();
+        }
+    };
+    thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+    (child, url)
+}
+
 impl Provider {
     pub(crate) fn start() -> Self {
-        let mut child = node("provider.mjs");
-        let mut child = child.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        let url = loop {
-            line.clear();
-            assert!(out.read_line(&mut line).unwrap() > 0, "the provider did not start");
-            if let Some(url) = line.trim().strip_prefix("listening on ") {
-                break url.to_owned();
-            }
-        };
-        thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
+        let (child, url) = started("provider.mjs");
         let address = url.strip_prefix("http://").unwrap().parse().unwrap();
         Self { url, address, child }
     }

@@ -15,6 +15,7 @@ mod wire;
 
 mod attacks;
 mod commands;
+mod complaints;
 mod forwarding;
 mod guessing;
 mod identities;

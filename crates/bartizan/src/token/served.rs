@@ -6,6 +6,7 @@ use bartizan_core::admit::ClientAddress;
 use bartizan_core::audit::Note;
 use bartizan_core::authorize::endpoint::About;
 use bartizan_core::exchange::Departure;
+use bartizan_core::issue::documents::RESOURCE_PATH;
 use bartizan_core::refusal::Refusal;
 use bartizan_core::validate::{Payload, Protocol};
 use http::Method;
@@ -30,7 +31,9 @@ pub fn served(tokens: &Arc<TokenEndpoint>) -> Vec<Served> {
             .about(About { built_in: true, ..About::default() })
             .handler(Counter(Arc::clone(tokens)))
     };
-    tokens.routes().into_iter().map(one).collect()
+    // The app describes what it guards itself: it knows all of it.
+    let routes = tokens.routes().into_iter().filter(|(_, path)| path != RESOURCE_PATH);
+    routes.map(one).collect()
 }
 
 /// Where tokens are asked for.

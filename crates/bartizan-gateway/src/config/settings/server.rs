@@ -2,15 +2,17 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::super::decode::Located;
-use super::super::file::leaf::{Listen, Network};
+use super::super::file::leaf::{Listen, Network, Source};
 use super::super::file::server as file;
 use super::super::substitute::Missing;
 use super::super::tree::Place;
+use super::oidc;
 use super::resolver::Resolver;
 
 /// How the gateway is reached.
@@ -18,6 +20,8 @@ use super::resolver::Resolver;
 pub struct Server {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// By which address callers reach it, where that was written.
+    pub public_url: Option<Arc<str>>,
     /// Its certificate; `None` speaks plain HTTP.
     pub tls: Option<Tls>,
     /// The largest request body where an endpoint says nothing else, in bytes.
@@ -120,7 +124,9 @@ pub(super) fn resolve(
         resolver.error(place, message, "write `tls: { cert: …, key: … }`; or `danger_allow_plaintext: true` behind something that speaks TLS");
     }
     let admin = admin(resolver, file.admin.as_ref(), listen.as_ref().map(|(address, _)| *address));
+    let public_url = file.public_url.as_ref().and_then(|source| public_url(resolver, source));
     Some(Server {
+        public_url,
         tls,
         max_request_size: resolver.size(file.max_request_size.as_ref(), 1_000_000),
         trusted_proxies: networks(resolver, &file.trusted_proxies),
@@ -130,6 +136,22 @@ pub(super) fn resolve(
         listen: listen?.0,
         admin: admin?,
     })
+}
+
+/// An origin: without path, query or user.
+fn public_url(resolver: &mut Resolver<'_>, source: &Located<Source>) -> Option<Arc<str>> {
+    let text = resolver.text(source)?;
+    let url = text.trim_end_matches('/');
+    if !oidc::secure_url(resolver, &source.place, "public_url", url) {
+        return None;
+    }
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    if rest.is_empty() || rest.contains(['/', '?', '#', '@', '"', '\\', ' ']) {
+        let help = "write scheme and host alone, as `https://gate.example.com`";
+        resolver.error(&source.place, "`public_url` is no address of a gateway", help);
+        return None;
+    }
+    Some(url.into())
 }
 
 /// The file's timeouts over `base`.
