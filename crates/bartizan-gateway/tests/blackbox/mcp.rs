@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::gateway::{Gateway, folder_with};
 use crate::http::{Answer, ask};
-use crate::provider::{node, started};
+use crate::provider::started;
 use crate::python::{here, python};
 
 /// Keys with the scope `mcp:tools`, and with `mcp:admin` that implies it.
