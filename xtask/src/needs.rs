@@ -59,6 +59,11 @@ const NEEDS: &[Need] = &[
         cure: Cure::Pip(&["mcp>=1.20,<3", "httpx>=0.27,<1"]),
     },
     Need {
+        name: "authlib, an OAuth client",
+        present: &["target/tools/python/bin/python", "-c", "import authlib, httpx, joserfc"],
+        cure: Cure::Pip(&["authlib>=1.9,<2", "httpx>=0.27,<1"]),
+    },
+    Need {
         name: "Node.js with npm",
         present: &["npm", "--version"],
         cure: Cure::Debian(&["nodejs", "npm"]),

@@ -9,11 +9,11 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan::authenticate::{Authenticate, Means, Provider, Revocations};
+use bartizan::authenticate::{Authenticate, Means, OwnKeys, Provider, Revocations};
 use bartizan::core::authenticate::Places;
 use bartizan::core::authenticate::guessing::Patience;
 use bartizan::core::authenticate::jwt::Issuer;
-use bartizan::core::issue::{SigningKey, documents};
+use bartizan::core::issue::{Keyring, SigningKey};
 use bartizan::core::time::Timestamp;
 use bartizan_store::memory::MemoryIdentities;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -28,7 +28,8 @@ const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 fn cached(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let key = SigningKey::from_pkcs8(&SigningKey::generate_pkcs8().unwrap()).unwrap();
-    let set = documents::key_set([&key]).to_string().into_bytes();
+    let key = Arc::new(key);
+    let keys = OwnKeys::Kept(Keyring::kept(Arc::clone(&key), Vec::new()));
     let issuer = Issuer::new("corp", "https://id.example", vec!["api".into()]).unwrap();
     let gate = Authenticate::new(Means {
         places: Places::default(),
@@ -36,7 +37,7 @@ fn cached(criterion: &mut Criterion) {
         environment: None,
         pepper: None,
         identities: Arc::new(MemoryIdentities::default()),
-        issuers: vec![Provider::own(issuer, set, None)],
+        issuers: vec![Provider::own(issuer, keys, Duration::from_secs(900))],
         revocations: Revocations::default(),
         remembered: 10_000,
         certificates: None,

@@ -26,4 +26,5 @@ mod outbound;
 mod secrets;
 mod streams;
 mod tls;
+mod tokens;
 mod tunnels;

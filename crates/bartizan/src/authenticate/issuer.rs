@@ -12,8 +12,11 @@ use bartizan_core::json;
 use bartizan_core::time::Timestamp;
 use parking_lot::RwLock;
 use serde_json::{Map, Value};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
 use super::introspection::Introspection;
+use crate::clock;
 use crate::fetch::{Fetch, Fetched};
 
 /// An issuer, and the keys by which its tokens are checked.
@@ -137,8 +140,7 @@ impl Provider {
     /// every two seconds: so a new one is known everywhere before it signs.
     #[must_use]
     pub fn own(issuer: Issuer, keys: OwnKeys, ttl: Duration) -> Arc<Self> {
-        let (refresh, cooldown) = (Duration::from_secs(2), Duration::from_secs(1));
-        let pace = Pace { refresh, cooldown, ..Pace::default() };
+        let pace = Pace { cooldown: Duration::from_secs(1), ..Pace::every(Duration::from_secs(2)) };
         Self::new(issuer, Source::Own { keys, ttl }, pace)
     }
 
@@ -174,6 +176,19 @@ impl Provider {
         if same && self.issuer.url() == old.issuer.url() {
             self.held.write().clone_from(&old.held.read());
             self.epoch.store(1, Ordering::Release);
+        }
+    }
+
+    /// Looks at its keys again and again, until `stop`, where they are ours and others may replace
+    /// them: what a key verified that is gone ends also where no new token is shown.
+    pub(crate) async fn follow(self: Arc<Self>, stop: CancellationToken) {
+        if !matches!(self.source, Source::Own { keys: OwnKeys::Stored(_), .. }) {
+            return;
+        }
+        let mut ticks = tokio::time::interval(self.pace.refresh);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            drop(self.keys(clock::now()).await);
         }
     }
 

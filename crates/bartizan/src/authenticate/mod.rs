@@ -155,10 +155,14 @@ impl Authenticate {
         Self(Arc::new(Inner { means, configured, cache, guessing, uses }))
     }
 
-    /// Notices what other processes take back in the store, until `stop`.
+    /// Notices what other processes take back in the store, and which keys of our own token
+    /// endpoint they replace, until `stop`.
     pub async fn follow(self, stop: CancellationToken) {
-        let Means { identities, revocations, .. } = &self.0.means;
-        revocations.clone().follow(Arc::clone(identities), stop).await;
+        let Means { identities, revocations, issuers, .. } = &self.0.means;
+        let own = issuers.iter().find(|provider| provider.issuer().is_own());
+        let keys = own.map(|own| Arc::clone(own).follow(stop.clone()));
+        let keys = async { if let Some(keys) = keys { keys.await } };
+        tokio::join!(revocations.clone().follow(Arc::clone(identities), stop.clone()), keys);
     }
 
     /// Where credentials may stand.
