@@ -195,7 +195,7 @@ fn material(jwk: &Map<String, Value>, algorithm: Algorithm) -> Option<Verifier> 
     let key = match (algorithm.scheme(), text("kty")?) {
         (Scheme::Rsa(parameters), "RSA") => {
             let (n, e) = (without_zeros(bytes("n")?), without_zeros(bytes("e")?));
-            if !(2048..=8192).contains(&bits(&n)) {
+            if !(2048..=8192).contains(&bits(&n)) || is_factorable(&n) {
                 return None;
             }
             RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters).ok()
@@ -235,6 +235,23 @@ fn thumbprint(jwk: &Map<String, Value>) -> Option<Thumbprint> {
 /// the same number.
 fn without_zeros(number: Vec<u8>) -> Vec<u8> {
     number.into_iter().skip_while(|byte| *byte == 0).collect()
+}
+
+/// Whether a modulus looks as if a broken library had made it (ROCA, CVE-2017-15361): its residues
+/// by all these primes are powers of 65537, which one in 2^27 others would be.
+fn is_factorable(modulus: &[u8]) -> bool {
+    const PRIMES: [u32; 38] = [
+        3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89,
+        97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+    ];
+    PRIMES.iter().all(|prime| {
+        let residue = modulus.iter().fold(0, |rest, byte| (rest * 256 + u32::from(*byte)) % prime);
+        let mut power = 1;
+        (0..*prime).any(|_| {
+            power = power * 65537 % prime;
+            power == residue
+        })
+    })
 }
 
 fn bits(number: &[u8]) -> usize {
