@@ -170,6 +170,12 @@ pub static LINES: &[Line] = &[
         }),
     },
     Line {
+        id: "digests",
+        from: Production,
+        title: "who reads the store alone can check no guess at a key",
+        judge: Rows(&["pepper"]),
+    },
+    Line {
         id: "audit",
         from: Production,
         title: "the audit log is on, complete and durable",
