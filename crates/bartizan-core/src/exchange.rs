@@ -321,7 +321,9 @@ impl<B> Exchange<Admitted<B>> {
             }
             dossier.learn(|facts| facts.caller = Some(caller.clone()));
             if !caller.is_anonymous() {
-                drop(dossier.note(Event::AuthSuccess, Outcome::Allow, now, None, Map::new()));
+                let actor = caller.actor().map(|actor| ("actor".to_owned(), actor.into()));
+                let details = actor.into_iter().collect();
+                drop(dossier.note(Event::AuthSuccess, Outcome::Allow, now, None, details));
             }
             Ok(Authenticated { caller, route, body })
         })

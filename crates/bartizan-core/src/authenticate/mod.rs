@@ -173,6 +173,13 @@ impl Caller {
         self.0.expires
     }
 
+    /// Who acts for them (RFC 8693 section 4.1), as their issuer calls it.
+    #[must_use]
+    pub fn actor(&self) -> Option<&str> {
+        let actor = self.0.claims.get("act")?.get("sub")?.as_str()?;
+        Some(actor).filter(|actor| actor.len() <= claims::MAX_SUBJECT)
+    }
+
     /// Whether their credential counts at this path.
     #[must_use]
     pub fn reaches(&self, path: &str) -> bool {

@@ -108,7 +108,7 @@ async fn authlib_gets_and_renews_and_returns_its_tokens() {
 
 #[tokio::test]
 async fn oauth4webapi_finds_everything_by_itself_and_believes_our_tokens() {
-    let (_gateway, issuer, folder) = gateway("http://127.0.0.1:9").await;
+    let (gateway, issuer, folder) = gateway("http://127.0.0.1:9").await;
     let mut client = node("oauth_client.mjs");
     client.arg(&issuer).arg(folder.path()).arg(SECRET);
     assert_eq!(
@@ -118,12 +118,16 @@ async fn oauth4webapi_finds_everything_by_itself_and_believes_our_tokens() {
          password data:read notify:send\n\
          rfc9068 ann app\n\
          exchange ann robot data:read\n\
+         acting 200\n\
          refresh true\n\
          introspection true robot\n\
          after revocation false\n\
          after revocation false\n\
          after revocation false\n"
     );
+    let records = gateway.records();
+    let acting = records.iter().find(|record| record["details"]["actor"] == "robot").unwrap();
+    assert_eq!(acting["principal"]["id"], "ann", "whose rights these are, and who acts: {acting}");
 }
 
 #[tokio::test]

@@ -50,6 +50,8 @@ answer = await oauth.genericTokenEndpointRequest(server, robot, signed, grant, e
 token = await oauth.processGenericTokenEndpointResponse(server, robot, answer);
 claims = await validated(token.access_token);
 console.log('exchange', claims.sub, claims.act.sub, claims.scope);
+const acting = { headers: { authorization: `Bearer ${token.access_token}` } };
+console.log('acting', (await fetch(`${issuer}/document`, acting)).status);
 
 answer = await oauth.refreshTokenGrantRequest(server, app, basic, user.refresh_token, insecure);
 const next = await oauth.processRefreshTokenResponse(server, app, answer);
