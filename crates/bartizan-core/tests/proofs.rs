@@ -10,8 +10,6 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bartizan_core::authenticate::Rejection;
 use bartizan_core::authenticate::certificate::{Certificate, Certificates, Naming};
 use bartizan_core::authenticate::dpop::{Asked, Proof, Rules};
@@ -19,6 +17,8 @@ use bartizan_core::authenticate::holder::{Proven, Thumbprint};
 use bartizan_core::authenticate::jwks::KeySet;
 use bartizan_core::authenticate::jwt::{Issuer, Token};
 use bartizan_core::time::Timestamp;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -142,8 +142,8 @@ proptest! {
         let corpus = corpus();
         drop(verify(&corpus, &text));
         drop(Certificate::parse(&bytes));
-        let der = STANDARD.decode(corpus["certificates"][0]["der"].as_str().unwrap()).unwrap();
-        let mut changed = der.clone();
+        let der = corpus["certificates"][0]["der"].as_str().unwrap();
+        let mut changed = STANDARD.decode(der).unwrap();
         for (place, byte) in changes {
             let place = place.index(changed.len());
             changed[place] = byte;

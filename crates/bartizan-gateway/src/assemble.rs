@@ -228,7 +228,8 @@ pub(crate) async fn examine(
 /// Who issues tokens for what is served, where it is known by which address it is.
 fn described(settings: &Settings) -> Option<Resources> {
     let own = settings.auth.tokens.as_ref();
-    let url = settings.server.public_url.clone().or_else(|| own.map(|own| Arc::clone(&own.issuer)))?;
+    let url =
+        settings.server.public_url.clone().or_else(|| own.map(|own| Arc::clone(&own.issuer)))?;
     let believed = settings.auth.issuers.iter();
     let issuers = own.map(|own| own.issuer.to_string()).into_iter();
     let issuers = issuers.chain(believed.clone().map(|trusted| trusted.issuer.url().to_string()));

@@ -81,8 +81,9 @@ impl Pair {
     /// to this configuration alone: after a reload everybody shakes hands anew.
     fn verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
         let Some(path) = &self.client_ca else { return Ok(WebPkiClientVerifier::no_client_auth()) };
-        let unfit = |error: &dyn std::fmt::Display| {
-            TlsError::Authorities { path: path.clone(), why: error.to_string() }
+        let unfit = |error: &dyn std::fmt::Display| TlsError::Authorities {
+            path: path.clone(),
+            why: error.to_string(),
         };
         let mut roots = RootCertStore::empty();
         for authority in certificates(path)? {

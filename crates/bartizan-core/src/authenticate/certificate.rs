@@ -252,7 +252,8 @@ fn instant((tag, Der(bytes)): (u8, Der<'_>)) -> Option<Timestamp> {
         return None;
     }
     let part = |at: usize| rest.get(at..at + 2)?.parse::<i8>().ok();
-    let civil = jiff::civil::DateTime::new(year, part(0)?, part(2)?, part(4)?, part(6)?, part(8)?, 0);
+    let civil =
+        jiff::civil::DateTime::new(year, part(0)?, part(2)?, part(4)?, part(6)?, part(8)?, 0);
     let second = civil.ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
     // What ended before 1970 has ended.
     Some(Timestamp::from_secs(u64::try_from(second).unwrap_or(0)))
@@ -325,7 +326,8 @@ mod tests {
         assert_eq!(at(UTC_TIME, "261122060000Z"), Some(1_795_327_200));
         assert_eq!(at(GENERALIZED_TIME, "20261122060000Z"), Some(1_795_327_200));
         assert_eq!(at(UTC_TIME, "500101000000Z"), Some(0), "1950");
-        for text in ["261322060000Z", "2611220600Z", "261122060000+0100", "26112206000\u{660}Z", ""] {
+        for text in ["261322060000Z", "2611220600Z", "261122060000+0100", "26112206000\u{660}Z", ""]
+        {
             assert_eq!(at(UTC_TIME, text), None, "{text}");
         }
     }

@@ -150,10 +150,8 @@ mod tests {
 
     #[test]
     fn a_program_that_acts_for_itself_is_named_where_its_provider_names_it() {
-        let paths = ClaimPaths {
-            subject: vec!["sub".into(), "client_id".into()],
-            ..ClaimPaths::default()
-        };
+        let paths =
+            ClaimPaths { subject: vec!["sub".into(), "client_id".into()], ..ClaimPaths::default() };
         let subject = |claims: &str| paths.subject(&serde_json::from_str(claims).unwrap());
         assert_eq!(&*subject(r#"{"sub":"a","client_id":"b"}"#).unwrap(), "a");
         assert_eq!(&*subject(r#"{"sub":null,"client_id":"b"}"#).unwrap(), "b");

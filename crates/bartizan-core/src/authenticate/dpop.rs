@@ -364,12 +364,12 @@ mod tests {
         let nonces = |secret: u8| Nonces { key: hmac::Key::new(hmac::HMAC_SHA256, &[secret; 32]) };
         let now = Timestamp::from_secs(1_800_000_000);
         let Err(Rejection::Nonce(nonce)) = nonces(1).check(None, now) else { panic!() };
-        let (shown, nonce) = (nonce.to_string(), nonce);
+        let shown = nonce.to_string();
         let at = |secs: u64| nonces(1).check(Some(&shown), now.plus(Duration::from_secs(secs)));
         assert_eq!((shown.len(), at(0), at(TURN)), (32, Ok(()), Ok(())));
         assert!(matches!(at(2 * TURN), Err(Rejection::Nonce(new)) if new != nonce));
         assert!(nonces(2).check(Some(&shown), now).is_err());
-        for bad in ["", "x", &"A".repeat(32), &shown[..31]] {
+        for bad in ["", "x", &"A".repeat(32), shown.trim_end_matches(char::is_alphanumeric)] {
             assert!(nonces(1).check(Some(bad), now).is_err(), "{bad}");
         }
     }

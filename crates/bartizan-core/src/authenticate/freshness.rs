@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(life(&[(CACHE_CONTROL, "max-age=-1")]), None);
         let later = (EXPIRES, "Sun, 06 Nov 1994 08:59:37 GMT");
         assert_eq!(life(&[(DATE, SENT), later.clone()]), Some(600));
-        assert_eq!(life(&[later.clone()]), None);
+        assert_eq!(life(std::slice::from_ref(&later)), None);
         assert_eq!(life(&[(DATE, SENT), (EXPIRES, "0")]), Some(0));
         let both = [(DATE, SENT), later, (CACHE_CONTROL, "max-age=5")];
         assert_eq!(life(&both), Some(5), "Cache-Control counts before Expires");

@@ -226,7 +226,8 @@ fn thumbprint(jwk: &Map<String, Value>) -> Option<Thumbprint> {
         "RSA" => &["e", "kty", "n"],
         _ => return None,
     };
-    let members = names.iter().map(|name| Some(format!("\"{name}\":\"{}\"", jwk.get(*name)?.as_str()?)));
+    let members =
+        names.iter().map(|name| Some(format!("\"{name}\":\"{}\"", jwk.get(*name)?.as_str()?)));
     let members = members.collect::<Option<Vec<_>>>()?;
     Some(Thumbprint::of(format!("{{{}}}", members.join(",")).as_bytes()))
 }

@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bartizan_core::authenticate::algorithm::Algorithm;
 use bartizan_core::authenticate::jwks::KeySet;
 use bartizan_core::authenticate::jws::Jws;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 /// Whether a vector is one of those that a row speaks of.

@@ -15,8 +15,7 @@ const SIGNED: [&str; 3] = ["RS256", "ES256", "EdDSA"];
 
 /// A gateway that believes the provider; `more` stands in its row, `rest` below `auth`.
 fn gateway(provider: &Provider, more: &str, rest: &str) -> Gateway {
-    let audiences =
-        [SIGNED.as_slice(), &["opaque"]].concat().join("\", \"http://gate.test/");
+    let audiences = [SIGNED.as_slice(), &["opaque"]].concat().join("\", \"http://gate.test/");
     Gateway::configured(&format!(
         r#"
 auth:

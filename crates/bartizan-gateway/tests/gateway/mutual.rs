@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use bartizan_core::issue::SigningKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bartizan_core::issue::SigningKey;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -153,8 +153,7 @@ async fn a_token_that_is_bound_to_a_certificate_counts_with_it_alone() {
     let provider = provider(&signer).await;
     let url = format!("http://{provider}");
     let oidc = format!("  oidc: [{{ name: corp, issuer: \"{url}\", audience: gate }}]\n");
-    let gateway =
-        gateway(&upstream, folder.path(), &authority, ", client_auth: optional", &oidc);
+    let gateway = gateway(&upstream, folder.path(), &authority, ", client_auth: optional", &oidc);
     let (one, other) = (authority.named(SPIFFE), authority.named(SPIFFE));
     let now = bartizan::clock::now().as_secs();
     let token = |cnf: Value| {

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bartizan_core::authenticate::Rejection;
 use bartizan_core::authenticate::holder::Holder;
 use bartizan_core::authenticate::jwt::Issuer;
 use bartizan_core::exchange::NotAuthenticated;
 use bartizan_core::time::Timestamp;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

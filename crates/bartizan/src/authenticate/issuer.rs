@@ -342,7 +342,8 @@ impl Provider {
             Source::At { url, fetch } => self.key_set(&**fetch, url).await,
             Source::Discovered { fetch } => {
                 let document = discover(&**fetch, self.issuer.url(), self.pace.patience).await?;
-                let url = document.get("jwks_uri").and_then(Value::as_str).ok_or("no `jwks_uri`")?;
+                let url =
+                    document.get("jwks_uri").and_then(Value::as_str).ok_or("no `jwks_uri`")?;
                 self.key_set(&**fetch, url).await
             }
         }

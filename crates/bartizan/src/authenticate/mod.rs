@@ -161,7 +161,11 @@ impl Authenticate {
         let Means { identities, revocations, issuers, .. } = &self.0.means;
         let own = issuers.iter().find(|provider| provider.issuer().is_own());
         let keys = own.map(|own| Arc::clone(own).follow(stop.clone()));
-        let keys = async { if let Some(keys) = keys { keys.await } };
+        let keys = async {
+            if let Some(keys) = keys {
+                keys.await
+            }
+        };
         tokio::join!(revocations.clone().follow(Arc::clone(identities), stop.clone()), keys);
     }
 
@@ -290,12 +294,7 @@ impl Inner {
     /// Counts what may be a guess. A good credential passes whatever came from its address
     /// before: no key or token here is short enough to be guessed, and others may share the
     /// address. What is throttled is what the bad ones cost: records, and questions to issuers.
-    fn suspect(
-        &self,
-        not: NotAuthenticated,
-        head: &Parts,
-        now: Timestamp,
-    ) -> NotAuthenticated {
+    fn suspect(&self, not: NotAuthenticated, head: &Parts, now: Timestamp) -> NotAuthenticated {
         let from = head.extensions.get::<ClientAddress>();
         let (NotAuthenticated::Rejected(rejection), Some(from)) = (not, from) else { return not };
         if !Guessing::counts(rejection) {

@@ -50,7 +50,8 @@ impl Proofs {
     ) -> Result<Thumbprint, NotAuthenticated> {
         let text = dpop::proof(&head.headers)?;
         let sent = head.extensions.get::<AsSent>();
-        let (method, uri) = sent.map_or((&head.method, &head.uri), |sent| (&sent.method, &sent.uri));
+        let (method, uri) =
+            sent.map_or((&head.method, &head.uri), |sent| (&sent.method, &sent.uri));
         let asked = Asked { method: method.as_str(), path: uri.path() };
         let proof = self.rules.verify(text, &asked, token, now)?;
         let thumbprint = proof.thumbprint();

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bartizan::authenticate::{IntrospectionSettings, Pace};
 use bartizan_core::authenticate::algorithm::Algorithm;
 use bartizan_core::authenticate::claims::{ClaimPaths, Grants};
-use bartizan::authenticate::{IntrospectionSettings, Pace};
 use bartizan_core::authenticate::jwks::{KeySet, KeySetError};
 use bartizan_core::authenticate::jwt::Issuer;
 use http::Uri;
@@ -284,14 +284,11 @@ fn symmetric(resolver: &mut Resolver<'_>, text: &Located<Word>) {
     resolver.error(&text.place, message, "use one with a public key, such as `ES256`");
 }
 
-fn keys(
-    resolver: &mut Resolver<'_>,
-    file: &file::Oidc,
-    algorithms: &[Algorithm],
-) -> Option<Keys> {
+fn keys(resolver: &mut Resolver<'_>, file: &file::Oidc, algorithms: &[Algorithm]) -> Option<Keys> {
     if let Some(source) = &file.secret {
         let secret = resolver.secret(source)?;
-        let written = [file.jwks_uri.as_ref().map(|uri| &uri.place), file.refresh.as_ref().map(|r| &r.place)];
+        let written =
+            [file.jwks_uri.as_ref().map(|uri| &uri.place), file.refresh.as_ref().map(|r| &r.place)];
         for place in written.into_iter().flatten() {
             resolver.error(place, "a secret is never fetched", "remove either this or `secret`");
         }

@@ -30,7 +30,8 @@ pub(super) fn certificates(
 ) -> Option<Certificates> {
     let file = file?;
     if !asked {
-        let help = "name the authorities of the certificates as `server: { tls: { client_ca: … } }`";
+        let help =
+            "name the authorities of the certificates as `server: { tls: { client_ca: … } }`";
         resolver.error(&file.key, "`mtls` without client certificates", help);
     }
     let naming = match file.subject.as_ref().map(|name| name.value).unwrap_or_default() {

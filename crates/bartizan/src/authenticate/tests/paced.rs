@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use by_hand::hs256;
 use bartizan_core::authenticate::algorithm::Algorithm;
 use bartizan_core::authenticate::claims::Grants;
 use bartizan_core::authenticate::jwks::KeySet;
+use by_hand::hs256;
 
 use super::*;
 
@@ -125,7 +125,8 @@ async fn two_issuers_try_each_others_subjects_roles_and_keys() {
         issuer.grants_at_most = Grants { roles, scopes: vec!["data:*".into()] };
         Provider::discovered(issuer, Arc::new(fetch()), Pace::default())
     };
-    let gate = with(vec![provider(&corp, "corp", &["admin", "user"]), provider(&evil, "evil", &["user"])]);
+    let gate =
+        with(vec![provider(&corp, "corp", &["admin", "user"]), provider(&evil, "evil", &["user"])]);
     let token = |signer: &SigningKey, issuer: &Idp| {
         let claims = json!({
             "iss": issuer.url, "aud": "api", "sub": "agent1", "exp": after(300).as_secs(),
@@ -136,7 +137,10 @@ async fn two_issuers_try_each_others_subjects_roles_and_keys() {
     let seen = async |token: &str| {
         let caller = gate.verify(&Credential::Bearer(token), NOW).await?;
         Ok::<_, NotAuthenticated>(format!(
-            "{} {} {}", caller.principal(), caller.roles().join(","), caller.scopes().join(",")
+            "{} {} {}",
+            caller.principal(),
+            caller.roles().join(","),
+            caller.scopes().join(",")
         ))
     };
     assert_eq!(seen(&token(&good, &corp)).await.unwrap(), "corp:agent1 admin,user data:read");
@@ -160,9 +164,8 @@ async fn a_secret_counts_for_its_issuer_and_for_nobody_else() {
     assert!(KeySet::secret(secret, &[Algorithm::Hs384]).is_err());
     assert!(KeySet::secret(secret, &[Algorithm::Es256]).is_err());
     let gate = with(vec![Provider::secret(issuer, keys), idp.provider()]);
-    let claims = |iss: &str| {
-        json!({ "iss": iss, "aud": "api", "sub": "a", "exp": after(300).as_secs() })
-    };
+    let claims =
+        |iss: &str| json!({ "iss": iss, "aud": "api", "sub": "a", "exp": after(300).as_secs() });
     let made = hs256(secret, Some("any"), &claims("https://old.example"));
     assert_eq!(ask(&gate, &made, NOW).await.unwrap(), "old:a");
     assert!(ask(&gate, &made, after(1_000_000)).await.is_err());
