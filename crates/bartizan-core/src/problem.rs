@@ -258,10 +258,9 @@ fn detail(refusal: &Refusal) -> String {
         // How a token failed helps whoever forges tokens.
         Refusal::Unauthenticated { rejection, .. } => match rejection {
             Rejection::Missing => "Not authenticated".into(),
-            Rejection::Ambiguous
-            | Rejection::InQuery
-            | Rejection::Nonce(_)
-            | Rejection::Scheme => rejection.to_string(),
+            Rejection::Ambiguous | Rejection::InQuery | Rejection::Nonce(_) | Rejection::Scheme => {
+                rejection.to_string()
+            }
             Rejection::Proof(_) => "the DPoP proof is not valid".into(),
             Rejection::Expired
             | Rejection::Forged

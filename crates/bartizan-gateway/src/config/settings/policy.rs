@@ -354,3 +354,38 @@ fn weekday(day: file::Day) -> Weekday {
         file::Day::Sun => Weekday::Sunday,
     }
 }
+
+#[cfg(all(test, feature = "cedar"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::super::super::{Overrides, Paint, examine_text};
+
+    const CONFIGURATION: &str = "access: { roles: { user: {} }, cedar: { policies: [gate.cedar] } }
+endpoints: [{ path: /document, verbs: [SUMMARIZE], authenticated: true, handler: health }]
+";
+
+    /// What is told of a configuration with these policies.
+    fn told(policies: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("gate.cedar"), policies).unwrap();
+        let examined = examine_text(CONFIGURATION, folder.path(), &Overrides::default(), &|_| None);
+        examined.findings.to_text("bartizan.yaml", Paint::Plain)
+    }
+
+    #[test]
+    fn policies_that_do_not_fit_what_is_served_are_told_with_their_place() {
+        let sound = told(
+            "permit (principal in Role::\"user\", action == Action::\"SUMMARIZE\", resource == Endpoint::\"/document\");",
+        );
+        assert!(!sound.contains("error"), "{sound}");
+        let misspelt = told("\n  forbid (principal, action == Action::\"SUMMARISE\", resource);");
+        assert!(
+            misspelt.contains("gate.cedar:2:3:") && misspelt.contains("SUMMARISE"),
+            "{misspelt}"
+        );
+        let unreadable = told("permit (principal");
+        assert!(unreadable.contains("gate.cedar:1:"), "{unreadable}");
+        assert!(!told("").contains("error"), "no policy permits nothing, and is sound");
+    }
+}
