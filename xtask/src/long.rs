@@ -20,10 +20,25 @@ const NIGHTLY: &[Long] = &[
         env: &[("PROPTEST_CASES", "20000")],
         words: &["cargo", "test", "--workspace", "--release", "--lib", "--tests"],
     },
+    // Not for every change: it builds a hundred crates more, four minutes of two cores.
+    Long { what: "the policy with Cedar in it", env: &[], words: CEDAR },
     Long { what: "the road, timed", env: &[], words: BENCH },
+    Long { what: "a decision, timed", env: &[], words: DECISION },
     Long { what: "the comparison with nginx and HAProxy", env: &[], words: COMPARISON },
 ];
 
+const CEDAR: &[&str] = &[
+    "cargo",
+    "test",
+    "--package",
+    "bartizan-core",
+    "--package",
+    "bartizan-gateway",
+    "--features",
+    "bartizan-core/cedar,bartizan-gateway/cedar",
+    "--lib",
+];
+const DECISION: &[&str] = &["cargo", "bench", "--package", "bartizan-core", "--bench", "policy"];
 const COMPARISON: &[&str] = &["bench/gateway"];
 const BENCH: &[&str] =
     &["cargo", "bench", "--package", "bartizan", "--bench", "road", "--bench", "allocations"];

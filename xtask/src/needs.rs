@@ -22,9 +22,13 @@ enum Cure {
     Pip(&'static [&'static str]),
     /// A program of crates.io in this version, in the target folder.
     Cargo(&'static str, &'static str),
+    /// Node packages, in the target folder.
+    Npm(&'static [&'static str]),
 }
 
 const PYTHON: &str = "target/tools/python";
+
+const NODE: &str = "target/tools/node";
 
 const NEEDS: &[Need] = &[
     Need {
@@ -50,6 +54,26 @@ const NEEDS: &[Need] = &[
             "from openapi_spec_validator import OpenAPIV32SpecValidator",
         ],
         cure: Cure::Pip(&["openapi-spec-validator>=0.9,<1"]),
+    },
+    Need {
+        name: "the official MCP SDK, as a client that logs in and as a server",
+        present: &["target/tools/python/bin/python", "-c", "import mcp, httpx"],
+        cure: Cure::Pip(&["mcp>=1.20,<3", "httpx>=0.27,<1"]),
+    },
+    Need {
+        name: "authlib, an OAuth client",
+        present: &["target/tools/python/bin/python", "-c", "import authlib, httpx, joserfc"],
+        cure: Cure::Pip(&["authlib>=1.9,<2", "httpx>=0.27,<1"]),
+    },
+    Need {
+        name: "Node.js with npm",
+        present: &["npm", "--version"],
+        cure: Cure::Debian(&["nodejs", "npm"]),
+    },
+    Need {
+        name: "a certified OpenID Provider, and a client that knows DPoP",
+        present: &["npm", "ls", "--prefix", NODE, "oidc-provider", "jose", "oauth4webapi"],
+        cure: Cure::Npm(&["oidc-provider@9.13.3", "jose@^6.2.13", "oauth4webapi@^3.8.8"]),
     },
 ];
 
@@ -85,6 +109,9 @@ impl Cure {
             Self::Cargo(name, version) => {
                 let to = ["--locked", "--root", "target/tools/cargo"];
                 vec![[&["cargo", "install", name, "--version", version][..], &to[..]].concat()]
+            }
+            Self::Npm(packages) => {
+                vec![[&["npm", "install", "--silent", "--prefix", NODE], *packages].concat()]
             }
         }
     }

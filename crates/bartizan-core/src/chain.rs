@@ -44,6 +44,9 @@ pub struct Step {
     /// The body; a string `$steps.N.member…` in it stands for what step N answered.
     #[serde(default)]
     pub params: Map<String, Value>,
+    /// That somebody has agreed to this step.
+    #[serde(default)]
+    pub approval_id: Option<String>,
 }
 
 /// Why a step cannot be taken. The client must write another chain.

@@ -1,10 +1,11 @@
 //! One request on its way: the order of the stages, and proof that it was kept.
 //!
 //! ```text
-//! Received → Routed → Admitted → Authenticated → Authorized → Validated → Permitted → Masked → Announced → away
+//! Received → Routed → Admitted → Authenticated → Authorized → Validated → Permitted → Masked → Agreed → Announced → away
 //! ```
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -14,14 +15,18 @@ use serde_json::{Map, Value};
 use crate::admit::target::take_override;
 use crate::admit::{ClientAddress, Misdirected, Target};
 use crate::audit::{Dossier, Ending, Event, Facts, Lost, Note, Outcome, Receipt, Trail, Usage};
-use crate::authenticate::{Caller, Credential, Places, Rejection};
-use crate::authorize::{Endpoint, Grant, Policy, Route, Routes};
+use crate::authenticate::{Caller, Credential, Places, Rejection, dpop};
+use crate::authorize::approval::{
+    Approval, ApprovalId, CallDigest, Lapse, Need, Petition, Ruling, State, Unreachable,
+};
+use crate::authorize::{Circumstances, Denial, Endpoint, Grant, Policy, Route, Routes};
+use crate::describe::resource;
 use crate::id::RequestId;
 use crate::limit::permit::{Permit, Returns, at_the_door, on_the_road};
 use crate::limit::{Draw, Exhausted, Kind, ReservationId, Standing, Unavailable, Verdict};
 use crate::mask::{Blocked, Detection, Guard, Profile, Screened};
 use crate::problem::{self, Context};
-use crate::refusal::{Objection, Outage, Refusal, Upstream};
+use crate::refusal::{Objection, Outage, Refusal, Upstream, Waiting};
 use crate::settle::{self, Spent, rehearsed};
 use crate::time::Timestamp;
 use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol};
@@ -29,7 +34,7 @@ use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol};
 /// A request, and proof of how far it has come.
 ///
 /// `S` is the stage last passed. States are built in this file and nowhere else, so whoever
-/// holds an `Exchange<Masked<B>>` holds a request that has passed every stage before.
+/// holds an `Exchange<Agreed<B>>` holds a request that has passed every stage before.
 #[derive(Debug)]
 pub struct Exchange<S> {
     /// In a box, because an exchange moves at every stage.
@@ -94,6 +99,15 @@ pub struct Permitted<B> {
 pub struct Masked<B> {
     permit: Box<Permit>,
     call: Call<B>,
+}
+
+/// Whoever must agree has agreed.
+#[derive(Debug)]
+pub struct Agreed<B> {
+    permit: Box<Permit>,
+    call: Call<B>,
+    /// What was used for it.
+    approval: Option<Box<Approval>>,
 }
 
 /// The log knows that it is about to depart.
@@ -291,16 +305,25 @@ impl<B> Exchange<Admitted<B>> {
                 Err(NotAuthenticated::Outage) => {
                     return Err(Refusal::Unavailable(Outage::Identities));
                 }
+                Err(NotAuthenticated::Overload) => {
+                    return Err(Refusal::Unavailable(Outage::Overload));
+                }
+                Err(NotAuthenticated::Throttled(wait)) => return Err(throttled(wait).into()),
             };
             if !keeps_credential {
                 head.headers.remove(header::AUTHORIZATION);
                 for name in &places.key_headers {
                     head.headers.remove(name);
                 }
+                if places.dpop {
+                    head.headers.remove(&dpop::DPOP);
+                }
             }
             dossier.learn(|facts| facts.caller = Some(caller.clone()));
             if !caller.is_anonymous() {
-                drop(dossier.note(Event::AuthSuccess, Outcome::Allow, now, None, Map::new()));
+                let actor = caller.actor().map(|actor| ("actor".to_owned(), actor.into()));
+                let details = actor.into_iter().collect();
+                drop(dossier.note(Event::AuthSuccess, Outcome::Allow, now, None, details));
             }
             Ok(Authenticated { caller, route, body })
         })
@@ -316,6 +339,23 @@ pub enum NotAuthenticated {
     /// The credential could not be looked up.
     #[error("identities cannot be looked up")]
     Outage,
+    /// More is remembered of late than there is room for.
+    #[error("no more proofs can be checked at the moment")]
+    Overload,
+    /// The address has shown too many credentials that are none.
+    #[error("too many bad credentials came from this address")]
+    Throttled(Duration),
+}
+
+/// The answer to one bad credential too many.
+fn throttled(wait: Duration) -> Exhausted {
+    Exhausted {
+        name: "bad-credentials".into(),
+        kind: Kind::Rate,
+        retry_after: wait,
+        never: false,
+        standings: Vec::new(),
+    }
 }
 
 impl<B> Exchange<Authenticated<B>> {
@@ -324,8 +364,14 @@ impl<B> Exchange<Authenticated<B>> {
     /// # Errors
     /// Refused where it says no.
     pub fn authorize(self, policy: &Policy) -> Result<Exchange<Authorized<B>>, Refused> {
-        self.step(|_, dossier, now, Authenticated { caller, route, body }| {
-            let grant = policy.decide(caller, &route)?;
+        self.step(|head, dossier, now, Authenticated { caller, route, body }| {
+            let circumstances = Circumstances {
+                now,
+                address: dossier.facts().client.ip(),
+                path: Some(head.uri.path()),
+                headers: Some(&head.headers),
+            };
+            let grant = policy.decide(caller, &route, &circumstances)?;
             drop(dossier.note(Event::AccessGranted, Outcome::Allow, now, None, Map::new()));
             Ok::<_, Refusal>(Authorized { grant, body })
         })
@@ -361,8 +407,12 @@ impl Exchange<Authorized<()>> {
         self,
         body: Result<Payload<B>, Invalid>,
     ) -> Result<Exchange<Validated<B>>, Refused> {
-        self.step(|head, dossier, _, Authorized { grant, .. }| {
-            let call = Call::parse(&grant, &head.headers, body?)?;
+        self.step(|head, dossier, _, Authorized { mut grant, .. }| {
+            let body = body?;
+            if grant.need().is_some() {
+                grant.is_for(digest(head, &body)?);
+            }
+            let call = Call::parse(&grant, &head.headers, body)?;
             if let Some(model) = call.model() {
                 dossier.learn(|facts| facts.model = Some(Arc::clone(model)));
             }
@@ -463,10 +513,85 @@ impl<B> Exchange<Masked<B>> {
         Refused { refusal, dossier, protocol, standings, bill: give_back(permit) }
     }
 
+    /// What somebody must agree to before this may depart, if anything; a dry run asks nobody.
+    #[must_use]
+    pub fn petition(&self) -> Option<Petition> {
+        let grant = self.state.permit.grant();
+        let facts = self.dossier.facts();
+        let Need { because, digest } = grant.need().filter(|_| !facts.dry_run)?;
+        let (endpoint, caller) = (grant.endpoint(), grant.caller());
+        let approval = Approval {
+            id: ApprovalId(0),
+            requester: caller.principal().to_string().into(),
+            tenant: caller.tenant().cloned(),
+            verb: endpoint.verb.as_str().into(),
+            endpoint: Arc::clone(&endpoint.path),
+            path: Arc::clone(&facts.path),
+            // Without one it is nobody's call, and no approval fits it.
+            digest: digest.unwrap_or(CallDigest([0; 32])),
+            because: Arc::clone(because),
+            shown: None,
+            asked: self.now,
+            expires: self.now,
+            state: State::Pending,
+            decided_by: None,
+        };
+        Some(Petition { approval, shown: shown(&self.head.headers) })
+    }
+
+    /// Goes on where nobody must agree, or where somebody has.
+    ///
+    /// # Errors
+    /// Refused where somebody must agree first, or has not; what was reserved goes back.
+    pub fn agree(
+        self,
+        ruling: Option<Result<Ruling, Unreachable>>,
+    ) -> Result<Exchange<Agreed<B>>, Refused> {
+        let Self { mut head, now, dossier, standings, state: Masked { permit, call } } = self;
+        let needed = permit.grant().need().is_some() && !dossier.facts().dry_run;
+        let approval = match (needed, ruling) {
+            (false, _) => Ok(None),
+            // Nobody was asked: fails closed.
+            (true, None) => Err(unavailable("nobody was asked")),
+            (true, Some(Err(unreachable))) => Err(unavailable(&unreachable.reason)),
+            (true, Some(Ok(ruling))) => match ruling {
+                Ruling::Taken(approval) => Ok(Some(Box::new(approval))),
+                Ruling::Full => Err(unavailable("too many wait for somebody to decide")),
+                Ruling::Lapsed(lapse) => Err(Refusal::Forbidden(Denial::Approval(lapse))),
+                Ruling::Waiting { approval, new } => {
+                    Err(Refusal::Waiting(Waiting { approval, new }))
+                }
+            },
+        };
+        match approval {
+            Ok(approval) => {
+                if needed {
+                    head.headers.remove(&X_APPROVAL_ID);
+                }
+                let state = Agreed { permit, call, approval };
+                Ok(Exchange { head, now, dossier, standings, state })
+            }
+            Err(refusal) => {
+                let protocol = permit.grant().endpoint().protocol;
+                let (refusal, bill) = (Box::new(refusal), give_back(permit));
+                Err(Refused { refusal, dossier, protocol, standings, bill })
+            }
+        }
+    }
+}
+
+impl<B> Exchange<Agreed<B>> {
+    /// What it goes on under.
+    #[must_use]
+    pub fn grant(&self) -> &Grant {
+        self.state.permit.grant()
+    }
+
     /// Tells the log that the request is about to depart; it departs when that is durable.
     pub fn announce(self) -> (Exchange<Announced<B>>, Receipt) {
-        let Self { head, now, dossier, standings, state: Masked { permit, call } } = self;
-        let receipt = dossier.note(Event::RequestStart, Outcome::Allow, now, None, Map::new());
+        let Self { head, now, dossier, standings, state: Agreed { permit, call, approval } } = self;
+        let details = approval.as_deref().map_or_else(Map::new, agreed);
+        let receipt = dossier.note(Event::RequestStart, Outcome::Allow, now, None, details);
         let state = Announced { permit, call };
         (Exchange { head, now, dossier, standings, state }, receipt)
     }
@@ -474,7 +599,7 @@ impl<B> Exchange<Masked<B>> {
     /// Ends a dry run here: everything was decided, and nothing is sent. It counts as a call where
     /// calls are counted, and costs nothing.
     pub fn rehearsed(self, status: u16, now: Timestamp) -> Rehearsed {
-        let Self { dossier, state: Masked { mut permit, .. }, .. } = self;
+        let Self { dossier, state: Agreed { mut permit, .. }, .. } = self;
         permit.hand_over();
         let receipt = dossier.close(ending(Outcome::Allow, now, Some(status)));
         Rehearsed { release: Release { id: permit.id(), actual: rehearsed(&permit) }, receipt }
@@ -659,11 +784,13 @@ impl Refused {
     pub fn answer(self, realm: &Realm, now: Timestamp) -> Answered {
         let Self { refusal, dossier, protocol, standings, bill } = self;
         let usage = bill.map(|bill| bill.usage).unwrap_or_default();
+        let metadata = realm.metadata(dossier.facts().endpoint.as_deref());
         let context = Context {
             request_id: dossier.facts().request_id,
             protocol,
             realm: &realm.name,
-            resource_metadata: realm.resource_metadata.as_deref(),
+            resource_metadata: metadata.as_deref(),
+            dpop: realm.dpop,
         };
         let mut response = problem::answer(&refusal, &context);
         if !matches!(*refusal, Refusal::Exhausted(_)) {
@@ -687,11 +814,26 @@ pub struct Realm {
     pub name: String,
     /// Where protected resource metadata lies (RFC 9728).
     pub resource_metadata: Option<String>,
+    /// Whether the metadata of each endpoint lies below that.
+    pub by_endpoint: bool,
+    /// Whether DPoP is spoken here (RFC 9449).
+    pub dpop: bool,
 }
 
 impl Default for Realm {
     fn default() -> Self {
-        Self { name: "bartizan".into(), resource_metadata: None }
+        let (name, resource_metadata) = ("bartizan".into(), None);
+        Self { name, resource_metadata, by_endpoint: false, dpop: false }
+    }
+}
+
+impl Realm {
+    /// Where the metadata of an endpoint lies, by its path template. It is made of what the operator
+    /// wrote: nothing of a request stands in a challenge.
+    fn metadata(&self, endpoint: Option<&str>) -> Option<String> {
+        let root = self.resource_metadata.as_ref()?;
+        let below = endpoint.filter(|_| self.by_endpoint).map_or("", resource::address);
+        Some(format!("{root}{below}"))
     }
 }
 
@@ -804,6 +946,45 @@ fn screen_query(guard: &Guard, head: &mut Parts) -> Result<Vec<Detection>, Block
     Ok(detections)
 }
 
+/// The header field by which a caller says that somebody has agreed.
+pub static X_APPROVAL_ID: HeaderName = HeaderName::from_static("x-approval-id");
+
+/// The approval that the caller shows: one, or none at all.
+fn shown(headers: &http::HeaderMap) -> Option<Result<ApprovalId, Lapse>> {
+    let mut values = headers.get_all(&X_APPROVAL_ID).iter();
+    let first = values.next()?;
+    let id = first.to_str().ok().and_then(ApprovalId::parse);
+    Some(id.filter(|_| values.next().is_none()).ok_or(Lapse::Foreign))
+}
+
+/// Which call this is: what a caller might change after somebody has agreed.
+fn digest<B>(head: &Parts, body: &Payload<B>) -> Result<CallDigest, Invalid> {
+    let Payload::Whole(bytes) = body else { return Err(Invalid::Unread) };
+    let field = |name| head.headers.get(name).map_or(&[][..], http::HeaderValue::as_bytes);
+    Ok(CallDigest::of(&[
+        head.method.as_str().as_bytes(),
+        head.uri.path().as_bytes(),
+        head.uri.query().unwrap_or_default().as_bytes(),
+        field(header::CONTENT_TYPE),
+        field(header::CONTENT_ENCODING),
+        bytes,
+    ]))
+}
+
+fn unavailable(why: &str) -> Refusal {
+    Refusal::Unavailable(Outage::Approvals(why.into()))
+}
+
+/// Who agreed, for the record of what departs.
+fn agreed(approval: &Approval) -> Map<String, Value> {
+    let mut details = Map::new();
+    details.insert("approval_id".into(), approval.id.to_string().into());
+    if let Some(by) = &approval.decided_by {
+        details.insert("approved_by".into(), by.to_string().into());
+    }
+    details
+}
+
 fn release(permit: &Permit, model: Option<&Arc<str>>, spent: &Spent) -> Release {
     Release { id: permit.id(), actual: settle::actual(permit, model, spent) }
 }
@@ -853,6 +1034,9 @@ fn verdict(refusal: &Refusal) -> (Option<Event>, Outcome) {
             (Some(Event::BudgetExceeded), Outcome::Deny)
         }
         Refusal::Exhausted(_) => (Some(Event::RateLimitExceeded), Outcome::Deny),
+        Refusal::Waiting(Waiting { new, .. }) => {
+            (new.then_some(Event::ApprovalRequested), Outcome::Deny)
+        }
         Refusal::Misdirected(_) | Refusal::Invalid(_) => (None, Outcome::Deny),
         Refusal::Unavailable(_) | Refusal::Failed | Refusal::Upstream(_) => (None, Outcome::Error),
     }
@@ -865,6 +1049,10 @@ fn about(refusal: &Refusal) -> Map<String, Value> {
         Refusal::Exhausted(exhausted) => {
             Map::from_iter([("limit".to_owned(), exhausted.name.to_string().into())])
         }
+        Refusal::Waiting(Waiting { approval, .. }) => Map::from_iter([
+            ("approval_id".to_owned(), approval.id.to_string().into()),
+            ("policy".to_owned(), approval.because.to_string().into()),
+        ]),
         _ => Map::new(),
     }
 }

@@ -8,13 +8,14 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::admit::Misdirected;
-use crate::authenticate::Rejection;
+use crate::authenticate::{Rejection, dpop};
 use crate::authorize::Denial;
 use crate::decimal;
+use crate::describe::resource::OFFLINE;
 use crate::id::RequestId;
 use crate::limit::{Exhausted, Kind, Measure, Standing};
 use crate::mask::Detection;
-use crate::refusal::{Outage, Refusal, Upstream};
+use crate::refusal::{Outage, Refusal, Upstream, Waiting};
 use crate::validate::{Invalid, Protocol};
 
 /// One kind of problem: a row of `docs/problems.md`.
@@ -61,6 +62,10 @@ problems! {
         "Send a valid credential; see WWW-Authenticate.";
     FORBIDDEN "forbidden" FORBIDDEN "Not authorized"
         "Ask the operator for the scope or role that the endpoint needs.";
+    APPROVAL "approval-needed" ACCEPTED "Approval needed"
+        "Wait until somebody agrees, then repeat the call with X-Approval-Id.";
+    APPROVAL_LAPSED "approval-not-usable" FORBIDDEN "Approval not usable"
+        "Ask again, by the same call without X-Approval-Id.";
     NOT_FOUND "not-found" NOT_FOUND "Not found"
         "Ask DISCOVER /actions for what there is.";
     INVALID_JSON "invalid-json" BAD_REQUEST "Body is not sound JSON"
@@ -106,6 +111,8 @@ pub struct Context<'a> {
     pub realm: &'a str,
     /// Where protected resource metadata lies (RFC 9728).
     pub resource_metadata: Option<&'a str>,
+    /// Whether DPoP is spoken here (RFC 9449).
+    pub dpop: bool,
 }
 
 /// The kind of problem that a refusal is.
@@ -130,14 +137,23 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             | Rejection::InQuery
             | Rejection::Malformed
             | Rejection::Missing
+            | Rejection::Nonce(_)
             | Rejection::NotYetValid
+            | Rejection::Proof(_)
             | Rejection::Revoked
             | Rejection::Scheme
             | Rejection::Unknown
             | Rejection::Untrusted(_) => &UNAUTHENTICATED,
         },
         Refusal::Forbidden(denial) => match denial {
-            Denial::NotPermitted { .. } | Denial::Role(_) | Denial::Scope(_) => &FORBIDDEN,
+            Denial::Cedar(_)
+            | Denial::NotAllowed
+            | Denial::NotPermitted { .. }
+            | Denial::Role(_)
+            | Denial::Scope(_)
+            | Denial::Statement(_)
+            | Denial::Tenant => &FORBIDDEN,
+            Denial::Approval(_) => &APPROVAL_LAPSED,
             Denial::Override => &MALFORMED,
             Denial::UnknownPath => &NOT_FOUND,
             Denial::UnknownVerb(_) => &METHOD_REFUSED,
@@ -159,6 +175,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             Kind::Concurrency | Kind::Rate => &RATE_LIMITED,
         },
         Refusal::Unpriced(_) => &UNPRICED,
+        Refusal::Waiting(_) => &APPROVAL,
         Refusal::Unavailable(_) => &UNAVAILABLE,
         Refusal::Failed => &INTERNAL,
         Refusal::Upstream(upstream) => match upstream {
@@ -172,6 +189,9 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
 /// The answer that a refused client gets, in the dialect of the endpoint.
 #[must_use]
 pub fn answer(refusal: &Refusal, context: &Context<'_>) -> Response<Bytes> {
+    if let Refusal::Waiting(waiting) = refusal {
+        return waits(waiting, context);
+    }
     let problem = kind(refusal);
     let body = match context.protocol {
         Protocol::Http => as_problem(problem, refusal, context),
@@ -191,6 +211,25 @@ pub fn answer(refusal: &Refusal, context: &Context<'_>) -> Response<Bytes> {
     response
 }
 
+/// The call was taken note of and not made: the same answer in every dialect, for none of them
+/// has one of its own.
+fn waits(Waiting { approval, .. }: &Waiting, context: &Context<'_>) -> Response<Bytes> {
+    let id = approval.id.to_string();
+    let body = json!({
+        "approval_id": id,
+        "status": approval.state.as_str(),
+        "expires_at": String::from_utf8_lossy(&approval.expires.rfc3339()),
+        "request_id": context.request_id.to_string(),
+    });
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = APPROVAL.status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    put(headers, header::LOCATION, &format!("/approvals/{id}"));
+    response
+}
+
 /// An RFC 9457 document for something that is not the road's to refuse: a handler's own error.
 #[must_use]
 pub fn document(name: &str, title: &str, status: StatusCode, detail: &str) -> Value {
@@ -206,13 +245,24 @@ pub fn document(name: &str, title: &str, status: StatusCode, detail: &str) -> Va
 fn detail(refusal: &Refusal) -> String {
     match refusal {
         // Which role or scope is missing is told to those who are known, in the challenge.
-        Refusal::Forbidden(Denial::NotPermitted { .. } | Denial::Role(_) | Denial::Scope(_)) => {
-            "Not authorized".into()
-        }
+        Refusal::Forbidden(
+            Denial::Cedar(_)
+            | Denial::NotAllowed
+            | Denial::NotPermitted { .. }
+            | Denial::Role(_)
+            | Denial::Scope(_)
+            | Denial::Statement(_)
+            | Denial::Tenant,
+        ) => "Not authorized".into(),
+        // Which policy asks for it is the operator's business.
+        Refusal::Waiting(_) => "somebody must agree first".into(),
         // How a token failed helps whoever forges tokens.
         Refusal::Unauthenticated { rejection, .. } => match rejection {
             Rejection::Missing => "Not authenticated".into(),
-            Rejection::Ambiguous | Rejection::InQuery | Rejection::Scheme => rejection.to_string(),
+            Rejection::Ambiguous | Rejection::InQuery | Rejection::Nonce(_) | Rejection::Scheme => {
+                rejection.to_string()
+            }
+            Rejection::Proof(_) => "the DPoP proof is not valid".into(),
             Rejection::Expired
             | Rejection::Forged
             | Rejection::Malformed
@@ -224,7 +274,7 @@ fn detail(refusal: &Refusal) -> String {
         Refusal::Unavailable(outage) => match outage {
             Outage::Overload => "too much is under way; try again later".into(),
             Outage::ShuttingDown => "the gateway is shutting down; try again".into(),
-            Outage::Audit | Outage::Identities | Outage::Meter(_) => {
+            Outage::Approvals(_) | Outage::Audit | Outage::Identities | Outage::Meter(_) => {
                 "something this request depends on cannot be reached; try again later".into()
             }
         },
@@ -239,7 +289,9 @@ fn detail(refusal: &Refusal) -> String {
         }
         Refusal::Invalid(Invalid::Unread) | Refusal::Failed => "the request failed".into(),
         Refusal::Misdirected(_)
-        | Refusal::Forbidden(Denial::Override | Denial::UnknownPath | Denial::UnknownVerb(_))
+        | Refusal::Forbidden(
+            Denial::Approval(_) | Denial::Override | Denial::UnknownPath | Denial::UnknownVerb(_),
+        )
         | Refusal::Invalid(_)
         | Refusal::Blocked(_)
         | Refusal::Exhausted(_)
@@ -316,13 +368,28 @@ fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
             let error = match rejection {
                 Rejection::Missing => None,
                 Rejection::Ambiguous => Some("invalid_request"),
+                Rejection::Nonce(_) => Some("use_dpop_nonce"),
+                Rejection::Proof(_) => Some("invalid_dpop_proof"),
                 _ => Some("invalid_token"),
             };
-            let challenge = challenge(context, error, scopes);
-            put(headers, header::WWW_AUTHENTICATE, challenge.as_bytes());
+            // Of a proof that failed only the scheme that has proofs can say anything.
+            if !matches!(rejection, Rejection::Nonce(_) | Rejection::Proof(_)) {
+                let challenge = challenge(context, "Bearer", error, scopes);
+                put(headers, header::WWW_AUTHENTICATE, challenge.as_bytes());
+            }
+            if context.dpop {
+                let mut challenge = challenge(context, "DPoP", error, scopes);
+                let _ = write!(challenge, ", algs=\"{}\"", dpop::ALGORITHMS);
+                if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+                    headers.append(header::WWW_AUTHENTICATE, challenge);
+                }
+            }
+            if let Rejection::Nonce(nonce) = rejection {
+                put(headers, dpop::DPOP_NONCE.clone(), nonce.to_string().as_bytes());
+            }
         }
         Refusal::Forbidden(Denial::Scope(scopes)) => {
-            let challenge = challenge(context, Some("insufficient_scope"), scopes);
+            let challenge = challenge(context, "Bearer", Some("insufficient_scope"), scopes);
             put(headers, header::WWW_AUTHENTICATE, challenge.as_bytes());
         }
         Refusal::Forbidden(Denial::UnknownVerb(allow)) => {
@@ -334,21 +401,30 @@ fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
             headers.insert(header::RETRY_AFTER, wait.max(1).into());
             standings(&exhausted.standings, headers);
         }
+        // Every second we look again ourselves, at whatever was out of reach or too busy.
         Refusal::Unavailable(_) => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
     }
 }
 
-/// A Bearer challenge (RFC 6750 section 3, RFC 9728 section 5.1).
-fn challenge(context: &Context<'_>, error: Option<&str>, scopes: &[std::sync::Arc<str>]) -> String {
-    let mut text = format!("Bearer realm=\"{}\"", context.realm);
+/// A challenge for a Bearer or a DPoP token (RFC 6750 section 3, RFC 9728 section 5.1, RFC 9449
+/// section 7.1).
+fn challenge(
+    context: &Context<'_>,
+    scheme: &str,
+    error: Option<&str>,
+    scopes: &[std::sync::Arc<str>],
+) -> String {
+    let mut text = format!("{scheme} realm=\"{}\"", context.realm);
     if let Some(error) = error {
         let _ = write!(text, ", error=\"{error}\"");
     }
-    if !scopes.is_empty() {
-        let _ = write!(text, ", scope=\"{}\"", scopes.join(" "));
+    let needed = scopes.iter().map(|scope| &**scope).filter(|scope| *scope != OFFLINE);
+    let needed = needed.collect::<Vec<_>>().join(" ");
+    if !needed.is_empty() {
+        let _ = write!(text, ", scope=\"{needed}\"");
     }
     if let Some(url) = context.resource_metadata {
         let _ = write!(text, ", resource_metadata=\"{url}\"");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::admit::Misdirected;
 use crate::authenticate::Rejection;
+use crate::authorize::approval::Approval;
 use crate::authorize::{Denial, Denied};
 use crate::limit::permit::Unpriced;
 use crate::limit::{Exhausted, Unavailable};
@@ -54,6 +55,9 @@ pub enum Refusal {
     Forbidden(#[from] Denial),
 
     // The client must wait, or be given more.
+    /// Somebody must agree first.
+    #[error("somebody must agree first: `{}` asks for it", .0.approval.because)]
+    Waiting(Waiting),
     /// A limit or a budget is used up.
     #[error(transparent)]
     Exhausted(#[from] Exhausted),
@@ -75,6 +79,15 @@ pub enum Refusal {
     Upstream(#[from] Upstream),
 }
 
+/// A call that waits for somebody to agree.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Waiting {
+    /// What it waits for.
+    pub approval: Box<Approval>,
+    /// Whether it was asked for by this very call.
+    pub new: bool,
+}
+
 /// Why a hook stops a call or an answer.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Objection {
@@ -85,6 +98,9 @@ pub struct Objection {
 /// What of ours cannot be reached.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Outage {
+    /// The book of approvals cannot be asked, or is full.
+    #[error("approvals cannot be asked for: {0}")]
+    Approvals(Arc<str>),
     /// The audit log cannot be written.
     #[error("the audit log cannot be written")]
     Audit,

@@ -71,6 +71,8 @@ fn policy(action: Action) -> Policy {
         method_override: true,
         access: Access::Authenticated,
         permission: None,
+        tenant: None,
+        approval: false,
         protocol: Protocol::Http,
         schema: None,
         max_request_size: 1000,
@@ -128,7 +130,7 @@ fn walk(
 fn what_departs_holds_neither_the_credential_nor_what_was_masked() {
     let (book, policy) = (Arc::new(Book::default()), policy(Action::Redact));
     let masked = walk(&book, &policy, "/notes?to=ann%40example.org&n=1", "mail ann@example.org");
-    let (exchange, receipt) = masked.unwrap().announce();
+    let (exchange, receipt) = masked.unwrap().agree(None).unwrap().announce();
     drop(receipt);
     let (departure, journey) = exchange.depart(Ok(()), Ok(())).unwrap();
     assert!(!departure.head.headers.contains_key("authorization"));
@@ -159,7 +161,8 @@ fn what_blocks_in_the_query_stops_the_call_and_gives_everything_back() {
 #[test]
 fn nothing_departs_that_is_not_on_record() {
     let (book, policy) = (Arc::new(Book::default()), policy(Action::MASK));
-    let (exchange, receipt) = walk(&book, &policy, "/notes", "hello").unwrap().announce();
+    let (exchange, receipt) =
+        walk(&book, &policy, "/notes", "hello").unwrap().agree(None).unwrap().announce();
     drop(receipt);
     let refused = exchange.depart(Err(Lost), Ok(())).unwrap_err();
     let answered = refused.answer(&Realm::default(), Timestamp(9));
@@ -171,11 +174,57 @@ fn nothing_departs_that_is_not_on_record() {
 fn an_exchange_that_is_dropped_anywhere_leaves_one_end_and_says_abandoned() {
     let (book, policy) = (Arc::new(Book::default()), policy(Action::MASK));
     drop(walk(&book, &policy, "/notes", "hello").unwrap());
-    let (exchange, receipt) = walk(&book, &policy, "/notes", "hello").unwrap().announce();
+    let (exchange, receipt) =
+        walk(&book, &policy, "/notes", "hello").unwrap().agree(None).unwrap().announce();
     drop((receipt, exchange));
     let abandoned = (Event::RequestError, Outcome::Abandoned, None);
     assert_eq!(book.ends(), [abandoned, abandoned]);
     let returned = book.1.0.lock().unwrap();
     assert_eq!(returned.len(), 2, "what was reserved comes back, each time");
     assert!(returned.iter().flat_map(|(_, draws)| draws).all(|draw| draw.amount == 0));
+}
+
+#[test]
+fn a_call_that_somebody_must_agree_to_does_not_depart_unasked() {
+    use bartizan_core::authorize::approval::{Lapse, Ruling, Unreachable};
+    let book = Arc::new(Book::default());
+    let mut endpoint = Endpoint::clone(policy(Action::Redact).routes.endpoints().next().unwrap());
+    endpoint.approval = true;
+    let mut policy = Policy::default();
+    policy.routes.add(endpoint).unwrap();
+    for ruling in [
+        None,
+        Some(Err(Unreachable::new("down"))),
+        Some(Ok(Ruling::Full)),
+        Some(Ok(Ruling::Lapsed(Lapse::Declined))),
+    ] {
+        let masked = walk(&book, &policy, "/notes", "hello").unwrap();
+        assert!(masked.petition().is_some());
+        let mut refused = masked.agree(ruling).unwrap_err();
+        assert!(refused.take_release().is_some(), "what was reserved goes back");
+        drop(refused.answer(&Realm::default(), Timestamp(9)));
+    }
+    let ends = book.ends();
+    let statuses: Vec<_> = ends.iter().map(|(_, _, status)| status.unwrap()).collect();
+    assert_eq!(statuses, [503, 503, 503, 403]);
+}
+
+#[test]
+fn an_approval_is_of_one_call_and_not_of_another() {
+    let book = Arc::new(Book::default());
+    let mut endpoint = Endpoint::clone(policy(Action::Redact).routes.endpoints().next().unwrap());
+    endpoint.approval = true;
+    let mut policy = Policy::default();
+    policy.routes.add(endpoint).unwrap();
+    let digest = |uri: &str, body: &str| {
+        let masked = walk(&book, &policy, uri, body).unwrap();
+        masked.petition().unwrap().approval.digest
+    };
+    let first = digest("/notes", "pay 5");
+    assert_eq!(digest("/notes", "pay 5"), first);
+    for (uri, body) in [("/notes", "pay 50"), ("/notes", ""), ("/notes?x=1", "pay 5")] {
+        assert_ne!(digest(uri, body), first, "{uri} {body}");
+    }
+    // What is masked alike was not the same call.
+    assert_ne!(digest("/notes", "mail a@example.org"), digest("/notes", "mail b@example.org"));
 }

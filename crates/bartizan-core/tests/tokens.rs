@@ -12,7 +12,7 @@ use bartizan_core::authenticate::algorithm::Algorithm;
 use bartizan_core::authenticate::jwks::KeySet;
 use bartizan_core::authenticate::jws::VerifyError;
 use bartizan_core::authenticate::jwt::{Issuer, Token};
-use bartizan_core::authenticate::{Caller, Rejection};
+use bartizan_core::authenticate::{Caller, Credential, Places, Rejection};
 use bartizan_core::time::Timestamp;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -144,6 +144,40 @@ proptest! {
         changed[place] = byte;
         if let Ok(changed) = String::from_utf8(changed) {
             prop_assert!(Checker::new(&corpus).check(&changed).is_err());
+        }
+    }
+
+    /// Of everything that a head may hold exactly one credential counts, or none does.
+    #[test]
+    fn one_credential_is_found_or_the_request_is_refused(
+        authorization in prop::collection::vec(
+            prop::sample::select(vec![
+                "Bearer a", "bearer b", "BEARER  c", "Bearer", "Bearer ", "Basic YTpi", "DPoP d",
+                "Bearer a b", "Digest x", "Negotiate", "", "a", "Bearer\u{e9} x",
+            ]),
+            0..3,
+        ),
+        keys in prop::collection::vec(prop::sample::select(vec!["k", "", "a b", "\u{e9}"]), 0..3),
+        query in prop::sample::select(vec!["", "?x=1", "?access_token=a", "?x&Api_Key=k"]),
+        dpop in any::<bool>(),
+    ) {
+        let mut request = http::Request::builder().uri(format!("/x{query}"));
+        for value in &authorization {
+            request = request.header("authorization", value.as_bytes());
+        }
+        for value in &keys {
+            request = request.header("x-api-key", value.as_bytes());
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let places = Places { dpop, ..Places::default() };
+        let shown = authorization.len() + keys.len();
+        match Credential::find(&head, &places) {
+            Ok(None) => prop_assert_eq!(shown, 0),
+            Ok(Some(_)) => prop_assert!(shown == 1 && !query.contains("=a") && !query.contains("=k")),
+            Err(rejection) => {
+                let nothing = shown == 0 && ["", "?x=1"].contains(&query);
+                prop_assert!(!nothing, "{:?}", rejection);
+            }
         }
     }
 

@@ -6,11 +6,14 @@ use anyhow::Context as _;
 use bartizan::actions::{BuiltIn, OpenApi};
 use bartizan::app::{AppBuilder, Works};
 use bartizan::audit::{self, FileTrail};
-use bartizan::authenticate::{Authenticate, Means, Pace, Provider, Revocations};
+use bartizan::authenticate::{Authenticate, Introspection, Means, Proofs, Provider, Revocations};
 use bartizan::clock;
 use bartizan::core::admit::Proxies;
+use bartizan::core::authenticate::dpop::Rules;
+use bartizan::core::authenticate::jwks::KeySet;
 use bartizan::core::authorize::endpoint::{Cost, Limit};
 use bartizan::core::chain::Bounds;
+use bartizan::core::describe::resource::Resources;
 use bartizan::core::issue::Identities;
 use bartizan::core::limit::Meter;
 use bartizan::endpoint::Served;
@@ -24,7 +27,10 @@ use bartizan::{App, Json, endpoint};
 use bartizan_store::memory::MemoryMeter;
 use bartizan_store::sqlite::Sqlite;
 use http::Method;
+use ipnet::IpNet;
+use parking_lot::Mutex;
 use schemars::JsonSchema;
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +38,8 @@ use crate::admin::{Counted, Metrics};
 use crate::config::Settings;
 use crate::config::file::OpenApiAccess;
 use crate::config::file::personal::Durability;
+use crate::config::settings::oidc::{Keys, Trusted};
+use crate::config::settings::possession::Dpop;
 use crate::config::settings::{self, Durable, Shared, endpoint as configured, personal};
 
 /// What outlives a reload: stores, counters, the log, and connections to upstreams.
@@ -43,17 +51,42 @@ pub struct Standing {
     metrics: Arc<Metrics>,
     /// Of every app, so that what a replaced one has under way is waited for, too.
     tasks: TaskTracker,
-    connections: Connections,
-    fetch: Arc<dyn Fetch>,
+    connections: Mutex<Reach>,
     revocations: Revocations,
+    recognised: Mutex<Recognised>,
     database: Sqlite,
+}
+
+/// Connections to upstreams, and what they were opened for.
+#[derive(Debug)]
+struct Reach {
+    tls: bool,
+    proxies: Vec<IpNet>,
+    connections: Connections,
+}
+
+impl Reach {
+    fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let (tls, proxies) = (speaks_tls(settings), settings.server.trusted_proxies.clone());
+        let trust = if tls { Trust::Platform } else { Trust::Nobody };
+        let workers = Workers::cores().get();
+        let network = Network {
+            trust,
+            proxies: Proxies::new(proxies.clone()),
+            workers,
+            ..Network::default()
+        };
+        Ok(Self { tls, proxies, connections: Connections::new(&network)? })
+    }
+
+    /// Whether they serve these settings as well.
+    fn fits(&self, settings: &Settings) -> bool {
+        self.proxies == settings.server.trusted_proxies && (self.tls || !speaks_tls(settings))
+    }
 }
 
 /// How many verified credentials are remembered.
 const REMEMBERED: usize = 10_000;
-
-/// How many passwords are checked at once: a flood of logins must leave cores for the road.
-const CORES: usize = 2;
 
 /// How many logins may wait for that.
 const LOGINS_WAITING: usize = 64;
@@ -70,20 +103,16 @@ impl Standing {
             Shared::Memory => Arc::new(MemoryMeter::new()),
         };
         let trail = FileTrail::open(trail(&settings.audit), clock::now())?;
-        let trust = if speaks_tls(settings) { Trust::Platform } else { Trust::Nobody };
-        let proxies = Proxies::new(settings.server.trusted_proxies.clone());
-        let workers = Workers::cores().get();
-        let connections =
-            Connections::new(&Network { trust, proxies, workers, ..Network::default() })?;
+        let identities: Arc<dyn Identities> = Arc::new(database.identities());
         Ok(Self {
-            identities: Arc::new(database.identities()),
+            identities,
             meter,
             trail: Arc::new(trail),
             metrics: Arc::default(),
             tasks: TaskTracker::new(),
-            connections,
-            fetch: Arc::new(HttpFetch::new(issuers(settings))?),
+            connections: Mutex::new(Reach::open(settings)?),
             revocations: Revocations::default(),
+            recognised: Mutex::default(),
             database,
         })
     }
@@ -106,9 +135,19 @@ impl Standing {
         &self.metrics
     }
 
+    /// Connections as these settings want them: those that are open, where they fit.
+    fn connections(&self, settings: &Settings) -> anyhow::Result<Connections> {
+        let mut reach = self.connections.lock();
+        if !reach.fits(settings) {
+            *reach = Reach::open(settings)?;
+        }
+        Ok(reach.connections.clone())
+    }
+
     /// Closes it, when no request is under way any more.
     pub async fn close(&self) {
-        self.connections.close_tunnels().await;
+        let connections = self.connections.lock().connections.clone();
+        connections.close_tunnels().await;
         let trail = Arc::clone(&self.trail);
         if tokio::task::spawn_blocking(move || trail.close()).await.is_err() {
             tracing::error!("the audit log did not close");
@@ -132,6 +171,8 @@ pub async fn assemble(
             settings.access.roles.clone(),
             settings.access.assigned.clone(),
         )
+        .approvers(settings.policies.approvers.clone())
+        .approvals(Arc::new(standing.database.approvals()))
         .prices((*settings.prices).clone())
         .max_request_size(settings.server.max_request_size)
         .body_timeout(settings.server.timeouts.body)
@@ -140,20 +181,29 @@ pub async fn assemble(
         .profile((*settings.pii).clone())
         .actions(built_in(settings))
         .tasks(standing.tasks.clone());
+    #[cfg(feature = "cedar")]
+    if let Some(cedar) = &settings.policies.cedar {
+        app = app.cedar(cedar.clone());
+    }
+    app = settings.policies.statements.iter().cloned().fold(app, AppBuilder::statement);
     for limit in &settings.limits {
         app = limited(app, &limit.rules, &limit.applies);
     }
     for budget in &settings.budgets {
         app = limited(app, &budget.rules, &budget.applies);
     }
+    if let Some(resources) = described(settings) {
+        app = app.resources(resources);
+    }
     let tokens = token_endpoint(settings, standing).await?;
     let authenticate = authenticate(settings, standing, tokens.clone());
     if let Some(tokens) = tokens {
         app = token::served(&tokens).into_iter().fold(app, AppBuilder::endpoint);
     }
+    let connections = standing.connections(settings)?;
     for configured in &settings.endpoints {
         for verb in &configured.verbs {
-            app = app.endpoint(serve(configured, verb, settings, standing)?);
+            app = app.endpoint(serve(configured, verb, settings, &connections)?);
         }
     }
     app = extra.into_iter().fold(app, AppBuilder::endpoint);
@@ -181,6 +231,19 @@ pub(crate) async fn examine(
     Ok((assemble(settings, standing, Vec::new()).await?, eyes))
 }
 
+/// Who issues tokens for what is served, where it is known by which address it is.
+fn described(settings: &Settings) -> Option<Resources> {
+    let own = settings.auth.tokens.as_ref();
+    let url =
+        settings.server.public_url.clone().or_else(|| own.map(|own| Arc::clone(&own.issuer)))?;
+    let believed = settings.auth.issuers.iter();
+    let issuers = own.map(|own| own.issuer.to_string()).into_iter();
+    let issuers = issuers.chain(believed.clone().map(|trusted| trusted.issuer.url().to_string()));
+    let audiences = own.map(|own| own.audience.to_string()).into_iter();
+    let audiences = audiences.chain(believed.flat_map(|trusted| trusted.issuer.audiences.clone()));
+    Some(Resources::new(&url, &settings.title, issuers.collect(), audiences.collect()))
+}
+
 fn limited(
     app: AppBuilder,
     rules: &[Arc<Limit>],
@@ -197,7 +260,7 @@ fn serve(
     configured: &configured::Endpoint,
     verb: &Method,
     settings: &Settings,
-    standing: &Standing,
+    connections: &Connections,
 ) -> anyhow::Result<Served> {
     let mut draft = endpoint(verb.as_str(), &configured.path)
         .access(configured.access.clone())
@@ -215,16 +278,27 @@ fn serve(
     if let Some(permission) = configured.permission(verb) {
         draft = draft.resource(&permission.resource, Some(&permission.action));
     }
+    if let Some(tenant) = &configured.tenant {
+        draft = draft.tenant(tenant.clone());
+    }
+    if configured.approval {
+        draft = draft.approval();
+    }
     if let Some(schema) = &configured.schema {
         draft = draft.compiled(Arc::clone(schema));
     }
     Ok(match &configured.target {
         configured::Target::Health => draft.call(|_| async { Ok(Json(Health::HEALTHY)) }),
-        configured::Target::Upstream(upstream) => draft.handler(upstream_of(upstream, standing)?),
+        configured::Target::Upstream(upstream) => {
+            draft.handler(upstream_of(upstream, connections)?)
+        }
     })
 }
 
-fn upstream_of(upstream: &configured::Upstream, standing: &Standing) -> anyhow::Result<Upstream> {
+fn upstream_of(
+    upstream: &configured::Upstream,
+    connections: &Connections,
+) -> anyhow::Result<Upstream> {
     let url = upstream.url.to_string();
     let address = Address::parse(&url).with_context(|| format!("upstream `{url}`"))?;
     let credential = upstream.credential.as_ref().map(Credential::bearer).transpose();
@@ -234,7 +308,7 @@ fn upstream_of(upstream: &configured::Upstream, standing: &Standing) -> anyhow::
         credential: credential.with_context(|| format!("upstream `{url}`"))?,
         ..Target::new(address)
     };
-    Upstream::new(target, standing.connections.clone()).with_context(|| format!("upstream `{url}`"))
+    Upstream::new(target, connections.clone()).with_context(|| format!("upstream `{url}`"))
 }
 
 fn cost(configured: &configured::Endpoint, settings: &Settings) -> Cost {
@@ -284,11 +358,63 @@ fn speaks_tls(settings: &Settings) -> bool {
 
 /// The hosts of issuers: written by the operator's own hand, so they may be private.
 fn issuers(settings: &Settings) -> Vec<String> {
-    let hosts = settings.auth.issuers.iter().filter_map(|issuer| {
-        let url: http::Uri = issuer.url().parse().ok()?;
+    let addresses = settings.auth.issuers.iter().flat_map(Trusted::addresses);
+    let hosts = addresses.filter_map(|address| {
+        let url: http::Uri = address.parse().ok()?;
         url.host().map(str::to_owned)
     });
     hosts.collect()
+}
+
+/// What outlives a reload of how callers are recognised: an identity provider that cannot be
+/// reached just now, and a proof that was shown a moment ago.
+#[derive(Debug, Default)]
+struct Recognised {
+    providers: Vec<Arc<Provider>>,
+    proofs: Option<(Dpop, Arc<Proofs>)>,
+}
+
+impl Recognised {
+    /// An identity provider as it is configured now, with the keys that it had.
+    fn provider(&self, trusted: &Trusted, fetch: &Arc<dyn Fetch>) -> anyhow::Result<Arc<Provider>> {
+        let (issuer, fetch) = (trusted.issuer.clone(), Arc::clone(fetch));
+        let mut provider = match &trusted.keys {
+            Keys::Published(None, pace) => Provider::discovered(issuer, Arc::clone(&fetch), *pace),
+            Keys::Published(Some(url), pace) => {
+                Provider::at(issuer, url.clone(), Arc::clone(&fetch), *pace)
+            }
+            Keys::Shared(secret) => {
+                let secret = secret.expose_secret().as_bytes();
+                let keys = KeySet::secret(secret, &trusted.issuer.algorithms)?;
+                Provider::secret(issuer, keys)
+            }
+        };
+        if let Some(introspection) = &trusted.introspection {
+            let introspection = Introspection::new(introspection.clone(), fetch);
+            provider = provider.with_introspection(introspection);
+        }
+        self.providers.iter().for_each(|old| provider.inherit(old));
+        Ok(provider)
+    }
+
+    /// What checks proofs as it is configured now; the one that knows which were shown, if nothing
+    /// of that has changed.
+    fn proofs(&mut self, dpop: Option<&Dpop>) -> anyhow::Result<Option<Arc<Proofs>>> {
+        let Some(dpop) = dpop else { return Ok(None) };
+        if let Some((same, proofs)) = self.proofs.as_ref().filter(|(old, _)| old == dpop) {
+            tracing::trace!(?same, "proofs go on");
+            return Ok(Some(Arc::clone(proofs)));
+        }
+        let mut rules = Rules::new(&dpop.origins, dpop.window)?;
+        if dpop.nonce {
+            let mut secret = [0; 32];
+            getrandom::fill(&mut secret)?;
+            rules = rules.with_nonces(&secret);
+        }
+        let proofs = Arc::new(Proofs::new(rules, dpop.remembered));
+        self.proofs = Some((dpop.clone(), Arc::clone(&proofs)));
+        Ok(Some(proofs))
+    }
 }
 
 fn trail(audit: &personal::Audit) -> audit::Settings {
@@ -312,24 +438,35 @@ async fn authenticate(
     standing: &Standing,
     tokens: Option<Arc<TokenEndpoint>>,
 ) -> anyhow::Result<Authenticate> {
-    let discovered = settings.auth.issuers.iter().map(|issuer| {
-        Provider::discovered(issuer.clone(), Arc::clone(&standing.fetch), Pace::default())
-    });
-    let mut issuers: Vec<Arc<Provider>> = discovered.collect();
+    // Anew for every configuration: it may reach the hosts that this one names.
+    let fetch: Arc<dyn Fetch> = Arc::new(HttpFetch::new(issuers(settings))?);
+    let (mut issuers, proofs) = {
+        let mut recognised = standing.recognised.lock();
+        let known = settings.auth.issuers.iter().map(|one| recognised.provider(one, &fetch));
+        let issuers = known.collect::<anyhow::Result<Vec<_>>>()?;
+        recognised.providers.clone_from(&issuers);
+        (issuers, recognised.proofs(settings.auth.dpop.as_ref())?)
+    };
+    for issuer in &issuers {
+        standing.tasks.spawn(Arc::clone(issuer).warm(clock::now()));
+    }
     issuers.extend(tokens.as_ref().map(|tokens| Arc::clone(tokens.provider())));
     let pepper = match &tokens {
         Some(tokens) => tokens.pepper().clone(),
-        None => token::pepper(&*standing.identities).await?,
+        None => token::pepper(&*standing.identities, settings.auth.pepper.as_ref()).await?,
     };
     Ok(Authenticate::new(Means {
         places: settings.auth.places.clone(),
         keys: settings.auth.keys.clone(),
-        environment: None,
+        environment: settings.auth.environment.clone(),
         pepper: Some(pepper),
         identities: Arc::clone(&standing.identities),
         issuers,
         revocations: standing.revocations.clone(),
         remembered: REMEMBERED,
+        certificates: settings.auth.certificates.clone(),
+        proofs,
+        patience: settings.auth.patience,
     }))
 }
 
@@ -338,24 +475,46 @@ async fn token_endpoint(
     standing: &Standing,
 ) -> anyhow::Result<Option<Arc<TokenEndpoint>>> {
     let Some(tokens) = &settings.auth.tokens else { return Ok(None) };
-    let paths = token::Paths { token: tokens.path.to_string(), ..token::Paths::default() };
+    let paths = token::Paths {
+        token: tokens.path.to_string(),
+        authorize: format!("{}/authorize", tokens.path),
+        ..token::Paths::default()
+    };
     let configured = token::Settings {
         issuer: tokens.issuer.to_string(),
         audience: tokens.audience.to_string(),
         resource: tokens.issuer.to_string(),
         paths,
+        resources: resources(settings),
         grants: tokens.grants.clone(),
         access_ttl: tokens.access_ttl,
         refresh_ttl: tokens.refresh_ttl,
         users: tokens.users.clone(),
         clients: tokens.clients.clone(),
         throttle: token::Throttle::default(),
-        at_once: CORES,
+        at_once: token::half_the_cores(),
         waiting: LOGINS_WAITING,
-        signing_key: tokens.signing_key.clone(),
+        signing_keys: tokens.signing_keys.clone(),
+        pepper: settings.auth.pepper.clone(),
     };
     let identities = Arc::clone(&standing.identities);
     let meter = Arc::clone(&standing.meter);
     let opened = TokenEndpoint::open(configured, identities, meter, standing.revocations.clone());
     Ok(Some(Arc::new(opened.await.context("the token endpoint cannot open")?)))
+}
+
+/// What of the gateway a token may be asked for alone (RFC 8707): each guarded endpoint, by the
+/// part of its path that is fixed.
+fn resources(settings: &Settings) -> Vec<Arc<str>> {
+    let guarded = settings.endpoints.iter().filter(|endpoint| !endpoint.access.is_public());
+    let fixed = guarded.map(|endpoint| {
+        let fixed = endpoint.path.split('{').next().unwrap_or_default();
+        // What is fixed ends with a whole segment: `/v1/a{id}` is below `/v1`.
+        let whole = if fixed.len() < endpoint.path.len() { fixed.rfind('/') } else { None };
+        Arc::from(whole.and_then(|end| fixed.get(..end)).unwrap_or(fixed))
+    });
+    let mut paths: Vec<Arc<str>> = fixed.collect();
+    paths.sort();
+    paths.dedup();
+    paths
 }

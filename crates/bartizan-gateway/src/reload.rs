@@ -1,9 +1,8 @@
 //! Has the configuration changed? A good one takes over between two requests; a bad one never does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::future::Future;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,8 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::config::seen::{Files, look};
+
 /// How long files must be quiet: editors and `kubectl` write in several steps.
 const QUIET: Duration = Duration::from_millis(300);
 
@@ -25,13 +26,13 @@ const MOST_LOOKS: usize = 10;
 /// symbolic link far away, and network file systems do not tell.
 const POLL: Duration = Duration::from_secs(30);
 
-/// What was loaded, and the files it was made from.
+/// What was loaded, or why nothing was; and the files that were looked for.
 #[derive(Debug)]
-pub struct Loaded<T> {
+pub struct Loaded<T, E> {
     /// The state.
-    pub state: T,
-    /// Every file that was read for it.
-    pub files: Vec<PathBuf>,
+    pub state: Result<T, E>,
+    /// Every file that was looked for, as it was then: when one changes it is worth another try.
+    pub files: Files,
 }
 
 /// Why a reload was tried.
@@ -64,27 +65,24 @@ pub async fn watch<T, E, L, F>(
 ) where
     E: Display,
     L: Fn() -> F,
-    F: Future<Output = Result<Loaded<T>, E>>,
+    F: Future<Output = Loaded<T, E>>,
 {
     while let Some(cause) = shutdown.run_until_cancelled(watcher.change()).await {
-        let outcome = match load().await {
-            Ok(Loaded { state, files }) => {
-                let old = current.swap(Arc::new(state));
-                watcher.follow(files);
-                Outcome::Replaced(old)
-            }
+        let Loaded { state, files } = load().await;
+        watcher.follow(files);
+        let outcome = match state {
+            Ok(state) => Outcome::Replaced(current.swap(Arc::new(state))),
             Err(error) => Outcome::Kept(error),
         };
         report(cause, outcome);
     }
 }
 
-/// Tells when the content of some files has changed. Make it before the files are read: a change
-/// that comes in between is then one that is told of.
+/// Tells when the content of some files has changed since they were read.
 #[derive(Debug)]
 pub struct Watcher {
     /// What stood in each file when it was last looked at, in short.
-    content: BTreeMap<PathBuf, u64>,
+    content: Files,
     /// Watches folders rather than files: a file that is replaced is another file.
     folders: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
@@ -93,9 +91,9 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Watches these files.
+    /// Watches no file yet. From here on SIGHUP is heard, and does not end the process.
     #[must_use]
-    pub fn new(files: Vec<PathBuf>) -> Self {
+    pub fn new() -> Self {
         let (stir, stirred) = mpsc::channel(1);
         let folders = notify::recommended_watcher(move |event: notify::Result<Event>| {
             // That somebody reads, as we do, is no change.
@@ -108,20 +106,18 @@ impl Watcher {
             .inspect_err(|error| tracing::warn!(%error, "files are only looked at now and then"));
         let hangup = signal(SignalKind::hangup())
             .inspect_err(|error| tracing::warn!(%error, "SIGHUP is not heard"));
-        let mut watcher = Self {
-            content: BTreeMap::new(),
+        Self {
+            content: Files::new(),
             folders: folders.ok(),
             watched: BTreeSet::new(),
             stirred,
             hangup: hangup.ok(),
-        };
-        watcher.follow(files);
-        watcher
+        }
     }
 
-    /// Watches these files from now on. Those that it watched before keep what was known of them.
-    pub fn follow(&mut self, files: Vec<PathBuf>) {
-        let folders: BTreeSet<_> = files.iter().flat_map(|file| folders_of(file)).collect();
+    /// Watches these files from now on: a change is what differs from how they were read.
+    pub fn follow(&mut self, files: Files) {
+        let folders: BTreeSet<_> = files.keys().flat_map(|file| folders_of(file)).collect();
         if let Some(watcher) = &mut self.folders {
             for gone in self.watched.difference(&folders) {
                 let _ = watcher.unwatch(gone);
@@ -133,19 +129,13 @@ impl Watcher {
             }
         }
         self.watched = folders;
-        let known = std::mem::take(&mut self.content);
-        let look = |file: PathBuf| {
-            let content = known.get(&file).copied().unwrap_or_else(|| fingerprint(&file));
-            (file, content)
-        };
-        self.content = files.into_iter().map(look).collect();
+        self.content = files;
     }
 
     /// Waits for a change. A signal counts as one even where no content has changed.
     async fn change(&mut self) -> Cause {
         let mut poll = interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        poll.reset();
         loop {
             tokio::select! {
                 () = heard(&mut self.hangup) => {
@@ -153,7 +143,8 @@ impl Watcher {
                     return Cause::Signal;
                 }
                 Some(()) = self.stirred.recv() => self.settle().await,
-                _ = poll.tick() => {}
+                // The first tick is now: what changed since it was read is told.
+                _ = poll.tick() => if self.differs() { self.settle().await },
             }
             if self.look() {
                 return Cause::FileChanged;
@@ -161,11 +152,16 @@ impl Watcher {
         }
     }
 
+    /// Whether any file is another than it was.
+    fn differs(&self) -> bool {
+        self.content.iter().any(|(file, content)| look(file) != *content)
+    }
+
     /// Looks at every file; whether one has changed.
     fn look(&mut self) -> bool {
         let mut changed = false;
         for (file, content) in &mut self.content {
-            let now = fingerprint(file);
+            let now = look(file);
             changed |= std::mem::replace(content, now) != now;
         }
         changed
@@ -174,11 +170,11 @@ impl Watcher {
     /// Waits until the files stay as they are. Whatever else stirs in their folders, a log perhaps,
     /// does not matter.
     async fn settle(&mut self) {
-        let look = |this: &Self| this.content.keys().map(|file| fingerprint(file)).collect();
-        let mut before: Vec<_> = look(self);
+        let looks = |this: &Self| this.content.keys().map(|file| look(file)).collect();
+        let mut before: Vec<_> = looks(self);
         for _ in 0..MOST_LOOKS {
             sleep(QUIET).await;
-            let now = look(self);
+            let now = looks(self);
             if now == std::mem::replace(&mut before, now.clone()) {
                 break;
             }
@@ -207,11 +203,10 @@ fn folders_of(file: &Path) -> Vec<PathBuf> {
     std::iter::once(folder(file)).chain(real.as_deref().map(folder)).collect()
 }
 
-/// What stands in a file, in short. One that cannot be read has a fingerprint of its own.
-fn fingerprint(file: &Path) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    std::fs::read(file).ok().hash(&mut hasher);
-    hasher.finish()
+impl Default for Watcher {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 #[cfg(test)]
@@ -220,6 +215,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::config::seen::Seen;
 
     struct Running {
         current: Arc<ArcSwap<u32>>,
@@ -234,17 +230,19 @@ mod tests {
         let (tell, outcomes) = mpsc::unbounded_channel();
         let main = files.clone();
         let load = move || {
-            let files = main.clone();
-            async move {
-                let text = fs::read_to_string(&files[0]).map_err(|error| error.to_string())?;
-                let state = text.trim().parse().map_err(|_| format!("`{text}` is no number"))?;
-                Ok::<_, String>(Loaded { state, files })
-            }
+            let seen = Seen::default();
+            let texts: Vec<_> = main.iter().map(|file| seen.read(file)).collect();
+            let number =
+                |text: &String| text.trim().parse().map_err(|_| format!("`{text}` is no number"));
+            let read = texts[0].as_ref().map_err(|error| error.to_string());
+            let state = read.and_then(number);
+            std::future::ready(Loaded { state, files: seen.files() })
         };
         let report = move |_, outcome: Outcome<u32, String>| {
             tell.send(format!("{outcome:?}")).unwrap();
         };
-        let watcher = Watcher::new(files);
+        let mut watcher = Watcher::new();
+        watcher.follow(files.into_iter().map(|file| (file.clone(), look(&file))).collect());
         tokio::spawn(watch(watcher, Arc::clone(&current), load, report, shutdown.clone()));
         Running { current, outcomes: Arc::new(Mutex::new(outcomes)), shutdown }
     }
@@ -275,6 +273,32 @@ mod tests {
         fs::write(&file, "3").unwrap();
         assert_eq!(running.next().await, "Replaced(2)");
         assert_eq!(**running.current.load(), 3);
+        running.shutdown.cancel();
+    }
+
+    #[tokio::test]
+    async fn what_changes_between_reading_and_watching_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state");
+        fs::write(&file, "1").unwrap();
+        let read = Files::from([(file.clone(), look(&file))]);
+        fs::write(&file, "2").unwrap();
+        let mut watcher = Watcher::new();
+        watcher.follow(read);
+        let noticed = tokio::time::timeout(Duration::from_secs(10), watcher.change()).await;
+        assert_eq!(noticed.unwrap(), Cause::FileChanged);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_missing_mends_the_configuration_by_coming() {
+        let folder = tempfile::tempdir().unwrap();
+        let [main, named] = ["state", "secret"].map(|name| folder.path().join(name));
+        fs::write(&main, "1").unwrap();
+        let running = run(vec![main.clone(), named.clone()]);
+        fs::write(&main, "x").unwrap();
+        assert!(running.next().await.starts_with("Kept"));
+        fs::write(&named, "here").unwrap();
+        assert!(running.next().await.starts_with("Kept"), "it is tried again");
         running.shutdown.cancel();
     }
 

@@ -4,10 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 
 /// Where the certificate chain and its key are.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,6 +18,10 @@ pub struct Pair {
     pub cert: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+    /// The authorities of client certificates, PEM; nobody is asked for one without.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client may show none all the same.
+    pub client_optional: bool,
 }
 
 /// Why a certificate cannot be shown. Never says what stands in a file.
@@ -31,6 +37,14 @@ pub enum TlsError {
         .0.display()
     )]
     NoKey(PathBuf),
+    /// Authorities that cannot be trusted.
+    #[error("`{}` holds no authority that can check client certificates: {why}", path.display())]
+    Authorities {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// A file that cannot be read.
     #[error("`{}` cannot be read: {source}", path.display())]
     Unreadable {
@@ -45,8 +59,8 @@ pub enum TlsError {
 }
 
 impl Pair {
-    /// Reads both files and makes sure that the key is the certificate's: TLS 1.2 and 1.3,
-    /// HTTP/2 and HTTP/1.1, no client certificates.
+    /// Reads the files and makes sure that the key is the certificate's: TLS 1.2 and 1.3, HTTP/2
+    /// and HTTP/1.1.
     ///
     /// # Errors
     /// [`TlsError`] names the file and what must be done.
@@ -57,10 +71,29 @@ impl Pair {
         let mut config =
             ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
                 .with_safe_default_protocol_versions()?
-                .with_no_client_auth()
+                .with_client_cert_verifier(self.verifier()?)
                 .with_single_cert(certs, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
+    }
+
+    /// Who checks the certificates of clients. Sessions that are resumed keep theirs, and belong
+    /// to this configuration alone: after a reload everybody shakes hands anew.
+    fn verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+        let Some(path) = &self.client_ca else { return Ok(WebPkiClientVerifier::no_client_auth()) };
+        let unfit = |error: &dyn std::fmt::Display| TlsError::Authorities {
+            path: path.clone(),
+            why: error.to_string(),
+        };
+        let mut roots = RootCertStore::empty();
+        for authority in certificates(path)? {
+            roots.add(authority).map_err(|error| unfit(&error))?;
+        }
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let verifier =
+            if self.client_optional { verifier.allow_unauthenticated() } else { verifier };
+        verifier.build().map_err(|error| unfit(&error))
     }
 }
 
@@ -91,7 +124,12 @@ mod tests {
         } else {
             made().signing_key.serialize_pem()
         };
-        let pair = Pair { cert: folder.join("cert.pem"), key: folder.join("key.pem") };
+        let pair = Pair {
+            cert: folder.join("cert.pem"),
+            key: folder.join("key.pem"),
+            client_ca: None,
+            client_optional: false,
+        };
         std::fs::write(&pair.cert, first.cert.pem()).unwrap();
         std::fs::write(&pair.key, key).unwrap();
         pair
@@ -106,10 +144,24 @@ mod tests {
     }
 
     #[test]
+    fn authorities_that_are_none_do_not_mean_that_nobody_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = pair(folder.path(), true);
+        let asks = |client_ca: &Path| Pair { client_ca: Some(client_ca.into()), ..good.clone() };
+        assert!(asks(&good.cert).load().is_ok());
+        assert!(matches!(asks(&good.key).load(), Err(TlsError::NoCertificate(_))));
+        let missing = folder.path().join("missing.pem");
+        assert!(matches!(asks(&missing).load(), Err(TlsError::Unreadable { .. })));
+        std::fs::write(&missing, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+            .unwrap();
+        assert!(matches!(asks(&missing).load(), Err(TlsError::Authorities { .. })));
+    }
+
+    #[test]
     fn a_message_names_the_file_and_shows_nothing_of_it() {
         let folder = tempfile::tempdir().unwrap();
         let good = pair(folder.path(), true);
-        let swapped = Pair { cert: good.key.clone(), key: good.cert.clone() };
+        let swapped = Pair { cert: good.key.clone(), key: good.cert.clone(), ..good.clone() };
         let message = swapped.load().unwrap_err().to_string();
         assert!(message.contains("key.pem") && message.contains("no certificate"), "{message}");
         let missing = Pair { key: folder.path().join("missing.pem"), ..good };

@@ -239,7 +239,7 @@ fn paths_and_keys_begin_at_the_folder_of_the_file() {
         config::load(&folder.path().join("bartizan.yaml"), &Overrides::default(), &|_| None)
             .unwrap();
     assert_eq!(settings.server.tls.unwrap().cert, folder.path().join("cert.pem"));
-    assert!(settings.auth.tokens.unwrap().signing_key.is_some());
+    assert!(!settings.auth.tokens.unwrap().signing_keys.is_empty());
 }
 
 #[test]
@@ -282,6 +282,52 @@ fn check_tells_the_exit_code_and_prints_json() {
         !check("bad/misspelt.yaml", Format::Text).1.contains('\u{1b}'),
         "no colours off a terminal"
     );
+}
+
+#[test]
+fn a_profile_is_answered_line_by_line() {
+    let check = |name: &str, profile, format| {
+        let config = project().join("conformance/config").join(name);
+        let mut out = Vec::new();
+        let args = Check { config, profile: Some(profile), format };
+        let code = cli::check::run(&args, &mut out).unwrap();
+        (code, String::from_utf8(out).unwrap())
+    };
+    let (code, out) = check("bad/staging.yaml", Profile::Staging, Format::Json);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["profile"]), (1, &"staging".into()));
+    let lines = report["checklist"].as_array().unwrap();
+    let state = |id: &str| {
+        let line = lines.iter().find(|line| line["id"] == id).unwrap_or_else(|| panic!("{id}"));
+        line["state"].as_str().unwrap().to_owned()
+    };
+    for (id, expected) in [
+        ("secrets", "not_met"),
+        ("validation", "not_met"),
+        ("access", "met"),
+        ("bounds", "met"),
+        ("versions", "elsewhere"),
+        ("oidc", "not_met"),
+        ("limits", "met"),
+        ("personal-data", "not_met"),
+        ("https", "met"),
+        ("rights-tried", "elsewhere"),
+    ] {
+        assert_eq!(state(id), expected, "{id}");
+    }
+    assert!(lines.iter().all(|line| line["id"] != "monitoring"), "that is asked in production");
+    let secrets = lines.iter().find(|line| line["id"] == "secrets").unwrap();
+    assert_eq!(secrets["places"][0]["pointer"], "/endpoints/0/upstream/credential");
+    let elsewhere = lines.iter().filter(|line| line["state"] == "elsewhere");
+    assert!(elsewhere.clone().count() > 0);
+    elsewhere.for_each(|line| assert!(line["what"].as_str().unwrap().len() > 20, "{line}"));
+
+    let (code, text) = check("bad/staging.yaml", Profile::Staging, Format::Text);
+    assert_eq!(code, 1);
+    assert!(text.contains("the checklist for staging") && text.contains("not met   no secret"));
+    // A file that is not sound is no gateway yet: there is nothing to ask.
+    let (code, text) = check("bad/types.yaml", Profile::Production, Format::Text);
+    assert!(code == 1 && !text.contains("the checklist"), "{text}");
 }
 
 #[test]

@@ -41,6 +41,6 @@ async fn what_is_in_the_file_is_there_after_a_restart() {
     let again = Sqlite::open(&path).await.unwrap();
     let store = again.identities();
     assert_eq!(*store.pepper(&[2; 32]).await.unwrap(), *pepper);
-    assert_eq!(store.signing_keys(b"other").await.unwrap()[0].as_slice(), b"key");
+    assert_eq!(store.signing_keys(b"other").await.unwrap()[0].pkcs8.as_slice(), b"key");
     assert!(store.is_revoked(&["j"]).await.unwrap());
 }

@@ -5,8 +5,12 @@
 use std::sync::Arc;
 
 use bartizan_core::authenticate::api_key::{Hash, Record};
+use bartizan_core::authenticate::claims::Grants;
 use bartizan_core::authenticate::password;
-use bartizan_core::issue::{Client, GrantType, Identities, Refresh, Rotation, User};
+use bartizan_core::issue::account::Proof;
+use bartizan_core::issue::{
+    Client, GrantType, Identities, Refresh, Rotation, SigningKey, StoredKey, User, documents,
+};
 use bartizan_core::time::Timestamp;
 use secrecy::SecretString;
 
@@ -16,6 +20,7 @@ use secrecy::SecretString;
 /// Where the store does not do what `Identities` promises.
 pub async fn suite<S: Identities + 'static>(open: impl AsyncFn() -> S) {
     users_come_back_as_they_were_put(&open().await).await;
+    a_new_hash_undoes_nothing(&open().await).await;
     lists_come_in_pages(&open().await).await;
     clients_come_back_as_they_were_put(&open().await).await;
     keys_come_back_as_they_were_put(&open().await).await;
@@ -24,8 +29,11 @@ pub async fn suite<S: Identities + 'static>(open: impl AsyncFn() -> S) {
     two_copies_end_the_session(Arc::new(open().await)).await;
     an_ended_session_revokes_its_name(&open().await).await;
     removing_a_user_ends_their_sessions(&open().await).await;
+    all_sessions_of_a_user_end_and_no_others(&open().await).await;
     a_revoked_token_is_found_among_others(&open().await).await;
     what_has_ended_is_forgotten(&open().await).await;
+    what_is_taken_back_is_counted_and_what_is_used_is_not(&open().await).await;
+    what_counts_once_counts_once(Arc::new(open().await)).await;
     gates_that_start_together_share_their_secrets(Arc::new(open().await)).await;
     a_new_signing_key_comes_first(&open().await).await;
 }
@@ -48,6 +56,7 @@ fn refresh(token: &str, session: &str, expires: u64) -> Refresh {
         user: "agent1".into(),
         client: Some("app".into()),
         scopes: vec!["data:read".into()],
+        resource: Some("https://gate.example/mcp".into()),
         expires: Timestamp(expires),
         used: false,
     }
@@ -94,6 +103,20 @@ async fn users_come_back_as_they_were_put(store: &dyn Identities) {
     assert!(store.user("agent1").await.unwrap().is_none());
 }
 
+async fn a_new_hash_undoes_nothing(store: &dyn Identities) {
+    let hash = |text: &str| password::hash(&SecretString::from(text), &[8; 16]).unwrap();
+    let old = user("agent1").password;
+    assert!(!store.rehash("agent1", &old, hash("x")).await.unwrap(), "there is nobody");
+    store.put_user(user("agent1")).await.unwrap();
+    assert!(store.rehash("agent1", &old, hash("secret")).await.unwrap());
+    let stored = async || store.user("agent1").await.unwrap().unwrap();
+    assert!(stored().await.password == hash("secret"));
+    // Somebody disabled the account and changed its password while a login was under way.
+    store.put_user(User { disabled: true, password: hash("new"), ..user("agent1") }).await.unwrap();
+    assert!(!store.rehash("agent1", &hash("secret"), hash("late")).await.unwrap());
+    assert!(stored().await.disabled && stored().await.password == hash("new"));
+}
+
 async fn lists_come_in_pages(store: &dyn Identities) {
     for name in ["c", "a", "b", "é"] {
         store.put_user(User { name: name.into(), ..user("x") }).await.unwrap();
@@ -106,20 +129,32 @@ async fn lists_come_in_pages(store: &dyn Identities) {
 }
 
 async fn clients_come_back_as_they_were_put(store: &dyn Identities) {
-    let client = Client {
-        id: "app".into(),
-        secret: Hash::of("secret", None),
+    let key = SigningKey::from_pkcs8(&SigningKey::generate_pkcs8().unwrap()).unwrap();
+    let keys = documents::key_set([&key]).to_string();
+    let client = |id: &str, proof| Client {
+        id: id.into(),
+        proof,
         scopes: vec!["data:read".into()],
         roles: vec!["service".into()],
         tenant: None,
-        grants: vec![GrantType::ClientCredentials, GrantType::RefreshToken],
+        grants: vec![GrantType::ClientCredentials, GrantType::TokenExchange],
+        acts_at_most: Grants { roles: vec!["user".into()], scopes: vec!["data:*".into()] },
         disabled: false,
     };
-    store.put_client(client.clone()).await.unwrap();
-    let found = store.client("app").await.unwrap().unwrap();
-    same(&found, &client);
-    assert!(found.secret == client.secret);
-    same(&store.clients("").await.unwrap(), &vec![client]);
+    let hash = Hash::of("secret", None);
+    let clients = vec![
+        client("app", Proof::Secret(hash)),
+        client("phone", Proof::Public),
+        client("robot", Proof::Keys(keys.parse().unwrap())),
+    ];
+    for client in &clients {
+        store.put_client(client.clone()).await.unwrap();
+        same(&store.client(&client.id).await.unwrap().unwrap(), client);
+    }
+    same(&store.clients("").await.unwrap(), &clients);
+    let proof = async |id| store.client(id).await.unwrap().unwrap().proof;
+    assert!(matches!(proof("app").await, Proof::Secret(stored) if stored == hash));
+    assert!(matches!(proof("robot").await, Proof::Keys(stored) if stored.as_str() == keys));
     assert!(store.remove_client("app").await.unwrap());
     assert!(store.client("app").await.unwrap().is_none());
 }
@@ -146,6 +181,33 @@ async fn a_revoked_key_stays_revoked(store: &dyn Identities) {
     assert!(!store.revoke_key("ci", Timestamp(10)).await.unwrap());
     assert!(!store.revoke_key("nobody", Timestamp(10)).await.unwrap());
     assert_eq!(store.key("ci").await.unwrap().unwrap().revoked, Some(Timestamp(9)));
+}
+
+async fn what_is_taken_back_is_counted_and_what_is_used_is_not(store: &dyn Identities) {
+    let Some(mut known) = store.changes().await.unwrap() else { return };
+    let mut counted = async || {
+        let now = store.changes().await.unwrap().unwrap();
+        std::mem::replace(&mut known, now) != now
+    };
+    store.put_key(record("ci")).await.unwrap();
+    assert!(counted().await, "a key was put");
+    let uses = [("ci".into(), Timestamp(5)), ("nobody".into(), Timestamp(5))];
+    store.touch_keys(&uses).await.unwrap();
+    assert_eq!(store.key("ci").await.unwrap().unwrap().last_used, Some(Timestamp(5)));
+    store.put_user(user("agent1")).await.unwrap();
+    store.begin_session(refresh("r", "s", 1000), Timestamp(0)).await.unwrap();
+    assert!(!counted().await, "nothing was taken back");
+    store.put_key(Record { scopes: Vec::new(), ..record("ci") }).await.unwrap();
+    assert!(counted().await, "a key was changed");
+    store.revoke_key("ci", Timestamp(6)).await.unwrap();
+    assert!(counted().await, "a key was revoked");
+    store.revoke_token("jti", Timestamp(1000), Timestamp(1)).await.unwrap();
+    assert!(counted().await, "a token was revoked");
+    store.end_session("s").await.unwrap();
+    assert!(counted().await, "a session was ended");
+    store.begin_session(refresh("r2", "s2", 1000), Timestamp(0)).await.unwrap();
+    store.remove_user("agent1").await.unwrap();
+    assert!(counted().await, "a user was removed");
 }
 
 async fn a_refresh_token_counts_once(store: &dyn Identities) {
@@ -213,6 +275,19 @@ async fn removing_a_user_ends_their_sessions(store: &dyn Identities) {
     assert!(!store.is_revoked(&["t"]).await.unwrap());
 }
 
+async fn all_sessions_of_a_user_end_and_no_others(store: &dyn Identities) {
+    for (token, session) in [("1", "s"), ("2", "t")] {
+        store.begin_session(refresh(token, session, 100), Timestamp(1)).await.unwrap();
+    }
+    let other = Refresh { user: "agent2".into(), ..refresh("3", "u", 100) };
+    store.begin_session(other, Timestamp(1)).await.unwrap();
+    assert_eq!(store.end_sessions_of("agent1").await.unwrap(), 2);
+    assert_eq!(store.end_sessions_of("agent1").await.unwrap(), 0);
+    assert!(store.is_revoked(&["s"]).await.unwrap() && store.is_revoked(&["t"]).await.unwrap());
+    assert!(!store.is_revoked(&["u"]).await.unwrap());
+    assert!(store.refresh(&Hash::of("3", None)).await.unwrap().is_some());
+}
+
 async fn a_revoked_token_is_found_among_others(store: &dyn Identities) {
     assert!(!store.is_revoked(&["a"]).await.unwrap());
     assert!(!store.is_revoked(&[]).await.unwrap());
@@ -235,13 +310,34 @@ async fn what_has_ended_is_forgotten(store: &dyn Identities) {
     assert!(store.refresh(&Hash::of("t0", None)).await.unwrap().is_some());
 }
 
+async fn what_counts_once_counts_once(store: Arc<impl Identities + 'static>) {
+    let uses = (0..16).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            store.use_once("robot 1", Timestamp(100), Timestamp(1)).await.unwrap()
+        })
+    });
+    let mut firsts = 0;
+    for one in uses.collect::<Vec<_>>() {
+        firsts += usize::from(one.await.unwrap());
+    }
+    assert_eq!(firsts, 1, "of many who come at once it is for one");
+    let once =
+        async |id, until, now| store.use_once(id, Timestamp(until), Timestamp(now)).await.unwrap();
+    assert!(once("robot 2", 100, 1).await);
+    assert!(!once("robot 1", 100, 99).await);
+    assert!(!once("robot 1", 900, 99).await, "a longer life does not make it new");
+    assert!(once("robot 1", 200, 100).await, "what has ended is forgotten");
+    assert!(!once("robot 1", 200, 101).await);
+}
+
 async fn gates_that_start_together_share_their_secrets(store: Arc<impl Identities + 'static>) {
     let starts = (1..=8u8).map(|i| {
         let store = Arc::clone(&store);
         tokio::spawn(async move {
             let pepper = store.pepper(&[i; 32]).await.unwrap();
             let keys = store.signing_keys(&[i; 40]).await.unwrap();
-            (*pepper, keys.iter().map(|key| key.to_vec()).collect::<Vec<_>>())
+            (*pepper, keys.iter().map(|key| key.pkcs8.to_vec()).collect::<Vec<_>>())
         })
     });
     let mut started = Vec::new();
@@ -256,8 +352,17 @@ async fn gates_that_start_together_share_their_secrets(store: Arc<impl Identitie
 async fn a_new_signing_key_comes_first(store: &dyn Identities) {
     assert!(store.signing_keys(b"").await.unwrap().is_empty(), "looking makes no key");
     store.signing_keys(b"old").await.unwrap();
-    store.add_signing_key(b"new").await.unwrap();
-    let keys = store.signing_keys(b"unused").await.unwrap();
-    let keys: Vec<_> = keys.iter().map(|key| key.as_slice()).collect();
-    assert_eq!(keys, [b"new", b"old"]);
+    let key = |text: &str, from| {
+        let pkcs8 = text.as_bytes().to_vec().into();
+        StoredKey { pkcs8, signs_from: Timestamp(from) }
+    };
+    let shown = async || {
+        let keys = store.signing_keys(b"unused").await.unwrap();
+        let text = |key: &StoredKey| String::from_utf8(key.pkcs8.to_vec()).unwrap();
+        keys.iter().map(|key| (text(key), key.signs_from.0)).collect::<Vec<_>>()
+    };
+    store.add_signing_key(key("new", 7), false).await.unwrap();
+    assert_eq!(shown().await, [("new".into(), 7), ("old".into(), 0)]);
+    store.add_signing_key(key("only", 9), true).await.unwrap();
+    assert_eq!(shown().await, [("only".into(), 9)]);
 }

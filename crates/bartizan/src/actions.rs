@@ -1,19 +1,24 @@
 //! What can an agent ask about the app itself? `DISCOVER`, `TEST`, `POST /chain`, OpenAPI.
 
+pub mod approvals;
 mod chain;
 mod rehearse;
 
 use std::sync::{Arc, OnceLock, Weak};
 
 use bartizan_core::authorize::endpoint::About;
+use bartizan_core::authorize::{Circumstances, Denial};
 use bartizan_core::chain::Bounds;
+use bartizan_core::describe::resource::Resources;
 use bartizan_core::describe::{self, openapi};
 use bartizan_core::exchange::Departure;
+use bartizan_core::issue::documents::RESOURCE_PATH;
 use bartizan_core::refusal::{Outage, Refusal};
 use http::{HeaderValue, header};
 use serde_json::Value;
 
 use crate::body::Body;
+use crate::clock;
 use crate::endpoint::{Draft, NoPolicy, Served, endpoint};
 use crate::handler::{Answer, Failure, Handler, Work};
 use crate::pipeline::Road;
@@ -76,8 +81,13 @@ impl Live {
 }
 
 /// The app's own endpoints.
-pub(crate) fn endpoints(built_in: BuiltIn, live: &Live) -> Vec<Served> {
-    let mut served = Vec::new();
+pub(crate) fn endpoints(
+    built_in: BuiltIn,
+    resources: Option<&Arc<Resources>>,
+    live: &Live,
+) -> Vec<Served> {
+    let mut served: Vec<Served> =
+        resources.into_iter().flat_map(|all| metadata(all, live)).collect();
     if built_in.actions {
         served.extend([
             own("DISCOVER", "/actions", "Lists the actions that the caller may use.")
@@ -104,6 +114,44 @@ pub(crate) fn endpoints(built_in: BuiltIn, live: &Live) -> Vec<Served> {
     served
 }
 
+/// `GET /.well-known/oauth-protected-resource`, and below it for every address.
+fn metadata(resources: &Arc<Resources>, live: &Live) -> [Served; 2] {
+    let about = "Says who issues tokens for this address (RFC 9728).";
+    [RESOURCE_PATH.to_owned(), format!("{RESOURCE_PATH}/{{*address}}")].map(|path| {
+        let (resources, live) = (Arc::clone(resources), live.clone());
+        own("GET", &path, about).public().handler(Metadata { resources, live })
+    })
+}
+
+/// Answers with the metadata of a protected resource.
+#[derive(Debug)]
+struct Metadata {
+    resources: Arc<Resources>,
+    live: Live,
+}
+
+impl Handler for Metadata {
+    fn answer(&self, departure: Departure<Body>) -> Work {
+        let (resources, live) = (Arc::clone(&self.resources), self.live.clone());
+        Box::pin(async move {
+            let road = live.road()?;
+            let path = departure.head.uri.path().strip_prefix(RESOURCE_PATH).unwrap_or_default();
+            match resources.document(&road.policy().routes, path) {
+                Some(document) => {
+                    let mut response = json(&document);
+                    let age = HeaderValue::from_static("public, max-age=300");
+                    response.headers_mut().insert(header::CACHE_CONTROL, age);
+                    Ok(Answer::new(response))
+                }
+                None => {
+                    let refusal = Refusal::Forbidden(Denial::UnknownPath);
+                    Err(Failure { refusal, departed: false })
+                }
+            }
+        })
+    }
+}
+
 fn own(verb: &str, path: &str, description: &str) -> Draft<NoPolicy> {
     let description = Some(Arc::from(description));
     endpoint(verb, path).about(About { description, built_in: true, ..About::default() })
@@ -126,7 +174,9 @@ impl Handler for Discover {
         let live = self.0.clone();
         Box::pin(async move {
             let road = live.road()?;
-            let actions = describe::actions(road.policy().usable(&departure.caller));
+            let circumstances = circumstances(&departure);
+            let usable = road.policy().usable(&departure.caller, &circumstances);
+            let actions = describe::actions(usable);
             Ok(for_this_caller(&actions))
         })
     }
@@ -148,14 +198,25 @@ impl Handler for Describe {
             let older = query.split('&').any(|pair| pair == "version=3.1");
             let version = if older { openapi::Version::V3_1 } else { openapi::Version::V3_2 };
             let policy = road.policy();
+            let circumstances = circumstances(&departure);
             let document = if whole {
                 openapi::document(&live.title, version, policy.routes.endpoints())
             } else {
-                openapi::document(&live.title, version, policy.usable(&departure.caller))
+                openapi::document(
+                    &live.title,
+                    version,
+                    policy.usable(&departure.caller, &circumstances),
+                )
             };
             Ok(for_this_caller(&document))
         })
     }
+}
+
+/// What a caller might call now, and from where they are.
+fn circumstances(departure: &Departure<Body>) -> Circumstances<'static> {
+    let address = rehearse::peer(departure);
+    Circumstances { now: clock::now(), address, path: None, headers: None }
 }
 
 /// An answer that no cache may give to somebody else.

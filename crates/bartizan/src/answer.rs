@@ -199,7 +199,8 @@ async fn ask(hooks: &[&Arc<dyn Hook>], away: &Away, body: &[u8]) -> Result<(), R
 
 /// What the client gets where the end of its exchange is not on record.
 fn unrecorded(request_id: RequestId, protocol: Protocol) -> Response<Body> {
-    let context = problem::Context { request_id, protocol, realm: "", resource_metadata: None };
+    let context =
+        problem::Context { request_id, protocol, realm: "", resource_metadata: None, dpop: false };
     problem::answer(&Refusal::Unavailable(Outage::Audit), &context).map(Body::full)
 }
 

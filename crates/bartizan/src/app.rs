@@ -1,24 +1,32 @@
 //! How does a program become a guarded one? It writes an [`App`].
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bartizan_core::admit::{Proxies, ServerName};
 use bartizan_core::audit::Trail;
+use bartizan_core::authenticate::Caller;
+use bartizan_core::authorize::approval::{Approvals, Approvers};
 use bartizan_core::authorize::endpoint::Limit;
-use bartizan_core::authorize::{Permission, Policy, Roles, RouteError, Scopes};
+use bartizan_core::authorize::role::RoleError;
+use bartizan_core::authorize::{
+    Effect, Permission, Policy, Roles, RouteError, Scopes, Statement, Statements,
+};
+use bartizan_core::describe::resource::Resources;
 use bartizan_core::exchange::Realm;
 use bartizan_core::limit::{Meter, Price};
 use bartizan_core::mask::Profile;
+use bartizan_store::memory::MemoryApprovals;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Method, Request, Response};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::actions::approvals::{self, Book};
 use crate::actions::{self, BuiltIn, Live};
 use crate::authenticate::Authenticate;
 use crate::body::Body;
@@ -30,7 +38,7 @@ use crate::limits::Limits;
 use crate::mask::Mask;
 use crate::peer::Peer;
 use crate::pii::Pii;
-use crate::pipeline::{Parts, Road};
+use crate::pipeline::{Parts, Rehearsal, Road};
 use crate::works::sources::Sources;
 
 /// A guarded program: endpoints, and the road that leads to them. Cheap to clone.
@@ -63,7 +71,14 @@ pub struct AppBuilder {
     served: Vec<Served>,
     implies: Vec<(Arc<str>, Vec<Arc<str>>)>,
     roles: HashMap<Arc<str>, Vec<Permission>>,
+    parents: HashMap<Arc<str>, Vec<Arc<str>>>,
     assigned: HashMap<String, Vec<Arc<str>>>,
+    statements: Vec<Statement>,
+    #[cfg(feature = "cedar")]
+    cedar: Option<bartizan_core::authorize::cedar::Cedar>,
+    approvers: Arc<Approvers>,
+    /// Where calls wait; in memory where nothing is said.
+    pub(crate) approvals: Option<Arc<dyn Approvals>>,
     /// Compiled already, in place of `implies` and `roles`.
     rules: Option<(Scopes, Roles)>,
     prices: BTreeMap<String, Price>,
@@ -71,6 +86,7 @@ pub struct AppBuilder {
     hooks: Vec<Arc<dyn Hook>>,
     proxies: Proxies,
     realm: Realm,
+    resources: Option<Arc<Resources>>,
     body_timeout: Duration,
     actions: BuiltIn,
     tasks: TaskTracker,
@@ -107,6 +123,14 @@ pub enum BadPart {
         /// Why it cannot be used, and what to do about it.
         why: String,
     },
+    /// Roles that cannot inherit so.
+    #[error(transparent)]
+    Roles(#[from] RoleError),
+    /// Approvals are asked for, and nobody may give them.
+    #[error(
+        "`{0}` asks for approvals, and nobody may give them: name roles or scopes with `approvers`"
+    )]
+    NoApprovers(String),
     /// A role that no endpoint can be reached with, since nothing defines it.
     #[error("`{endpoint}` asks for the role `{role}`, which nothing defines")]
     Role {
@@ -145,13 +169,20 @@ impl App {
             served: Vec::new(),
             implies: Vec::new(),
             roles: HashMap::new(),
+            parents: HashMap::new(),
             assigned: HashMap::new(),
+            statements: Vec::new(),
+            #[cfg(feature = "cedar")]
+            cedar: None,
+            approvers: Arc::default(),
+            approvals: None,
             rules: None,
             prices: bartizan_core::limit::price::builtin(),
             defaults,
             hooks: Vec::new(),
             proxies: Proxies::default(),
             realm: Realm::default(),
+            resources: None,
             body_timeout: Duration::from_secs(30),
             actions: BuiltIn::default(),
             tasks: TaskTracker::new(),
@@ -192,6 +223,17 @@ impl App {
         async move { road.run(exchange, None).await }
     }
 
+    /// Walks the road with a call of `caller` from `address`, and sends nothing: what `explain`
+    /// and `TEST` say is what the road says.
+    pub async fn rehearse(
+        &self,
+        request: Request<Body>,
+        address: IpAddr,
+        caller: Caller,
+    ) -> Rehearsal {
+        self.0.road.rehearse(request, address, caller).await
+    }
+
     /// Waits until calls that run on without their client have ended and everything is settled,
     /// at most for `patience`. No request may be under way any more.
     pub async fn close(&self, patience: Duration) {
@@ -226,6 +268,39 @@ impl AppBuilder {
             action: (*action).into(),
         };
         self.roles.insert(role.into(), permits.iter().map(permission).collect());
+        self
+    }
+
+    /// Lets a role permit all that these permit, and count where they are asked for.
+    pub fn role_inherits(mut self, role: &str, from: &[&str]) -> Self {
+        let parents = from.iter().map(|&parent| Arc::from(parent));
+        self.parents.entry(role.into()).or_default().extend(parents);
+        self.roles.entry(role.into()).or_default();
+        self
+    }
+
+    /// Lays down a statement beside what the endpoints ask for: see [`Statements`].
+    pub fn statement(mut self, statement: Statement) -> Self {
+        self.statements.push(statement);
+        self
+    }
+
+    /// Lets Cedar's policies have a say.
+    #[cfg(feature = "cedar")]
+    pub fn cedar(mut self, cedar: bartizan_core::authorize::cedar::Cedar) -> Self {
+        self.cedar = Some(cedar);
+        self
+    }
+
+    /// Who may decide about calls that somebody must agree to; serves `/approvals`.
+    pub fn approvers(mut self, approvers: Approvers) -> Self {
+        self.approvers = Arc::new(approvers);
+        self
+    }
+
+    /// Where calls wait for somebody to agree, whatever the store is.
+    pub fn approvals(mut self, book: Arc<dyn Approvals>) -> Self {
+        self.approvals = Some(book);
         self
     }
 
@@ -347,14 +422,25 @@ impl AppBuilder {
         self
     }
 
+    /// The name of the service.
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
+
     /// Builds the app with what it works with. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`BadApp`] with everything that is wrong.
-    pub fn build_with(self, works: Works) -> Result<App, BadApp> {
+    pub fn build_with(mut self, works: Works) -> Result<App, BadApp> {
         let Works { authenticate, meter, trail } = works;
+        let news = authenticate.clone();
+        let dpop = authenticate.places().dpop;
+        let realm = Realm { dpop, ..self.realm.clone() };
+        let resources = self.resources.take();
+        self.resources = resources.map(|all| Arc::new(Resources::clone(&all).with_dpop(dpop)));
         let live = Live::new(&self.title);
-        let (policy, handlers) = self.policy(&live)?;
+        let approvals = self.approvals.clone().unwrap_or_else(|| Arc::<MemoryApprovals>::default());
+        let (policy, handlers) = self.policy(&live, &approvals)?;
         let longest = policy.routes.endpoints().map(|endpoint| endpoint.timeout).max();
         let (road, settler) = Road::build(Parts {
             policy: Arc::new(policy),
@@ -363,8 +449,10 @@ impl AppBuilder {
             trail,
             handlers,
             mask: Mask { hooks: self.hooks.into() },
+            approvals,
+            approvers: self.approvers,
             proxies: self.proxies,
-            realm: self.realm,
+            realm,
             body_timeout: self.body_timeout,
             reservation: longest.unwrap_or_default() + GRACE,
             tasks: self.tasks.clone(),
@@ -375,6 +463,7 @@ impl AppBuilder {
         let closing = CancellationToken::new();
         self.tasks.spawn(settler.run(closing.clone()));
         self.tasks.spawn(sweep(meter, stop.clone()));
+        self.tasks.spawn(news.follow(stop.clone()));
         let Self { title, tasks, .. } = self;
         Ok(App(Arc::new(Running { title, road, tasks, stop, closing })))
     }
@@ -385,27 +474,42 @@ impl AppBuilder {
         self
     }
 
-    /// Tells in challenges where the metadata of what is guarded lies, unless that was said.
-    pub(crate) fn announce(mut self, metadata: String) -> Self {
-        self.realm.resource_metadata.get_or_insert(metadata);
+    /// Tells clients who issues tokens for each address, by metadata (RFC 9728) and in challenges:
+    /// see [`Resources::new`]. A token that is meant for one address opens no other.
+    pub fn resources(mut self, resources: Resources) -> Self {
+        if self.realm.resource_metadata.is_none() {
+            self.realm.resource_metadata = Some(resources.root());
+            self.realm.by_endpoint = true;
+        }
+        self.resources = Some(Arc::new(resources));
         self
     }
 
     /// What is wrong with what is written so far.
     pub(crate) fn mistakes(&self) -> Vec<BadPart> {
-        let policy = self.policy(&Live::new(&self.title));
+        let nowhere: Arc<dyn Approvals> = Arc::<MemoryApprovals>::default();
+        let policy = self.policy(&Live::new(&self.title), &nowhere);
         policy.err().map_or_else(Vec::new, |BadApp(wrong)| wrong)
     }
 
     /// The policy, and the handlers by the index of their endpoint.
-    fn policy(&self, live: &Live) -> Result<(Policy, Vec<Arc<dyn Handler>>), BadApp> {
-        let compiled = || (Scopes::new(&self.implies), Roles::new(self.roles.clone()));
+    fn policy(
+        &self,
+        live: &Live,
+        book: &Arc<dyn Approvals>,
+    ) -> Result<(Policy, Vec<Arc<dyn Handler>>), BadApp> {
+        let roles = Roles::inheriting(&self.roles, &self.parents);
+        let circle = roles.as_ref().err().cloned().map(BadPart::from);
+        let compiled = || (Scopes::new(&self.implies), roles.unwrap_or_default());
         let (scopes, roles) = self.rules.clone().unwrap_or_else(compiled);
         let assigned = self.assigned.clone();
-        let mut policy = Policy { scopes, roles, assigned, ..Policy::default() };
+        let resources = self.resources.clone();
+        let mut policy = Policy { scopes, roles, assigned, resources, ..Policy::default() };
         let (mut handlers, mut wrong) = (Vec::new(), self.flaws.clone());
+        wrong.extend(circle);
         let prices = Arc::new(self.prices.clone());
-        let built_in = actions::endpoints(self.actions, live);
+        let built_in = actions::endpoints(self.actions, self.resources.as_ref(), live);
+        let built_in = built_in.into_iter().chain(self.book(live, book));
         for Served { draft, handler } in self.served.iter().cloned().chain(built_in) {
             wrong.extend(draft.flaws(self.in_front).into_iter().map(BadPart::from));
             let mut endpoint = match draft.finish(&self.defaults) {
@@ -426,7 +530,53 @@ impl AppBuilder {
                 Err(error) => wrong.push(error.into()),
             }
         }
+        wrong.extend(self.unapproved(&policy));
+        wrong.extend(self.undefined(&policy));
+        policy.statements = Statements::compile(self.statements.clone(), &policy.routes);
+        #[cfg(feature = "cedar")]
+        policy.cedar.clone_from(&self.cedar);
         if wrong.is_empty() { Ok((policy, handlers)) } else { Err(BadApp(wrong)) }
+    }
+}
+
+impl AppBuilder {
+    /// The endpoints at which calls wait, where somebody may decide about them.
+    fn book(&self, live: &Live, book: &Arc<dyn Approvals>) -> Vec<Served> {
+        if self.approvers.is_empty() {
+            return Vec::new();
+        }
+        let approvers = Arc::clone(&self.approvers);
+        let book = Book { live: live.clone(), book: Arc::clone(book), approvers };
+        approvals::endpoints(&book).into()
+    }
+
+    /// Roles of statements that nothing defines: one that denies would never hold.
+    fn undefined(&self, policy: &Policy) -> Vec<BadPart> {
+        let of = |statement: &Statement| {
+            let conditions = std::iter::once(&statement.when).chain(&statement.unless);
+            let roles: Vec<_> = conditions.flat_map(|c| &c.roles).cloned().collect();
+            (statement.name.to_string(), roles)
+        };
+        let approvers = ("approvers".to_owned(), self.approvers.roles.clone());
+        let all = self.statements.iter().map(of).chain([approvers]);
+        let undefined = all.flat_map(|(endpoint, roles)| {
+            let undefined = roles.into_iter().filter(|role| !policy.roles.defines(role));
+            undefined.map(move |role| BadPart::Role { endpoint: endpoint.clone(), role })
+        });
+        undefined.collect()
+    }
+
+    /// What asks for approvals that nobody may give.
+    fn unapproved(&self, policy: &Policy) -> Option<BadPart> {
+        if !self.approvers.is_empty() {
+            return None;
+        }
+        let endpoint = policy.routes.endpoints().find(|endpoint| endpoint.approval);
+        let endpoint = endpoint.map(|endpoint| format!("{} {}", endpoint.verb, endpoint.path));
+        let asks = |statement: &&Statement| statement.effect == Effect::RequireApproval;
+        let statement = self.statements.iter().find(asks);
+        let name = endpoint.or_else(|| statement.map(|statement| statement.name.to_string()));
+        name.map(BadPart::NoApprovers)
     }
 }
 

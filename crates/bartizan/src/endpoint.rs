@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bartizan_core::authenticate::Caller;
 use bartizan_core::authorize::endpoint::{About, Cost, Limit, OnDisconnect};
+use bartizan_core::authorize::tenant::TenantAt;
 use bartizan_core::authorize::{Access, Endpoint, Permission};
 use bartizan_core::limit::Measure;
 use bartizan_core::mask::Profile;
@@ -59,6 +60,8 @@ pub(crate) struct Sketch {
     pub(crate) aliases: Vec<String>,
     pub(crate) access: Access,
     pub(crate) permission: Option<(Arc<str>, Option<Arc<str>>)>,
+    pub(crate) tenant: Option<Tenant>,
+    pub(crate) approval: bool,
     pub(crate) protocol: Protocol,
     pub(crate) schema: Option<Result<Arc<Schema>, SchemaError>>,
     pub(crate) max_request_size: Option<u64>,
@@ -75,6 +78,17 @@ pub(crate) struct Sketch {
     pub(crate) within: bool,
 }
 
+/// Where requests name a tenant.
+#[derive(Clone, Debug)]
+pub(crate) enum Tenant {
+    /// In this parameter of the path.
+    Path(String),
+    /// In this header field.
+    Header(String),
+    /// Where has been worked out.
+    At(TenantAt),
+}
+
 /// Begins an endpoint: a verb (one of HTTP's, or any other token) and a path template such as
 /// `/document/{id}`.
 #[must_use]
@@ -85,6 +99,8 @@ pub fn endpoint(verb: &str, path: &str) -> Draft<NoPolicy> {
         aliases: Vec::new(),
         access: Access::Authenticated,
         permission: None,
+        tenant: None,
+        approval: false,
         protocol: Protocol::Http,
         schema: None,
         max_request_size: None,
@@ -226,6 +242,35 @@ impl<P> Draft<P> {
         self
     }
 
+    /// Requests name a tenant in this parameter of the path, `org` of `/orgs/{org}/files`, and it
+    /// must be the caller's own.
+    #[must_use]
+    pub fn tenant_in_path(mut self, parameter: &str) -> Self {
+        self.sketch.tenant = Some(Tenant::Path(parameter.into()));
+        self
+    }
+
+    /// Requests name a tenant in this header field, and it must be the caller's own.
+    #[must_use]
+    pub fn tenant_in_header(mut self, name: &str) -> Self {
+        self.sketch.tenant = Some(Tenant::Header(name.into()));
+        self
+    }
+
+    /// Where requests name a tenant, worked out already.
+    #[must_use]
+    pub fn tenant(mut self, at: TenantAt) -> Self {
+        self.sketch.tenant = Some(Tenant::At(at));
+        self
+    }
+
+    /// Somebody must agree to each call first; [`crate::app::AppBuilder::approvers`] says who.
+    #[must_use]
+    pub fn approval(mut self) -> Self {
+        self.sketch.approval = true;
+        self
+    }
+
     /// `acquire`, `compute`, `transact`, `communicate` or `orchestrate`.
     #[must_use]
     pub fn category(mut self, category: &str) -> Self {
@@ -354,6 +399,14 @@ pub enum BadEndpoint {
          lists count as absent"
     )]
     NoPolicy(String),
+    /// Its requests name no tenant there.
+    #[error(
+        "`{0}` names no tenant in `{1}`: write a parameter that is a segment of its path, or a header field"
+    )]
+    Tenant(String, String),
+    /// Nobody could be held to what was allowed to them.
+    #[error("`{0}` asks for approvals and is public: say who may use it")]
+    PublicApproval(String),
     /// Its schema cannot be used.
     #[error("`{0}`: {1}")]
     Schema(String, SchemaError),
@@ -386,6 +439,10 @@ impl Sketch {
         {
             return Err(BadEndpoint::NoPolicy(name));
         }
+        if self.approval && self.access.is_public() {
+            return Err(BadEndpoint::PublicApproval(name));
+        }
+        let tenant = self.tenant.map(|tenant| tenant.at(&self.path, &name)).transpose()?;
         let schema = self.schema.transpose().map_err(|error| BadEndpoint::Schema(name, error))?;
         let permission = self.permission.map(|(resource, action)| Permission {
             resource,
@@ -408,6 +465,8 @@ impl Sketch {
             method_override: self.method_override,
             access: self.access,
             permission,
+            tenant,
+            approval: self.approval,
             protocol: self.protocol,
             schema,
             max_request_size: self.max_request_size.unwrap_or(defaults.max_request_size),
@@ -418,6 +477,17 @@ impl Sketch {
             on_disconnect: self.on_disconnect,
             about: self.about,
         })
+    }
+}
+
+impl Tenant {
+    fn at(&self, path: &str, endpoint: &str) -> Result<TenantAt, BadEndpoint> {
+        let (name, at) = match self {
+            Self::Path(name) => (name, TenantAt::in_path(path, name)),
+            Self::Header(name) => (name, name.parse().ok().map(TenantAt::Header)),
+            Self::At(at) => return Ok(at.clone()),
+        };
+        at.ok_or_else(|| BadEndpoint::Tenant(endpoint.to_owned(), name.clone()))
     }
 }
 

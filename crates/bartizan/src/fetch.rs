@@ -1,4 +1,4 @@
-//! What does this address say? One bounded GET, for the keys and the metadata of issuers.
+//! What does this address say? One bounded request, for keys, metadata and word on tokens.
 
 use std::fmt;
 use std::future::Future;
@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bartizan_core::authenticate::freshness;
 use bartizan_core::limit::BoxFuture;
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http::{HeaderValue, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -30,7 +31,41 @@ pub trait Fetch: Send + Sync + fmt::Debug {
         url: &'a str,
         most: usize,
         patience: Duration,
-    ) -> BoxFuture<'a, Result<Bytes, FetchError>>;
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>>;
+
+    /// Sends a form, and reads the answer under the same bounds.
+    fn post<'a>(
+        &'a self,
+        form: Form<'a>,
+        most: usize,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>>;
+}
+
+/// What was read.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The body.
+    pub body: Bytes,
+    /// How long it is good for, as its sender says; none where it does not say.
+    pub life: Option<Duration>,
+}
+
+/// A form to send.
+pub struct Form<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// `application/x-www-form-urlencoded`.
+    pub body: String,
+    /// What proves who sends it.
+    pub authorization: Option<HeaderValue>,
+}
+
+/// A form is a credential, and in most cases a second one.
+impl fmt::Debug for Form<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Form").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 /// Why an address could not be read. For the operator; no client sees it.
@@ -59,7 +94,7 @@ pub enum FetchError {
 /// Reads addresses over the network, by TLS with the roots of this machine.
 #[derive(Clone)]
 pub struct HttpFetch {
-    client: Client<HttpsConnector<HttpConnector<Guarded>>, Empty<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector<Guarded>>, Full<Bytes>>,
     by_hand: Arc<[String]>,
 }
 
@@ -96,12 +131,31 @@ impl HttpFetch {
         Self { client, by_hand }
     }
 
-    async fn read(&self, url: &str, most: usize) -> Result<Bytes, FetchError> {
+    async fn read(&self, url: &str, most: usize) -> Result<Fetched, FetchError> {
+        self.ask(Request::get(url), url, Bytes::new(), most).await
+    }
+
+    async fn send(&self, form: Form<'_>, most: usize) -> Result<Fetched, FetchError> {
+        let mut request = Request::post(form.url)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if let Some(mut authorization) = form.authorization {
+            authorization.set_sensitive(true);
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        self.ask(request, form.url, form.body.into(), most).await
+    }
+
+    async fn ask(
+        &self,
+        request: http::request::Builder,
+        url: &str,
+        body: Bytes,
+        most: usize,
+    ) -> Result<Fetched, FetchError> {
         let broken = |error: &dyn fmt::Display| FetchError::Broken(url.into(), error.to_string());
-        let uri: Uri = url.parse().map_err(|error: http::uri::InvalidUri| broken(&error))?;
-        self.check(&uri, url)?;
-        let request = Request::get(uri).header(header::ACCEPT, "application/json");
-        let request = request.body(Empty::new()).map_err(|error| broken(&error))?;
+        let request = request.header(header::ACCEPT, "application/json").body(Full::new(body));
+        let request = request.map_err(|error| broken(&error))?;
+        self.check(request.uri(), url)?;
         let answer = self.client.request(request).await.map_err(|error| {
             broken(
                 &std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string),
@@ -110,8 +164,9 @@ impl HttpFetch {
         if answer.status() != StatusCode::OK {
             return Err(FetchError::Status(url.into(), answer.status()));
         }
+        let life = freshness::lifetime(answer.headers());
         let body = Limited::new(answer.into_body(), most).collect().await;
-        Ok(body.map_err(|error| broken(&error))?.to_bytes())
+        Ok(Fetched { body: body.map_err(|error| broken(&error))?.to_bytes(), life })
     }
 
     /// The scheme, and an address that stands in the URL itself: no resolver is asked for that.
@@ -138,10 +193,23 @@ impl Fetch for HttpFetch {
         url: &'a str,
         most: usize,
         patience: Duration,
-    ) -> BoxFuture<'a, Result<Bytes, FetchError>> {
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
         Box::pin(async move {
             let read = tokio::time::timeout(patience, self.read(url, most)).await;
             read.unwrap_or_else(|_| Err(FetchError::TooSlow(url.into())))
+        })
+    }
+
+    fn post<'a>(
+        &'a self,
+        form: Form<'a>,
+        most: usize,
+        patience: Duration,
+    ) -> BoxFuture<'a, Result<Fetched, FetchError>> {
+        Box::pin(async move {
+            let url = form.url;
+            let sent = tokio::time::timeout(patience, self.send(form, most)).await;
+            sent.unwrap_or_else(|_| Err(FetchError::TooSlow(url.into())))
         })
     }
 }

@@ -1,11 +1,11 @@
-//! Sends the call to its handler. Nothing but an `Exchange<Masked>` can be sent:
+//! Sends the call to its handler. Nothing but an `Exchange<Agreed>` can be sent:
 //!
 //! ```compile_fail,E0308
 //! # use bartizan::{body::Body, core::exchange::{Arrival, Exchange}, forward::Forward};
 //! # async fn f(forward: Forward, request: http::Request<Body>, arrival: Arrival,
 //! #     trail: std::sync::Arc<dyn bartizan::core::audit::Trail>) {
 //! let stranger = Exchange::open(request, arrival, trail);
-//! let _ = forward.send(stranger).await; // expected `Exchange<Masked<Body>>`, found `Exchange<Received<Body>>`
+//! let _ = forward.send(stranger).await; // expected `Exchange<Agreed<Body>>`, found `Exchange<Received<Body>>`
 //! # }
 //! ```
 
@@ -14,7 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan_core::exchange::{Departure, Exchange, Journey, Masked, Refused};
+use bartizan_core::exchange::{Agreed, Departure, Exchange, Journey, Refused};
 use bartizan_core::limit::Meter;
 use bartizan_core::refusal::{Refusal, Upstream};
 use futures_util::FutureExt as _;
@@ -24,7 +24,7 @@ use crate::handler::{Answer, Failure, Handler, Work};
 use crate::settle::{Away, Settle};
 use crate::stage::Stage;
 
-/// The seventh stage: the call departs, and an answer comes back.
+/// The eighth stage: the call departs, and an answer comes back.
 #[derive(Clone, Debug)]
 pub struct Forward {
     /// By the index of their endpoint.
@@ -40,12 +40,12 @@ pub struct Returned {
     pub(crate) away: Away,
 }
 
-impl Stage<Exchange<Masked<Body>>> for Forward {
+impl Stage<Exchange<Agreed<Body>>> for Forward {
     type Out = Returned;
 
     fn pass(
         &self,
-        exchange: Exchange<Masked<Body>>,
+        exchange: Exchange<Agreed<Body>>,
     ) -> impl Future<Output = Result<Returned, Refused>> + Send {
         self.send(exchange)
     }
@@ -56,7 +56,7 @@ impl Forward {
     ///
     /// # Errors
     /// Refused where what is about to happen cannot be put on record.
-    pub async fn send(&self, exchange: Exchange<Masked<Body>>) -> Result<Returned, Refused> {
+    pub async fn send(&self, exchange: Exchange<Agreed<Body>>) -> Result<Returned, Refused> {
         let (departure, journey) = self.depart(exchange).await?;
         let away = Away::new(journey, self.settle.clone());
         let Some(handler) = self.handlers.get(departure.endpoint.index) else {
@@ -68,7 +68,7 @@ impl Forward {
 
     async fn depart(
         &self,
-        exchange: Exchange<Masked<Body>>,
+        exchange: Exchange<Agreed<Body>>,
     ) -> Result<(Departure<Body>, Journey), Refused> {
         let now = exchange.now();
         let (exchange, receipt) = exchange.announce();

@@ -20,6 +20,7 @@ pub mod authorize;
 pub mod validate;
 pub mod limit;
 pub mod mask;
+pub mod approve;
 pub mod forward;
 pub mod settle;
 pub mod answer;

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bartizan_core::authenticate::certificate::Certificate;
+
 /// The other end of a connection. A listener puts it into the extensions of each request; the
 /// road believes it, and nothing that a client writes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,6 +20,8 @@ pub struct Peer {
 pub struct Tls {
     /// The name that the client asked for (RFC 6066 section 3), in lower case.
     pub server_name: Option<Arc<str>>,
+    /// The certificate of the client, where it showed one that an authority of ours signed.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 impl Peer {
@@ -25,6 +29,12 @@ impl Peer {
     #[must_use]
     pub fn plain(address: SocketAddr) -> Self {
         Self { address, tls: None }
+    }
+
+    /// The certificate of the client, if it has one that counts.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Arc<Certificate>> {
+        self.tls.as_ref()?.certificate.as_ref()
     }
 
     /// `https` or `http`.

@@ -9,18 +9,22 @@ use std::time::Duration;
 use bartizan_core::admit::Proxies;
 use bartizan_core::audit::Trail;
 use bartizan_core::authenticate::Caller;
+use bartizan_core::authenticate::dpop::DPOP;
+use bartizan_core::authorize::approval::{Approvals, Approvers};
 use bartizan_core::authorize::endpoint::OnDisconnect;
 use bartizan_core::authorize::{Policy, Routes};
-use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Received, Refused};
+use bartizan_core::exchange::{Agreed, Arrival, Exchange, Realm, Received, Refused};
 use bartizan_core::id::RequestId;
 use bartizan_core::limit::Meter;
+use bartizan_core::refusal::Refusal;
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use tokio_util::task::TaskTracker;
 
 use crate::admit::Admit;
 use crate::answer;
-use crate::authenticate::Authenticate;
+use crate::approve::Approve;
+use crate::authenticate::{AsSent, Authenticate};
 use crate::authorize::Authorize;
 use crate::body::Body;
 use crate::clock;
@@ -43,6 +47,7 @@ pub struct Road {
     validate: Validate,
     limit: Limit,
     mask: Mask,
+    approve: Approve,
     forward: Forward,
     settle: Settle,
     /// Calls that go on after their client hung up; shutting down waits for them.
@@ -74,6 +79,10 @@ pub struct Parts {
     pub handlers: Vec<Arc<dyn Handler>>,
     /// The developer's own checks, in their order.
     pub mask: Mask,
+    /// Calls that wait for somebody to agree.
+    pub approvals: Arc<dyn Approvals>,
+    /// Who may.
+    pub approvers: Arc<Approvers>,
     /// Whose word on addresses is believed.
     pub proxies: Proxies,
     /// What challenges say about us.
@@ -116,7 +125,7 @@ impl Road {
     #[must_use]
     pub fn build(parts: Parts) -> (Self, Settler) {
         let Parts { policy, authenticate, meter, trail, handlers, mask, proxies, .. } = parts;
-        let Parts { realm, body_timeout, reservation, tasks, .. } = parts;
+        let Parts { realm, body_timeout, reservation, tasks, approvals, approvers, .. } = parts;
         let (settle, settler) = Settle::new(Arc::clone(&meter));
         let road = Self {
             admit: Admit { policy: Arc::clone(&policy), meter: Arc::clone(&meter) },
@@ -129,6 +138,7 @@ impl Road {
                 deadline: reservation,
             },
             mask,
+            approve: Approve { book: approvals, approvers },
             forward: Forward { handlers: handlers.into(), meter, settle: settle.clone() },
             settle,
             tasks,
@@ -160,6 +170,11 @@ impl Road {
         let arrival = self.door.arrival(&request, routes, peer, parent, dry_run);
         request.extensions_mut().insert(arrival.id);
         request.extensions_mut().insert(arrival.client);
+        if request.headers().contains_key(&DPOP) {
+            // A proof speaks of the request as it was sent, and routing rewrites both.
+            let asked = AsSent { method: request.method().clone(), uri: request.uri().clone() };
+            request.extensions_mut().insert(asked);
+        }
         Exchange::open(request, arrival, Arc::clone(&self.door.trail))
     }
 
@@ -197,6 +212,7 @@ impl Road {
         let exchange = self.validate.pass(exchange).await?;
         let exchange = self.limit.pass(exchange).await?;
         let exchange = self.mask.pass(exchange).await?;
+        let exchange = self.approve.pass(exchange).await?;
         // Boxed, because these ways are rare, and every request would carry room for them.
         if exchange.facts().dry_run {
             return Ok(Box::pin(self.rehearsed(exchange)).await);
@@ -211,7 +227,7 @@ impl Road {
 
     /// The rest of the road for a call that comes to its end also when its client hangs up: it
     /// costs money anyway, and so what it really cost is known.
-    async fn finish(&self, exchange: Exchange<Masked<Body>>) -> Result<Response<Body>, Refused> {
+    async fn finish(&self, exchange: Exchange<Agreed<Body>>) -> Result<Response<Body>, Refused> {
         let patience = exchange.grant().endpoint().timeout;
         let client = Presence::default();
         // Dropped with this future, where the client does not wait for the answer to begin.
@@ -241,23 +257,53 @@ impl Road {
     }
 
     /// Ends a dry run: everything was decided, nothing is sent, and what was reserved goes back.
-    async fn rehearsed(&self, exchange: Exchange<Masked<Body>>) -> Response<Body> {
+    async fn rehearsed(&self, exchange: Exchange<Agreed<Body>>) -> Response<Body> {
+        let needs_approval = exchange.grant().need().is_some();
         let rehearsed = exchange.rehearsed(204, clock::now());
         self.settle.now(Some(rehearsed.release)).await;
         drop(rehearsed.receipt);
         let mut response = Response::new(Body::empty());
-        *response.status_mut() = http::StatusCode::NO_CONTENT;
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        if needs_approval {
+            response.extensions_mut().insert(AwaitsApproval);
+        }
         response
     }
 
     /// Settles what was reserved, records the refusal, and words it.
     async fn refuse(&self, mut refused: Refused) -> Response<Body> {
         self.settle.now(refused.take_release()).await;
+        let waits = matches!(refused.refusal(), Refusal::Waiting(_));
         let answered = refused.answer(&self.door.realm, clock::now());
         if answered.receipt.durable().await.is_err() {
             tracing::error!("a refusal could not be recorded");
         }
-        answered.response.map(Body::full)
+        let mut response = answered.response.map(Body::full);
+        if waits {
+            response.extensions_mut().insert(AwaitsApproval);
+        }
+        response
+    }
+
+    /// Walks the road with a call of `caller` that is asked about and not made.
+    pub(crate) async fn rehearse(
+        &self,
+        request: Request<Body>,
+        peer: IpAddr,
+        caller: Caller,
+    ) -> Rehearsal {
+        let exchange = self.open(request, peer, None, true);
+        match self.pass(exchange, Some(caller)).await {
+            Ok(response) => {
+                let approval = response.extensions().get::<AwaitsApproval>().is_some();
+                Rehearsal { status: response.status(), passes: true, approval, reason: None }
+            }
+            Err(refused) => {
+                let reason = Some(refused.refusal().to_string());
+                let status = self.refuse(refused).await.status();
+                Rehearsal { status, passes: false, approval: false, reason }
+            }
+        }
     }
 
     /// The policy in force.
@@ -266,6 +312,24 @@ impl Road {
         &self.authorize.policy
     }
 }
+
+/// What became of a call that was asked about and not made. For the operator only.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rehearsal {
+    /// The status that a client would see; 204 where the call would pass.
+    pub status: StatusCode,
+    /// Whether the call would pass.
+    pub passes: bool,
+    /// Whether somebody would have to agree first.
+    pub approval: bool,
+    /// Why it would not pass: what the log would say.
+    pub reason: Option<String>,
+}
+
+/// Marks the answer to a call that somebody must agree to first, for those inside who made it:
+/// its status alone might be an upstream's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AwaitsApproval;
 
 impl Door {
     fn arrival(

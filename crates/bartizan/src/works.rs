@@ -32,11 +32,13 @@ use std::sync::Arc;
 use bartizan_core::audit::Trail;
 use bartizan_core::authenticate::Places;
 use bartizan_core::authenticate::api_key::{Pepper, Record};
+use bartizan_core::authenticate::guessing::Patience;
 use bartizan_core::authenticate::jwt::Issuer;
-use bartizan_core::issue::documents::RESOURCE_PATH;
+use bartizan_core::authorize::approval::Approvals;
+use bartizan_core::describe::resource::Resources;
 use bartizan_core::issue::{Identities, User};
 use bartizan_core::limit::Meter;
-use bartizan_store::memory::{MemoryIdentities, MemoryMeter};
+use bartizan_store::memory::{MemoryApprovals, MemoryIdentities, MemoryMeter};
 use bartizan_store::sqlite::Sqlite;
 
 use crate::app::{App, AppBuilder, BadApp, BadPart, Works};
@@ -123,16 +125,24 @@ impl AppBuilder {
     /// # Errors
     /// [`BadApp`] with everything that is wrong.
     pub async fn build(mut self) -> Result<App, BadApp> {
-        let opened = std::mem::take(&mut self.sources).open().await;
-        let (works, tokens) = match opened {
+        let sources = std::mem::take(&mut self.sources);
+        let believed: Vec<Issuer> = sources.issuers.iter().flatten().cloned().collect();
+        let opened = sources.open().await;
+        let (works, tokens, approvals) = match opened {
             Ok(opened) => opened,
             Err(mut wrong) => {
                 wrong.extend(self.mistakes());
                 return Err(BadApp(wrong));
             }
         };
+        self.approvals.get_or_insert(approvals);
         if let Some(tokens) = tokens {
-            self = self.announce(format!("{}{RESOURCE_PATH}", tokens.provider().issuer().url()));
+            let own = tokens.provider().issuer();
+            let all = || std::iter::once(own).chain(&believed);
+            let issuers = all().map(|issuer| issuer.url().to_string()).collect();
+            let audiences = all().flat_map(|issuer| issuer.audiences.clone()).collect();
+            let resources = Resources::new(own.url(), self.title(), issuers, audiences);
+            self = self.resources(resources);
             self = token::served(&tokens).into_iter().fold(self, AppBuilder::endpoint);
         }
         self.build_with(works)
@@ -157,7 +167,10 @@ impl AppBuilder {
     }
 }
 
-type Opened = (Works, Option<Arc<TokenEndpoint>>);
+type Opened = (Works, Option<Arc<TokenEndpoint>>, Arc<dyn Approvals>);
+
+/// What is kept: who may come in, what is counted, and what waits for somebody to agree.
+type Stores = (Arc<dyn Identities>, Arc<dyn Meter>, Arc<dyn Approvals>);
 
 impl Sources {
     /// Opens everything; what is wrong is collected, not told one by one.
@@ -168,7 +181,8 @@ impl Sources {
         let users = self.users(&mut wrong);
         let stores = kept(self.stores().await, &mut wrong);
         let trail = kept(self.log().await, &mut wrong);
-        let (Some((identities, meter)), Some(trail), true) = (stores, trail, wrong.is_empty())
+        let (Some((identities, meter, approvals)), Some(trail), true) =
+            (stores, trail, wrong.is_empty())
         else {
             return Err(wrong);
         };
@@ -186,8 +200,11 @@ impl Sources {
             issuers: own.into_iter().chain(issuers).collect(),
             revocations,
             remembered: REMEMBERED,
+            certificates: None,
+            proofs: None,
+            patience: Patience::default(),
         });
-        Ok((Works { authenticate, meter, trail }, tokens))
+        Ok((Works { authenticate, meter, trail }, tokens, approvals))
     }
 
     fn keys(&self, wrong: &mut Vec<BadPart>) -> Vec<Record> {
@@ -226,23 +243,26 @@ impl Sources {
         believed.into_iter().map(provider).collect()
     }
 
-    async fn stores(&self) -> Result<(Arc<dyn Identities>, Arc<dyn Meter>), BadPart> {
-        let (identities, meter): (Arc<dyn Identities>, Arc<dyn Meter>) =
+    async fn stores(&self) -> Result<Stores, BadPart> {
+        let (identities, meter, approvals): Stores =
             match self.store.as_deref().map(|store| (store, store.strip_prefix("sqlite:"))) {
                 None | Some(("memory", None)) => {
-                    (Arc::new(MemoryIdentities::default()), Arc::new(MemoryMeter::new()))
+                    let identities = Arc::<MemoryIdentities>::default();
+                    (identities, Arc::new(MemoryMeter::new()), Arc::<MemoryApprovals>::default())
                 }
                 Some((_, Some(path))) if !path.is_empty() => {
                     let opened = Sqlite::open(path.trim_start_matches("//")).await;
                     let database = opened.map_err(|why| works("the store", why))?;
-                    (Arc::new(database.identities()), Arc::new(database.meter()))
+                    let (identities, meter) = (database.identities(), database.meter());
+                    (Arc::new(identities), Arc::new(meter), Arc::new(database.approvals()))
                 }
                 Some((store, _)) => {
                     let why = format!("`{store}` is no store; write `memory` or `sqlite:PATH`");
                     return Err(works("the store", why));
                 }
             };
-        Ok((self.identities.clone().unwrap_or(identities), self.meter.clone().unwrap_or(meter)))
+        let identities = self.identities.clone().unwrap_or(identities);
+        Ok((identities, self.meter.clone().unwrap_or(meter), approvals))
     }
 
     async fn log(&self) -> Result<Arc<dyn Trail>, BadPart> {

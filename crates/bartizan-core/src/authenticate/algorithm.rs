@@ -1,7 +1,8 @@
-//! By which algorithm is a token signed? The asymmetric ones of RFC 7518 and RFC 8037, one row each.
+//! By which algorithm is a token signed? Those of RFC 7518 and RFC 8037, one row each.
 
 use std::fmt;
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{self, EcdsaVerificationAlgorithm, EdDSAParameters, RsaParameters};
 
 /// What a signature is checked with, and the key that it needs.
@@ -11,14 +12,17 @@ pub(super) enum Scheme {
     Ec(&'static str, usize, &'static EcdsaVerificationAlgorithm),
     /// `kty` OKP on Ed25519.
     Ed(&'static EdDSAParameters),
+    /// No published key at all: a secret that is shared with the issuer.
+    Mac(&'static hmac::Algorithm),
     /// `kty` RSA.
     Rsa(&'static RsaParameters),
 }
 
 macro_rules! algorithms {
     ($($(#[$doc:meta])* $name:ident = $word:literal, $scheme:expr;)*) => {
-        /// An algorithm that signs tokens. There is none for symmetric keys: a public key that
-        /// is taken for a secret is an old way in.
+        /// An algorithm that signs tokens. Those with a secret count for an issuer that has one
+        /// in the configuration and for nobody else: a public key that is taken for a secret is
+        /// an old way in.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         pub enum Algorithm { $($(#[$doc])* $name,)* }
 
@@ -42,6 +46,12 @@ macro_rules! algorithms {
 algorithms! {
     /// Ed25519 (RFC 8037).
     EdDsa = "EdDSA", Scheme::Ed(&signature::ED25519);
+    /// HMAC with SHA-256.
+    Hs256 = "HS256", Scheme::Mac(&hmac::HMAC_SHA256);
+    /// HMAC with SHA-384.
+    Hs384 = "HS384", Scheme::Mac(&hmac::HMAC_SHA384);
+    /// HMAC with SHA-512.
+    Hs512 = "HS512", Scheme::Mac(&hmac::HMAC_SHA512);
     /// ECDSA on P-256 with SHA-256.
     Es256 = "ES256", Scheme::Ec("P-256", 32, &signature::ECDSA_P256_SHA256_FIXED);
     /// ECDSA on P-384 with SHA-384.
@@ -63,6 +73,29 @@ algorithms! {
 }
 
 impl Algorithm {
+    /// Those with a public key.
+    pub const ASYMMETRIC: &'static [Self] = &[
+        Self::EdDsa,
+        Self::Es256,
+        Self::Es384,
+        Self::Es512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+    ];
+
+    /// Those with a secret.
+    pub const SYMMETRIC: &'static [Self] = &[Self::Hs256, Self::Hs384, Self::Hs512];
+
+    /// Whether signing and checking take the same key.
+    #[must_use]
+    pub fn is_symmetric(self) -> bool {
+        Self::SYMMETRIC.contains(&self)
+    }
+
     /// Reads an `alg`, to the letter: `none`, `hs256` and the like are none of ours. `Ed25519`
     /// is the newer name of `EdDSA` (RFC 9864).
     #[must_use]

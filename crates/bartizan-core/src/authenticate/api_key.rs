@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -66,15 +66,36 @@ pub enum Hash {
 
 /// What keyed digests are keyed with.
 #[derive(Clone)]
-pub struct Pepper(hmac::Key);
+pub struct Pepper {
+    key: hmac::Key,
+    /// The one before it, for the digests that were made with that.
+    before: Option<hmac::Key>,
+}
 
 impl Pepper {
     /// A pepper of 32 random bytes.
     #[must_use]
     pub fn new(bytes: &[u8; 32]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, bytes), before: None }
+    }
+
+    /// A pepper of a text that the operator keeps; none, where the text is shorter than
+    /// [`SHORTEST_PEPPER`] and might be guessed.
+    #[must_use]
+    pub fn of_text(text: &SecretString) -> Option<Self> {
+        let text = text.expose_secret().trim();
+        (text.len() >= SHORTEST_PEPPER).then(|| Self::new(&Sha256::digest(text).into()))
+    }
+
+    /// This pepper, while digests that were made with `before` still count.
+    #[must_use]
+    pub fn after(self, before: &Self) -> Self {
+        Self { before: Some(before.key.clone()), ..self }
     }
 }
+
+/// The shortest text of a pepper, in bytes: 128 random bits in hexadecimal digits.
+pub const SHORTEST_PEPPER: usize = 32;
 
 impl fmt::Debug for Pepper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,9 +107,23 @@ impl Hash {
     /// The digest of a key: keyed where there is a pepper, else plain.
     #[must_use]
     pub fn of(key: &str, pepper: Option<&Pepper>) -> Self {
-        let Some(Pepper(pepper)) = pepper else {
-            return Self::Sha256(Sha256::digest(key).into());
-        };
+        match pepper {
+            None => Self::Sha256(Sha256::digest(key).into()),
+            Some(pepper) => Self::keyed(key, &pepper.key),
+        }
+    }
+
+    /// The keyed digests by which `key` may have been stored: under the pepper, and under the one
+    /// before it.
+    pub fn all_of(key: &str, pepper: Option<&Pepper>) -> impl Iterator<Item = Self> {
+        let before = pepper.and_then(|pepper| pepper.before.as_ref());
+        [pepper.map(|pepper| &pepper.key), before]
+            .into_iter()
+            .flatten()
+            .map(|k| Self::keyed(key, k))
+    }
+
+    fn keyed(key: &str, pepper: &hmac::Key) -> Self {
         let tag = hmac::sign(pepper, key.as_bytes());
         let mut digest = [0; 32];
         digest.copy_from_slice(tag.as_ref());
@@ -99,11 +134,10 @@ impl Hash {
     /// pepper.
     #[must_use]
     pub fn matches(&self, key: &str, pepper: Option<&Pepper>) -> bool {
-        let given = match self {
-            Self::Sha256(_) => Self::of(key, None),
-            Self::HmacSha256(_) => Self::of(key, pepper),
-        };
-        self.equals(&given)
+        match self {
+            Self::Sha256(_) => self.equals(&Self::of(key, None)),
+            Self::HmacSha256(_) => Self::all_of(key, pepper).any(|given| self.equals(&given)),
+        }
     }
 
     fn equals(&self, other: &Self) -> bool {
@@ -243,6 +277,12 @@ pub(crate) fn secret(random: &[u8; 32]) -> String {
     next() + &next()
 }
 
+/// Whether this can be the environment of a generated key.
+#[must_use]
+pub fn is_environment(text: &str) -> bool {
+    is_label(text, 16)
+}
+
 fn is_label(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -318,7 +358,6 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use secrecy::ExposeSecret as _;
 
     use super::*;
 
@@ -374,6 +413,19 @@ mod tests {
         assert!(record.verify("k", Some(&pepper), Timestamp(1)).is_ok());
         assert!(record.verify("k", Some(&Pepper::new(&[2; 32])), Timestamp(1)).is_err());
         assert!(record.verify("k", None, Timestamp(1)).is_err());
+    }
+
+    #[test]
+    fn a_pepper_of_the_operators_takes_over_from_the_one_before() {
+        let before = Pepper::new(&[1; 32]);
+        let kept = Pepper::of_text(&"0123456789abcdef0123456789abcdef\n".into()).unwrap();
+        let both = kept.clone().after(&before);
+        for record in [record("k", Some(&before)), record("k", Some(&kept))] {
+            assert!(record.verify("k", Some(&both), Timestamp(1)).is_ok());
+            assert!(record.verify("x", Some(&both), Timestamp(1)).is_err());
+        }
+        assert!(record("k", Some(&both)).verify("k", Some(&before), Timestamp(1)).is_err());
+        assert!(Pepper::of_text(&"short".into()).is_none());
     }
 
     #[test]

@@ -15,8 +15,9 @@ pub const MAX_TEXTS: usize = 256;
 /// Where things stand in the claims: a member's name, or names joined by dots that lead inwards.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClaimPaths {
-    /// Who it is; by default `sub`.
-    pub subject: String,
+    /// Who it is: the first of these that stands there and is not null; by default `sub`. Some
+    /// providers name a program that acts for itself by `client_id` alone.
+    pub subject: Vec<String>,
     /// To which tenant they belong; by default nowhere.
     pub tenant: Option<String>,
     /// Their roles, an array or a text with spaces; by default `roles`.
@@ -28,13 +29,14 @@ pub struct ClaimPaths {
 impl Default for ClaimPaths {
     fn default() -> Self {
         let [subject, roles, scopes] = ["sub", "roles", "scope"].map(String::from);
-        Self { subject, tenant: None, roles, scopes }
+        Self { subject: vec![subject], tenant: None, roles, scopes }
     }
 }
 
 impl ClaimPaths {
     pub(super) fn subject(&self, claims: &Map<String, Value>) -> Result<Arc<str>, Rejection> {
-        let subject = find(claims, &self.subject).and_then(Value::as_str);
+        let mut there = self.subject.iter().filter_map(|path| find(claims, path));
+        let subject = there.find(|value| !value.is_null()).and_then(Value::as_str);
         subject.filter(|text| is_name(text)).map(Arc::from).ok_or(Rejection::Malformed)
     }
 
@@ -56,7 +58,7 @@ fn is_name(text: &str) -> bool {
 
 /// The member that `path` names as it stands (`https://example.com/roles` holds dots), else the
 /// one to which its parts lead (`realm_access.roles`).
-fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+pub(crate) fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     claims.get(path).or_else(|| {
         let (first, rest) = path.split_once('.')?;
         find(claims.get(first)?.as_object()?, rest)
@@ -144,6 +146,20 @@ mod tests {
             two
         );
         assert!(read("{}", "scope").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_program_that_acts_for_itself_is_named_where_its_provider_names_it() {
+        let paths =
+            ClaimPaths { subject: vec!["sub".into(), "client_id".into()], ..ClaimPaths::default() };
+        let subject = |claims: &str| paths.subject(&serde_json::from_str(claims).unwrap());
+        assert_eq!(&*subject(r#"{"sub":"a","client_id":"b"}"#).unwrap(), "a");
+        assert_eq!(&*subject(r#"{"sub":null,"client_id":"b"}"#).unwrap(), "b");
+        assert_eq!(&*subject(r#"{"client_id":"b"}"#).unwrap(), "b");
+        // One that is there and is none is not passed over: it may be an attempt.
+        for claims in [r#"{"sub":"","client_id":"b"}"#, r#"{"sub":7,"client_id":"b"}"#, "{}"] {
+            assert_eq!(subject(claims), Err(Rejection::Malformed), "{claims}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{ParsedPublicKey, RsaPublicKeyComponents};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,6 +10,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::algorithm::{Algorithm, Scheme};
+use super::holder::Thumbprint;
 use crate::json;
 
 /// The longest JWK Set that is read, in bytes.
@@ -26,10 +28,37 @@ pub struct KeySet {
     keys: Vec<Key>,
 }
 
-/// A public key, parsed once for each algorithm that it may be used with.
+/// A key, parsed once for each algorithm that it may be used with.
 struct Key {
     id: Option<String>,
-    verifiers: Vec<(Algorithm, ParsedPublicKey)>,
+    verifiers: Vec<(Algorithm, Verifier)>,
+}
+
+/// What checks a signature.
+pub(super) enum Verifier {
+    /// The public half of a pair.
+    Public(ParsedPublicKey),
+    /// The secret that the issuer signs with, too.
+    Secret(Box<hmac::Key>),
+}
+
+impl Verifier {
+    /// Whether this key made `signature` over `signed`.
+    pub(super) fn holds(&self, signed: &[u8], signature: &[u8]) -> bool {
+        match self {
+            Self::Public(key) => key.verify_sig(signed, signature).is_ok(),
+            Self::Secret(key) => hmac::verify(key, signed, signature).is_ok(),
+        }
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Public(_) => "Public",
+            Self::Secret(_) => "***",
+        })
+    }
 }
 
 /// Why a JWK Set cannot be used.
@@ -44,6 +73,9 @@ pub enum KeySetError {
     /// Nothing in it that checks signatures.
     #[error("the JWK Set holds no key that can check a signature")]
     Unusable,
+    /// A secret that could be guessed (RFC 7518 section 3.2).
+    #[error("the secret is shorter than the digest of `{0}`; it needs at least {1} bytes")]
+    Short(Algorithm, usize),
 }
 
 impl KeySet {
@@ -65,22 +97,50 @@ impl KeySet {
         if keys.is_empty() { Err(KeySetError::Unusable) } else { Ok(Self { keys }) }
     }
 
+    /// The one key of an issuer that shares `secret` with us, for each of `algorithms` that has
+    /// a secret. It answers to no key id: tokens that name one are checked by it, too.
+    ///
+    /// # Errors
+    /// [`KeySetError::Short`] where the secret is shorter than the digest of an algorithm.
+    pub fn secret(secret: &[u8], algorithms: &[Algorithm]) -> Result<Self, KeySetError> {
+        let mut verifiers = Vec::new();
+        for algorithm in algorithms {
+            let Scheme::Mac(mac) = algorithm.scheme() else { continue };
+            let least = mac.digest_algorithm().output_len();
+            if secret.len() < least {
+                return Err(KeySetError::Short(*algorithm, least));
+            }
+            verifiers.push((*algorithm, Verifier::Secret(Box::new(hmac::Key::new(*mac, secret)))));
+        }
+        if verifiers.is_empty() {
+            return Err(KeySetError::Unusable);
+        }
+        Ok(Self { keys: vec![Key { id: None, verifiers }] })
+    }
+
+    /// The key that a proof of possession carries in itself (RFC 9449 section 4.2), and its
+    /// thumbprint; none where it is not a public key that checks signatures.
+    pub(super) fn carried(jwk: &Map<String, Value>) -> Option<(Self, Thumbprint)> {
+        let key = Key::read(jwk)?;
+        Some((Self { keys: vec![key] }, thumbprint(jwk)?))
+    }
+
     /// Whether a key has this id.
     #[must_use]
     pub fn knows(&self, id: &str) -> bool {
-        self.keys.iter().any(|key| key.id.as_deref() == Some(id))
+        self.keys.iter().any(|key| key.id.as_deref() == Some(id) || key.is_secret())
     }
 
     /// The keys that may have signed: those of this id, or all where the token names none; and of
     /// them those that fit the algorithm.
-    pub fn find<'k>(
+    pub(super) fn find<'k>(
         &'k self,
         id: Option<&'k str>,
         algorithm: Algorithm,
-    ) -> impl Iterator<Item = &'k ParsedPublicKey> {
+    ) -> impl Iterator<Item = &'k Verifier> {
         self.keys
             .iter()
-            .filter(move |key| id.is_none() || key.id.as_deref() == id)
+            .filter(move |key| id.is_none() || key.id.as_deref() == id || key.is_secret())
             .flat_map(|key| &key.verifiers)
             .filter(move |(fits, _)| *fits == algorithm)
             .map(|(_, key)| key)
@@ -88,6 +148,10 @@ impl KeySet {
 }
 
 impl Key {
+    fn is_secret(&self) -> bool {
+        self.verifiers.iter().any(|(_, verifier)| matches!(verifier, Verifier::Secret(_)))
+    }
+
     fn read(jwk: &Map<String, Value>) -> Option<Self> {
         if !checks_signatures(jwk) || jwk.contains_key("d") {
             return None;
@@ -102,7 +166,7 @@ impl Key {
             None => None,
             Some(alg) => Some(Algorithm::parse(alg.as_str()?)?),
         };
-        let fitting = Algorithm::ALL.iter().filter(|a| only.is_none_or(|only| only == **a));
+        let fitting = Algorithm::ASYMMETRIC.iter().filter(|a| only.is_none_or(|only| only == **a));
         let verifiers: Vec<_> = fitting.filter_map(|a| Some((*a, material(jwk, *a)?))).collect();
         if verifiers.is_empty() { None } else { Some(Self { id, verifiers }) }
     }
@@ -125,13 +189,13 @@ fn checks_signatures(jwk: &Map<String, Value>) -> bool {
 }
 
 /// The public key in `jwk`, if it is one for `algorithm`.
-fn material(jwk: &Map<String, Value>, algorithm: Algorithm) -> Option<ParsedPublicKey> {
+fn material(jwk: &Map<String, Value>, algorithm: Algorithm) -> Option<Verifier> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
     let bytes = |name: &str| URL_SAFE_NO_PAD.decode(text(name)?).ok();
-    match (algorithm.scheme(), text("kty")?) {
+    let key = match (algorithm.scheme(), text("kty")?) {
         (Scheme::Rsa(parameters), "RSA") => {
             let (n, e) = (without_zeros(bytes("n")?), without_zeros(bytes("e")?));
-            if !(2048..=8192).contains(&bits(&n)) {
+            if !(2048..=8192).contains(&bits(&n)) || is_factorable(&n) {
                 return None;
             }
             RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters).ok()
@@ -148,13 +212,47 @@ fn material(jwk: &Map<String, Value>, algorithm: Algorithm) -> Option<ParsedPubl
             ParsedPublicKey::new(eddsa, bytes("x")?).ok()
         }
         _ => None,
-    }
+    };
+    key.map(Verifier::Public)
+}
+
+/// The RFC 7638 thumbprint of a public key: the digest of its required members in the order of
+/// their names, without white space. Those members are base64url or names without quotation marks
+/// wherever [`material`] has taken the key.
+fn thumbprint(jwk: &Map<String, Value>) -> Option<Thumbprint> {
+    let names: &[&str] = match jwk.get("kty")?.as_str()? {
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        "RSA" => &["e", "kty", "n"],
+        _ => return None,
+    };
+    let members =
+        names.iter().map(|name| Some(format!("\"{name}\":\"{}\"", jwk.get(*name)?.as_str()?)));
+    let members = members.collect::<Option<Vec<_>>>()?;
+    Some(Thumbprint::of(format!("{{{}}}", members.join(",")).as_bytes()))
 }
 
 /// Some providers write a number with leading zeros, against RFC 7518 section 6.3.1.1; it stays
 /// the same number.
 fn without_zeros(number: Vec<u8>) -> Vec<u8> {
     number.into_iter().skip_while(|byte| *byte == 0).collect()
+}
+
+/// Whether a modulus looks as if a broken library had made it (ROCA, CVE-2017-15361): its residues
+/// by all these primes are powers of 65537, which one in 2^27 others would be.
+fn is_factorable(modulus: &[u8]) -> bool {
+    const PRIMES: [u32; 38] = [
+        3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89,
+        97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+    ];
+    PRIMES.iter().all(|prime| {
+        let residue = modulus.iter().fold(0, |rest, byte| (rest * 256 + u32::from(*byte)) % prime);
+        let mut power = 1;
+        (0..*prime).any(|_| {
+            power = power * 65537 % prime;
+            power == residue
+        })
+    })
 }
 
 fn bits(number: &[u8]) -> usize {

@@ -40,12 +40,17 @@ pub enum VerifyError {
 
 impl<'a> Jws<'a> {
     /// Takes `text` apart: exactly three parts in base64url without padding, a header that has
-    /// one reading, an asymmetric algorithm, nothing critical that is not understood.
+    /// one reading, an algorithm that is spoken here, nothing critical that is not understood.
     ///
     /// # Errors
     /// [`Rejection::Malformed`] for what is no JWS, [`Rejection::Untrusted`] for one of a sort
     /// that is not taken here.
     pub fn parse(text: &'a str) -> Result<Self, Rejection> {
+        Self::read(text).map(|(jws, _)| jws)
+    }
+
+    /// As [`Jws::parse`], and the header itself: for the one sort of text that carries its key.
+    pub(super) fn read(text: &'a str) -> Result<(Self, Map<String, Value>), Rejection> {
         if text.len() > MAX_CREDENTIAL {
             return Err(Rejection::Malformed);
         }
@@ -62,7 +67,7 @@ impl<'a> Jws<'a> {
             return Err(Rejection::Malformed);
         }
         let (key_id, kind) = (word(&header, "kid")?, word(&header, "typ")?);
-        Ok(Self { algorithm, key_id, kind, signed, payload, signature })
+        Ok((Self { algorithm, key_id, kind, signed, payload, signature }, header))
     }
 
     /// The algorithm that the header names.
@@ -94,7 +99,11 @@ impl<'a> Jws<'a> {
     /// # Errors
     /// [`VerifyError`] where none of `keys` made it.
     pub fn verify(&self, keys: &KeySet) -> Result<(), VerifyError> {
-        let id = self.key_id();
+        self.verify_as(keys, self.key_id())
+    }
+
+    /// As [`Jws::verify`], by keys of this id whatever the header names.
+    pub(super) fn verify_as(&self, keys: &KeySet, id: Option<&str>) -> Result<(), VerifyError> {
         if id.is_some_and(|id| !keys.knows(id)) {
             return Err(VerifyError::UnknownKey);
         }
@@ -103,7 +112,7 @@ impl<'a> Jws<'a> {
             return Err(Rejection::Untrusted("its algorithm is not that of the key").into());
         }
         let signed = self.signed.as_bytes();
-        if fitting.any(|key| key.verify_sig(signed, &self.signature).is_ok()) {
+        if fitting.any(|key| key.holds(signed, &self.signature)) {
             Ok(())
         } else {
             Err(Rejection::Forged.into())

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
 use super::claims::{ClaimPaths, Grants, texts};
+use super::holder::{Binding, Holder, Proven};
 use super::jwks::KeySet;
 use super::jws::{Jws, MAX_DEPTH, VerifyError};
 use super::{Caller, Identity, Kind, Method, Principal, Rejection};
@@ -22,7 +23,7 @@ pub const LOCAL: &str = "local";
 pub const CLIENT: &str = "client";
 
 /// Names that no configured issuer may have, for principals of another origin bear them.
-const RESERVED: [&str; 4] = [LOCAL, CLIENT, "key", "anonymous"];
+const RESERVED: [&str; 5] = [LOCAL, CLIENT, "key", "anonymous", super::certificate::ISSUER];
 
 /// The last second of the year 9999. What lies behind it is a mistake or a trick.
 const END_OF_TIME: u64 = 253_402_300_799;
@@ -35,6 +36,9 @@ pub struct Issuer {
     own: bool,
     /// For whom a token must be meant: one of these must be in its `aud`.
     pub audiences: Vec<String>,
+    /// Audiences that are parts of what is guarded here, and the path of each: a token that is
+    /// meant for one of them and for no other counts there alone (RFC 8707).
+    pub parts: Vec<(Arc<str>, Arc<str>)>,
     /// By which algorithms it signs.
     pub algorithms: Vec<Algorithm>,
     /// How far its clock and ours may differ.
@@ -80,7 +84,8 @@ impl Issuer {
             url: url.into(),
             own: false,
             audiences,
-            algorithms: Algorithm::ALL.to_vec(),
+            parts: Vec::new(),
+            algorithms: Algorithm::ASYMMETRIC.to_vec(),
             leeway: Duration::from_mins(1),
             types: ["jwt", "at+jwt"].map(String::from).into(),
             claims: ClaimPaths::default(),
@@ -97,6 +102,7 @@ impl Issuer {
             url: url.into(),
             own: true,
             audiences: vec![audience.to_owned()],
+            parts: Vec::new(),
             algorithms: vec![Algorithm::Es256],
             leeway: Duration::ZERO,
             types: ["at+jwt"].map(String::from).into(),
@@ -124,27 +130,78 @@ impl Issuer {
         self.own
     }
 
-    /// Checks everything about a token: sort, signature, origin, audience, time, use. Only then
-    /// is there a caller.
+    /// Checks everything about a token that its bearer may show. Only then is there a caller.
     ///
     /// # Errors
-    /// [`VerifyError`] on any doubt.
+    /// [`VerifyError`] on any doubt; also where the token is bound to a key, whose proof nobody
+    /// can see here: see [`Issuer::holder`].
     pub fn verify(
         &self,
         token: &Token<'_>,
         keys: &KeySet,
         now: Timestamp,
     ) -> Result<Caller, VerifyError> {
+        Ok(self.holder(token, keys, now)?.show(&Proven::default())?)
+    }
+
+    /// Checks everything about a token: sort, signature, origin, audience, time, use. What is left
+    /// to be proved is that it is theirs to show.
+    ///
+    /// # Errors
+    /// [`VerifyError`] on any doubt.
+    pub fn holder(
+        &self,
+        token: &Token<'_>,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<Holder, VerifyError> {
         self.check_sort(&token.jws)?;
         token.jws.verify(keys)?;
         let claims = &token.claims;
         if claims.get("iss").and_then(Value::as_str) != Some(&*self.url) {
             return Err(Rejection::Untrusted("it is of another issuer").into());
         }
-        self.check_audience(claims)?;
+        let within = self.check_audience(claims)?;
         let expires = self.check_time(claims, now)?;
         check_use(claims)?;
-        Ok(Caller::verified(self.identity(claims, expires)?, Method::Jwt))
+        let binding = Binding::read(claims)?;
+        let identity = Identity { within, ..self.identity(claims, Some(expires))? };
+        Ok(Holder::new(Caller::verified(identity, Method::Jwt), binding))
+    }
+
+    /// What its introspection endpoint said of a token (RFC 7662 section 2.2), believed as far as
+    /// a token of its own would be. Where it says for whom the token is meant, that must be us;
+    /// where it does not, `any_audience` decides.
+    ///
+    /// # Errors
+    /// [`Rejection`] where the token does not count, or the answer has two readings.
+    pub fn introspected(
+        &self,
+        answer: &[u8],
+        any_audience: bool,
+        now: Timestamp,
+    ) -> Result<Holder, Rejection> {
+        let claims = json::object(answer, MAX_DEPTH).map_err(|_| Rejection::Malformed)?;
+        match claims.get("active") {
+            Some(Value::Bool(true)) => {}
+            // Unknown, expired, taken back or for another: it does not say which.
+            Some(Value::Bool(false)) => return Err(Rejection::Unknown),
+            Some(_) | None => return Err(Rejection::Malformed),
+        }
+        if claims.get("iss").is_some_and(|iss| iss.as_str() != Some(&*self.url)) {
+            return Err(Rejection::Untrusted("it is of another issuer"));
+        }
+        if claims.contains_key("aud") || !any_audience {
+            self.check_audience(&claims)?;
+        }
+        let expires = match claims.get("exp") {
+            None => None,
+            Some(_) => Some(self.check_time(&claims, now)?),
+        };
+        check_use(&claims)?;
+        let binding = Binding::read(&claims)?;
+        let identity = self.identity(&claims, expires)?;
+        Ok(Holder::new(Caller::verified(identity, Method::Introspection), binding))
     }
 
     fn check_sort(&self, jws: &Jws<'_>) -> Result<(), Rejection> {
@@ -161,17 +218,23 @@ impl Issuer {
         }
     }
 
-    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), Rejection> {
-        let ours = |audience: &str| self.audiences.iter().any(|one| one == audience);
-        let meant = match claims.get("aud") {
-            Some(Value::String(one)) => ours(one),
-            Some(Value::Array(many)) if many.iter().all(Value::is_string) => {
-                many.iter().filter_map(Value::as_str).any(ours)
+    /// The path to which the token is confined, if it is meant for us at all.
+    fn check_audience(&self, claims: &Map<String, Value>) -> Result<Option<Arc<str>>, Rejection> {
+        let meant: Vec<&str> = match claims.get("aud") {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(many)) => {
+                let texts = many.iter().map(Value::as_str);
+                texts.collect::<Option<_>>().ok_or(Rejection::Malformed)?
             }
-            None => false,
+            None => Vec::new(),
             Some(_) => return Err(Rejection::Malformed),
         };
-        if meant { Ok(()) } else { Err(Rejection::Untrusted("it is meant for somebody else")) }
+        if self.audiences.iter().any(|one| meant.contains(&one.as_str())) {
+            return Ok(None);
+        }
+        let part = self.parts.iter().find(|(name, _)| meant.contains(&&**name));
+        let (_, path) = part.ok_or(Rejection::Untrusted("it is meant for somebody else"))?;
+        Ok(Some(Arc::clone(path)))
     }
 
     /// When the token ends, if now is a time at which it counts.
@@ -199,7 +262,7 @@ impl Issuer {
     fn identity(
         &self,
         claims: &Map<String, Value>,
-        expires: Timestamp,
+        expires: Option<Timestamp>,
     ) -> Result<Identity, Rejection> {
         let subject = self.claims.subject(claims)?;
         let tenant = self.claims.tenant(claims)?;
@@ -213,8 +276,8 @@ impl Issuer {
         let (kind, issuer) =
             if client { (Kind::Client, CLIENT.into()) } else { (Kind::User, self.name.clone()) };
         let principal = Principal { kind, issuer, subject };
-        let (claims, expires) = (claims.clone(), Some(expires));
-        Ok(Identity { principal, tenant, scopes, roles, claims, expires })
+        let claims = claims.clone();
+        Ok(Identity { principal, tenant, scopes, roles, claims, expires, within: None })
     }
 }
 
@@ -241,6 +304,22 @@ impl<'a> Token<'a> {
         self.jws.key_id()
     }
 
+    /// The `typ` of its header, as it is written.
+    #[must_use]
+    pub fn kind(&self) -> Option<&str> {
+        self.jws.kind()
+    }
+
+    /// Its claims, if one of `keys` signed them. Whether they may be believed, and for what, is
+    /// for the caller to say: they are those of anything that such a key signs.
+    ///
+    /// # Errors
+    /// As [`Jws::verify`].
+    pub fn verified_by(&self, keys: &KeySet) -> Result<&Map<String, Value>, VerifyError> {
+        self.jws.verify(keys)?;
+        Ok(&self.claims)
+    }
+
     /// By whom it says it was issued: good for finding the issuer that is to check it, and for
     /// nothing else.
     #[must_use]
@@ -257,7 +336,10 @@ impl fmt::Debug for Token<'_> {
 
 /// A NumericDate (RFC 7519 section 2): a number, whole or not. A text that looks like one is
 /// none, and what overflows is refused rather than rounded into the future.
-fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Rejection> {
+pub(crate) fn date(
+    claims: &Map<String, Value>,
+    name: &str,
+) -> Result<Option<Timestamp>, Rejection> {
     let Some(value) = claims.get(name) else { return Ok(None) };
     if let Some(secs) = value.as_u64().filter(|secs| *secs <= END_OF_TIME) {
         return Ok(Some(Timestamp::from_secs(secs)));
@@ -272,12 +354,8 @@ fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, Re
 /// 3.3.2.11) and security events, logout tokens among them (RFC 8417).
 const OF_ANOTHER_USE: [&str; 4] = ["at_hash", "c_hash", "s_hash", "events"];
 
-/// An access token, shown by its bearer, is what we take; and nothing else that happens to be
-/// signed by the same key.
+/// An access token is what we take, and nothing else that happens to be signed by the same key.
 fn check_use(claims: &Map<String, Value>) -> Result<(), Rejection> {
-    if claims.contains_key("cnf") {
-        return Err(Rejection::Untrusted("it is bound to a key, and comes without its proof"));
-    }
     let marked = OF_ANOTHER_USE.iter().any(|name| claims.contains_key(*name));
     // Amazon Cognito writes `token_use`, Keycloak a `typ` among the claims.
     let used = claims.get("token_use").is_some_and(|usage| usage != "access");

@@ -6,6 +6,11 @@ pub mod claims;
 pub mod jws;
 pub mod jwks;
 pub mod algorithm;
+pub mod holder;
+pub mod dpop;
+pub mod certificate;
+pub mod freshness;
+pub mod guessing;
 pub mod password;
 
 use std::fmt;
@@ -35,6 +40,7 @@ struct Verified {
     method: Method,
     claims: Map<String, Value>,
     expires: Option<Timestamp>,
+    within: Option<Arc<str>>,
 }
 
 /// Who it is: a subject, and the issuer that vouches for it. The same subject of another issuer
@@ -69,6 +75,10 @@ pub enum Method {
     ApiKey,
     /// By the embedding program's own means: see [`Caller::assert`].
     Asserted,
+    /// By a client certificate (RFC 8446 section 4.4.2).
+    Certificate,
+    /// By a token that its issuer was asked about (RFC 7662).
+    Introspection,
     /// By a signed token (RFC 7519).
     Jwt,
     /// Not at all.
@@ -91,6 +101,9 @@ pub struct Identity {
     pub claims: Map<String, Value>,
     /// When the credential ends.
     pub expires: Option<Timestamp>,
+    /// The path at and below which the credential counts, where it was issued for one part of
+    /// what is guarded here (RFC 8707); it counts everywhere, where there is none.
+    pub within: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -115,8 +128,10 @@ impl Caller {
     }
 
     fn verified(identity: Identity, method: Method) -> Self {
-        let Identity { principal, tenant, scopes, roles, claims, expires } = identity;
-        Self(Arc::new(Verified { principal, tenant, scopes, roles, method, claims, expires }))
+        let Identity { principal, tenant, scopes, roles, claims, expires, within } = identity;
+        let verified =
+            Verified { principal, tenant, scopes, roles, method, claims, expires, within };
+        Self(Arc::new(verified))
     }
 
     /// Who it is.
@@ -161,6 +176,21 @@ impl Caller {
         self.0.expires
     }
 
+    /// Who acts for them (RFC 8693 section 4.1), as their issuer calls it.
+    #[must_use]
+    pub fn actor(&self) -> Option<&str> {
+        let actor = self.0.claims.get("act")?.get("sub")?.as_str()?;
+        Some(actor).filter(|actor| actor.len() <= claims::MAX_SUBJECT)
+    }
+
+    /// Whether their credential counts at this path.
+    #[must_use]
+    pub fn reaches(&self, path: &str) -> bool {
+        self.0.within.as_deref().is_none_or(|within| {
+            path.strip_prefix(within).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+
     /// Whether no credential was shown.
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
@@ -179,19 +209,20 @@ impl Identity {
             roles: Vec::new(),
             claims: Map::new(),
             expires: None,
+            within: None,
         }
     }
 }
 
 impl Principal {
     /// Reads `issuer:subject`; a bare name means `local:`. The kind is a user's, or a key's for
-    /// the issuer `key` and a client's for `client`.
+    /// the issuer `key` and a client's for `client` and `mtls`.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let (issuer, subject) = text.split_once(':').unwrap_or(("local", text));
         let kind = match issuer {
             api_key::ISSUER => Kind::Key,
-            jwt::CLIENT => Kind::Client,
+            jwt::CLIENT | certificate::ISSUER => Kind::Client,
             _ => Kind::User,
         };
         Self { kind, issuer: Arc::from(issuer), subject: Arc::from(subject) }
@@ -230,12 +261,24 @@ impl Kind {
 }
 
 impl Method {
+    /// Every way.
+    pub const ALL: &'static [Self] = &[
+        Self::ApiKey,
+        Self::Asserted,
+        Self::Certificate,
+        Self::Introspection,
+        Self::Jwt,
+        Self::None,
+    ];
+
     /// The word for it in the audit record.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ApiKey => "api_key",
             Self::Asserted => "asserted",
+            Self::Certificate => "certificate",
+            Self::Introspection => "introspection",
             Self::Jwt => "jwt",
             Self::None => "none",
         }
@@ -255,11 +298,13 @@ pub struct Places {
     pub key_as_bearer: bool,
     /// Headers whose whole value is an API key.
     pub key_headers: Vec<HeaderName>,
+    /// Whether `Authorization: DPoP` is spoken (RFC 9449).
+    pub dpop: bool,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Self { key_as_bearer: true, key_headers: vec![X_API_KEY.clone()] }
+        Self { key_as_bearer: true, key_headers: vec![X_API_KEY.clone()], dpop: false }
     }
 }
 
@@ -270,6 +315,8 @@ pub enum Credential<'a> {
     ApiKey(&'a str),
     /// A bearer token (RFC 6750 section 2.1): a JWT, or a key where [`Places`] allows it.
     Bearer(&'a str),
+    /// A token that comes with a proof of the key that it is bound to (RFC 9449 section 7.1).
+    Dpop(&'a str),
 }
 
 impl<'a> Credential<'a> {
@@ -280,7 +327,7 @@ impl<'a> Credential<'a> {
     /// (RFC 6750 section 5.3), a scheme that is not spoken here, and what cannot be read.
     pub fn find(head: &'a Parts, places: &Places) -> Result<Option<Self>, Rejection> {
         Self::none_in(&head.uri)?;
-        let mut found = bearer(&head.headers)?;
+        let mut found = authorization(&head.headers, places)?;
         for name in &places.key_headers {
             let mut values = head.headers.get_all(name).iter();
             let Some(value) = values.next() else { continue };
@@ -312,12 +359,17 @@ impl fmt::Debug for Credential<'_> {
         f.write_str(match self {
             Self::ApiKey(_) => "ApiKey(***)",
             Self::Bearer(_) => "Bearer(***)",
+            Self::Dpop(_) => "Dpop(***)",
         })
     }
 }
 
-/// The token of `Authorization: Bearer`; the scheme's case does not matter (RFC 9110 11.1).
-fn bearer(headers: &HeaderMap) -> Result<Option<Credential<'_>>, Rejection> {
+/// The token of `Authorization: Bearer` or `DPoP`; the scheme's case does not matter (RFC 9110
+/// section 11.1).
+fn authorization<'a>(
+    headers: &'a HeaderMap,
+    places: &Places,
+) -> Result<Option<Credential<'a>>, Rejection> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -325,10 +377,14 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Credential<'_>>, Rejection> {
     }
     let value = value.to_str().map_err(|_| Rejection::Malformed)?;
     let (scheme, token) = value.split_once(' ').ok_or(Rejection::Malformed)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Rejection::Scheme);
+    let token = || bounded(token.trim());
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Ok(Some(Credential::Bearer(token()?)))
+    } else if places.dpop && scheme.eq_ignore_ascii_case("dpop") {
+        Ok(Some(Credential::Dpop(token()?)))
+    } else {
+        Err(Rejection::Scheme)
     }
-    Ok(Some(Credential::Bearer(bounded(token.trim())?)))
 }
 
 fn bounded(credential: &str) -> Result<&str, Rejection> {
@@ -368,9 +424,15 @@ pub enum Rejection {
     /// None at all, where one is needed.
     #[error("no credential was presented")]
     Missing,
+    /// The proof must hold this, which the server chooses (RFC 9449 section 8).
+    #[error("the proof must hold a nonce of this server")]
+    Nonce(dpop::Nonce),
     /// Its time has not come.
     #[error("the credential is not valid yet")]
     NotYetValid,
+    /// The proof of possession is not one (RFC 9449 section 4.3).
+    #[error("the DPoP proof is not valid: {0}")]
+    Proof(&'static str),
     /// It was taken back.
     #[error("the credential has been revoked")]
     Revoked,
@@ -395,6 +457,7 @@ mod tests {
             Ok(None) => "none".into(),
             Ok(Some(Credential::ApiKey(key))) => format!("key {key}"),
             Ok(Some(Credential::Bearer(token))) => format!("bearer {token}"),
+            Ok(Some(Credential::Dpop(token))) => format!("dpop {token}"),
             Err(rejection) => format!("{rejection:?}"),
         }
     }
@@ -405,6 +468,7 @@ mod tests {
         assert_eq!(find(|r| r.header("authorization", "bearer abc")), "bearer abc");
         assert_eq!(find(|r| r.header("x-api-key", "abc")), "key abc");
         assert_eq!(find(|r| r.header("authorization", "Basic YTpi")), "Scheme");
+        assert_eq!(find(|r| r.header("authorization", "DPoP abc")), "Scheme");
         assert_eq!(find(|r| r.header("authorization", "Bearer ")), "Malformed");
         assert_eq!(find(|r| r.header("authorization", "Bearer")), "Malformed");
     }

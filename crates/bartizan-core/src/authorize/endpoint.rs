@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::Method;
 
 use super::role::Permission;
+use super::tenant::TenantAt;
 use crate::authenticate::Caller;
 use crate::limit::Rule;
 use crate::limit::price::Price;
@@ -31,6 +32,10 @@ pub struct Endpoint {
     pub access: Access,
     /// What some role of the caller must permit besides.
     pub permission: Option<Permission>,
+    /// Where its requests name a tenant, which must be the caller's own.
+    pub tenant: Option<TenantAt>,
+    /// Whether somebody must agree to each call first.
+    pub approval: bool,
     /// What the bodies look like.
     pub protocol: Protocol,
     /// What a body must conform to.

@@ -1,21 +1,33 @@
 //! What may they do here? [`Caller`] in, [`Grant`] out.
 
 pub mod endpoint;
-pub mod role;
-pub mod route;
 pub mod scope;
+pub mod role;
+pub mod tenant;
+pub mod condition;
+pub mod statement;
+pub mod approval;
+#[cfg(feature = "cedar")]
+pub mod cedar;
+pub mod route;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::Method;
 
+use approval::{Lapse, Need};
+use condition::Asked;
+pub use condition::Circumstances;
 pub use endpoint::{Access, Endpoint};
 pub use role::{Permission, Roles};
 pub use route::{Route, RouteError, Routes};
 pub use scope::Scopes;
+use statement::Said;
+pub use statement::{Effect, Statement, Statements};
 
 use crate::authenticate::{Caller, Principal, Rejection};
+use crate::describe::resource::Resources;
 
 /// What one caller may do at one endpoint: the authority left to be checked against the call.
 ///
@@ -25,6 +37,8 @@ pub struct Grant {
     caller: Caller,
     endpoint: Arc<Endpoint>,
     roles: Vec<Arc<str>>,
+    /// What it still waits for.
+    approval: Option<Box<Need>>,
 }
 
 /// The policy in force, precompiled.
@@ -39,11 +53,27 @@ pub struct Policy {
     /// Roles given by the operator to principals, beside those of their credentials. The key is
     /// the principal as written, `local:agent1`.
     pub assigned: HashMap<String, Vec<Arc<str>>>,
+    /// The addresses for which tokens may be meant.
+    pub resources: Option<Arc<Resources>>,
+    /// What is laid down beside the endpoints; compiled from the routes as they are now.
+    pub statements: Statements,
+    /// Cedar's say in it.
+    #[cfg(feature = "cedar")]
+    pub cedar: Option<cedar::Cedar>,
 }
 
 /// Why a caller may not do it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Denial {
+    /// The approval that was shown cannot be used.
+    #[error(transparent)]
+    Approval(#[from] Lapse),
+    /// Cedar's policies forbid it, or none of them permits it.
+    #[error("cedar: {0}")]
+    Cedar(Arc<str>),
+    /// Statements that allow speak of the endpoint, and none of them holds.
+    #[error("no policy that allows holds")]
+    NotAllowed,
     /// No role of the caller permits the action on the resource.
     #[error("no role of the caller permits `{action}` on `{resource}`")]
     NotPermitted {
@@ -58,6 +88,12 @@ pub enum Denial {
     /// Not all of the scopes that the endpoint asks for.
     #[error("the caller lacks one of the scopes {}", list(.0))]
     Scope(Vec<Arc<str>>),
+    /// A statement denies it.
+    #[error("the policy `{0}` denies it")]
+    Statement(Arc<str>),
+    /// The request is about the data of a tenant that is not the caller's.
+    #[error("the request is not about the caller's own tenant")]
+    Tenant,
     /// `X-AGIS-Method` names a verb that may not be named so at this path.
     #[error("`X-AGIS-Method` names no verb of this path that may be named so")]
     Override,
@@ -85,7 +121,12 @@ impl Policy {
     /// [`Denied::Unauthenticated`] where showing a credential might help, also on unknown paths
     /// beside guarded ones, so that they cannot be told apart from outside;
     /// [`Denied::Forbidden`] otherwise.
-    pub fn decide(&self, caller: Caller, route: &Route) -> Result<Grant, Denied> {
+    pub fn decide(
+        &self,
+        caller: Caller,
+        route: &Route,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Grant, Denied> {
         let endpoint = match route {
             Route::Found(endpoint) => Arc::clone(endpoint),
             Route::Missing { guarded, denial } => {
@@ -96,23 +137,57 @@ impl Policy {
                 });
             }
         };
+        if !caller.reaches(&endpoint.path) {
+            let rejection = Rejection::Untrusted("it is meant for another resource");
+            return Err(Denied::Unauthenticated(rejection, endpoint.access.scopes().to_vec()));
+        }
+        if self.resources.as_ref().is_some_and(|all| !all.admit(&caller, &endpoint, &self.routes)) {
+            let rejection = Rejection::Untrusted("it is meant for another address");
+            return Err(Denied::Unauthenticated(rejection, endpoint.access.scopes().to_vec()));
+        }
         let roles = self.roles_of(&caller);
-        match self.denial(&caller, &endpoint, &roles) {
-            None => Ok(Grant { caller, endpoint, roles }),
-            Some(_) if caller.is_anonymous() => {
-                let needed = endpoint.access.scopes().to_vec();
-                Err(Denied::Unauthenticated(Rejection::Missing, needed))
+        match self.judge(&caller, &endpoint, &roles, circumstances) {
+            // Nobody can be held to what they were allowed who has no name.
+            Ok(Some(_)) if caller.is_anonymous() => Err(self.stranger(&endpoint)),
+            Ok(approval) => Ok(Grant { caller, endpoint, roles, approval }),
+            Err(_) if caller.is_anonymous() && !endpoint.access.is_public() => {
+                Err(self.stranger(&endpoint))
             }
-            Some(denial) => Err(Denied::Forbidden(denial)),
+            Err(denial) => Err(Denied::Forbidden(denial)),
         }
     }
 
+    fn stranger(&self, endpoint: &Endpoint) -> Denied {
+        Denied::Unauthenticated(Rejection::Missing, endpoint.access.scopes().to_vec())
+    }
+
     /// The endpoints that `caller` may use, in the order in which they were written.
-    pub fn usable(&self, caller: &Caller) -> impl Iterator<Item = &Arc<Endpoint>> {
+    pub fn usable(
+        &self,
+        caller: &Caller,
+        circumstances: &Circumstances<'_>,
+    ) -> impl Iterator<Item = &Arc<Endpoint>> {
         let roles = self.roles_of(caller);
-        let usable =
-            move |endpoint: &&Arc<Endpoint>| self.denial(caller, endpoint, &roles).is_none();
+        // No call is made yet: what a path or a field would say is left open.
+        let circumstances = Circumstances { path: None, headers: None, ..*circumstances };
+        let usable = move |endpoint: &&Arc<Endpoint>| {
+            let judged = self.judge(caller, endpoint, &roles, &circumstances);
+            caller.reaches(&endpoint.path)
+                && judged.is_ok_and(|need| need.is_none() || !caller.is_anonymous())
+        };
         self.routes.endpoints().filter(usable)
+    }
+
+    /// Everything that is looked at for a call of `caller` at `endpoint`, each with whether it
+    /// holds. For the operator only.
+    #[must_use]
+    pub fn reasons(
+        &self,
+        caller: &Caller,
+        endpoint: &Endpoint,
+        circumstances: &Circumstances<'_>,
+    ) -> Vec<Reason> {
+        explain::reasons(self, caller, endpoint, circumstances)
     }
 
     /// The roles a caller really has: those of the credential and those assigned to them.
@@ -129,9 +204,49 @@ impl Policy {
         self.assigned.get(&principal.to_string()).map_or(&[], Vec::as_slice)
     }
 
+    /// What an approval is needed for, if one is; or why not even that would help.
+    fn judge(
+        &self,
+        caller: &Caller,
+        endpoint: &Endpoint,
+        roles: &[Arc<str>],
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Option<Box<Need>>, Denial> {
+        if let Some(denial) = self.denial(caller, endpoint, roles) {
+            return Err(denial);
+        }
+        if let Some(tenant) = &endpoint.tenant
+            && !tenant.is_own(caller, circumstances)
+        {
+            return Err(Denial::Tenant);
+        }
+        let asked = self.asked(caller, roles, circumstances);
+        let said = self.statements.ask(endpoint, &asked)?;
+        #[cfg(feature = "cedar")]
+        let said = match (&self.cedar, said) {
+            (Some(cedar), said) => said.or(cedar.ask(endpoint, &asked)?),
+            (None, said) => said,
+        };
+        let because = match said {
+            Said::Ask(statement) => Some(Arc::clone(statement)),
+            Said::Pass => endpoint.approval.then(|| ENDPOINT.into()),
+        };
+        Ok(because.map(|because| Box::new(Need { because, digest: None })))
+    }
+
+    fn asked<'a>(
+        &'a self,
+        caller: &'a Caller,
+        held: &'a [Arc<str>],
+        circumstances: &'a Circumstances<'a>,
+    ) -> Asked<'a> {
+        Asked { caller, held, roles: &self.roles, scopes: &self.scopes, circumstances }
+    }
+
+    /// Why the endpoint itself is shut for the caller, if it is.
     fn denial(&self, caller: &Caller, endpoint: &Endpoint, roles: &[Arc<str>]) -> Option<Denial> {
         match &endpoint.access {
-            Access::Public => return None,
+            Access::Public => {}
             Access::Authenticated | Access::Held { .. } if caller.is_anonymous() => {
                 return Some(Denial::Scope(endpoint.access.scopes().to_vec()));
             }
@@ -140,7 +255,7 @@ impl Policy {
                 if !scopes.iter().all(|scope| self.scopes.hold(caller.scopes(), scope)) {
                     return Some(Denial::Scope(scopes.clone()));
                 }
-                if !any_of.is_empty() && !any_of.iter().any(|role| roles.contains(role)) {
+                if !any_of.is_empty() && !any_of.iter().any(|role| self.roles.hold(roles, role)) {
                     return Some(Denial::Role(any_of.clone()));
                 }
             }
@@ -152,6 +267,9 @@ impl Policy {
         (!permitted).then(denial)
     }
 }
+
+/// What an endpoint that asks for an approval itself is called in reasons.
+const ENDPOINT: &str = "endpoint";
 
 impl Grant {
     /// On whose behalf.
@@ -166,6 +284,13 @@ impl Grant {
         &self.endpoint
     }
 
+    /// Says which call it is that somebody must agree to.
+    pub(crate) fn is_for(&mut self, digest: approval::CallDigest) {
+        if let Some(need) = &mut self.approval {
+            need.digest = Some(digest);
+        }
+    }
+
     /// The roles the caller has here, assigned ones included.
     #[must_use]
     pub fn roles(&self) -> &[Arc<str>] {
@@ -177,5 +302,12 @@ fn list(words: &[Arc<str>]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
+mod explain;
+pub use explain::Reason;
+
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod reference;

@@ -1,5 +1,6 @@
 //! Which endpoint is meant? First the path, then the verb.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::Method;
@@ -12,14 +13,17 @@ pub struct Routes {
     paths: matchit::Router<usize>,
     places: Vec<Place>,
     endpoints: Vec<Arc<Endpoint>>,
+    /// Where each template stands among the places.
+    templates: HashMap<Arc<str>, usize>,
+    /// By the first segment of a path: whether all endpoints below it are public.
+    public: HashMap<Box<str>, bool>,
     /// Whether any endpoint asks who is calling.
     guarded: bool,
 }
 
-/// One path template, and the verbs it serves.
+/// The verbs that one path template serves.
 #[derive(Clone, Debug)]
 struct Place {
-    template: Arc<str>,
     /// Verbs and aliases, each with its endpoint.
     verbs: Vec<(Method, usize)>,
 }
@@ -87,7 +91,9 @@ impl Routes {
             }
             place.verbs.push((verb.clone(), endpoint.index));
         }
-        self.guarded |= !endpoint.access.is_public();
+        let public = endpoint.access.is_public();
+        self.guarded |= !public;
+        *self.public.entry(first(&endpoint.path).into()).or_insert(true) &= public;
         let endpoint = Arc::new(endpoint);
         self.endpoints.push(Arc::clone(&endpoint));
         Ok(endpoint)
@@ -95,14 +101,14 @@ impl Routes {
 
     fn place(&mut self, path: &Arc<str>) -> Result<&mut Place, RouteError> {
         let next = self.places.len();
-        let known = self.places.iter().position(|place| place.template == *path);
-        let index = match known {
-            Some(index) => index,
+        let index = match self.templates.get(path) {
+            Some(index) => *index,
             None => {
                 self.paths.insert(path.to_string(), next).map_err(|error| {
                     RouteError::Template { path: Arc::clone(path), why: error.to_string() }
                 })?;
-                self.places.push(Place { template: Arc::clone(path), verbs: Vec::new() });
+                self.places.push(Place { verbs: Vec::new() });
+                self.templates.insert(Arc::clone(path), next);
                 next
             }
         };
@@ -119,6 +125,13 @@ impl Routes {
     #[must_use]
     pub fn endpoint(&self, index: usize) -> Option<&Arc<Endpoint>> {
         self.endpoints.get(index)
+    }
+
+    /// The endpoints of every verb at this path, which must be canonical.
+    pub fn at(&self, path: &str) -> impl Iterator<Item = &Arc<Endpoint>> {
+        let place = self.paths.at(path).ok().and_then(|found| self.places.get(*found.value));
+        let verbs = place.into_iter().flat_map(|place| &place.verbs);
+        verbs.filter_map(|(_, index)| self.endpoints.get(*index))
     }
 
     /// Where `verb path` leads. `overridden` is the verb of `X-AGIS-Method`, which counts where
@@ -164,9 +177,11 @@ impl Routes {
 
     /// Whether all endpoints under the first segment of `path` are public, and there are some.
     fn beside_public_only(&self, path: &str) -> bool {
-        let first = |path: &str| path.split('/').nth(1).map(str::to_owned);
-        let segment = first(path);
-        let mut near = self.endpoints.iter().filter(|e| first(&e.path) == segment).peekable();
-        near.peek().is_some() && near.all(|endpoint| endpoint.access.is_public())
+        self.public.get(first(path)).copied().unwrap_or(false)
     }
+}
+
+/// The first segment of a path.
+fn first(path: &str) -> &str {
+    path.split('/').nth(1).unwrap_or_default()
 }

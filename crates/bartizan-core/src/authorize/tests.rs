@@ -7,17 +7,18 @@ use super::endpoint::{About, Cost, OnDisconnect};
 use super::*;
 use crate::authenticate::{Identity, Kind};
 use crate::mask::Profile;
+use crate::time::Timestamp;
 use crate::validate::Protocol;
 
-fn arc(text: &str) -> Arc<str> {
+pub(super) fn arc(text: &str) -> Arc<str> {
     text.into()
 }
 
-fn verb(name: &str) -> Method {
+pub(super) fn verb(name: &str) -> Method {
     Method::from_bytes(name.as_bytes()).unwrap()
 }
 
-fn endpoint(verb_name: &str, path: &str, access: Access) -> Endpoint {
+pub(super) fn endpoint(verb_name: &str, path: &str, access: Access) -> Endpoint {
     Endpoint {
         index: 0,
         verb: verb(verb_name),
@@ -26,6 +27,8 @@ fn endpoint(verb_name: &str, path: &str, access: Access) -> Endpoint {
         method_override: true,
         access,
         permission: None,
+        tenant: None,
+        approval: false,
         protocol: Protocol::Http,
         schema: None,
         max_request_size: 1000,
@@ -38,19 +41,19 @@ fn endpoint(verb_name: &str, path: &str, access: Access) -> Endpoint {
     }
 }
 
-fn held(scopes: &[&str], roles: &[&str]) -> Access {
+pub(super) fn held(scopes: &[&str], roles: &[&str]) -> Access {
     let arcs = |words: &[&str]| words.iter().map(|word| arc(word)).collect();
     Access::Held { scopes: arcs(scopes), roles: arcs(roles) }
 }
 
-fn caller(name: &str, scopes: &[&str], roles: &[&str]) -> Caller {
+pub(super) fn caller(name: &str, scopes: &[&str], roles: &[&str]) -> Caller {
     let arcs = |words: &[&str]| words.iter().map(|word| arc(word)).collect();
     let bare = Identity::bare(Principal::parse(name));
     assert_eq!(bare.principal.kind, Kind::User);
     Caller::assert(Identity { scopes: arcs(scopes), roles: arcs(roles), ..bare })
 }
 
-fn policy(endpoints: Vec<Endpoint>) -> Policy {
+pub(super) fn policy(endpoints: Vec<Endpoint>) -> Policy {
     let mut policy = Policy::default();
     for endpoint in endpoints {
         policy.routes.add(endpoint).unwrap();
@@ -58,9 +61,15 @@ fn policy(endpoints: Vec<Endpoint>) -> Policy {
     policy
 }
 
-fn decide(policy: &Policy, caller: Caller, verb_name: &str, path: &str) -> String {
+/// A call from nowhere in particular.
+pub(super) fn at(path: &str) -> Circumstances<'_> {
+    let address = std::net::IpAddr::from([192, 0, 2, 1]);
+    Circumstances { now: Timestamp(0), address, path: Some(path), headers: None }
+}
+
+pub(super) fn decide(policy: &Policy, caller: Caller, verb_name: &str, path: &str) -> String {
     let route = policy.routes.find(&verb(verb_name), None, path);
-    match policy.decide(caller, &route) {
+    match policy.decide(caller, &route, &at(path)) {
         Ok(grant) => format!("granted {}", grant.endpoint().path),
         Err(Denied::Forbidden(denial)) => denial.to_string(),
         Err(Denied::Unauthenticated(rejection, scopes)) => format!("{rejection:?} {scopes:?}"),
@@ -129,7 +138,7 @@ fn only_what_the_caller_may_use_is_listed() {
         endpoint("GET", "/me", Access::Authenticated),
     ]);
     let list = |caller: Caller| {
-        policy.usable(&caller).map(|e| e.path.to_string()).collect::<Vec<_>>().join(" ")
+        policy.usable(&caller, &at("/")).map(|e| e.path.to_string()).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(list(Caller::anonymous()), "/health");
     assert_eq!(list(caller("ann", &[], &[])), "/health /me");

@@ -1,6 +1,7 @@
 //! What may a caller do here? Told to agents (`DISCOVER`) and to readers of OpenAPI.
 
 pub mod openapi;
+pub mod resource;
 
 use std::sync::Arc;
 

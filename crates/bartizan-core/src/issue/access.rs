@@ -29,6 +29,12 @@ pub struct Access {
     pub roles: Vec<Arc<str>>,
     /// The tenant that its subject belongs to.
     pub tenant: Option<Arc<str>>,
+    /// For whom it is meant, if not for all that is guarded here (RFC 8707).
+    pub resource: Option<Arc<str>>,
+    /// Who acts for its subject (RFC 8693 section 4.1).
+    pub actor: Option<Value>,
+    /// The tokens from which it comes, by their ids; revoking one of them revokes it.
+    pub origins: Vec<Arc<str>>,
     /// Its name, unguessable.
     pub id: String,
     /// When it begins.
@@ -50,7 +56,7 @@ impl Access {
         let mut claims = json!({
             "iss": issuer,
             "sub": &*self.subject,
-            "aud": audience,
+            "aud": self.resource.as_deref().unwrap_or(audience),
             "client_id": self.client.as_deref().unwrap_or(PUBLIC_CLIENT),
             "iat": self.issued.as_secs(),
             "exp": self.expires().as_secs(),
@@ -64,6 +70,11 @@ impl Access {
             let session = self.session.as_deref().map(|session| ("sid", session));
             let optional = [tenant, session].into_iter().flatten();
             claims.extend(optional.map(|(name, value)| (name.to_owned(), value.into())));
+            claims.extend(self.actor.clone().map(|actor| ("act".to_owned(), actor)));
+            if !self.origins.is_empty() {
+                let origins: Vec<&str> = self.origins.iter().map(|id| &**id).collect();
+                claims.insert("via".to_owned(), origins.into());
+            }
         }
         claims
     }
@@ -100,6 +111,9 @@ mod tests {
             scopes: vec!["data:read".into(), "notify:send".into()],
             roles: vec!["user".into()],
             tenant: Some("acme".into()),
+            resource: None,
+            actor: None,
+            origins: Vec::new(),
             id: "j1".into(),
             issued: Timestamp::from_secs(1_000),
             ttl: Duration::from_secs(900),

@@ -1,13 +1,19 @@
 //! Who has an account, and with which rights?
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
 use super::Refused;
-use super::request::GrantType;
+use super::assertion::{Once, verify};
+use super::request::{GrantType, Shown};
 use crate::authenticate::api_key::{Hash, Pepper};
+use crate::authenticate::claims::Grants;
+use crate::authenticate::jwks::{KeySet, KeySetError};
 use crate::authenticate::password::PasswordHash;
+use crate::time::Timestamp;
 
 /// The longest name of a user or a client, in bytes.
 pub const MAX_NAME: usize = 128;
@@ -34,8 +40,8 @@ pub struct User {
 pub struct Client {
     /// Its `client_id`.
     pub id: Arc<str>,
-    /// What checks its secret, which is generated.
-    pub secret: Hash,
+    /// What checks that it is it.
+    pub proof: Proof,
     /// The scopes that it may have for itself.
     pub scopes: Vec<Arc<str>>,
     /// The roles that it has.
@@ -44,16 +50,113 @@ pub struct Client {
     pub tenant: Option<Arc<str>>,
     /// The grants that it may use.
     pub grants: Vec<GrantType>,
+    /// The most that it may have when it acts for somebody (RFC 8693), of what they have.
+    pub acts_at_most: Grants,
     /// Whether it may do nothing for now.
     pub disabled: bool,
 }
 
+/// How a client proves who it is.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// It knows a generated secret, of which this is the digest.
+    Secret(Hash),
+    /// It signs by one of these keys (RFC 7523).
+    Keys(PublicKeys),
+    /// It cannot: whatever is in a program that people carry around is no secret (RFC 6749
+    /// section 2.1).
+    Public,
+}
+
+/// The public keys of a client, as they were registered.
+#[derive(Clone)]
+pub struct PublicKeys {
+    text: Arc<str>,
+    set: Arc<KeySet>,
+}
+
 impl Client {
-    /// Whether this secret is the client's, in constant time.
+    /// Whether what is shown proves that it is this client, for one of `audiences`: us, by the
+    /// names that we have. What may count only once is given back, for the store to say.
+    ///
+    /// # Errors
+    /// [`Refused::InvalidClient`], whatever is wrong.
+    pub fn prove(
+        &self,
+        shown: &Shown,
+        pepper: Option<&Pepper>,
+        audiences: &[&str],
+        now: Timestamp,
+    ) -> Result<Option<Once>, Refused> {
+        if self.disabled {
+            return Err(Refused::InvalidClient);
+        }
+        match (&self.proof, shown) {
+            (Proof::Secret(hash), Shown::Secret(secret))
+                if hash.matches(secret.expose_secret(), pepper) =>
+            {
+                Ok(None)
+            }
+            (Proof::Keys(PublicKeys { set, .. }), Shown::Assertion(assertion)) => {
+                verify(assertion, &self.id, set, audiences, now).map(Some)
+            }
+            (Proof::Public, Shown::Nothing) => Ok(None),
+            (Proof::Secret(_) | Proof::Keys(_) | Proof::Public, _) => Err(Refused::InvalidClient),
+        }
+    }
+
+    /// Whether it may use this grant. One that anybody can claim to be gets nothing in its own
+    /// name, and acts for nobody.
     #[must_use]
-    pub fn proves(&self, secret: Option<&SecretString>, pepper: Option<&Pepper>) -> bool {
-        let right = secret.is_some_and(|s| self.secret.matches(s.expose_secret(), pepper));
-        right && !self.disabled
+    pub fn may_use(&self, grant: GrantType) -> bool {
+        self.grants.contains(&grant) && !(grant.needs_proof() && self.is_public())
+    }
+
+    /// Whether anybody may claim to be it.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        matches!(self.proof, Proof::Public)
+    }
+}
+
+impl Proof {
+    /// The name of the method (RFC 7591 section 2).
+    #[must_use]
+    pub fn method(&self) -> &'static str {
+        match self {
+            Self::Secret(_) => "client_secret",
+            Self::Keys(_) => "private_key_jwt",
+            Self::Public => "none",
+        }
+    }
+}
+
+impl PublicKeys {
+    /// The JWK Set, as it was registered.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for PublicKeys {
+    type Err = KeySetError;
+
+    /// Reads a JWK Set, or a single JWK.
+    fn from_str(text: &str) -> Result<Self, KeySetError> {
+        let (text, single) = (text.trim(), format!("{{\"keys\":[{text}]}}"));
+        let set = KeySet::parse(text.as_bytes());
+        let (text, set) = match set {
+            Err(KeySetError::Malformed) => (single.as_str(), KeySet::parse(single.as_bytes())?),
+            set => (text, set?),
+        };
+        Ok(Self { text: text.into(), set: Arc::new(set) })
+    }
+}
+
+impl fmt::Debug for PublicKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.set.fmt(f)
     }
 }
 
@@ -98,22 +201,52 @@ mod tests {
         assert_eq!(scopes(None, &held).unwrap(), held);
     }
 
-    #[test]
-    fn a_disabled_client_proves_nothing() {
-        let mut client = Client {
+    fn client(proof: Proof) -> Client {
+        Client {
             id: "c".into(),
-            secret: Hash::of("s", None),
+            proof,
             scopes: vec![],
             roles: vec![],
             tenant: None,
-            grants: vec![],
+            grants: GrantType::ALL.into(),
+            acts_at_most: Grants::default(),
             disabled: false,
-        };
-        let right = SecretString::from("s");
-        assert!(client.proves(Some(&right), None));
-        assert!(!client.proves(Some(&SecretString::from("S")), None));
-        assert!(!client.proves(None, None));
-        client.disabled = true;
-        assert!(!client.proves(Some(&right), None));
+        }
+    }
+
+    #[test]
+    fn a_client_proves_itself_in_its_own_way_and_in_no_other() {
+        let secret = |text: &str| Shown::Secret(text.into());
+        let now = Timestamp(0);
+        let proves = |client: &Client, shown| client.prove(&shown, None, &["us"], now).is_ok();
+        let mut confidential = client(Proof::Secret(Hash::of("s", None)));
+        assert!(proves(&confidential, secret("s")));
+        assert!(!proves(&confidential, secret("S")));
+        assert!(!proves(&confidential, Shown::Nothing));
+        assert!(!proves(&confidential, Shown::Assertion("s".into())));
+        confidential.disabled = true;
+        assert!(!proves(&confidential, secret("s")));
+        let public = client(Proof::Public);
+        assert!(proves(&public, Shown::Nothing));
+        assert!(!proves(&public, secret("s")), "it has none");
+        assert!(!proves(&public, secret("")));
+    }
+
+    #[test]
+    fn a_public_client_gets_nothing_in_its_own_name() {
+        let public = client(Proof::Public);
+        let may: Vec<_> = GrantType::ALL.into_iter().filter(|g| public.may_use(*g)).collect();
+        assert_eq!(may, [GrantType::Password, GrantType::RefreshToken]);
+    }
+
+    #[test]
+    fn a_key_of_its_own_may_be_registered_with_or_without_a_set_around_it() {
+        let jwk = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+        let single: PublicKeys = jwk.parse().unwrap();
+        let set: PublicKeys = format!(r#"{{"keys":[{jwk}]}}"#).parse().unwrap();
+        assert_eq!(single.as_str(), set.as_str());
+        let private = jwk.replace("}", r#","d":"AA"}"#);
+        assert_eq!(private.parse::<PublicKeys>().err(), Some(KeySetError::Unusable));
+        assert_eq!("x".parse::<PublicKeys>().err(), Some(KeySetError::Malformed));
     }
 }

@@ -10,6 +10,8 @@ use http::{Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
+use super::request::ACCESS_TOKEN;
+
 /// Why there is no token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Refused {
@@ -31,6 +33,9 @@ pub enum Refused {
     /// More scopes than are held.
     #[error("a scope was asked for that is not held")]
     InvalidScope,
+    /// For something that is not guarded here, or not what the session is for.
+    #[error("the resource is not guarded here, or not by this token")]
+    InvalidTarget,
     /// Too many wrong guesses.
     #[error("too many failed attempts; try again later")]
     Throttled(Duration),
@@ -46,7 +51,8 @@ pub enum Refused {
 pub const WRONG_PASSWORD: Refused = Refused::InvalidGrant("Incorrect username or password");
 
 impl Refused {
-    /// The `error` of it. `slow_down` is RFC 8628's, `temporarily_unavailable` section 4.1.2.1's.
+    /// The `error` of it. `slow_down` is RFC 8628's, `temporarily_unavailable` section 4.1.2.1's,
+    /// `invalid_target` RFC 8707's.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -56,6 +62,7 @@ impl Refused {
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
             Self::Throttled(_) => "slow_down",
             Self::Busy | Self::Unavailable => "temporarily_unavailable",
         }
@@ -67,7 +74,8 @@ impl Refused {
             | Self::InvalidGrant(_)
             | Self::UnauthorizedClient
             | Self::UnsupportedGrantType
-            | Self::InvalidScope => StatusCode::BAD_REQUEST,
+            | Self::InvalidScope
+            | Self::InvalidTarget => StatusCode::BAD_REQUEST,
             Self::InvalidClient => StatusCode::UNAUTHORIZED,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -111,6 +119,8 @@ pub struct Granted {
     pub scopes: Vec<std::sync::Arc<str>>,
     /// What continues the session, if there is one.
     pub refresh: Option<SecretString>,
+    /// Whether it was got in exchange for another token.
+    pub exchanged: bool,
 }
 
 impl Granted {
@@ -123,8 +133,14 @@ impl Granted {
             "expires_in": self.ttl.as_secs(),
             "scope": self.scopes.join(" "),
         });
-        if let (Some(refresh), Some(body)) = (&self.refresh, body.as_object_mut()) {
-            body.insert("refresh_token".into(), refresh.expose_secret().into());
+        if let Some(body) = body.as_object_mut() {
+            if let Some(refresh) = &self.refresh {
+                body.insert("refresh_token".into(), refresh.expose_secret().into());
+            }
+            if self.exchanged {
+                // RFC 8693 section 2.2.1.
+                body.insert("issued_token_type".into(), ACCESS_TOKEN.into());
+            }
         }
         json_answer(StatusCode::OK, &body)
     }
@@ -144,13 +160,33 @@ pub fn revoked() -> Response<Bytes> {
 pub fn introspected(claims: Option<&serde_json::Map<String, Value>>) -> Response<Bytes> {
     let mut body = json!({ "active": claims.is_some() });
     if let (Some(claims), Some(body)) = (claims, body.as_object_mut()) {
-        let told =
-            ["scope", "client_id", "exp", "iat", "sub", "aud", "iss", "jti", "tenant", "roles"];
+        let told = [
+            "scope",
+            "client_id",
+            "exp",
+            "iat",
+            "sub",
+            "aud",
+            "iss",
+            "jti",
+            "tenant",
+            "roles",
+            "act",
+        ];
         let told = told.into_iter().filter_map(|name| Some((name, claims.get(name)?)));
         body.extend(told.map(|(name, value)| (name.to_owned(), value.clone())));
         body.insert("token_type".into(), "bearer".into());
     }
     json_answer(StatusCode::OK, &body)
+}
+
+/// The answer where people would log in, in a house that has no such page: what a client reads
+/// that was sent there by mistake (RFC 6749 section 4.1.2.1).
+#[must_use]
+pub fn no_login_page() -> Response<Bytes> {
+    let why = "nobody logs in here; use a grant of the token endpoint";
+    let body = json!({ "error": "unsupported_response_type", "error_description": why });
+    json_answer(StatusCode::BAD_REQUEST, &body)
 }
 
 /// A document that anybody may read and keep for a while.
@@ -217,6 +253,7 @@ mod tests {
             ttl: Duration::from_secs(900),
             scopes: vec!["data:read".into(), "notify:send".into()],
             refresh: Some(SecretString::from("btr_x")),
+            exchanged: false,
         };
         assert_eq!(
             shown(&granted.answer()),

@@ -5,11 +5,14 @@
 //! that every store passes.
 
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::keyring::StoredKey;
 use super::{Client, Refresh, Rotation, User};
 use crate::authenticate::api_key::{Hash, Record};
+use crate::authenticate::password::PasswordHash;
 use crate::limit::BoxFuture;
 use crate::time::Timestamp;
 
@@ -43,6 +46,14 @@ pub trait Accounts: Send + Sync {
     fn user<'a>(&'a self, name: &'a str) -> Answer<'a, Option<User>>;
     /// Adds a user, or replaces the one of the same name.
     fn put_user(&self, user: User) -> Answer<'_, ()>;
+    /// Gives a user another hash, if `old` is still the one they have: what an administrator did
+    /// in the meantime stays. Whether it was.
+    fn rehash<'a>(
+        &'a self,
+        name: &'a str,
+        old: &'a PasswordHash,
+        new: PasswordHash,
+    ) -> Answer<'a, bool>;
     /// Removes a user and ends their sessions as [`Sessions::end_session`] does; whether there
     /// was one.
     fn remove_user<'a>(&'a self, name: &'a str) -> Answer<'a, bool>;
@@ -69,6 +80,15 @@ pub trait Keys: Send + Sync {
     fn revoke_key<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool>;
     /// Notes that a key was used. Not for every request: once in a while.
     fn touch_key<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, ()>;
+    /// The same for many keys at once, in one write where the store can.
+    fn touch_keys<'a>(&'a self, uses: &'a [(Arc<str>, Timestamp)]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            for (id, now) in uses {
+                self.touch_key(id, *now).await?;
+            }
+            Ok(())
+        })
+    }
     /// A page of the records, in the order of ids.
     fn keys<'a>(&'a self, after: &'a str) -> Answer<'a, Vec<Record>>;
 }
@@ -85,21 +105,33 @@ pub trait Sessions: Send + Sync {
     /// Ends a session: its refresh tokens are gone, and its name is revoked for as long as they
     /// would have counted, so that its access tokens end too. Whether it had any.
     fn end_session<'a>(&'a self, session: &'a str) -> Answer<'a, bool>;
+    /// Ends every session of a user; how many there were.
+    fn end_sessions_of<'a>(&'a self, user: &'a str) -> Answer<'a, usize>;
 
     /// Takes back an access token by its id until it would have ended anyway, and forgets what
     /// ended before `now`.
     fn revoke_token<'a>(&'a self, id: &'a str, until: Timestamp, now: Timestamp) -> Answer<'a, ()>;
     /// Whether any of these, ids of tokens or names of sessions, has been taken back.
     fn is_revoked<'a>(&'a self, ids: &'a [&'a str]) -> Answer<'a, bool>;
+    /// A number that is another one after anything on which a verified credential may rest was
+    /// changed or taken back: a key, a token, a session; by whichever gate or command. `None` where
+    /// the store has no such number.
+    fn changes(&self) -> Answer<'_, Option<u64>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+    /// Notes that what may be used once was used, and remembers it until then; forgets what ended
+    /// before `now`. Whether this was the first time: of many who come at once it is for one.
+    fn use_once<'a>(&'a self, id: &'a str, until: Timestamp, now: Timestamp) -> Answer<'a, bool>;
 }
 
 /// What the endpoint keeps for itself.
 pub trait Secrets: Send + Sync {
-    /// The signing keys in PKCS#8 form, the newest first. Where there is none `fresh` becomes
-    /// the first, unless it is empty; of two gates that start at once both get the same.
-    fn signing_keys<'a>(&'a self, fresh: &'a [u8]) -> Answer<'a, Vec<Zeroizing<Vec<u8>>>>;
-    /// Adds a key that signs from now on. Those before it still verify.
-    fn add_signing_key<'a>(&'a self, pkcs8: &'a [u8]) -> Answer<'a, ()>;
+    /// The signing keys, the newest first. Where there is none `fresh` (PKCS#8) becomes the
+    /// first, unless it is empty; of two gates that start at once both get the same.
+    fn signing_keys<'a>(&'a self, fresh: &'a [u8]) -> Answer<'a, Vec<StoredKey>>;
+    /// Adds a key, and where `only` is set forgets all others: nothing that they signed counts
+    /// any more.
+    fn add_signing_key(&self, key: StoredKey, only: bool) -> Answer<'_, ()>;
     /// What digests of keys are keyed with. Where there is none, `fresh` becomes it.
     fn pepper<'a>(&'a self, fresh: &'a [u8; 32]) -> Answer<'a, Zeroizing<[u8; 32]>>;
 }

@@ -24,6 +24,8 @@ pub struct Refresh {
     pub client: Option<Arc<str>>,
     /// The scopes of the session.
     pub scopes: Vec<Arc<str>>,
+    /// The part of what is guarded here to which it is confined, if it is (RFC 8707).
+    pub resource: Option<Arc<str>>,
     /// When it ends.
     pub expires: Timestamp,
     /// Whether it has been exchanged for its successor.
@@ -80,6 +82,7 @@ mod tests {
             user: "agent1".into(),
             client: Some("app".into()),
             scopes: vec![],
+            resource: None,
             expires: Timestamp(10),
             used: false,
         };

@@ -1,4 +1,4 @@
-//! What is asked for, and by which client? RFC 6749 sections 2.3, 4.3, 4.4 and 6.
+//! What is asked for, and by which client? RFC 6749 sections 2.3, 4.3, 4.4 and 6, RFC 8693, RFC 8707.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,8 @@ use http::{HeaderMap, header};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::Refused;
 use super::form::{Form, decode};
+use super::{Refused, assertion};
 
 /// A sort of grant.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -21,11 +21,14 @@ pub enum GrantType {
     Password,
     /// A session goes on (section 6).
     RefreshToken,
+    /// A client acts for somebody whose token it was given (RFC 8693).
+    TokenExchange,
 }
 
 impl GrantType {
     /// Every sort there is.
-    pub const ALL: [Self; 3] = [Self::ClientCredentials, Self::Password, Self::RefreshToken];
+    pub const ALL: [Self; 4] =
+        [Self::ClientCredentials, Self::Password, Self::RefreshToken, Self::TokenExchange];
 
     /// The `grant_type` of it.
     #[must_use]
@@ -34,20 +37,40 @@ impl GrantType {
             Self::ClientCredentials => "client_credentials",
             Self::Password => "password",
             Self::RefreshToken => "refresh_token",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
+    }
+
+    /// Whether it is worth nothing without a client that proves who it is.
+    #[must_use]
+    pub fn needs_proof(self) -> bool {
+        matches!(self, Self::ClientCredentials | Self::TokenExchange)
     }
 }
 
 /// A `grant_type` that is not spoken here.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the grant `{0}` is not known; there are client_credentials, password and refresh_token")]
+#[error(
+    "the grant `{0}` is not known; there are client_credentials, password, refresh_token and \
+     token-exchange"
+)]
 pub struct UnknownGrant(pub String);
+
+impl GrantType {
+    /// The sort of this `grant_type`, to the letter.
+    #[must_use]
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grant| grant.as_str() == text)
+    }
+}
 
 impl FromStr for GrantType {
     type Err = UnknownGrant;
 
     fn from_str(text: &str) -> Result<Self, UnknownGrant> {
-        let found = Self::ALL.into_iter().find(|grant| grant.as_str() == text);
+        // At a command line the last word of the long name will do.
+        let short = |grant: &Self| grant.as_str().rsplit(':').next() == Some(text);
+        let found = Self::named(text).or_else(|| Self::ALL.into_iter().find(short));
         found.ok_or_else(|| UnknownGrant(text.to_owned()))
     }
 }
@@ -72,6 +95,21 @@ pub enum Grant {
     },
     /// Those of a session.
     RefreshToken(SecretString),
+    /// Those of the token's subject, for whom the client acts.
+    TokenExchange(SecretString),
+}
+
+impl Grant {
+    /// Of which sort it is.
+    #[must_use]
+    pub fn sort(&self) -> GrantType {
+        match self {
+            Self::ClientCredentials => GrantType::ClientCredentials,
+            Self::Password { .. } => GrantType::Password,
+            Self::RefreshToken(_) => GrantType::RefreshToken,
+            Self::TokenExchange(_) => GrantType::TokenExchange,
+        }
+    }
 }
 
 /// A request for a token that can be read; nothing in it is proved yet.
@@ -81,6 +119,8 @@ pub struct TokenRequest {
     pub grant: Grant,
     /// The scopes that are asked for; none means all.
     pub scopes: Option<Vec<String>>,
+    /// The resource that it is to be for; none means all that is guarded here.
+    pub resource: Option<String>,
     /// The client that sends it, if it names one.
     pub client: Option<Presented>,
 }
@@ -91,7 +131,18 @@ pub struct Presented {
     /// Who it says it is.
     pub id: String,
     /// What is to prove it.
-    pub secret: Option<SecretString>,
+    pub shown: Shown,
+}
+
+/// By what a client proves who it is.
+#[derive(Debug)]
+pub enum Shown {
+    /// By nothing: it may be anybody.
+    Nothing,
+    /// By its secret (RFC 6749 section 2.3.1).
+    Secret(SecretString),
+    /// By a statement that it signed (RFC 7523 section 2.2).
+    Assertion(SecretString),
 }
 
 impl TokenRequest {
@@ -101,7 +152,7 @@ impl TokenRequest {
     /// [`Refused`] where something is missing, doubled or not offered.
     pub fn read(headers: &HeaderMap, form: &Form, offered: &[GrantType]) -> Result<Self, Refused> {
         let sort = form.get("grant_type").ok_or(MISSING_GRANT_TYPE)?;
-        let sort: GrantType = sort.parse().map_err(|_| Refused::UnsupportedGrantType)?;
+        let sort = GrantType::named(sort).ok_or(Refused::UnsupportedGrantType)?;
         if !offered.contains(&sort) {
             return Err(Refused::UnsupportedGrantType);
         }
@@ -116,43 +167,110 @@ impl TokenRequest {
             GrantType::RefreshToken => {
                 Grant::RefreshToken(form.secret("refresh_token").ok_or(MISSING_REFRESH_TOKEN)?)
             }
+            GrantType::TokenExchange => Grant::TokenExchange(subject(form)?),
         };
         let scopes = form.get("scope").map(|s| s.split(' ').filter(|s| !s.is_empty()));
         let scopes = scopes.map(|all| all.map(ToOwned::to_owned).collect());
-        Ok(Self { grant, scopes, client: Presented::read(headers, form)? })
+        let resource = resource(form, sort)?;
+        Ok(Self { grant, scopes, resource, client: Presented::read(headers, form)? })
     }
 }
+
+/// The `resource` (RFC 8707), or in an exchange the `audience` (RFC 8693 section 2.1), which here
+/// are the same.
+fn resource(form: &Form, sort: GrantType) -> Result<Option<String>, Refused> {
+    let audience = form.get("audience").filter(|_| sort == GrantType::TokenExchange);
+    match (form.get("resource"), audience) {
+        (Some(resource), Some(audience)) if resource != audience => Err(Refused::InvalidTarget),
+        (one, other) => Ok(one.or(other).map(ToOwned::to_owned)),
+    }
+}
+
+/// The token of the one for whom the client wants to act (RFC 8693 section 2.1).
+fn subject(form: &Form) -> Result<SecretString, Refused> {
+    let token = form.secret("subject_token").ok_or(MISSING_SUBJECT_TOKEN)?;
+    match form.get("subject_token_type") {
+        Some(ACCESS_TOKEN | JWT) => {}
+        Some(_) => return Err(SUBJECT_TOKEN_TYPE),
+        None => return Err(Refused::InvalidRequest("subject_token_type is missing")),
+    }
+    if !matches!(form.get("requested_token_type"), None | Some(ACCESS_TOKEN | JWT)) {
+        return Err(Refused::InvalidRequest("only access tokens are issued in exchange"));
+    }
+    if form.get("actor_token").is_some() {
+        // A second identity in one request: somebody would take the one for the other.
+        return Err(Refused::InvalidRequest(
+            "the actor is the client that authenticates; leave actor_token out",
+        ));
+    }
+    Ok(token)
+}
+
+/// The type of access tokens (RFC 8693 section 3).
+pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+/// The type of JWTs; ours are both.
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+const MISSING_SUBJECT_TOKEN: Refused = Refused::InvalidRequest("subject_token is missing");
+const SUBJECT_TOKEN_TYPE: Refused =
+    Refused::InvalidRequest("the subject_token must be an access token");
 
 const MISSING_GRANT_TYPE: Refused = Refused::InvalidRequest("grant_type is missing");
 const MISSING_PASSWORD: Refused = Refused::InvalidRequest("username or password is missing");
 const MISSING_REFRESH_TOKEN: Refused = Refused::InvalidRequest("refresh_token is missing");
 
 impl Presented {
-    /// Finds the client in the Basic header or in the form; in both is once too often (section
+    /// Finds the client in the Basic header or in the form; two ways are one too many (section
     /// 2.3).
     ///
     /// # Errors
     /// [`Refused`] where it cannot be read, or stands in two places.
     pub fn read(headers: &HeaderMap, form: &Form) -> Result<Option<Self>, Refused> {
-        let in_form = form
-            .get("client_id")
-            .map(|id| Self { id: id.to_owned(), secret: form.secret("client_secret") });
-        let Some(in_header) = basic(headers)? else {
-            if in_form.is_none() && form.get("client_secret").is_some() {
-                return Err(Refused::InvalidRequest("client_id is missing"));
-            }
-            return Ok(in_form);
+        let in_form = Self::in_form(form)?;
+        let Some(in_header) = basic(headers)? else { return Ok(in_form) };
+        // Repeating the id is harmless, and some clients do it; a second proof or another id is
+        // not.
+        let doubled = in_form.is_some_and(|in_form| {
+            in_form.id != in_header.id || !matches!(in_form.shown, Shown::Nothing)
+        });
+        if doubled { Err(TWO_WAYS) } else { Ok(Some(in_header)) }
+    }
+
+    fn in_form(form: &Form) -> Result<Option<Self>, Refused> {
+        let id = form.get("client_id").map(ToOwned::to_owned);
+        let shown = match (form.secret("client_secret"), form.secret("client_assertion")) {
+            (Some(_), Some(_)) => return Err(TWO_WAYS),
+            (Some(secret), None) => Shown::Secret(secret),
+            (None, Some(assertion)) => Shown::Assertion(assertion),
+            (None, None) => Shown::Nothing,
         };
-        // Repeating the id is harmless, and some clients do it; a second secret or another id
-        // is not.
-        let doubled = form.get("client_secret").is_some()
-            || in_form.is_some_and(|in_form| in_form.id != in_header.id);
-        if doubled {
-            return Err(Refused::InvalidRequest("the client authenticates in two ways"));
+        let kind = form.get("client_assertion_type");
+        let shown = match shown {
+            Shown::Assertion(assertion) if kind == Some(assertion::TYPE) => {
+                let signed = assertion::unverified_client(&assertion)?;
+                // RFC 7521 section 4.2: a client_id must be that of the assertion.
+                if id.is_some_and(|id| id != signed) {
+                    return Err(Refused::InvalidClient);
+                }
+                return Ok(Some(Self { id: signed, shown: Shown::Assertion(assertion) }));
+            }
+            Shown::Assertion(_) => {
+                return Err(Refused::InvalidRequest("this client_assertion_type is not known"));
+            }
+            Shown::Nothing | Shown::Secret(_) if kind.is_some() => {
+                return Err(Refused::InvalidRequest("client_assertion is missing"));
+            }
+            other => other,
+        };
+        match (id, shown) {
+            (Some(id), shown) => Ok(Some(Self { id, shown })),
+            (None, Shown::Nothing) => Ok(None),
+            (None, _) => Err(Refused::InvalidRequest("client_id is missing")),
         }
-        Ok(Some(in_header))
     }
 }
+
+const TWO_WAYS: Refused = Refused::InvalidRequest("the client authenticates in two ways");
 
 /// The client of `Authorization: Basic`; name and secret are form-encoded in it (section 2.3.1).
 fn basic(headers: &HeaderMap) -> Result<Option<Presented>, Refused> {
@@ -173,8 +291,9 @@ fn basic(headers: &HeaderMap) -> Result<Option<Presented>, Refused> {
         (true, true) => Ok(None),
         (true, false) => Err(Refused::InvalidClient),
         (false, blank) => {
-            let secret = (!blank).then(|| SecretString::from(secret.as_str()));
-            Ok(Some(Presented { id: id.to_string(), secret }))
+            let secret = || Shown::Secret(SecretString::from(secret.as_str()));
+            let shown = if blank { Shown::Nothing } else { secret() };
+            Ok(Some(Presented { id: id.to_string(), shown }))
         }
     }
 }
@@ -198,9 +317,12 @@ mod tests {
 
     fn client(authorization: Option<&str>, fields: &str) -> Result<Option<String>, Refused> {
         let request = read(authorization, &format!("grant_type=client_credentials&{fields}"))?;
-        Ok(request
-            .client
-            .map(|c| format!("{}/{}", c.id, c.secret.as_ref().map_or("-", |s| s.expose_secret()))))
+        let shown = |shown: &Shown| match shown {
+            Shown::Nothing => "-".to_owned(),
+            Shown::Secret(secret) => secret.expose_secret().to_owned(),
+            Shown::Assertion(_) => "signed".to_owned(),
+        };
+        Ok(request.client.map(|c| format!("{}/{}", c.id, shown(&c.shown))))
     }
 
     #[test]
@@ -218,6 +340,7 @@ mod tests {
             ("grant_type=refresh_token", MISSING_REFRESH_TOKEN),
             ("grant_type=authorization_code&code=a", Refused::UnsupportedGrantType),
             ("grant_type=PASSWORD&username=a&password=b", Refused::UnsupportedGrantType),
+            ("grant_type=token-exchange&subject_token=a", Refused::UnsupportedGrantType),
         ] {
             assert_eq!(read(None, body).unwrap_err(), expected, "{body}");
         }
@@ -229,6 +352,34 @@ mod tests {
         };
         let refused = TokenRequest::read(&HeaderMap::new(), &form, &[GrantType::RefreshToken]);
         assert_eq!(refused.unwrap_err(), Refused::UnsupportedGrantType);
+    }
+
+    #[test]
+    fn only_an_access_token_says_for_whom_a_client_acts() {
+        let exchange = |fields: &str| {
+            let sort = GrantType::TokenExchange;
+            read(None, &format!("grant_type={sort}&subject_token=t&{fields}"))
+        };
+        let kind =
+            |name: &str| format!("subject_token_type=urn:ietf:params:oauth:token-type:{name}");
+        for good in ["access_token", "jwt"] {
+            assert!(matches!(exchange(&kind(good)).unwrap().grant, Grant::TokenExchange(_)));
+        }
+        for bad in ["id_token", "refresh_token", "saml2", "", "ACCESS_TOKEN"] {
+            assert_eq!(exchange(&kind(bad)).unwrap_err(), SUBJECT_TOKEN_TYPE, "{bad}");
+        }
+        let access = kind("access_token");
+        for fields in [
+            String::new(),
+            format!("{access}&actor_token=t"),
+            format!("{access}&requested_token_type=urn:ietf:params:oauth:token-type:refresh_token"),
+        ] {
+            assert!(matches!(exchange(&fields), Err(Refused::InvalidRequest(_))), "{fields}");
+        }
+        let target = exchange(&format!("{access}&audience=a&resource=b"));
+        assert_eq!(target.unwrap_err(), Refused::InvalidTarget);
+        let target = exchange(&format!("{access}&audience=a")).unwrap();
+        assert_eq!(target.resource.as_deref(), Some("a"));
     }
 
     #[test]
@@ -244,6 +395,10 @@ mod tests {
             (basic("a:b"), "client_id=x"),
             (basic("a:b"), "client_id=a&client_secret=b"),
             (None, "client_secret=b"),
+            (None, "client_id=a&client_secret=b&client_assertion=c"),
+            (None, "client_id=a&client_assertion=c"),
+            (None, "client_id=a&client_assertion_type=urn:x&client_assertion=c"),
+            (None, "client_id=a&client_assertion_type=urn:x"),
         ] {
             assert!(matches!(get(header, fields), Err(Refused::InvalidRequest(_))), "{fields}");
         }

@@ -27,7 +27,7 @@ pub enum SigningKeyError {
     #[error("the signing key must be an ECDSA key on P-256, in PKCS#8 or SEC 1 form")]
     Unusable,
     /// Not PEM.
-    #[error("the signing key file must hold one PEM block `PRIVATE KEY` or `EC PRIVATE KEY`")]
+    #[error("the signing key file must hold PEM blocks `PRIVATE KEY` or `EC PRIVATE KEY`")]
     NotPem,
     /// The crypto library could not make one.
     #[error("the system gave no random numbers for a key")]
@@ -53,6 +53,19 @@ impl SigningKey {
     pub fn from_pkcs8(der: &[u8]) -> Result<Self, SigningKeyError> {
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der);
         Self::new(pair.map_err(|_| SigningKeyError::Unusable)?)
+    }
+
+    /// Reads the keys of a PEM file: the first signs, those below it were before it and still
+    /// verify.
+    ///
+    /// # Errors
+    /// [`SigningKeyError`] where one of them cannot be used, or there is none.
+    pub fn all_from_pem(pem: &str) -> Result<Vec<Self>, SigningKeyError> {
+        let blocks: Vec<&str> = pem.split_inclusive("PRIVATE KEY-----").collect();
+        // Each block ends with the second of two such lines.
+        let keys = blocks.chunks(2).filter(|lines| lines.len() == 2).map(|lines| lines.concat());
+        let keys = keys.map(|block| Self::from_pem(&block)).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() { Err(SigningKeyError::NotPem) } else { Ok(keys) }
     }
 
     /// Reads a key from the text of a PEM file.
@@ -135,6 +148,10 @@ mod tests {
         let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
         assert_eq!(SigningKey::from_pem(&pem).unwrap().id(), key.id());
         assert!(!format!("{key:?}").contains(&body));
+        let two = SigningKey::all_from_pem(&format!("# new\n{SEC1}# old\n{pem}")).unwrap();
+        assert_eq!(two.iter().map(SigningKey::id).nth(1), Some(key.id()));
+        assert!(SigningKey::all_from_pem(&format!("{pem}{SEC1}").replace("MHcC", "AAAA")).is_err());
+        assert!(SigningKey::all_from_pem("").is_err());
     }
 
     #[test]

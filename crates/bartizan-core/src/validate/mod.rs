@@ -95,7 +95,9 @@ impl Grant {
         let endpoint = self.endpoint();
         let inspected = endpoint.schema.is_some()
             || endpoint.protocol != Protocol::Http
-            || endpoint.profile.request.is_some();
+            || endpoint.profile.request.is_some()
+            // Whoever agrees, agrees to this very body.
+            || self.need().is_some();
         if inspected {
             Intake::Whole(endpoint.max_request_size)
         } else {

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 
-use crate::config::{self, Overrides, Paint, Profile};
+use crate::config::{self, Overrides, Paint, Profile, checklist};
 
 /// Validates the configuration: all mistakes at once, with line and column.
 ///
@@ -13,7 +13,8 @@ pub struct Check {
     /// The file.
     #[arg(long, value_name = "FILE", default_value = "bartizan.yaml")]
     pub config: PathBuf,
-    /// Also runs the checklist for where the gateway will run.
+    /// Also runs the checklist for where the gateway will run, and says for each of its lines
+    /// whether it is met, where it is not, or what to look at elsewhere.
     #[arg(long, value_enum)]
     pub profile: Option<Profile>,
     /// How to tell what was found.
@@ -40,9 +41,23 @@ pub fn run(args: &Check, out: &mut dyn Write) -> anyhow::Result<u8> {
         config::examine(&args.config, &Overrides::default(), &config::process_environment);
     examined.check_profile(args.profile);
     let (findings, file) = (&examined.findings, args.config.display().to_string());
+    let answers = args.profile.map(|profile| (profile, examined.checklist(profile)));
+    let answers = answers.filter(|(_, answers)| !answers.is_empty());
     match args.format {
-        Format::Text => write!(out, "{}", findings.to_text(&file, paint()))?,
-        Format::Json => writeln!(out, "{:#}", findings.to_json(&file))?,
+        Format::Text => {
+            write!(out, "{}", findings.to_text(&file, paint()))?;
+            if let Some((profile, answers)) = &answers {
+                write!(out, "{}", checklist::to_text(*profile, answers, &file, paint()))?;
+            }
+        }
+        Format::Json => {
+            let mut report = findings.to_json(&file);
+            if let (Some((profile, answers)), Some(members)) = (&answers, report.as_object_mut()) {
+                members.insert("profile".into(), profile.name().into());
+                members.insert("checklist".into(), checklist::to_json(answers));
+            }
+            writeln!(out, "{report:#}")?;
+        }
     }
     Ok(findings.exit_code())
 }

@@ -1,21 +1,23 @@
 //! `bartizan explain`: may they, and why? Everything is decided, nothing is sent.
 
 use std::io::{self, Read as _, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use bartizan::App;
 use bartizan::authenticate::Authenticate;
+use bartizan::body::Body;
 use bartizan_core::admit::Target;
 use bartizan_core::authenticate::{Caller, Credential, Identity, Kind, Principal};
-use bartizan_core::authorize::{Access, Denied, Endpoint, Grant};
+use bartizan_core::authorize::{Circumstances, Endpoint, Grant, Reason};
 use bartizan_core::exchange::NotAuthenticated;
 use bartizan_core::issue::identities::Identities;
 use bartizan_core::time::Timestamp;
-use bartizan_core::validate::{Call, Invalid, Payload};
+use bartizan_core::validate::{Call, Invalid, Payload, Protocol};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use serde_json::json;
 
 use super::identities::{Format, Rights};
@@ -23,8 +25,8 @@ use super::show;
 use crate::assemble::{Standing, examine};
 use crate::config::{Overrides, Settings};
 
-/// Says whether a call would pass, and every reason. Exit codes: 0 it would, 1 it would not, 2
-/// error.
+/// Says whether a call would pass, and every reason. Exit codes: 0 it would, 1 it would not or
+/// somebody must agree first, 2 error.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Explain {
     /// The verb.
@@ -40,6 +42,12 @@ pub struct Explain {
     /// A file with the body, JSON; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     pub body: Option<PathBuf>,
+    /// From which address they call.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub ip: IpAddr,
+    /// A header field of the call, such as `X-Tenant: acme`; may be given several times.
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = field)]
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The configuration.
     #[arg(long, value_name = "FILE", default_value = "bartizan.yaml")]
     pub config: PathBuf,
@@ -63,17 +71,45 @@ pub struct Who {
     pub key: Option<String>,
 }
 
-/// One thing that was looked at.
-struct Reason {
-    holds: bool,
-    what: String,
-}
-
 /// What came out.
 struct Verdict {
     endpoint: Option<Arc<Endpoint>>,
     reasons: Vec<Reason>,
-    allowed: bool,
+    outcome: Outcome,
+}
+
+/// What the road says.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Outcome {
+    Allow,
+    /// Somebody must agree first.
+    Approval,
+    Deny,
+}
+
+impl Verdict {
+    fn refused(what: String) -> Self {
+        let reasons = vec![Reason { holds: false, what }];
+        Self { endpoint: None, reasons, outcome: Outcome::Deny }
+    }
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Approval => "approval",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// A header field of the command line, `NAME: VALUE`.
+fn field(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let wrong = || format!("`{text}` is no header field: write `NAME: VALUE`");
+    let (name, value) = text.split_once(':').ok_or_else(wrong)?;
+    let name = name.trim().parse().map_err(|_| wrong())?;
+    Ok((name, value.trim().parse().map_err(|_| wrong())?))
 }
 
 /// Decides, and prints to `out`.
@@ -86,16 +122,13 @@ pub async fn run(args: &Explain, now: Timestamp, out: &mut dyn Write) -> anyhow:
     let standing = Standing::open(&show::without_log(settings.clone(), folder.path())).await?;
     let (app, eyes) = examine(&settings, &standing).await?;
     let verdict = match caller(args, &settings, &**standing.identities(), &eyes, now).await? {
-        Ok(caller) => decide(args, &app, caller)?,
-        Err(why) => {
-            let what = why.to_string();
-            Verdict { endpoint: None, reasons: vec![Reason { holds: false, what }], allowed: false }
-        }
+        Ok(caller) => decide(args, &app, caller, now).await?,
+        Err(why) => Verdict::refused(why.to_string()),
     };
     print(args, &verdict, out)?;
     app.close(std::time::Duration::from_secs(1)).await;
     standing.close().await;
-    Ok(u8::from(!verdict.allowed))
+    Ok(u8::from(verdict.outcome != Outcome::Allow))
 }
 
 async fn caller(
@@ -165,91 +198,88 @@ async fn known(
     Ok(Caller::assert(Identity { scopes, roles, tenant, ..Identity::bare(principal) }))
 }
 
-/// Walks the stages that decide, and notes what each of them looked at.
-fn decide(args: &Explain, app: &App, caller: Caller) -> anyhow::Result<Verdict> {
-    let request = Request::builder().method(&args.verb).uri(&args.path);
-    let request = request.header(header::HOST, "localhost").body(());
-    let request = request.map_err(|_| anyhow!("`{}` is no path", args.path))?;
+/// Walks the road, and notes what is looked at on it.
+async fn decide(
+    args: &Explain,
+    app: &App,
+    caller: Caller,
+    now: Timestamp,
+) -> anyhow::Result<Verdict> {
+    let mut request = Request::builder().method(&args.verb).uri(&args.path);
+    request = request.header(header::HOST, "localhost");
+    for (name, value) in &args.headers {
+        request = request.header(name, value);
+    }
+    let request = request.body(()).map_err(|_| anyhow!("`{}` is no path", args.path))?;
     let (head, ()) = request.into_parts();
-    let policy = app.policy();
-    let mut reasons = Vec::new();
     let target = match Target::parse(&head) {
         Ok(target) => target,
-        Err(why) => {
-            reasons.push(Reason { holds: false, what: why.to_string() });
-            return Ok(Verdict { endpoint: None, reasons, allowed: false });
-        }
+        Err(why) => return Ok(Verdict::refused(why.to_string())),
     };
+    let policy = app.policy();
     let route = policy.routes.find(&args.verb, None, target.path());
     let endpoint = route.endpoint().cloned();
-    if let Some(endpoint) = &endpoint {
-        reasons.extend(conditions(app, endpoint, &caller));
-    }
-    let allowed = match policy.decide(caller, &route) {
-        Ok(grant) => call(args, &grant, &mut reasons)?,
-        Err(denied) => {
-            let what = match denied {
-                Denied::Forbidden(denial) => denial.to_string(),
-                Denied::Unauthenticated(rejection, _) => rejection.to_string(),
-            };
-            if !reasons.iter().any(|reason| reason.what == what) {
-                reasons.push(Reason { holds: false, what });
-            }
-            false
-        }
+    let circumstances = Circumstances {
+        now,
+        address: args.ip,
+        path: Some(target.path()),
+        headers: Some(&head.headers),
     };
-    Ok(Verdict { endpoint, reasons, allowed })
+    let mut reasons = endpoint
+        .as_ref()
+        .map(|endpoint| policy.reasons(&caller, endpoint, &circumstances))
+        .unwrap_or_default();
+    let decided = policy.decide(caller.clone(), &route, &circumstances);
+    let blind = args.body.is_none() && endpoint.as_ref().is_some_and(|e| wants_body(e));
+    if let (true, Ok(grant)) = (blind, &decided) {
+        let what = "the body was not looked at: give one with `--body`";
+        reasons.push(Reason { holds: true, what: what.into() });
+        let outcome = if grant.need().is_some() { Outcome::Approval } else { Outcome::Allow };
+        return Ok(Verdict { endpoint, reasons, outcome });
+    }
+    let body = match &args.body {
+        None => Bytes::new(),
+        Some(file) => read(file, endpoint.as_ref().map_or(0, |e| e.max_request_size))?,
+    };
+    if let (Some(_), Ok(grant)) = (&args.body, &decided) {
+        look_into(grant, &body, &mut reasons);
+    }
+    let mut request = Request::from_parts(head, Body::full(body));
+    if args.body.is_some() {
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().entry(header::CONTENT_TYPE).or_insert(json);
+    }
+    let rehearsal = app.rehearse(request, args.ip, caller).await;
+    if let Some(what) = rehearsal.reason
+        && !reasons.iter().any(|reason| !reason.holds)
+    {
+        reasons.push(Reason { holds: false, what });
+    }
+    let outcome = match (rehearsal.passes, rehearsal.approval) {
+        (true, false) => Outcome::Allow,
+        (true, true) => Outcome::Approval,
+        (false, _) => Outcome::Deny,
+    };
+    Ok(Verdict { endpoint, reasons, outcome })
 }
 
-/// What the endpoint asks of its callers, each with whether this one has it.
-fn conditions(app: &App, endpoint: &Endpoint, caller: &Caller) -> Vec<Reason> {
-    let policy = app.policy();
-    let roles = policy.roles_of(caller);
-    let mut reasons = Vec::new();
-    let mut look = |holds: bool, what: String| reasons.push(Reason { holds, what });
-    match &endpoint.access {
-        Access::Public => look(true, "the endpoint is public".into()),
-        Access::Authenticated => look(!caller.is_anonymous(), "a credential is needed".into()),
-        Access::Held { scopes, roles: any_of } => {
-            for scope in scopes {
-                let held = policy.scopes.hold(caller.scopes(), scope);
-                look(held, format!("the scope `{scope}` is needed"));
-            }
-            if !any_of.is_empty() {
-                let held = any_of.iter().any(|role| roles.contains(role));
-                look(held, format!("one of the roles `{}` is needed", any_of.join("`, `")));
-            }
-        }
-    }
-    if let Some(permission) = &endpoint.permission {
-        let (resource, action) = (&permission.resource, &permission.action);
-        let held = policy.roles.permit(&roles, resource, action);
-        look(held, format!("some role must permit `{action}` on `{resource}`"));
-    }
-    reasons
+/// Whether a call without a body would be refused for that alone.
+fn wants_body(endpoint: &Endpoint) -> bool {
+    endpoint.schema.is_some() || endpoint.protocol != Protocol::Http
 }
 
-/// Whether the body is sound, where there is one.
-fn call(args: &Explain, grant: &Grant, reasons: &mut Vec<Reason>) -> anyhow::Result<bool> {
-    let Some(file) = &args.body else { return Ok(true) };
-    let body = read(file, grant.endpoint().max_request_size)?;
+/// What exactly is wrong with a body: a client is told as much.
+fn look_into(grant: &Grant, body: &Bytes, reasons: &mut Vec<Reason>) {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    match Call::<()>::parse(grant, &headers, Payload::Whole(body)) {
-        Ok(_) => {
-            reasons.push(Reason { holds: true, what: "the body is sound".into() });
-            Ok(true)
-        }
+    match Call::<()>::parse(grant, &headers, Payload::Whole(body.clone())) {
+        Ok(_) => reasons.push(Reason { holds: true, what: "the body is sound".into() }),
         Err(Invalid::Schema(violations)) => {
             let told =
                 violations.iter().map(|v| format!("the body at `{}`: {}", v.pointer, v.detail));
             reasons.extend(told.map(|what| Reason { holds: false, what }));
-            Ok(false)
         }
-        Err(invalid) => {
-            reasons.push(Reason { holds: false, what: invalid.to_string() });
-            Ok(false)
-        }
+        Err(invalid) => reasons.push(Reason { holds: false, what: invalid.to_string() }),
     }
 }
 
@@ -269,7 +299,7 @@ fn read(file: &Path, max: u64) -> anyhow::Result<Bytes> {
 }
 
 fn print(args: &Explain, verdict: &Verdict, out: &mut dyn Write) -> anyhow::Result<()> {
-    let decision = if verdict.allowed { "allow" } else { "deny" };
+    let decision = verdict.outcome.as_str();
     let endpoint = verdict.endpoint.as_ref();
     let limits: Vec<_> = endpoint
         .iter()

@@ -73,6 +73,15 @@ pub enum Command {
         #[command(subcommand)]
         command: tokens::Tokens,
     },
+    /// Calls that wait for somebody to agree.
+    Approvals {
+        /// Which store.
+        #[command(flatten)]
+        store: identities::Store,
+        /// What to do there.
+        #[command(subcommand)]
+        command: identities::Approvals,
+    },
     /// The audit log.
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -118,6 +127,10 @@ pub fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         }
         Command::Tokens { store, command } => {
             let command = identities::Command::Tokens(command.clone());
+            wait(identities::run(&command, store, &mut out))?.map(|()| 0)?
+        }
+        Command::Approvals { store, command } => {
+            let command = identities::Command::Approvals(command.clone());
             wait(identities::run(&command, store, &mut out))?.map(|()| 0)?
         }
         Command::Audit(command) => audit::run(command, clock::now(), &mut out)?,

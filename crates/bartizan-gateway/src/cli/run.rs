@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bartizan::App;
 use bartizan::body::Body;
 use bartizan::clock;
@@ -27,6 +27,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::Admin;
 use crate::assemble::{Standing, assemble};
+use crate::config::seen::Files;
+use crate::config::settings::server;
 use crate::config::{self, Findings, Overrides, Paint, Settings};
 use crate::demo::Demo;
 use crate::reload::{self, Cause, Loaded, Outcome, Watcher};
@@ -85,8 +87,8 @@ pub async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     telemetry::begin(args.log_format);
     let overrides = args.overrides();
     let source = args.source()?;
-    let watcher = Watcher::new(source.own_files());
-    let settings = match source.settings(&overrides) {
+    let watcher = Watcher::new();
+    let settings = match source.settings(&overrides).1 {
         Ok(settings) => settings,
         Err(findings) => {
             eprint!("{}", findings.to_text(&source.name(), Paint::Plain));
@@ -124,10 +126,14 @@ fn host(text: &str) -> Result<IpAddr, String> {
 }
 
 impl Source {
-    fn settings(&self, overrides: &Overrides) -> Result<Settings, Findings> {
+    /// The files that were looked for, and what they say.
+    fn settings(&self, overrides: &Overrides) -> (Files, Result<Settings, Findings>) {
         match self {
-            Self::File(path) => config::load(path, overrides, &config::process_environment),
-            Self::Demo(demo) => demo.settings(overrides),
+            Self::File(path) => {
+                let examined = config::examine(path, overrides, &config::process_environment);
+                (examined.files.clone(), examined.into_settings())
+            }
+            Self::Demo(demo) => (Files::default(), demo.settings(overrides)),
         }
     }
 
@@ -146,24 +152,13 @@ impl Source {
         };
         let tls = match &settings.server.tls {
             None => None,
-            Some(tls) => Some(Pair { cert: tls.cert.clone(), key: tls.key.clone() }.load()?),
+            Some(tls) => {
+                let server::Tls { cert, key, client_ca, client_optional } = tls.clone();
+                Some(Pair { cert, key, client_ca, client_optional }.load()?)
+            }
         };
         let app = assemble(&settings, standing, extra).await?;
         Ok(Running { app, tls, settings })
-    }
-
-    /// The files that are known before any is read.
-    fn own_files(&self) -> Vec<PathBuf> {
-        match self {
-            Self::File(path) => vec![path.clone()],
-            Self::Demo(_) => Vec::new(),
-        }
-    }
-
-    /// The files whose change is a reason to reload.
-    fn files(&self, settings: &Settings) -> Vec<PathBuf> {
-        let tls = settings.server.tls.iter().flat_map(|tls| [tls.cert.clone(), tls.key.clone()]);
-        self.own_files().into_iter().chain(tls).collect()
     }
 }
 
@@ -173,7 +168,7 @@ struct Gateway {
     overrides: Overrides,
     standing: Standing,
     running: Arc<ArcSwap<Running>>,
-    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
     watcher: Watcher,
     public: TcpListener,
     private: TcpListener,
@@ -187,7 +182,7 @@ impl Gateway {
         settings: Settings,
         mut watcher: Watcher,
     ) -> anyhow::Result<Self> {
-        watcher.follow(source.files(&settings));
+        watcher.follow(settings.files.clone());
         if !settings.warnings.is_empty() {
             eprint!("{}", settings.warnings.to_text(&source.name(), Paint::Plain));
         }
@@ -195,7 +190,7 @@ impl Gateway {
         let public = bind(settings.server.listen, "--port").await?;
         let private = bind(settings.server.admin, "--admin-port").await?;
         let running = source.running(settings, &standing).await?;
-        let tls = running.tls.clone().map(|config| Arc::new(ArcSwap::new(config)));
+        let tls = Arc::new(ArcSwapOption::new(running.tls.clone()));
         let admin = Arc::new(Admin {
             metrics: Arc::clone(standing.metrics()),
             trail: Arc::clone(standing.trail()),
@@ -217,7 +212,7 @@ impl Gateway {
             (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
         let workers =
             Arc::new(Workers::start(Workers::cores()).context("no threads can be started")?);
-        let options = options(&running.load().settings, tls.clone(), Arc::clone(&workers));
+        let options = options(&running.load().settings, Arc::clone(&tls), Arc::clone(&workers));
         let drain = options.drain_timeout;
         let apps = Arc::clone(&running);
         let answer = move |request: Request<Incoming>, peer: Peer| {
@@ -267,7 +262,7 @@ impl Reloading {
         self,
         watcher: Watcher,
         running: Arc<ArcSwap<Running>>,
-        tls: Option<Arc<ArcSwap<ServerConfig>>>,
+        tls: Arc<ArcSwapOption<ServerConfig>>,
         admin: Arc<Admin>,
         shutdown: CancellationToken,
     ) {
@@ -279,9 +274,7 @@ impl Reloading {
             match outcome {
                 Outcome::Replaced(old) => {
                     let new = running.load();
-                    if let (Some(tls), Some(config)) = (&tls, &new.tls) {
-                        tls.store(Arc::clone(config));
-                    }
+                    tls.store(new.tls.clone());
                     told(cause, &old.settings, &new.settings);
                 }
                 Outcome::Kept(unsound) => {
@@ -314,14 +307,16 @@ impl Reloading {
         drop(self.standing.trail().append(&entry));
     }
 
-    async fn load(&self) -> Result<Loaded<Running>, Unsound> {
-        let settings = self.source.settings(&self.overrides);
-        let settings = settings
-            .map_err(|findings| Unsound(findings.to_text(&self.source.name(), Paint::Plain)))?;
-        let files = self.source.files(&settings);
-        let state = self.source.running(settings, &self.standing).await;
-        let state = state.map_err(|error| Unsound(format!("{error:#}")))?;
-        Ok(Loaded { state, files })
+    async fn load(&self) -> Loaded<Running, Unsound> {
+        let (files, settings) = self.source.settings(&self.overrides);
+        let state = match settings {
+            Ok(settings) => {
+                let state = self.source.running(settings, &self.standing).await;
+                state.map_err(|error| Unsound(format!("{error:#}")))
+            }
+            Err(findings) => Err(Unsound(findings.to_text(&self.source.name(), Paint::Plain))),
+        };
+        Loaded { state, files }
     }
 }
 
@@ -338,22 +333,43 @@ impl Display for Unsound {
 /// Says that a reload took effect, and what of it must wait for the next start.
 fn told(cause: Cause, old: &Settings, new: &Settings) {
     tracing::info!(?cause, "the new configuration is in force");
-    let (before, now) = (&old.server, &new.server);
-    let later = [
-        ("server.listen", before.listen != now.listen),
-        ("server.admin", before.admin != now.admin),
-        ("server.tls", before.tls.is_some() != now.tls.is_some()),
-        ("server.http", before.http != now.http),
-        (
-            "server.trusted_proxies (forwarded headers)",
-            before.trusted_proxies != now.trusted_proxies,
-        ),
-        ("store", old.store.durable != new.store.durable || old.store.shared != new.store.shared),
-        ("audit.destination", old.audit.destination != new.audit.destination),
-    ];
-    for (key, _) in later.iter().filter(|(_, changed)| *changed) {
+    for key in later(old, new) {
         tracing::warn!("`{key}` takes effect at the next start");
     }
+    match (&old.server.tls, &new.server.tls) {
+        (None, Some(_)) => tracing::warn!("new connections must speak TLS from now on"),
+        (Some(_), None) => tracing::warn!("new connections are in the clear from now on"),
+        (None, None) | (Some(_), Some(_)) => {}
+    }
+}
+
+/// The keys whose change must wait for the next start.
+fn later<'k>(old: &Settings, new: &Settings) -> Vec<&'k str> {
+    let (before, now) = (&old.server, &new.server);
+    let (patience, bounds) = (options(old, Arc::default()), options(new, Arc::default()));
+    let (kept, keep) = (&old.audit, &new.audit);
+    let later = [
+        ("server.listen", before.listen != now.listen),
+        ("server.admin.listen", before.admin != now.admin),
+        ("server.http.max_header_bytes", patience.max_header_bytes != bounds.max_header_bytes),
+        ("server.http.max_headers", patience.max_headers != bounds.max_headers),
+        ("server.http.max_streams", patience.max_streams != bounds.max_streams),
+        ("server.http.max_connections", patience.max_connections != bounds.max_connections),
+        ("server.timeouts.header", patience.header_timeout != bounds.header_timeout),
+        ("server.timeouts.idle", patience.idle_timeout != bounds.idle_timeout),
+        ("server.timeouts.drain", patience.drain_timeout != bounds.drain_timeout),
+        (
+            "timeouts.upstream (as far as a connection counts as stuck)",
+            patience.stuck_timeout != bounds.stuck_timeout,
+        ),
+        ("store.durable", old.store.durable != new.store.durable),
+        ("store.shared", old.store.shared != new.store.shared),
+        ("audit.destination", kept.destination != keep.destination),
+        ("audit.durability", kept.durability != keep.durability),
+        ("audit.events", kept.events != keep.events),
+        ("audit.refusals_per_second", kept.refusals_per_second != keep.refusals_per_second),
+    ];
+    later.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }
 
 async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
@@ -365,7 +381,7 @@ async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<TcpListener> {
 /// The first lines: what runs, and where.
 fn greet(gateway: &Gateway) -> anyhow::Result<()> {
     let (public, private) = (gateway.public.local_addr()?, gateway.private.local_addr()?);
-    let scheme = if gateway.tls.is_some() { "https" } else { "http" };
+    let scheme = if gateway.tls.load().is_some() { "https" } else { "http" };
     let running = gateway.running.load();
     let title = &running.settings.title;
     let mut lines = format!(
@@ -390,13 +406,13 @@ const STUCK_GRACE: Duration = Duration::from_secs(300);
 
 fn options(
     settings: &Settings,
-    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
     workers: Arc<Workers>,
 ) -> Options {
     let (timeouts, http) = (settings.server.timeouts, settings.server.http);
     let slowest = settings.endpoints.iter().map(|endpoint| endpoint.timeouts.upstream).max();
     Options {
-        tls,
+        tls: Some(tls),
         header_timeout: timeouts.header,
         idle_timeout: timeouts.idle,
         stuck_timeout: slowest.unwrap_or_default().max(timeouts.upstream) + STUCK_GRACE,

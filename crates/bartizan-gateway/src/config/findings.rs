@@ -232,7 +232,7 @@ fn printable(message: String) -> String {
 }
 
 impl Paint {
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         self.wrap("1", text)
     }
 

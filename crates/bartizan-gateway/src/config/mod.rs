@@ -8,6 +8,7 @@
 pub mod units;
 pub mod findings;
 pub mod tree;
+pub mod seen;
 pub mod substitute;
 pub mod unsupported;
 pub mod shape;
@@ -15,16 +16,18 @@ pub mod decode;
 pub mod file;
 pub mod settings;
 pub mod profile;
+pub mod checklist;
+mod hard_coded;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::path::Path;
 
 pub use findings::{Finding, Findings, Paint, Severity};
 pub use profile::Profile;
-pub use settings::{Overrides, Settings};
+pub use settings::{Desk, Overrides, Settings};
 pub use substitute::Lookup;
 
+use seen::{Files, Seen};
 use substitute::Outside;
 use tree::{Kind, Node, Place};
 
@@ -35,6 +38,9 @@ pub struct Examined {
     pub settings: Option<Settings>,
     /// Everything that was found, in the order of the file.
     pub findings: Findings,
+    /// The file, and every file that it names and that was looked for: when one of them changes,
+    /// all this may be said anew.
+    pub files: Files,
     places: BTreeMap<String, Place>,
 }
 
@@ -46,25 +52,53 @@ pub struct Examined {
 /// Everything that is wrong with it, when anything is. Mere warnings stand in
 /// [`Settings::warnings`].
 pub fn load(path: &Path, overrides: &Overrides, env: Lookup<'_>) -> Result<Settings, Findings> {
-    let examined = examine(path, overrides, env);
-    match examined.settings {
-        Some(settings) => Ok(Settings { warnings: examined.findings, ..settings }),
-        None => Err(examined.findings),
-    }
+    examine(path, overrides, env).into_settings()
+}
+
+/// What commands on identities need of a file: the store, the names of roles, and where records
+/// go. Everything else may be wrong, or lean on variables that are set for the gateway alone.
+///
+/// # Errors
+///
+/// What is wrong with these parts.
+pub fn desk(path: &Path, env: Lookup<'_>) -> Result<Desk, Findings> {
+    let seen = Seen::default();
+    let text = read(path, &seen).map_err(Findings::unusable)?;
+    let (mut tree, _) =
+        tree::parse(&text).map_err(|fault| Findings::unusable(finding_of(fault)))?;
+    tree.keep(&[
+        "/store/durable",
+        "/access/roles",
+        "/audit/destination",
+        "/auth/pepper",
+        "/secrets",
+    ]);
+    let mut findings = Findings::default();
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let outside = Outside::new(env, folder, &seen);
+    let (file, lost) = match read_tree(&mut tree, outside, &mut findings) {
+        Some(read) if !findings.has_errors() => read,
+        Some(_) | None => return Err(findings),
+    };
+    settings::desk(&file, outside, &lost, &mut findings).ok_or(findings)
 }
 
 /// Everything that can be said about a file.
 pub fn examine(path: &Path, overrides: &Overrides, env: Lookup<'_>) -> Examined {
     let folder = path.parent().unwrap_or(Path::new(""));
-    match read(path) {
+    let own = Seen::default();
+    let mut examined = match read(path, &own) {
         Ok(text) => examine_text(&text, folder, overrides, env),
         Err(finding) => Examined::unusable(finding),
-    }
+    };
+    examined.files.extend(own.files());
+    examined
 }
 
 /// The same for a text. Relative paths in it begin at `folder`.
 pub fn examine_text(text: &str, folder: &Path, overrides: &Overrides, env: Lookup<'_>) -> Examined {
-    let outside = Outside { env, folder };
+    let seen = Seen::default();
+    let outside = Outside::new(env, folder, &seen);
     let (mut tree, faults) = match tree::parse(text) {
         Ok(parsed) => parsed,
         Err(fault) => return Examined::unusable(finding_of(fault)),
@@ -72,9 +106,11 @@ pub fn examine_text(text: &str, folder: &Path, overrides: &Overrides, env: Looku
     let mut findings = Findings::default();
     faults.into_iter().for_each(|fault| findings.push(finding_of(fault)));
     let places = places(&tree);
+    let hard_coded = hard_coded::find(&mut tree);
     let settings = understand(&mut tree, outside, overrides, &mut findings);
+    let settings = settings.map(|settings| Settings { hard_coded, ..settings });
     findings.sort();
-    Examined { settings, findings, places }
+    Examined { settings, findings, places, files: seen.files() }
 }
 
 /// The environment of this process, as a [`Lookup`].
@@ -83,8 +119,23 @@ pub fn process_environment(name: &str) -> Option<String> {
 }
 
 impl Examined {
+    /// The settings with what was found beside them; everything that is wrong, where anything is.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`].
+    pub fn into_settings(self) -> Result<Settings, Findings> {
+        match self.settings {
+            Some(settings) => {
+                Ok(Settings { warnings: self.findings, files: self.files, ..settings })
+            }
+            None => Err(self.findings),
+        }
+    }
+
     fn unusable(finding: Finding) -> Self {
-        Examined { settings: None, findings: Findings::unusable(finding), places: BTreeMap::new() }
+        let (files, places) = (Files::default(), BTreeMap::new());
+        Examined { settings: None, findings: Findings::unusable(finding), files, places }
     }
 
     /// Runs the checklist of a profile over the settings, and sorts what it finds among the rest.
@@ -97,6 +148,16 @@ impl Examined {
             self.findings.push(Finding { check: Some(hit.row.id), ..finding });
         }
         self.findings.sort();
+    }
+
+    /// How the settings stand against every line of a profile's checklist, once
+    /// [`Examined::check_profile`] was asked; nothing where there are none.
+    #[must_use]
+    pub fn checklist(&self, profile: Profile) -> Vec<checklist::Answer<'_>> {
+        let settings = self.settings.as_ref();
+        settings
+            .map(|settings| checklist::ask(profile, settings, &self.findings))
+            .unwrap_or_default()
     }
 
     /// Where a pointer stands, or the nearest section around it.
@@ -120,6 +181,16 @@ fn understand(
     overrides: &Overrides,
     findings: &mut Findings,
 ) -> Option<Settings> {
+    let (file, lost) = read_tree(tree, outside, findings)?;
+    settings::resolve(&file, outside, overrides, &lost, findings)
+}
+
+/// The file form of a tree, and the pointers of what was told and taken out.
+fn read_tree(
+    tree: &mut Node,
+    outside: Outside<'_>,
+    findings: &mut Findings,
+) -> Option<(file::File, BTreeSet<String>)> {
     let mut lost: BTreeSet<String> =
         substitute::substitute(tree, &outside, findings).into_iter().collect();
     lost.extend(unsupported::check(tree, findings));
@@ -129,7 +200,7 @@ fn understand(
     // What was taken out may have been needed by what is left; that is no news.
     lost.extend(shape::check(tree, &mut Findings::default())?);
     match decode::decode::<file::File>(tree) {
-        Ok(file) => settings::resolve(&file, outside, overrides, &lost, findings),
+        Ok(file) => Some((file, lost)),
         Err(error) => {
             findings.error(&error.place.unwrap_or_else(Place::start), error.message);
             None
@@ -137,24 +208,16 @@ fn understand(
     }
 }
 
-fn read(path: &Path) -> Result<String, Finding> {
-    let unreadable = |why: &dyn std::fmt::Display| {
-        let finding = Finding::new(
-            Severity::Error,
-            &Place::start(),
-            format!("the file cannot be read: {why}"),
-        );
+fn read(path: &Path, seen: &Seen) -> Result<String, Finding> {
+    seen.read(path).map_err(|error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
+            kind => substitute::why(kind),
+        };
+        let message = format!("the file cannot be read: {why}");
+        let finding = Finding::new(Severity::Error, &Place::start(), message);
         finding.help("name another with `--config`; `bartizan run --demo` needs none")
-    };
-    let file =
-        std::fs::File::open(path).map_err(|error| unreadable(&substitute::why(error.kind())))?;
-    let mut bytes = Vec::new();
-    // One byte more than is read, so that the tree sees that there is more.
-    let most = tree::MAX_BYTES as u64 + 1;
-    file.take(most)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(&substitute::why(error.kind())))?;
-    String::from_utf8(bytes).map_err(|_| unreadable(&"it is not UTF-8"))
+    })
 }
 
 fn finding_of(fault: tree::Fault) -> Finding {

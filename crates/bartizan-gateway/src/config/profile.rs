@@ -29,6 +29,18 @@ pub enum Profile {
     Production,
 }
 
+impl Profile {
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Development => "development",
+            Profile::Staging => "staging",
+            Profile::Production => "production",
+        }
+    }
+}
+
 /// A row of the checklist.
 #[derive(Debug)]
 pub struct Row {
@@ -59,6 +71,7 @@ pub struct Hit {
     subject: String,
 }
 
+const DEVELOPMENT: Option<Profile> = Some(Profile::Development);
 const STAGING: Option<Profile> = Some(Profile::Staging);
 const PRODUCTION: Option<Profile> = Some(Profile::Production);
 
@@ -71,6 +84,14 @@ pub static ROWS: &[Row] = &[
         message: "the demo's user `{}` has the demo's password here, which everybody knows",
         help: "give the user another password, or remove the user",
         find: demo_credentials,
+    },
+    Row {
+        id: "hard-coded-secret",
+        from: DEVELOPMENT,
+        severity: Severity::Error,
+        message: "`{}` stands in the configuration, which others read and copy",
+        help: "name it: `{ env: NAME }`, `{ file: PATH }` or `{ secret: NAME }`; and replace it, for it may be known",
+        find: hard_coded_secret,
     },
     Row {
         id: "plaintext",
@@ -103,6 +124,22 @@ pub static ROWS: &[Row] = &[
         message: "no budget in `usd` or `tokens` applies to the models behind `{}`",
         help: "add one under `budgets`, as `- { name: daily, by: user, usd: 10, period: day }`",
         find: no_budget,
+    },
+    Row {
+        id: "no-oidc",
+        from: STAGING,
+        severity: Severity::Warning,
+        message: "no identity provider is believed{}",
+        help: "write `auth: { oidc: [{ issuer: https://…, audience: … }] }`",
+        find: no_oidc,
+    },
+    Row {
+        id: "no-pii",
+        from: STAGING,
+        severity: Severity::Warning,
+        message: "personal data is looked for nowhere{}",
+        help: "write `pii: { request: { detect: [EMAIL, PHONE, SSN, CREDIT_CARD], action: mask } }`",
+        find: no_pii,
     },
     Row {
         id: "detections-unlogged",
@@ -138,7 +175,7 @@ pub static ROWS: &[Row] = &[
     },
     Row {
         id: "unvalidated",
-        from: PRODUCTION,
+        from: DEVELOPMENT,
         severity: Severity::Warning,
         message: "bodies sent to `{}` are not validated",
         help: "give the endpoint a `schema`",
@@ -151,6 +188,14 @@ pub static ROWS: &[Row] = &[
         message: "the token endpoint takes passwords{} (RFC 9700, section 2.4 advises against it)",
         help: "let people log in at an identity provider (`auth.oidc`) and programs use `client_credentials`",
         find: password_grant,
+    },
+    Row {
+        id: "pepper",
+        from: PRODUCTION,
+        severity: Severity::Note,
+        message: "what the digests of keys and secrets are keyed with is kept beside them, in the store{}",
+        help: "write `auth: { pepper: { env: BARTIZAN_PEPPER } }` or `{ file: … }`: who reads the store alone can then check no guess",
+        find: pepper,
     },
     Row {
         id: "access-token-ttl",
@@ -282,6 +327,30 @@ fn demo_credentials(settings: &Settings) -> Vec<At> {
         .collect()
 }
 
+fn hard_coded_secret(settings: &Settings) -> Vec<At> {
+    let found = settings.hard_coded.iter();
+    found
+        .map(|pointer| {
+            let tokens = super::tree::tokens(pointer);
+            let named = tokens.into_iter().rev().find(|token| token.parse::<usize>().is_err());
+            (pointer.clone(), named.unwrap_or_default())
+        })
+        .collect()
+}
+
+fn no_oidc(settings: &Settings) -> Vec<At> {
+    let known = settings.endpoints.iter().any(|endpoint| endpoint.access != Access::Public);
+    when(known && settings.auth.issuers.is_empty(), "/auth")
+}
+
+fn no_pii(settings: &Settings) -> Vec<At> {
+    let looked = |pii: &super::settings::Pii| pii.request.is_some() || pii.response.is_some();
+    let forwards = settings.endpoints.iter().any(|endpoint| upstream(endpoint).is_some());
+    let nowhere =
+        !looked(&settings.pii) && settings.endpoints.iter().all(|endpoint| !looked(&endpoint.pii));
+    when(forwards && nowhere, "/pii")
+}
+
 fn plaintext(settings: &Settings) -> Vec<At> {
     let server = &settings.server;
     if server.tls.is_some() || server.listen.ip().is_loopback() {
@@ -376,6 +445,10 @@ fn password_grant(settings: &Settings) -> Vec<At> {
     )
 }
 
+fn pepper(settings: &Settings) -> Vec<At> {
+    when(settings.auth.pepper.is_none(), "/auth")
+}
+
 fn access_token_ttl(settings: &Settings) -> Vec<At> {
     let tokens = settings.auth.tokens.as_ref();
     when(
@@ -395,9 +468,9 @@ fn refresh_token_ttl(settings: &Settings) -> Vec<At> {
 fn issuer_roles(settings: &Settings) -> Vec<At> {
     let issuers = settings.auth.issuers.iter().enumerate();
     let wide =
-        issuers.filter(|(_, issuer)| issuer.grants_at_most.roles.iter().any(|role| role == "*"));
-    wide.map(|(index, issuer)| {
-        (format!("/auth/oidc/{index}/grants_at_most/roles"), issuer.name().to_string())
+        issuers.filter(|(_, one)| one.issuer.grants_at_most.roles.iter().any(|role| role == "*"));
+    wide.map(|(index, one)| {
+        (format!("/auth/oidc/{index}/grants_at_most/roles"), one.issuer.name().to_string())
     })
     .collect()
 }

@@ -389,7 +389,7 @@ mod tests {
         );
         assert!(!text.contains("hunter2"), "{text}");
         assert!(
-            text.contains("`signing_key` must be text, `{ env: NAME }` or `{ file: PATH }`"),
+            text.contains("`signing_key` must be text, `{ env: NAME }`, `{ file: PATH }` or"),
             "{text}"
         );
     }

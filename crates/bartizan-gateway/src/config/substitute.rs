@@ -11,10 +11,11 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::findings::Findings;
+use super::seen::Seen;
 use super::tree::{Kind, Node, tokens};
 
 /// The largest secret that is read from a file, in bytes: room for a certificate chain.
-const MAX_FILE_BYTES: u64 = 65_536;
+const MAX_FILE_BYTES: usize = 65_536;
 
 /// Texts in which `${` has a meaning of its own. A `*` stands for one token.
 const LEFT_ALONE: &[&[&str]] = &[
@@ -34,6 +35,10 @@ pub struct Outside<'a> {
     pub env: Lookup<'a>,
     /// The folder of the configuration file.
     pub folder: &'a Path,
+    /// The folder of mounted secrets, where there is one.
+    pub secrets: Option<&'a Path>,
+    /// Which files were looked for.
+    pub seen: &'a Seen,
 }
 
 /// Why a value from outside is missing. Names the variable or the file, never a value.
@@ -54,6 +59,14 @@ pub enum Missing {
     /// A file that holds more than a secret.
     #[error("the file `{0}` is larger than {MAX_FILE_BYTES} bytes")]
     LargeFile(PathBuf),
+    /// A secret of the folder of mounted secrets, and there is no such folder.
+    #[error("no folder of mounted secrets is named, in which `{0}` could be")]
+    NoFolder(String),
+    /// What cannot be the name of a mounted secret.
+    #[error(
+        "`{0}` is no name of a mounted secret: letters, digits, `-`, `_` and `.`, not at its beginning"
+    )]
+    Name(String),
     /// `${` without end or without name.
     #[error(
         "`${{` needs a name and a `}}`, as in `${{NAME}}` or `${{NAME:-default}}`; write `$${{` for the two characters"
@@ -67,7 +80,12 @@ impl fmt::Debug for Outside<'_> {
     }
 }
 
-impl Outside<'_> {
+impl<'a> Outside<'a> {
+    /// Without a folder of mounted secrets.
+    pub fn new(env: Lookup<'a>, folder: &'a Path, seen: &'a Seen) -> Self {
+        Outside { env, folder, secrets: None, seen }
+    }
+
     /// A variable's value; an empty one counts as missing.
     ///
     /// # Errors
@@ -92,8 +110,29 @@ impl Outside<'_> {
     ///
     /// [`Missing::File`], [`Missing::EmptyFile`], [`Missing::LargeFile`].
     pub fn file(&self, path: &str) -> Result<SecretString, Missing> {
-        let path = self.path(path);
-        let text = Zeroizing::new(read_bounded(&path)?);
+        self.secret_at(self.path(path))
+    }
+
+    /// A mounted secret: the file of this name in the folder of them, as [`Outside::file`] reads
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Outside::file`]; [`Missing::NoFolder`], [`Missing::Name`].
+    pub fn mounted(&self, name: &str) -> Result<SecretString, Missing> {
+        if !is_mounted_name(name) {
+            return Err(Missing::Name(name.to_owned()));
+        }
+        let folder = self.secrets.ok_or_else(|| Missing::NoFolder(name.to_owned()))?;
+        self.secret_at(folder.join(name))
+    }
+
+    fn secret_at(&self, path: PathBuf) -> Result<SecretString, Missing> {
+        let unreadable = |error: std::io::Error| Missing::File(path.clone(), error.kind());
+        let text = Zeroizing::new(self.seen.read(&path).map_err(unreadable)?);
+        if text.len() > MAX_FILE_BYTES {
+            return Err(Missing::LargeFile(path));
+        }
         let trimmed = text.trim_end_matches(['\r', '\n']);
         if trimmed.is_empty() {
             Err(Missing::EmptyFile(path))
@@ -139,6 +178,10 @@ pub fn help(missing: &Missing) -> &'static str {
             "create it, or mend its path: relative paths begin at the folder of the configuration file"
         }
         Missing::EmptyFile(_) => "write the value into it",
+        Missing::NoFolder(_) => {
+            "name it, as `secrets: /run/secrets/bartizan`, or start with `CREDENTIALS_DIRECTORY` set"
+        }
+        Missing::Name(_) => "write the name of a file in the folder `secrets`, without a path",
         Missing::LargeFile(_) => "name the file that holds the secret and nothing else",
         Missing::Syntax => "mend the reference",
     }
@@ -195,17 +238,10 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-fn read_bounded(path: &Path) -> Result<String, Missing> {
-    use std::io::Read as _;
-    let unreadable = |error: std::io::Error| Missing::File(path.to_owned(), error.kind());
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut text = String::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        Err(Missing::LargeFile(path.to_owned()))
-    } else {
-        Ok(text)
-    }
+/// As Kubernetes names the keys of a secret. What begins with a dot is its own (`..data`).
+fn is_mounted_name(name: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=253).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(sound)
 }
 
 #[cfg(test)]
@@ -224,7 +260,7 @@ mod tests {
     }
 
     fn expanded(text: &str) -> Result<String, Missing> {
-        expand(text, &Outside { env: &env, folder: Path::new(".") })
+        expand(text, &Outside::new(&env, Path::new("."), &Seen::default()))
     }
 
     #[test]
@@ -247,7 +283,8 @@ mod tests {
         let (mut tree, _) =
             parse("title: ${EVIL}\npii: { custom: [{ pattern: \"${HOST}\" }] }\n").unwrap();
         let mut findings = Findings::default();
-        substitute(&mut tree, &Outside { env: &env, folder: Path::new(".") }, &mut findings);
+        let seen = Seen::default();
+        substitute(&mut tree, &Outside::new(&env, Path::new("."), &seen), &mut findings);
         let expected = serde_json::json!({"title": "x\nadmin: true", "pii": {"custom": [{"pattern": "${HOST}"}]}});
         assert_eq!(tree.to_value(), expected);
         assert!(findings.is_empty());
@@ -258,9 +295,30 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("s"), " a b \n").unwrap();
         std::fs::write(folder.path().join("e"), "\n").unwrap();
-        let outside = Outside { env: &env, folder: folder.path() };
+        let seen = Seen::default();
+        let outside = Outside::new(&env, folder.path(), &seen);
         assert_eq!(secrecy::ExposeSecret::expose_secret(&outside.file("s").unwrap()), " a b ");
         assert!(matches!(outside.file("e"), Err(Missing::EmptyFile(_))));
         assert!(matches!(outside.file("absent"), Err(Missing::File(..))));
+        // Those that are not there are watched for, too.
+        let names = ["absent", "e", "s"].map(|name| folder.path().join(name));
+        assert_eq!(seen.files().into_keys().collect::<Vec<_>>(), names);
+    }
+
+    #[test]
+    fn a_mounted_secret_is_a_file_of_its_folder_and_of_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("api-key"), "s3cret\n").unwrap();
+        std::fs::write(folder.path().join(".hidden"), "x").unwrap();
+        let (seen, mounts) = (Seen::default(), folder.path().join("."));
+        let none = Outside::new(&env, Path::new("/etc"), &seen);
+        let outside = Outside { secrets: Some(&mounts), ..none };
+        let read = outside.mounted("api-key").unwrap();
+        assert_eq!(secrecy::ExposeSecret::expose_secret(&read), "s3cret");
+        assert!(matches!(outside.mounted("other"), Err(Missing::File(..))));
+        for name in ["../api-key", "/etc/passwd", ".hidden", "..data", "a/b", "", "a\0b"] {
+            assert!(matches!(outside.mounted(name), Err(Missing::Name(_))), "{name}");
+        }
+        assert!(matches!(none.mounted("api-key"), Err(Missing::NoFolder(_))));
     }
 }

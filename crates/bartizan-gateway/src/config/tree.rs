@@ -121,6 +121,21 @@ impl Node {
         }
     }
 
+    /// Keeps what stands at these JSON Pointers, and what it stands in.
+    pub fn keep(&mut self, pointers: &[&str]) {
+        let around = |here: &str, kept: &str| {
+            here == kept || kept.starts_with(&format!("{here}/")) || here.is_empty()
+        };
+        let within = |here: &str, kept: &str| here.starts_with(&format!("{kept}/"));
+        if let Kind::Map(entries) = &mut self.kind {
+            entries.retain_mut(|(_, node)| {
+                let here = node.place.pointer.clone();
+                node.keep(pointers);
+                pointers.iter().any(|kept| around(&here, kept) || within(&here, kept))
+            });
+        }
+    }
+
     /// The node at a JSON Pointer of this tree as it is now.
     pub fn get(&self, pointer: &str) -> Option<&Node> {
         let mut node = self;

@@ -18,26 +18,20 @@ struct Row {
 }
 
 const REMOVE: &str = "remove the key";
-const EXCHANGE: &str = "use `password`, `client_credentials` or `refresh_token`";
 const MATCH: &str = "match by `path` and `verb`";
 const ACTION: &str = "use `mask`, `redact`, `replace`, `block` or `detect`";
 
 const ROWS: &[Row] = &[
-    Row { at: "/policies", when: None, help: "say who may do what with `scopes` and `roles`" },
+    #[cfg(not(feature = "cedar"))]
+    Row {
+        at: "/access/cedar",
+        when: None,
+        help: "install a gateway that is built with it: `cargo build --release --features cedar`",
+    },
     Row { at: "/hooks", when: None, help: REMOVE },
     Row { at: "/alerts", when: None, help: REMOVE },
     Row { at: "/telemetry", when: None, help: REMOVE },
     Row { at: "/egress", when: None, help: REMOVE },
-    Row { at: "/auth/mtls", when: None, help: REMOVE },
-    Row { at: "/auth/dpop", when: None, help: REMOVE },
-    Row { at: "/auth/oidc/*/introspection", when: None, help: "accept JWTs of this issuer only" },
-    Row { at: "/auth/tokens/grants/*", when: Some(is_exchange), help: EXCHANGE },
-    Row { at: "/auth/tokens/clients/*/grants/*", when: Some(is_exchange), help: EXCHANGE },
-    Row {
-        at: "/server/tls/client_ca",
-        when: None,
-        help: "ask for client certificates in front of the gateway",
-    },
     Row { at: "/server/admin/tls", when: None, help: "keep the admin listener on loopback" },
     Row { at: "/server/admin/auth", when: None, help: "keep the admin listener on loopback" },
     Row { at: "/server/cors", when: None, help: REMOVE },
@@ -84,7 +78,6 @@ const ROWS: &[Row] = &[
         when: None,
         help: "set it for all endpoints under `server`",
     },
-    Row { at: "/endpoints/*/approval", when: None, help: REMOVE },
     Row {
         at: "/endpoints/*/tools",
         when: None,
@@ -107,10 +100,6 @@ fn is_redis(text: &str) -> bool {
 
 fn is_open(text: &str) -> bool {
     text == "open"
-}
-
-fn is_exchange(text: &str) -> bool {
-    text.ends_with("token-exchange")
 }
 
 fn is_tool(text: &str) -> bool {

@@ -9,14 +9,19 @@
     reason = "a test may panic"
 )]
 
+mod access;
 mod crash;
 mod curl;
 mod fastapi;
 mod gateway;
 mod guide;
 mod http;
+mod mcp;
+mod oauth;
+mod oidc;
 mod openapi;
 mod origin;
+mod provider;
 mod python;
 mod readme;
 mod search;

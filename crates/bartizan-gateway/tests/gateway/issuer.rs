@@ -12,7 +12,7 @@ use crate::upstream::Upstream;
 use crate::wire::{ask, status};
 
 /// A provider on loopback: its metadata, and one key. It ends with the test's runtime.
-async fn provider(key: &SigningKey) -> SocketAddr {
+pub(crate) async fn provider(key: &SigningKey) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let url = format!("http://{address}");

@@ -15,10 +15,16 @@ mod wire;
 
 mod attacks;
 mod commands;
+mod complaints;
 mod forwarding;
+mod guessing;
+mod identities;
 mod issuer;
 mod life;
+mod mutual;
 mod outbound;
+mod secrets;
 mod streams;
 mod tls;
+mod tokens;
 mod tunnels;

@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bartizan_core::authenticate::api_key::{Hash, Record};
+use bartizan_core::authenticate::password::PasswordHash;
 use bartizan_core::issue::identities::{Accounts, Answer, Keys, MAX_PAGE, Secrets, Sessions};
-use bartizan_core::issue::{Client, Refresh, Rotation, Unreachable, User};
+use bartizan_core::issue::{Client, Refresh, Rotation, StoredKey, Unreachable, User};
 use bartizan_core::time::Timestamp;
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
-/// The most refresh tokens, and the most revocations, that are held.
+/// The most refresh tokens, revocations and used ids that are held.
 const MOST: usize = 1 << 20;
+
+/// The most signing keys that are kept.
+const MOST_KEYS: usize = 16;
 
 /// A store of identities in memory.
 #[derive(Default)]
@@ -22,12 +26,16 @@ struct State {
     users: BTreeMap<Arc<str>, User>,
     clients: BTreeMap<Arc<str>, Client>,
     keys: BTreeMap<Arc<str>, Record>,
+    /// How often a key was changed, or anything taken back.
+    changes: u64,
     refresh: HashMap<Hash, Refresh>,
     sessions: HashMap<Arc<str>, Session>,
     revoked: HashMap<Arc<str>, Timestamp>,
+    /// What may be used once and was, until it does not count anyway.
+    used: HashMap<Arc<str>, Timestamp>,
     /// When the next look for what has ended is worth its while.
     prune_at: usize,
-    signing: Vec<Zeroizing<Vec<u8>>>,
+    signing: Vec<StoredKey>,
     pepper: Option<Zeroizing<[u8; 32]>>,
 }
 
@@ -74,13 +82,24 @@ impl Accounts for MemoryIdentities {
         self.answer(|state| drop(state.users.insert(Arc::clone(&user.name), user)))
     }
 
+    fn rehash<'a>(
+        &'a self,
+        name: &'a str,
+        old: &'a PasswordHash,
+        new: PasswordHash,
+    ) -> Answer<'a, bool> {
+        self.answer(|state| match state.users.get_mut(name) {
+            Some(user) if user.password == *old => {
+                user.password = new;
+                true
+            }
+            Some(_) | None => false,
+        })
+    }
+
     fn remove_user<'a>(&'a self, name: &'a str) -> Answer<'a, bool> {
         self.answer(|state| {
-            let theirs = state.sessions.iter().filter(|(_, session)| *session.user == *name);
-            let theirs: Vec<_> = theirs.map(|(session, _)| Arc::clone(session)).collect();
-            for session in &theirs {
-                state.end(session);
-            }
+            state.end_all_of(name);
             state.users.remove(name).is_some()
         })
     }
@@ -112,13 +131,17 @@ impl Keys for MemoryIdentities {
     }
 
     fn put_key(&self, record: Record) -> Answer<'_, ()> {
-        self.answer(|state| drop(state.keys.insert(Arc::clone(&record.id), record)))
+        self.answer(|state| {
+            state.changes += 1;
+            state.keys.insert(Arc::clone(&record.id), record);
+        })
     }
 
     fn revoke_key<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, bool> {
         self.answer(|state| match state.keys.get_mut(id) {
             Some(record) if record.revoked.is_none() => {
                 record.revoked = Some(now);
+                state.changes += 1;
                 true
             }
             Some(_) | None => false,
@@ -172,6 +195,10 @@ impl Sessions for MemoryIdentities {
         self.answer(|state| state.end(session))
     }
 
+    fn end_sessions_of<'a>(&'a self, user: &'a str) -> Answer<'a, usize> {
+        self.answer(|state| state.end_all_of(user))
+    }
+
     fn revoke_token<'a>(&'a self, id: &'a str, until: Timestamp, now: Timestamp) -> Answer<'a, ()> {
         self.attempt(|state| {
             state.make_room(now)?;
@@ -183,20 +210,42 @@ impl Sessions for MemoryIdentities {
     fn is_revoked<'a>(&'a self, ids: &'a [&'a str]) -> Answer<'a, bool> {
         self.answer(|state| ids.iter().any(|id| state.revoked.contains_key(*id)))
     }
+
+    fn changes(&self) -> Answer<'_, Option<u64>> {
+        self.answer(|state| Some(state.changes))
+    }
+
+    fn use_once<'a>(&'a self, id: &'a str, until: Timestamp, now: Timestamp) -> Answer<'a, bool> {
+        self.attempt(|state| {
+            state.make_room(now)?;
+            let first = state.used.get(id).is_none_or(|until| *until <= now);
+            if first {
+                state.used.insert(id.into(), until);
+            }
+            Ok(first)
+        })
+    }
 }
 
 impl Secrets for MemoryIdentities {
-    fn signing_keys<'a>(&'a self, fresh: &'a [u8]) -> Answer<'a, Vec<Zeroizing<Vec<u8>>>> {
+    fn signing_keys<'a>(&'a self, fresh: &'a [u8]) -> Answer<'a, Vec<StoredKey>> {
         self.answer(|state| {
             if state.signing.is_empty() && !fresh.is_empty() {
-                state.signing.push(Zeroizing::new(fresh.to_vec()));
+                let pkcs8 = Zeroizing::new(fresh.to_vec());
+                state.signing.push(StoredKey { pkcs8, signs_from: Timestamp(0) });
             }
             state.signing.clone()
         })
     }
 
-    fn add_signing_key<'a>(&'a self, pkcs8: &'a [u8]) -> Answer<'a, ()> {
-        self.answer(|state| state.signing.insert(0, Zeroizing::new(pkcs8.to_vec())))
+    fn add_signing_key(&self, key: StoredKey, only: bool) -> Answer<'_, ()> {
+        self.answer(|state| {
+            if only {
+                state.signing.clear();
+            }
+            state.signing.insert(0, key);
+            state.signing.truncate(MOST_KEYS);
+        })
     }
 
     fn pepper<'a>(&'a self, fresh: &'a [u8; 32]) -> Answer<'a, Zeroizing<[u8; 32]>> {
@@ -222,7 +271,14 @@ impl State {
         true
     }
 
+    fn end_all_of(&mut self, user: &str) -> usize {
+        let theirs = self.sessions.iter().filter(|(_, session)| *session.user == *user);
+        let theirs: Vec<_> = theirs.map(|(session, _)| Arc::clone(session)).collect();
+        theirs.iter().filter(|session| self.end(session)).count()
+    }
+
     fn revoke(&mut self, id: &str, until: Timestamp) {
+        self.changes += 1;
         let end = self.revoked.entry(id.into()).or_default();
         *end = until.max(*end);
     }
@@ -230,17 +286,19 @@ impl State {
     /// Forgets what has ended, once as much has come as there was the last time: so the cost of
     /// looking through everything is shared by as many calls.
     fn make_room(&mut self, now: Timestamp) -> Result<(), Unreachable> {
-        if self.refresh.len() + self.revoked.len() < self.prune_at {
+        let held = |state: &Self| state.refresh.len() + state.revoked.len() + state.used.len();
+        if held(self) < self.prune_at {
             return Ok(());
         }
         self.refresh.retain(|_, token| token.expires > now);
         self.revoked.retain(|_, until| *until > now);
+        self.used.retain(|_, until| *until > now);
         let refresh = &self.refresh;
         self.sessions.retain(|_, session| {
             session.tokens.retain(|hash| refresh.contains_key(hash));
             !session.tokens.is_empty()
         });
-        let held = self.refresh.len() + self.revoked.len();
+        let held = held(self);
         self.prune_at = (2 * held).clamp(1024, MOST);
         if held >= MOST { Err(Unreachable::new("it holds no more sessions")) } else { Ok(()) }
     }

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use bartizan_core::authenticate::api_key::{Hash, Record, Retiring};
+use bartizan_core::authenticate::claims::Grants;
+use bartizan_core::authenticate::password::PasswordHash;
+use bartizan_core::issue::account::Proof;
 use bartizan_core::issue::identities::{Accounts, Answer, Keys, MAX_PAGE, Secrets, Sessions};
-use bartizan_core::issue::{Client, GrantType, Refresh, Rotation, Unreachable, User};
+use bartizan_core::issue::{Client, GrantType, Refresh, Rotation, StoredKey, Unreachable, User};
 use bartizan_core::time::Timestamp;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{FromRow, Row as _};
@@ -68,14 +71,24 @@ impl Accounts for SqliteIdentities {
         })
     }
 
+    fn rehash<'a>(
+        &'a self,
+        name: &'a str,
+        old: &'a PasswordHash,
+        new: PasswordHash,
+    ) -> Answer<'a, bool> {
+        const SQL: &str = "UPDATE users SET password = $3 WHERE name = $1 AND password = $2";
+        Box::pin(async move {
+            let query = sqlx::query(SQL).bind(name).bind(old.to_phc()).bind(new.to_phc());
+            let done = query.execute(self.0.writer()).await.map_err(broken)?;
+            Ok(done.rows_affected() > 0)
+        })
+    }
+
     fn remove_user<'a>(&'a self, name: &'a str) -> Answer<'a, bool> {
-        const REVOKE: &str = "INSERT OR REPLACE INTO revocations \
-            SELECT session, max(expires) FROM refresh_tokens WHERE user = $1 GROUP BY session";
         Box::pin(async move {
             let mut change = self.0.write().await.map_err(broken)?;
-            for sql in [REVOKE, "DELETE FROM refresh_tokens WHERE user = $1"] {
-                sqlx::query(sql).bind(name).execute(&mut *change).await.map_err(broken)?;
-            }
+            end_all_of(&mut change, name).await.map_err(broken)?;
             let removed = sqlx::query("DELETE FROM users WHERE name = $1").bind(name);
             let removed = removed.execute(&mut *change).await.map_err(broken)?;
             change.commit().await.map_err(broken)?;
@@ -99,17 +112,27 @@ impl Accounts for SqliteIdentities {
     }
 
     fn put_client(&self, client: Client) -> Answer<'_, ()> {
-        const SQL: &str = "INSERT OR REPLACE INTO clients VALUES ($1, $2, $3, $4, $5, $6, $7)";
+        const SQL: &str = "INSERT OR REPLACE INTO clients (id, secret, scopes, roles, tenant, \
+            grants, disabled, keys, acts_scopes, acts_roles) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         Box::pin(async move {
             let grants: Vec<_> = client.grants.iter().map(|grant| grant.as_str()).collect();
+            let (secret, keys) = match &client.proof {
+                Proof::Secret(hash) => (hash.to_string(), None),
+                Proof::Keys(keys) => (String::new(), Some(keys.as_str())),
+                Proof::Public => (String::new(), None),
+            };
             let query = sqlx::query(SQL)
                 .bind(&*client.id)
-                .bind(client.secret.to_string())
+                .bind(secret)
                 .bind(list(&client.scopes))
                 .bind(list(&client.roles))
                 .bind(client.tenant.as_deref())
                 .bind(list(&grants))
-                .bind(client.disabled);
+                .bind(client.disabled)
+                .bind(keys)
+                .bind(list(&client.acts_at_most.scopes))
+                .bind(list(&client.acts_at_most.roles));
             query.execute(self.0.writer()).await.map(drop).map_err(broken)
         })
     }
@@ -171,11 +194,24 @@ impl Keys for SqliteIdentities {
     }
 
     fn touch_key<'a>(&'a self, id: &'a str, now: Timestamp) -> Answer<'a, ()> {
-        const SQL: &str = "UPDATE api_keys SET last_used = max(coalesce(last_used, 0), $2) \
-            WHERE id = $1";
         Box::pin(async move {
-            let query = sqlx::query(SQL).bind(id).bind(micros(now));
+            let query = sqlx::query(TOUCH).bind(id).bind(micros(now));
             query.execute(self.0.writer()).await.map(drop).map_err(broken)
+        })
+    }
+
+    fn touch_keys<'a>(&'a self, uses: &'a [(Arc<str>, Timestamp)]) -> Answer<'a, ()> {
+        Box::pin(async move {
+            // Others who write get their turn in between.
+            for uses in uses.chunks(256) {
+                let mut change = self.0.write().await.map_err(broken)?;
+                for (id, now) in uses {
+                    let query = sqlx::query(TOUCH).bind(&**id).bind(micros(*now));
+                    query.execute(&mut *change).await.map_err(broken)?;
+                }
+                change.commit().await.map_err(broken)?;
+            }
+            Ok(())
         })
     }
 
@@ -187,6 +223,8 @@ impl Keys for SqliteIdentities {
         })
     }
 }
+
+const TOUCH: &str = "UPDATE api_keys SET last_used = max(coalesce(last_used, 0), $2) WHERE id = $1";
 
 const FIND_REFRESH: &str = "SELECT * FROM refresh_tokens WHERE hash = $1";
 
@@ -241,6 +279,15 @@ impl Sessions for SqliteIdentities {
         })
     }
 
+    fn end_sessions_of<'a>(&'a self, user: &'a str) -> Answer<'a, usize> {
+        Box::pin(async move {
+            let mut change = self.0.write().await.map_err(broken)?;
+            let ended = end_all_of(&mut change, user).await.map_err(broken)?;
+            change.commit().await.map_err(broken)?;
+            Ok(ended)
+        })
+    }
+
     fn revoke_token<'a>(&'a self, id: &'a str, until: Timestamp, now: Timestamp) -> Answer<'a, ()> {
         const SQL: &str = "INSERT INTO revocations VALUES ($1, $2) \
             ON CONFLICT (id) DO UPDATE SET until = max(until, excluded.until)";
@@ -261,6 +308,28 @@ impl Sessions for SqliteIdentities {
             query.fetch_one(self.0.readers()).await.map_err(broken)
         })
     }
+
+    fn changes(&self) -> Answer<'_, Option<u64>> {
+        Box::pin(async move {
+            let count = sqlx::query_scalar::<_, i64>("SELECT count FROM changes");
+            let count = count.fetch_one(self.0.readers()).await.map_err(broken)?;
+            Ok(Some(count.cast_unsigned()))
+        })
+    }
+
+    fn use_once<'a>(&'a self, id: &'a str, until: Timestamp, now: Timestamp) -> Answer<'a, bool> {
+        // What was used and has ended may be gone, or not yet.
+        const SQL: &str = "INSERT INTO used_once VALUES ($1, $2) ON CONFLICT (id) \
+            DO UPDATE SET until = excluded.until WHERE until <= $3";
+        Box::pin(async move {
+            let mut change = self.0.write().await.map_err(broken)?;
+            forget_ended(&mut change, now).await.map_err(broken)?;
+            let query = sqlx::query(SQL).bind(id).bind(micros(until)).bind(micros(now));
+            let done = query.execute(&mut *change).await.map_err(broken)?;
+            change.commit().await.map_err(broken)?;
+            Ok(done.rows_affected() > 0)
+        })
+    }
 }
 
 /// Forgets what ended before `now`, a little at a time: nobody waits for a long clean-up.
@@ -269,21 +338,24 @@ async fn forget_ended(change: &mut SqliteConnection, now: Timestamp) -> Result<(
         (SELECT hash FROM refresh_tokens WHERE expires <= $1 LIMIT 100)";
     const REVOCATIONS: &str = "DELETE FROM revocations WHERE id IN \
         (SELECT id FROM revocations WHERE until <= $1 LIMIT 100)";
-    for sql in [TOKENS, REVOCATIONS] {
+    const USED: &str = "DELETE FROM used_once WHERE id IN \
+        (SELECT id FROM used_once WHERE until <= $1 LIMIT 100)";
+    for sql in [TOKENS, REVOCATIONS, USED] {
         sqlx::query(sql).bind(micros(now)).execute(&mut *change).await?;
     }
     Ok(())
 }
 
 async fn hold(change: &mut SqliteConnection, refresh: &Refresh) -> Result<(), sqlx::Error> {
-    let query = sqlx::query("INSERT INTO refresh_tokens VALUES ($1, $2, $3, $4, $5, $6, $7)")
+    let query = sqlx::query("INSERT INTO refresh_tokens VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
         .bind(refresh.hash.to_string())
         .bind(&*refresh.session)
         .bind(&*refresh.user)
         .bind(refresh.client.as_deref())
         .bind(list(&refresh.scopes))
         .bind(micros(refresh.expires))
-        .bind(refresh.used);
+        .bind(refresh.used)
+        .bind(refresh.resource.as_deref());
     query.execute(change).await.map(drop)
 }
 
@@ -295,23 +367,44 @@ async fn end(change: &mut SqliteConnection, session: &str) -> Result<bool, sqlx:
     Ok(tokens.execute(change).await?.rows_affected() > 0)
 }
 
+/// Ends the sessions of a user; how many there were.
+async fn end_all_of(change: &mut SqliteConnection, user: &str) -> Result<usize, sqlx::Error> {
+    const REVOKE: &str = "INSERT OR REPLACE INTO revocations \
+        SELECT session, max(expires) FROM refresh_tokens WHERE user = $1 GROUP BY session";
+    let ended = sqlx::query(REVOKE).bind(user).execute(&mut *change).await?.rows_affected();
+    let tokens = sqlx::query("DELETE FROM refresh_tokens WHERE user = $1").bind(user);
+    tokens.execute(change).await?;
+    Ok(usize::try_from(ended).unwrap_or(usize::MAX))
+}
+
 impl Secrets for SqliteIdentities {
-    fn signing_keys<'a>(&'a self, fresh: &'a [u8]) -> Answer<'a, Vec<Zeroizing<Vec<u8>>>> {
+    fn signing_keys<'a>(&'a self, fresh: &'a [u8]) -> Answer<'a, Vec<StoredKey>> {
         const FIRST: &str = "INSERT INTO signing_keys (pkcs8) \
             SELECT $1 WHERE length($1) > 0 AND NOT EXISTS (SELECT 1 FROM signing_keys)";
-        const ALL: &str = "SELECT pkcs8 FROM signing_keys ORDER BY number DESC LIMIT 16";
+        const ALL: &str = "SELECT * FROM signing_keys ORDER BY number DESC LIMIT 16";
         Box::pin(async move {
+            if fresh.is_empty() {
+                let keys = sqlx::query_as(ALL).fetch_all(self.0.readers()).await;
+                return Ok(keys.map_err(broken)?.into_iter().map(|KeyringRow(key)| key).collect());
+            }
             let first = sqlx::query(FIRST).bind(fresh);
             first.execute(self.0.writer()).await.map_err(broken)?;
-            let keys = sqlx::query_scalar::<_, Vec<u8>>(ALL).fetch_all(self.0.writer());
-            Ok(keys.await.map_err(broken)?.into_iter().map(Zeroizing::new).collect())
+            let keys = sqlx::query_as(ALL).fetch_all(self.0.writer()).await.map_err(broken)?;
+            Ok(keys.into_iter().map(|KeyringRow(key)| key).collect())
         })
     }
 
-    fn add_signing_key<'a>(&'a self, pkcs8: &'a [u8]) -> Answer<'a, ()> {
+    fn add_signing_key(&self, key: StoredKey, only: bool) -> Answer<'_, ()> {
+        const ADD: &str = "INSERT INTO signing_keys (pkcs8, signs_from) VALUES ($1, $2)";
         Box::pin(async move {
-            let query = sqlx::query("INSERT INTO signing_keys (pkcs8) VALUES ($1)").bind(pkcs8);
-            query.execute(self.0.writer()).await.map(drop).map_err(broken)
+            let mut change = self.0.write().await.map_err(broken)?;
+            if only {
+                let others = sqlx::query("DELETE FROM signing_keys");
+                others.execute(&mut *change).await.map_err(broken)?;
+            }
+            let add = sqlx::query(ADD).bind(key.pkcs8.as_slice()).bind(micros(key.signs_from));
+            add.execute(&mut *change).await.map_err(broken)?;
+            change.commit().await.map_err(broken)
         })
     }
 
@@ -367,10 +460,12 @@ impl Reading<'_> {
         self.0.try_get::<String, _>(column)?.parse().map_err(unreadable)
     }
 
+    fn strings(&self, column: &str) -> sqlx::Result<Vec<String>> {
+        serde_json::from_str(&self.0.try_get::<String, _>(column)?).map_err(unreadable)
+    }
+
     fn texts(&self, column: &str) -> sqlx::Result<Vec<Arc<str>>> {
-        let texts: Vec<String> =
-            serde_json::from_str(&self.0.try_get::<String, _>(column)?).map_err(unreadable)?;
-        Ok(texts.into_iter().map(Arc::from).collect())
+        Ok(self.strings(column)?.into_iter().map(Arc::from).collect())
     }
 }
 
@@ -382,6 +477,7 @@ struct UserRow(User);
 struct ClientRow(Client);
 struct KeyRow(Record);
 struct RefreshRow(Refresh);
+struct KeyringRow(StoredKey);
 
 impl FromRow<'_, SqliteRow> for UserRow {
     fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
@@ -402,13 +498,22 @@ impl FromRow<'_, SqliteRow> for ClientRow {
         let row = Reading(row);
         let grants = row.texts("grants")?;
         let grants = grants.iter().map(|grant| grant.parse::<GrantType>().map_err(unreadable));
+        let proof = match (row.maybe_text("keys")?, &*row.text("secret")?) {
+            (Some(keys), _) => Proof::Keys(keys.parse().map_err(unreadable)?),
+            (None, "") => Proof::Public,
+            (None, secret) => Proof::Secret(secret.parse().map_err(unreadable)?),
+        };
         Ok(Self(Client {
             id: row.text("id")?,
-            secret: row.parsed("secret")?,
+            proof,
             scopes: row.texts("scopes")?,
             roles: row.texts("roles")?,
             tenant: row.maybe_text("tenant")?,
             grants: grants.collect::<sqlx::Result<_>>()?,
+            acts_at_most: Grants {
+                roles: row.strings("acts_roles")?,
+                scopes: row.strings("acts_scopes")?,
+            },
             disabled: row.flag("disabled")?,
         }))
     }
@@ -446,8 +551,17 @@ impl FromRow<'_, SqliteRow> for RefreshRow {
             user: row.text("user")?,
             client: row.maybe_text("client")?,
             scopes: row.texts("scopes")?,
+            resource: row.maybe_text("resource")?,
             expires: row.instant("expires")?.unwrap_or_default(),
             used: row.flag("used")?,
         }))
+    }
+}
+
+impl FromRow<'_, SqliteRow> for KeyringRow {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        let pkcs8 = Zeroizing::new(row.try_get("pkcs8")?);
+        let signs_from = Reading(row).instant("signs_from")?.unwrap_or_default();
+        Ok(Self(StoredKey { pkcs8, signs_from }))
     }
 }

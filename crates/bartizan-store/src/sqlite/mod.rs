@@ -15,9 +15,11 @@ use sqlx::sqlite::{
 };
 use sqlx::{SqlSafeStr as _, Transaction};
 
+mod approval;
 mod identity;
 mod meter;
 
+pub use approval::SqliteApprovals;
 pub use identity::SqliteIdentities;
 pub use meter::SqliteMeter;
 
@@ -25,6 +27,9 @@ pub use meter::SqliteMeter;
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "meter", include_str!("migrations/0001_meter.sql")),
     (2, "identities", include_str!("migrations/0002_identities.sql")),
+    (3, "tokens", include_str!("migrations/0003_tokens.sql")),
+    (4, "changes", include_str!("migrations/0004_changes.sql")),
+    (10, "approvals", include_str!("migrations/0010_approvals.sql")),
 ];
 
 const READERS: u32 = 4;
@@ -104,6 +109,12 @@ impl Sqlite {
     #[must_use]
     pub fn identities(&self) -> SqliteIdentities {
         SqliteIdentities::new(self.clone())
+    }
+
+    /// Approvals that outlive the process.
+    #[must_use]
+    pub fn approvals(&self) -> SqliteApprovals {
+        SqliteApprovals::new(self.clone())
     }
 
     /// Waits until what is under way is done, and closes the file.

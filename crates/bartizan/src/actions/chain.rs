@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bartizan_core::admit::Target;
 use bartizan_core::authorize::Route;
 use bartizan_core::chain::{Bounds, Chain, Step, resolve};
-use bartizan_core::exchange::{Departure, is_event_stream};
+use bartizan_core::exchange::{Departure, X_APPROVAL_ID, is_event_stream};
 use bartizan_core::id::RequestId;
 use bartizan_core::validate::Invalid;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use super::Live;
 use super::rehearse::{peer, read, refused, step};
 use crate::body::Body;
 use crate::handler::{Answer, Failure, Handler, Work};
-use crate::pipeline::{Origin, Road};
+use crate::pipeline::{AwaitsApproval, Origin, Road};
 use crate::reply;
 
 /// `POST /chain`.
@@ -45,6 +45,7 @@ pub(super) fn schema(bounds: Bounds) -> Value {
                         "verb": { "type": "string", "minLength": 1, "maxLength": 32 },
                         "path": { "type": "string", "pattern": "^/", "maxLength": 8192 },
                         "params": { "type": "object" },
+                        "approval_id": { "type": "string", "maxLength": 64 },
                     },
                     "additionalProperties": false,
                 },
@@ -124,12 +125,19 @@ impl Run {
         let body = resolve(index, &step_.params, &self.results);
         let body = body.map_err(|error| problem(&error.to_string()))?;
         let request = step(&self.departure, &step_.verb, &step_.path, &body);
-        let request = request.map_err(|Failure { refusal, .. }| problem(&refusal.to_string()))?;
+        let mut request =
+            request.map_err(|Failure { refusal, .. }| problem(&refusal.to_string()))?;
+        if let Some(id) = &step_.approval_id {
+            let id = id.parse().map_err(|_| problem("`approval_id` is none"))?;
+            request.headers_mut().insert(&X_APPROVAL_ID, id);
+        }
         let origin = Origin::step(self.departure.caller.clone(), self.parent(), index);
         let address: IpAddr = peer(&self.departure);
         let response = self.road.travel(request, address, origin).await;
+        // What waits has not been done: nothing may be built on it.
+        let waits = response.extensions().get::<AwaitsApproval>().is_some();
         let (status, value) = self.take(response).await?;
-        if status.is_success() { Ok(value) } else { Err(value) }
+        if status.is_success() && !waits { Ok(value) } else { Err(value) }
     }
 
     /// The answer of a step, within what all of them may hold together.

@@ -17,7 +17,7 @@ use super::Live;
 use crate::body::Body;
 use crate::handler::{Answer, Failure, Handler, Work};
 use crate::peer::Peer;
-use crate::pipeline::Origin;
+use crate::pipeline::{AwaitsApproval, Origin};
 use crate::reply;
 
 /// `TEST /action`.
@@ -57,7 +57,11 @@ impl Handler for Rehearse {
             let origin = Origin::rehearsal(departure.caller.clone());
             let response = road.travel(request, peer(&departure), origin).await;
             if response.status() == StatusCode::NO_CONTENT {
-                return Ok(Answer::new(reply::json(&json!({ "status": "valid" }))));
+                let valid = match response.extensions().get::<AwaitsApproval>() {
+                    Some(AwaitsApproval) => json!({ "status": "valid", "approval": "required" }),
+                    None => json!({ "status": "valid" }),
+                };
+                return Ok(Answer::new(reply::json(&valid)));
             }
             let status = response.status();
             let problem = veiled(status, document(response.into_body()).await);

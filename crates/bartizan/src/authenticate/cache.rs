@@ -1,20 +1,77 @@
 //! Who was this a moment ago? Credentials that have been verified, bounded, found by digest.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use bartizan_core::authenticate::{Caller, Credential};
-use bartizan_core::id::ChanceMap;
+use bartizan_core::authenticate::Credential;
+use bartizan_core::authenticate::holder::Holder;
 use bartizan_core::time::Timestamp;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use super::issuer::Provider;
+use crate::clock;
 
-/// How a credential is found again: never as itself, so that a memory dump holds none. Only the
-/// digests of credentials that were verified become keys, so that nobody can choose them.
-#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+/// How a credential is found again: never as itself, so that a memory dump holds none.
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) struct Fingerprint([u8; 32]);
+
+/// A part of a digest is nearly a hash: nothing is gained by hashing all of it again.
+impl Hash for Fingerprint {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Self([_, part @ ..]) = self;
+        let part = part.first_chunk::<8>().unwrap_or(&[0; 8]);
+        state.write_u64(u64::from_ne_bytes(*part));
+    }
+}
+
+/// Folds a chosen number in, so that nobody can look for credentials that share a place.
+#[derive(Clone, Copy, Debug)]
+struct Folded {
+    chosen: u64,
+    hash: u64,
+}
+
+impl Default for Folded {
+    fn default() -> Self {
+        // Half of what is unguessable is unguessable.
+        let [chosen, _] = halves(clock::chance());
+        Self { chosen: chosen | 1, hash: 0 }
+    }
+}
+
+impl BuildHasher for Folded {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        *self
+    }
+}
+
+impl Hasher for Folded {
+    fn finish(&self) -> u64 {
+        self.hash
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.hash ^ u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, part: u64) {
+        let [low, high] = halves(u128::from(part ^ self.chosen) * u128::from(self.chosen));
+        self.hash = low ^ high;
+    }
+}
+
+/// The low and the high half.
+fn halves(number: u128) -> [u64; 2] {
+    let half = |number: u128| u64::try_from(number & u128::from(u64::MAX)).unwrap_or_default();
+    [half(number), half(number >> 64)]
+}
+
+type Table<T> = HashMap<Fingerprint, T, Folded>;
 
 impl Fingerprint {
     /// The digest of a credential and of where it stood: what may be shown in one place may not
@@ -23,6 +80,7 @@ impl Fingerprint {
         let (place, text) = match credential {
             Credential::ApiKey(key) => (b'k', key),
             Credential::Bearer(token) => (b'b', token),
+            Credential::Dpop(token) => (b'd', token),
         };
         Self(Sha256::new().chain_update([place]).chain_update(text).finalize().into())
     }
@@ -31,8 +89,8 @@ impl Fingerprint {
 /// A verified credential, and what it rests on.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// Who it is.
-    pub(super) caller: Caller,
+    /// Who it is, if it is theirs to show.
+    pub(super) holder: Holder,
     /// When it ends by itself.
     pub(super) ends: Timestamp,
     /// Until when nothing needs to be looked at again.
@@ -46,28 +104,33 @@ pub(super) struct Entry {
 /// Shards, so that cores do not wait for each other; a power of two.
 const SHARDS: usize = 16;
 
-/// Verified credentials: at most about twice `capacity` of them.
-pub(super) struct Cache {
-    shards: Vec<Mutex<Shard>>,
+/// What is known of credentials: of at most about twice `capacity` of them.
+pub(super) struct Cache<T = Entry> {
+    shards: Vec<Mutex<Shard<T>>>,
     /// How many a generation of one shard holds.
     generation: usize,
 }
 
 /// Two generations: when the young one is full it becomes the old one, and what was old and not
 /// asked for since is forgotten.
-#[derive(Default)]
-struct Shard {
-    young: ChanceMap<Fingerprint, Entry>,
-    old: ChanceMap<Fingerprint, Entry>,
+struct Shard<T> {
+    young: Table<T>,
+    old: Table<T>,
 }
 
-impl Cache {
+impl<T> Default for Shard<T> {
+    fn default() -> Self {
+        Self { young: Table::default(), old: Table::default() }
+    }
+}
+
+impl<T: Clone> Cache<T> {
     pub(super) fn new(capacity: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         Self { shards, generation: (capacity / SHARDS).max(1) }
     }
 
-    pub(super) fn get(&self, fingerprint: Fingerprint) -> Option<Entry> {
+    pub(super) fn get(&self, fingerprint: Fingerprint) -> Option<T> {
         let mut shard = self.shard(fingerprint)?.lock();
         if let Some(entry) = shard.young.get(&fingerprint) {
             return Some(entry.clone());
@@ -77,7 +140,7 @@ impl Cache {
         Some(entry)
     }
 
-    pub(super) fn put(&self, fingerprint: Fingerprint, entry: Entry) {
+    pub(super) fn put(&self, fingerprint: Fingerprint, entry: T) {
         if let Some(shard) = self.shard(fingerprint) {
             shard.lock().put(fingerprint, entry, self.generation);
         }
@@ -91,15 +154,15 @@ impl Cache {
         }
     }
 
-    fn shard(&self, Fingerprint(digest): Fingerprint) -> Option<&Mutex<Shard>> {
-        // Not the byte that decides on the place within a shard.
-        let [.., last] = digest;
-        self.shards.get(usize::from(last) % SHARDS)
+    fn shard(&self, Fingerprint(digest): Fingerprint) -> Option<&Mutex<Shard<T>>> {
+        // Not one of the bytes that decide on the place within a shard.
+        let [first, ..] = digest;
+        self.shards.get(usize::from(first) % SHARDS)
     }
 }
 
-impl Shard {
-    fn put(&mut self, fingerprint: Fingerprint, entry: Entry, generation: usize) {
+impl<T> Shard<T> {
+    fn put(&mut self, fingerprint: Fingerprint, entry: T, generation: usize) {
         if self.young.len() >= generation && !self.young.contains_key(&fingerprint) {
             self.old = std::mem::take(&mut self.young);
         }
@@ -107,7 +170,7 @@ impl Shard {
     }
 }
 
-impl fmt::Debug for Cache {
+impl<T> fmt::Debug for Cache<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache").field("generation", &self.generation).finish_non_exhaustive()
     }
@@ -115,11 +178,14 @@ impl fmt::Debug for Cache {
 
 #[cfg(test)]
 mod tests {
+    use bartizan_core::authenticate::Caller;
+
     use super::*;
 
     fn entry() -> Entry {
         let ends = Timestamp(u64::MAX);
-        Entry { caller: Caller::anonymous(), ends, fresh: ends, revocations: 0, issuer: None }
+        let holder = Holder::bearer(Caller::anonymous());
+        Entry { holder, ends, fresh: ends, revocations: 0, issuer: None }
     }
 
     #[test]
@@ -129,7 +195,7 @@ mod tests {
             let token = format!("token{i}");
             cache.put(Fingerprint::of(&Credential::Bearer(&token)), entry());
         }
-        let held = |shard: &Mutex<Shard>| {
+        let held = |shard: &Mutex<Shard<Entry>>| {
             let shard = shard.lock();
             shard.young.len() + shard.old.len()
         };

@@ -1,7 +1,10 @@
 //! Who is calling? Looks up what the rules need, and remembers what they said.
 
 mod cache;
+mod introspection;
 mod issuer;
+mod proofs;
+mod uses;
 #[cfg(test)]
 mod tests;
 
@@ -10,23 +13,39 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bartizan_core::admit::ClientAddress;
 use bartizan_core::authenticate::api_key::{Generated, Hash, Pepper, Record};
+use bartizan_core::authenticate::certificate::Certificates;
+use bartizan_core::authenticate::guessing::{Guessing, Patience};
+use bartizan_core::authenticate::holder::{Holder, Proven};
 use bartizan_core::authenticate::jws::VerifyError;
 use bartizan_core::authenticate::jwt::Token;
-use bartizan_core::authenticate::{Caller, Credential, Places, Rejection};
+use bartizan_core::authenticate::{Caller, Credential, Method, Places, Rejection};
 use bartizan_core::exchange::{Admitted, Authenticated, Exchange, NotAuthenticated, Refused};
 use bartizan_core::issue::{Identities, Unreachable};
 use bartizan_core::time::Timestamp;
 use http::request::Parts;
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
 
+use crate::clock;
+use crate::peer::Peer;
 use crate::stage::Stage;
 use cache::{Cache, Entry, Fingerprint};
+use uses::Uses;
 
-pub use issuer::{Pace, Provider};
+pub use introspection::{Introspection, Settings as IntrospectionSettings};
+pub use issuer::{OwnKeys, Pace, Provider};
+pub(crate) use proofs::AsSent;
+pub use proofs::Proofs;
 
 /// How long something that can be taken back counts without a look at the store.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// How often the store is asked whether anything was taken back: several times in [`FRESH`].
+const LOOK: Duration = Duration::from_millis(200);
 
 /// How often it is noted that a key was used.
 const TOUCH: Duration = Duration::from_mins(1);
@@ -41,6 +60,8 @@ struct Inner {
     /// The configured keys, by their digests.
     configured: HashMap<Hash, Record>,
     cache: Cache,
+    guessing: Mutex<Guessing>,
+    uses: Arc<Uses>,
 }
 
 /// By which means callers are recognised.
@@ -62,21 +83,63 @@ pub struct Means {
     pub revocations: Revocations,
     /// How many verified credentials are remembered; about twice as many at most.
     pub remembered: usize,
+    /// How client certificates become callers; they do not, where there is none. Tokens may be
+    /// bound to them all the same.
+    pub certificates: Option<Certificates>,
+    /// Checks proofs of possession, where [`Places::dpop`] is set.
+    pub proofs: Option<Arc<Proofs>>,
+    /// How many bad credentials an address may show.
+    pub patience: Patience,
 }
 
 /// Tells those who remember that something was taken back: a count of how often.
 #[derive(Clone, Debug, Default)]
-pub struct Revocations(Arc<AtomicU64>);
+pub struct Revocations(Arc<News>);
+
+#[derive(Debug, Default)]
+struct News {
+    count: AtomicU64,
+    /// When the store last said that the count is right, in microseconds.
+    heard: AtomicU64,
+}
 
 impl Revocations {
     /// Something was taken back, in the store, a moment ago. From now on nothing that is
     /// remembered counts before the store has been asked again.
     pub fn announce(&self) {
-        self.0.fetch_add(1, Ordering::AcqRel);
+        self.0.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Asks the store again and again whether anything was taken back, by any process, until
+    /// `stop`. While it answers, what is remembered need not be looked up one by one; when it does
+    /// not, everything counts for a second.
+    pub async fn follow(self, identities: Arc<dyn Identities>, stop: CancellationToken) {
+        let mut known = None;
+        let mut ticks = tokio::time::interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            // What is changed while the store is asked is found the next time.
+            let asked = clock::now();
+            match identities.changes().await {
+                Ok(Some(number)) => {
+                    if known.replace(number) != Some(number) {
+                        self.announce();
+                    }
+                    self.0.heard.store(asked.0, Ordering::Release);
+                }
+                Ok(None) => return,
+                Err(error) => tracing::warn!(%error, "it is not known what was taken back"),
+            }
+        }
     }
 
     fn count(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
+        self.0.count.load(Ordering::Acquire)
+    }
+
+    /// Until when what rests on the store counts, as far as the store was heard.
+    fn fresh(&self) -> Timestamp {
+        Timestamp(self.0.heard.load(Ordering::Acquire)).plus(FRESH)
     }
 }
 
@@ -87,7 +150,23 @@ impl Authenticate {
         let keys = std::mem::take(&mut means.keys);
         let configured = keys.into_iter().map(|record| (record.hash, record)).collect();
         let cache = Cache::new(means.remembered);
-        Self(Arc::new(Inner { means, configured, cache }))
+        let guessing = Mutex::new(Guessing::new(means.patience));
+        let uses = Arc::default();
+        Self(Arc::new(Inner { means, configured, cache, guessing, uses }))
+    }
+
+    /// Notices what other processes take back in the store, and which keys of our own token
+    /// endpoint they replace, until `stop`.
+    pub async fn follow(self, stop: CancellationToken) {
+        let Means { identities, revocations, issuers, .. } = &self.0.means;
+        let own = issuers.iter().find(|provider| provider.issuer().is_own());
+        let keys = own.map(|own| Arc::clone(own).follow(stop.clone()));
+        let keys = async {
+            if let Some(keys) = keys {
+                keys.await
+            }
+        };
+        tokio::join!(revocations.clone().follow(Arc::clone(identities), stop.clone()), keys);
     }
 
     /// Where credentials may stand.
@@ -96,18 +175,27 @@ impl Authenticate {
         &self.0.means.places
     }
 
-    /// Who sends the request with this head; nobody in particular, where it shows no credential.
+    /// Who sends the request with this head; nobody in particular, where it shows no credential
+    /// and no certificate that names somebody.
     ///
     /// # Errors
     /// [`NotAuthenticated`] where the credential is not good, or cannot be looked up.
     pub async fn caller(&self, head: &Parts, now: Timestamp) -> Result<Caller, NotAuthenticated> {
-        match Credential::find(head, &self.0.means.places)? {
-            None => Ok(Caller::anonymous()),
-            Some(credential) => self.verify(&credential, now).await,
-        }
+        let inner = &*self.0;
+        let Some(credential) = Credential::find(head, &inner.means.places)? else {
+            let Some(rules) = &inner.means.certificates else { return Ok(Caller::anonymous()) };
+            let certificate = head.extensions.get::<Peer>().and_then(Peer::certificate);
+            return Ok(match certificate {
+                Some(certificate) => rules.caller(certificate, now)?,
+                None => Caller::anonymous(),
+            });
+        };
+        let known = inner.holder(&credential, Some(head), now).await;
+        let known = known.and_then(|holder| inner.prove(holder, &credential, head, now));
+        known.map_err(|not| inner.suspect(not, head, now))
     }
 
-    /// Who shows this credential.
+    /// Who shows this credential, and nothing beside it.
     ///
     /// # Errors
     /// As [`Authenticate::caller`].
@@ -116,22 +204,8 @@ impl Authenticate {
         credential: &Credential<'_>,
         now: Timestamp,
     ) -> Result<Caller, NotAuthenticated> {
-        let fingerprint = Fingerprint::of(credential);
-        if let Some(entry) = self.0.cache.get(fingerprint)
-            && entry.counts(now, self.0.means.revocations.count())
-        {
-            return Ok(entry.caller);
-        }
-        let entry = match self.0.verify(credential, now).await {
-            Ok(entry) => entry,
-            Err(not) => {
-                self.0.cache.remove(fingerprint);
-                return Err(not);
-            }
-        };
-        let caller = entry.caller.clone();
-        self.0.cache.put(fingerprint, entry);
-        Ok(caller)
+        let holder = self.0.holder(credential, None, now).await?;
+        Ok(holder.show(&Proven::default())?)
     }
 }
 
@@ -150,27 +224,108 @@ impl<B: Send> Stage<Exchange<Admitted<B>>> for Authenticate {
 
 impl Entry {
     /// Whether it still stands, without asking anybody.
-    fn counts(&self, now: Timestamp, revocations: u64) -> bool {
+    fn counts(&self, now: Timestamp, revocations: &Revocations) -> bool {
         now < self.ends
-            && now < self.fresh
-            && self.revocations == revocations
+            && (now < self.fresh || (self.rests_on_the_store() && now < revocations.fresh()))
+            // Read after the instant at which the store was heard: whoever changes that has
+            // announced before what he heard.
+            && self.revocations == revocations.count()
             && self.issuer.as_ref().is_none_or(|(issuer, epoch)| issuer.epoch() == *epoch)
+    }
+
+    /// Whether it stands for as long as nothing is taken back in the store of identities.
+    fn rests_on_the_store(&self) -> bool {
+        match &self.issuer {
+            Some((issuer, _)) => issuer.issuer().is_own(),
+            None => self.holder.unproven().method() == Method::ApiKey,
+        }
     }
 }
 
 impl Inner {
+    /// Whose credential this is; from memory, where that still counts.
+    async fn holder(
+        &self,
+        credential: &Credential<'_>,
+        head: Option<&Parts>,
+        now: Timestamp,
+    ) -> Result<Holder, NotAuthenticated> {
+        let fingerprint = Fingerprint::of(credential);
+        if let Some(entry) = self.cache.get(fingerprint)
+            && entry.counts(now, &self.means.revocations)
+        {
+            return Ok(entry.holder);
+        }
+        let entry = match self.verify(credential, fingerprint, head, now).await {
+            Ok(entry) => entry,
+            Err(not) => {
+                self.cache.remove(fingerprint);
+                return Err(not);
+            }
+        };
+        let holder = entry.holder.clone();
+        self.cache.put(fingerprint, entry);
+        Ok(holder)
+    }
+
+    /// The caller, if the credential is theirs to show: what it is bound to must be proved, by
+    /// this connection and this request.
+    fn prove(
+        &self,
+        holder: Holder,
+        credential: &Credential<'_>,
+        head: &Parts,
+        now: Timestamp,
+    ) -> Result<Caller, NotAuthenticated> {
+        let mut proven = Proven::default();
+        if holder.binding().certificate.is_some()
+            && let Some(certificate) = head.extensions.get::<Peer>().and_then(Peer::certificate)
+        {
+            certificate.check(now)?;
+            proven.certificate = Some(certificate.thumbprint());
+        }
+        if let (Credential::Dpop(token), Some(proofs)) = (credential, &self.means.proofs) {
+            // Last, since it is the dearest, and only who has a good token can ask for it.
+            proven.key = Some(proofs.check(head, token, now)?);
+        }
+        Ok(holder.show(&proven)?)
+    }
+
+    /// Counts what may be a guess. A good credential passes whatever came from its address
+    /// before: no key or token here is short enough to be guessed, and others may share the
+    /// address. What is throttled is what the bad ones cost: records, and questions to issuers.
+    fn suspect(&self, not: NotAuthenticated, head: &Parts, now: Timestamp) -> NotAuthenticated {
+        let from = head.extensions.get::<ClientAddress>();
+        let (NotAuthenticated::Rejected(rejection), Some(from)) = (not, from) else { return not };
+        if !Guessing::counts(rejection) {
+            return not;
+        }
+        self.guessing.lock().failed(*from, now).map_or(not, NotAuthenticated::Throttled)
+    }
+
     async fn verify(
         &self,
         credential: &Credential<'_>,
+        fingerprint: Fingerprint,
+        head: Option<&Parts>,
         now: Timestamp,
     ) -> Result<Entry, NotAuthenticated> {
         // Read before the store is asked: what is taken back in between is looked at again.
         let revocations = self.means.revocations.count();
         match credential {
             Credential::ApiKey(key) => self.key(key, now, revocations).await,
-            Credential::Bearer(token) if self.means.places.key_as_bearer && !is_jwt(token) => {
-                self.key(token, now, revocations).await
+            Credential::Bearer(token) if !is_jwt(token) => {
+                match self.bearer_key(token, now, revocations).await {
+                    Err(NotAuthenticated::Rejected(Rejection::Unknown)) => {
+                        self.opaque(token, fingerprint, head, now, revocations).await
+                    }
+                    known => known,
+                }
             }
+            Credential::Dpop(token) if !is_jwt(token) => {
+                self.opaque(token, fingerprint, head, now, revocations).await
+            }
+            Credential::Dpop(token) => self.token(token, now, revocations).await,
             Credential::Bearer(token) => {
                 if self.means.places.key_as_bearer
                     && let Some(entry) = self.configured(token, now, revocations)
@@ -190,12 +345,14 @@ impl Inner {
         revocations: u64,
     ) -> Option<Result<Entry, Rejection>> {
         let keys = &self.configured;
+        let pepper = self.means.pepper.as_ref();
         let plain = keys.get(&Hash::of(key, None));
-        let keyed = || keys.get(&Hash::of(key, Some(self.means.pepper.as_ref()?)));
+        let keyed = || Hash::all_of(key, pepper).find_map(|hash| keys.get(&hash));
         let record = plain.or_else(keyed)?;
         Some(record.verify(key, self.means.pepper.as_ref(), now).map(|caller| {
             let ends = caller.expires().unwrap_or(Timestamp(u64::MAX));
-            Entry { caller, ends, fresh: ends, revocations, issuer: None }
+            let holder = Holder::bearer(caller);
+            Entry { holder, ends, fresh: ends, revocations, issuer: None }
         }))
     }
 
@@ -216,14 +373,61 @@ impl Inner {
             self.means.identities.key(generated.id).await.map_err(|error| outage(&error))?;
         let record = record.ok_or(Rejection::Unknown)?;
         let caller = record.verify(key, self.means.pepper.as_ref(), now)?;
-        if record.last_used.is_none_or(|last| now.since(last) >= TOUCH)
-            && let Err(error) = self.means.identities.touch_key(&record.id, now).await
-        {
-            // That a key was used is good to know, and no reason to refuse it.
-            tracing::warn!(%error, "the use of a key was not noted");
+        if record.last_used.is_none_or(|last| now.since(last) >= TOUCH) {
+            self.uses.note(&record.id, now, &self.means.identities);
         }
         let ends = caller.expires().unwrap_or(Timestamp(u64::MAX));
-        Ok(Entry { caller, ends, fresh: now.plus(FRESH), revocations, issuer: None })
+        let holder = Holder::bearer(caller);
+        Ok(Entry { holder, ends, fresh: now.plus(FRESH), revocations, issuer: None })
+    }
+
+    /// A bearer token that has the form of a key.
+    async fn bearer_key(
+        &self,
+        token: &str,
+        now: Timestamp,
+        revocations: u64,
+    ) -> Result<Entry, NotAuthenticated> {
+        if self.means.places.key_as_bearer {
+            self.key(token, now, revocations).await
+        } else {
+            Err(Rejection::Unknown.into())
+        }
+    }
+
+    /// A token that says nothing by itself: those who may have issued it are asked.
+    async fn opaque(
+        &self,
+        token: &str,
+        fingerprint: Fingerprint,
+        head: Option<&Parts>,
+        now: Timestamp,
+        revocations: u64,
+    ) -> Result<Entry, NotAuthenticated> {
+        let from = head.and_then(|head| head.extensions.get::<ClientAddress>()).copied();
+        let mut why = NotAuthenticated::from(Rejection::Unknown);
+        for provider in &self.means.issuers {
+            let Some(introspection) = provider.introspection() else { continue };
+            // A key of ours is nobody else's business, however bad it is.
+            if Generated::parse(token).is_some() {
+                break;
+            }
+            if let Some(wait) = from.and_then(|from| self.guessing.lock().waits(from, now)) {
+                return Err(NotAuthenticated::Throttled(wait));
+            }
+            match introspection.ask(provider.issuer(), token, fingerprint, now).await {
+                Ok(holder) => {
+                    let ends = holder.unproven().expires().unwrap_or(Timestamp(u64::MAX));
+                    let fresh = ends.min(now.plus(introspection.lasts()));
+                    return Ok(Entry { holder, ends, fresh, revocations, issuer: None });
+                }
+                // An issuer that cannot be reached may be the one that knows.
+                Err(NotAuthenticated::Outage) => why = NotAuthenticated::Outage,
+                Err(not) if why != NotAuthenticated::Outage => why = not,
+                Err(_) => {}
+            }
+        }
+        Err(why)
     }
 
     async fn token(
@@ -258,21 +462,24 @@ impl Inner {
         let issuer = provider.issuer();
         let (mut keys, mut epoch) =
             provider.keys(now).await.map_err(|_| NotAuthenticated::Outage)?;
-        let mut verified = issuer.verify(token, &keys, now);
-        if verified.as_ref().is_err_and(|error| *error == VerifyError::UnknownKey) {
+        let mut verified = issuer.holder(token, &keys, now);
+        if verified.as_ref().is_err_and(|error| may_be_of_a_new_key(*error)) {
             let renewed = provider.renewed(Some(epoch), now).await;
-            (keys, epoch) = renewed.map_err(|_| NotAuthenticated::Outage)?;
-            verified = issuer.verify(token, &keys, now);
+            let (new, newer) = renewed.map_err(|_| NotAuthenticated::Outage)?;
+            if newer != epoch {
+                (keys, epoch) = (new, newer);
+                verified = issuer.holder(token, &keys, now);
+            }
         }
-        let caller = verified.map_err(|error| match error {
+        let holder = verified.map_err(|error| match error {
             VerifyError::Rejected(rejection) => rejection,
             VerifyError::UnknownKey => Rejection::Unknown,
         })?;
-        let expires = caller.expires().unwrap_or_default();
+        let expires = holder.unproven().expires().unwrap_or_default();
         let ends = expires.plus(issuer.leeway);
-        let mut fresh = ends;
+        let mut fresh = ends.min(provider.settled(now));
         if issuer.is_own() {
-            if revoked(&*self.means.identities, caller.claims())
+            if revoked(&*self.means.identities, holder.unproven().claims())
                 .await
                 .map_err(|error| outage(&error))?
             {
@@ -281,7 +488,7 @@ impl Inner {
             fresh = now.plus(FRESH);
         }
         let issuer = Some((Arc::clone(provider), epoch));
-        Ok(Entry { caller, ends, fresh, revocations, issuer })
+        Ok(Entry { holder, ends, fresh, revocations, issuer })
     }
 }
 
@@ -291,7 +498,16 @@ pub(crate) async fn revoked(
     claims: &Map<String, Value>,
 ) -> Result<bool, Unreachable> {
     let names = ["jti", "sid"].into_iter().filter_map(|name| claims.get(name)?.as_str());
+    // Those from which it was got in exchange (RFC 8693).
+    let origins = claims.get("via").and_then(Value::as_array).into_iter().flatten();
+    let names = names.chain(origins.filter_map(Value::as_str));
     identities.is_revoked(&names.collect::<Vec<_>>()).await
+}
+
+/// Whether an issuer that has turned its keys might have signed this: with a key id that is new,
+/// with one that it had used before, or with none.
+fn may_be_of_a_new_key(error: VerifyError) -> bool {
+    matches!(error, VerifyError::UnknownKey | VerifyError::Rejected(Rejection::Forged))
 }
 
 fn outage(error: &Unreachable) -> NotAuthenticated {

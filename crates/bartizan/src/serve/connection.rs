@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bartizan_core::authenticate::certificate::{Certificate, Unreadable};
 use futures_util::FutureExt as _;
 use http::{Request, Version};
 use hyper::body::Incoming;
@@ -80,10 +81,10 @@ impl<S: Service> Listener<S> {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        let Some(tls) = &self.options.tls else {
+        let Some(tls) = self.options.tls.as_ref().and_then(|tls| tls.load_full()) else {
             return self.converse(socket, Peer::plain(address)).await;
         };
-        let acceptor = TlsAcceptor::from(tls.load_full());
+        let acceptor = TlsAcceptor::from(tls);
         let handshake = async {
             let _room = self.handshakes.acquire().await;
             acceptor.accept(socket).await
@@ -91,7 +92,11 @@ impl<S: Service> Listener<S> {
         let handshake = tokio::time::timeout(self.options.header_timeout, handshake);
         match self.shutdown.run_until_cancelled(handshake).await {
             Some(Ok(Ok(stream))) => {
-                let tls = Some(Arc::new(agreed(&stream)));
+                let Ok(tls) = agreed(&stream) else {
+                    // Verified, and not to be read all the same: who it is nobody can say.
+                    return tracing::debug!(%address, "a client certificate that is not read");
+                };
+                let tls = Some(Arc::new(tls));
                 self.converse(stream, Peer { address, tls }).await;
             }
             Some(Ok(Err(error))) => tracing::debug!(%address, %error, "no TLS"),
@@ -145,9 +150,11 @@ fn log(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     }
 }
 
-fn agreed(stream: &TlsStream<TcpStream>) -> Tls {
+fn agreed(stream: &TlsStream<TcpStream>) -> Result<Tls, Unreadable> {
     let (_, session) = stream.get_ref();
-    Tls { server_name: session.server_name().map(Into::into) }
+    let own = session.peer_certificates().and_then(|chain| chain.first());
+    let certificate = own.map(|der| Certificate::parse(der)).transpose()?.map(Arc::new);
+    Ok(Tls { server_name: session.server_name().map(Into::into), certificate })
 }
 
 /// hyper with every bound set. Without a timer its own would be silently off.

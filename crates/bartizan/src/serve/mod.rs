@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use rustls::ServerConfig;
@@ -33,9 +33,9 @@ pub(crate) use workers::here;
 /// What a listener allows.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The TLS configuration in force; `None` for plain HTTP. Each connection takes the one that
-    /// is in force when it arrives.
-    pub tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    /// The TLS configuration in force; `None`, or none in it, for plain HTTP. Each connection takes
+    /// the one that is in force when it arrives.
+    pub tls: Option<Arc<ArcSwapOption<ServerConfig>>>,
     /// How long a TLS handshake may take, and a request's head from its first byte.
     pub header_timeout: Duration,
     /// How long a connection may wait for its next request, and for a client that does not read.

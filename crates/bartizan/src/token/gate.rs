@@ -13,6 +13,13 @@ pub(super) struct Gate {
     working: Arc<Semaphore>,
 }
 
+/// How many passwords should be checked at once: the other half of the cores is for the road.
+#[must_use]
+pub fn half_the_cores() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).max(1)
+}
+
 /// There is no room even to wait.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Full;
@@ -22,6 +29,12 @@ impl Gate {
         let at_once = at_once.max(1);
         let admitted = Arc::new(Semaphore::new(at_once + waiting));
         Self { admitted, working: Arc::new(Semaphore::new(at_once)) }
+    }
+
+    /// Whether one more may come in.
+    #[cfg(test)]
+    pub(super) fn is_open(&self) -> bool {
+        self.admitted.available_permits() > 0
     }
 
     /// Does `work` on a thread for it. Work that has begun keeps its place until it is done, even

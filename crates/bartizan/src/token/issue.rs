@@ -1,45 +1,44 @@
-//! May this one have a token? The three grants, one after the other.
+//! May this one have a token? The grants, one after the other.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan_core::admit::ClientAddress;
 use bartizan_core::audit::{Event, Outcome};
+use bartizan_core::authenticate::api_key::Hash;
 use bartizan_core::authenticate::{Kind, Principal, password};
 use bartizan_core::issue::access::Access;
 use bartizan_core::issue::account::{self, is_name};
 use bartizan_core::issue::answer::{Granted, WRONG_PASSWORD};
+use bartizan_core::issue::exchange::{self, delegate};
 use bartizan_core::issue::refresh::{self, NOT_VALID, Refresh, Rotation};
-use bartizan_core::issue::request::{Grant, GrantType, Presented, TokenRequest};
+use bartizan_core::issue::request::{Grant, GrantType, TokenRequest};
 use bartizan_core::issue::{Client, Refused, User};
-use bartizan_core::limit::{Draw, ReservationId, Verdict, nothing_used};
 use bartizan_core::time::Timestamp;
 use http::request::Parts;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Map, Value};
 
 use super::{Decided, TokenEndpoint, client_principal, out_of_reach, read, user_principal};
 use crate::clock;
-
-/// How long an attempt may take before what it reserved is given back by itself.
-const ATTEMPT: Duration = Duration::from_mins(1);
 
 /// No token, and who did not get it, if that is known.
 struct Denied {
     refused: Refused,
     principal: Option<Principal>,
-    /// Where it is not just a refusal but an alarm.
-    alarm: Option<&'static str>,
+    /// Where it is told differently from what the client reads.
+    told: Option<(Event, &'static str)>,
 }
 
 impl From<Refused> for Denied {
     fn from(refused: Refused) -> Self {
-        Self { refused, principal: None, alarm: None }
+        Self { refused, principal: None, told: None }
     }
 }
 
 impl Denied {
     fn of(refused: Refused, principal: Principal) -> Self {
-        Self { refused, principal: Some(principal), alarm: None }
+        Self { refused, principal: Some(principal), told: None }
     }
 }
 
@@ -52,7 +51,20 @@ struct Rights {
     scopes: Vec<Arc<str>>,
     roles: Vec<Arc<str>>,
     tenant: Option<Arc<str>>,
+    resource: Option<Arc<str>>,
+    actor: Option<Value>,
+    origins: Vec<Arc<str>>,
+    ttl: Duration,
 }
+
+/// What is asked for, beside the grant.
+struct Asked<'a> {
+    scopes: Option<&'a [String]>,
+    resource: Option<&'a str>,
+    now: Timestamp,
+}
+
+type Issued = Result<(Granted, Principal), Denied>;
 
 impl TokenEndpoint {
     pub(super) async fn issue(
@@ -62,21 +74,23 @@ impl TokenEndpoint {
         address: ClientAddress,
         now: Timestamp,
     ) -> Decided {
-        match self.grant(head, body, address, now).await {
-            Ok((granted, principal)) => Decided {
-                response: granted.answer(),
-                event: Some((Event::TokenIssued, Outcome::Allow)),
-                principal: Some(principal),
-                reason: None,
-            },
-            Err(Denied { refused, principal, alarm: Some(alarm) }) => Decided {
-                response: refused.answer(),
-                event: Some((Event::SecurityAlert, Outcome::Deny)),
+        let mut details = Map::new();
+        match self.grant(head, body, address, now, &mut details).await {
+            Ok((granted, principal)) => {
+                details.insert("scope".into(), granted.scopes.join(" ").into());
+                let event = Some((Event::TokenIssued, Outcome::Allow));
+                let principal = Some(principal);
+                Decided { event, principal, details, ..Decided::quietly(granted.answer()) }
+            }
+            Err(Denied { refused, principal, told: Some((event, why)) }) => Decided {
+                event: Some((event, Outcome::Deny)),
                 principal,
-                reason: Some(alarm.to_owned()),
+                reason: Some(why.to_owned()),
+                details,
+                ..Decided::quietly(refused.answer())
             },
-            Err(Denied { refused, principal, alarm: None }) => {
-                Decided::refused(&refused, principal)
+            Err(Denied { refused, principal, told: None }) => {
+                Decided { details, ..Decided::refused(&refused, principal) }
             }
         }
     }
@@ -87,50 +101,41 @@ impl TokenEndpoint {
         body: &[u8],
         address: ClientAddress,
         now: Timestamp,
-    ) -> Result<(Granted, Principal), Denied> {
+        details: &mut Map<String, Value>,
+    ) -> Issued {
         let form = read(head, body)?;
         let request = TokenRequest::read(&head.headers, &form, &self.settings.grants)?;
+        let sort = request.grant.sort();
+        details.insert("grant".into(), sort.as_str().into());
         let client = self.client(request.client, address, now).await?;
-        let asked = request.scopes.as_deref();
-        let sort = match &request.grant {
-            Grant::ClientCredentials => GrantType::ClientCredentials,
-            Grant::Password { .. } => GrantType::Password,
-            Grant::RefreshToken(_) => GrantType::RefreshToken,
-        };
-        if let Some(client) = client.as_ref().filter(|client| !client.grants.contains(&sort)) {
-            return Err(Denied::of(Refused::UnauthorizedClient, client_principal(&client.id)));
-        }
-        match request.grant {
-            Grant::ClientCredentials => {
-                self.for_client(client.ok_or(Refused::InvalidClient)?, asked, now)
+        if let Some(client) = &client {
+            details.insert("client".into(), (*client.id).into());
+            if !client.may_use(sort) {
+                return Err(Denied::of(Refused::UnauthorizedClient, client_principal(&client.id)));
             }
-            Grant::Password { username, password } => {
+        } else if sort.needs_proof() {
+            return Err(Refused::InvalidClient.into());
+        }
+        let (scopes, resource) = (request.scopes.as_deref(), request.resource.as_deref());
+        // Never what somebody wrote: only what is ours.
+        if let Ok(Some(part)) = self.targets.choose(resource, None) {
+            details.insert("resource".into(), (*part).into());
+        }
+        let asked = Asked { scopes, resource, now };
+        match (request.grant, client) {
+            (Grant::ClientCredentials, Some(client)) => self.for_client(client, &asked).await,
+            (Grant::Password { username, password }, client) => {
                 let user = self.log_in(&username, password, address, now).await?;
-                self.for_user(&user, client, asked, now).await
+                self.for_user(&user, client, &asked).await
             }
-            Grant::RefreshToken(token) => self.go_on(&token, client, asked, now).await,
+            (Grant::RefreshToken(token), client) => self.go_on(&token, client, &asked).await,
+            (Grant::TokenExchange(token), Some(client)) => {
+                self.exchange(&token, &client, &asked).await
+            }
+            (Grant::ClientCredentials | Grant::TokenExchange(_), None) => {
+                Err(Refused::InvalidClient.into())
+            }
         }
-    }
-
-    /// The client of a request, once it has proved who it is.
-    pub(super) async fn client(
-        &self,
-        presented: Option<Presented>,
-        address: ClientAddress,
-        now: Timestamp,
-    ) -> Result<Option<Client>, Refused> {
-        let Some(Presented { id, secret }) = presented else { return Ok(None) };
-        let (attempt, draws) = self.attempt(&format!("client {id}"), address, now).await?;
-        let client = match self.clients.get(id.as_str()) {
-            Some(client) => Some(client.clone()),
-            None if is_name(&id) => {
-                self.identities.client(&id).await.map_err(|error| out_of_reach(&error))?
-            }
-            None => None,
-        };
-        let client = client.filter(|client| client.proves(secret.as_ref(), Some(&self.pepper)));
-        self.close(attempt, &draws, client.is_some(), now).await;
-        client.map(Some).ok_or(Refused::InvalidClient)
     }
 
     /// The user of this name, if this is their password. Whatever is wrong looks the same and
@@ -142,21 +147,22 @@ impl TokenEndpoint {
         address: ClientAddress,
         now: Timestamp,
     ) -> Result<User, Denied> {
-        let (attempt, draws) = self.attempt(name, address, now).await?;
+        let attempt = self.attempt(name, address, now).await?;
         let known = self.user(name).await?;
         let hash = known.as_ref().map(|user| user.password.clone());
-        let (right, given) = self
-            .gate
-            .run(move || (password::verify(hash.as_ref(), &given), given))
-            .await
-            .map_err(|_| Refused::Busy)?;
+        let checked = self.gate.run(move || (password::verify(hash.as_ref(), &given), given)).await;
+        let Ok((right, given)) = checked else {
+            // Nothing was tried: who finds no room has not guessed.
+            self.close(attempt, true, now).await;
+            return Err(Refused::Busy.into());
+        };
         let principal = known.as_ref().map(|user| user_principal(&user.name));
         let user = known.filter(|user| right && !user.disabled);
-        self.close(attempt, &draws, user.is_some(), now).await;
-        let denied = Denied { refused: WRONG_PASSWORD, principal, alarm: None };
+        self.close(attempt, user.is_some(), now).await;
+        let denied = Denied { refused: WRONG_PASSWORD, principal, told: None };
         let user = user.ok_or(denied)?;
         if user.password.needs_rehash() && !self.users.contains_key(&user.name) {
-            self.rehash(user.clone(), given).await;
+            self.rehash(&user, given).await;
         }
         Ok(user)
     }
@@ -172,56 +178,23 @@ impl TokenEndpoint {
     }
 
     /// Stores a hash of today's cost. If it does not work out, the next login tries again.
-    async fn rehash(&self, mut user: User, password: SecretString) {
+    pub(super) async fn rehash(&self, user: &User, password: SecretString) {
         let mut salt = [0; 16];
         if getrandom::fill(&mut salt).is_err() {
             return;
         }
-        if let Ok(Ok(hash)) = self.gate.run(move || password::hash(&password, &salt)).await {
-            user.password = hash;
-            if let Err(error) = self.identities.put_user(user).await {
-                tracing::warn!(%error, "a password was not hashed anew");
-            }
+        if let Ok(Ok(hash)) = self.gate.run(move || password::hash(&password, &salt)).await
+            && let Err(error) = self.identities.rehash(&user.name, &user.password, hash).await
+        {
+            tracing::warn!(%error, "a password was not hashed anew");
         }
     }
 
-    /// Reserves an attempt on `name`, which counts as failed until it is closed.
-    async fn attempt(
-        &self,
-        name: &str,
-        address: ClientAddress,
-        now: Timestamp,
-    ) -> Result<(ReservationId, Vec<Draw>), Refused> {
-        let (id, draws) =
-            (ReservationId(clock::chance()), self.settings.throttle.draws(name, address));
-        match self.meter.reserve(id, &draws, now.plus(ATTEMPT), now).await {
-            Ok(Verdict::Taken { .. }) => Ok((id, draws)),
-            Ok(Verdict::Short(exhausted)) => Err(Refused::Throttled(exhausted.retry_after)),
-            Err(error) => {
-                tracing::error!(%error, "attempts cannot be counted");
-                Err(Refused::Unavailable)
-            }
-        }
-    }
-
-    /// An attempt that succeeded does not count.
-    async fn close(&self, id: ReservationId, draws: &[Draw], succeeded: bool, now: Timestamp) {
-        let nothing = nothing_used(draws);
-        let actual = if succeeded { &nothing } else { draws };
-        if let Err(error) = self.meter.settle(id, actual, now).await {
-            tracing::warn!(%error, "an attempt was not settled");
-        }
-    }
-
-    fn for_client(
-        &self,
-        client: Client,
-        asked: Option<&[String]>,
-        now: Timestamp,
-    ) -> Result<(Granted, Principal), Denied> {
+    async fn for_client(&self, client: Client, asked: &Asked<'_>) -> Issued {
         let principal = client_principal(&client.id);
-        let scopes = account::scopes(asked, &client.scopes);
-        let scopes = scopes.map_err(|refused| Denied::of(refused, principal.clone()))?;
+        let denied = |refused| Denied::of(refused, principal.clone());
+        let scopes = account::scopes(asked.scopes, &client.scopes).map_err(denied)?;
+        let resource = self.targets.choose(asked.resource, None).map_err(denied)?;
         let rights = Rights {
             subject: Arc::clone(&client.id),
             kind: Kind::Client,
@@ -230,41 +203,63 @@ impl TokenEndpoint {
             scopes,
             roles: client.roles,
             tenant: client.tenant,
+            resource,
+            actor: None,
+            origins: Vec::new(),
+            ttl: self.settings.access_ttl,
         };
         // No refresh token: the client can always ask again (RFC 6749 section 4.4.3).
-        Ok((self.sign(rights, None, now)?, principal))
+        Ok((self.sign(rights, None, asked.now).await?, principal))
     }
 
-    async fn for_user(
+    async fn for_user(&self, user: &User, client: Option<Client>, asked: &Asked<'_>) -> Issued {
+        let principal = user_principal(&user.name);
+        let denied = |refused| Denied::of(refused, principal.clone());
+        let scopes = account::scopes(asked.scopes, &user.scopes).map_err(denied)?;
+        let resource = self.targets.choose(asked.resource, None).map_err(denied)?;
+        let client = client.map(|client| client.id);
+        let mut rights = self.rights_of(user, client.clone(), scopes.clone(), resource.clone());
+        if !self.settings.grants.contains(&GrantType::RefreshToken) {
+            return Ok((self.sign(rights, None, asked.now).await?, principal));
+        }
+        let session: Arc<str> = format!("{:032x}", clock::chance()).into();
+        let (token, hash) = refresh_token()?;
+        let first = Refresh {
+            hash,
+            session: Arc::clone(&session),
+            user: Arc::clone(&user.name),
+            client,
+            scopes,
+            resource,
+            expires: asked.now.plus(self.settings.refresh_ttl),
+            used: false,
+        };
+        let begun = self.identities.begin_session(first, asked.now).await;
+        begun.map_err(|error| out_of_reach(&error))?;
+        rights.session = Some(session);
+        Ok((self.sign(rights, Some(token), asked.now).await?, principal))
+    }
+
+    fn rights_of(
         &self,
         user: &User,
-        client: Option<Client>,
-        asked: Option<&[String]>,
-        now: Timestamp,
-    ) -> Result<(Granted, Principal), Denied> {
-        let principal = user_principal(&user.name);
-        let scopes = account::scopes(asked, &user.scopes);
-        let scopes = scopes.map_err(|refused| Denied::of(refused, principal.clone()))?;
-        let client = client.map(|client| client.id);
-        let mut rights = Rights {
+        client: Option<Arc<str>>,
+        scopes: Vec<Arc<str>>,
+        resource: Option<Arc<str>>,
+    ) -> Rights {
+        Rights {
             subject: Arc::clone(&user.name),
             kind: Kind::User,
-            client: client.clone(),
+            client,
             session: None,
             scopes,
             roles: user.roles.clone(),
             tenant: user.tenant.clone(),
-        };
-        if !self.settings.grants.contains(&GrantType::RefreshToken) {
-            return Ok((self.sign(rights, None, now)?, principal));
+            resource,
+            actor: None,
+            origins: Vec::new(),
+            ttl: self.settings.access_ttl,
         }
-        let session: Arc<str> = format!("{:032x}", clock::chance()).into();
-        let scopes = rights.scopes.clone();
-        let name = Arc::clone(&user.name);
-        let (token, first) = self.refresh_token(Arc::clone(&session), name, client, scopes, now)?;
-        self.identities.begin_session(first, now).await.map_err(|error| out_of_reach(&error))?;
-        rights.session = Some(session);
-        Ok((self.sign(rights, Some(token), now)?, principal))
     }
 
     /// Continues a session: the token is exchanged for its successor, and a copy of it that was
@@ -273,9 +268,9 @@ impl TokenEndpoint {
         &self,
         token: &SecretString,
         client: Option<Client>,
-        asked: Option<&[String]>,
-        now: Timestamp,
-    ) -> Result<(Granted, Principal), Denied> {
+        asked: &Asked<'_>,
+    ) -> Issued {
+        let now = asked.now;
         let hash = refresh::digest(token);
         let found = self.identities.refresh(&hash).await.map_err(|error| out_of_reach(&error))?;
         let found = found.ok_or(NOT_VALID)?;
@@ -293,16 +288,15 @@ impl TokenEndpoint {
         };
         // What the user has lost since, the session has lost too.
         let still = found.scopes.iter().filter(|scope| user.scopes.contains(scope)).cloned();
-        let scopes = account::scopes(asked, &still.collect::<Vec<_>>()).map_err(denied)?;
-        let Refresh { session, user: name, scopes: all, .. } = found;
-        let (token, next) =
-            self.refresh_token(Arc::clone(&session), name, client.clone(), all, now)?;
-        match self
-            .identities
-            .rotate(&hash, next, now)
-            .await
-            .map_err(|error| out_of_reach(&error))?
-        {
+        let scopes = account::scopes(asked.scopes, &still.collect::<Vec<_>>()).map_err(denied)?;
+        let resource = self.targets.choose(asked.resource, found.resource.as_ref());
+        let resource = resource.map_err(denied)?;
+        let (token, next) = refresh_token()?;
+        let session = Arc::clone(&found.session);
+        // It ends when it would have ended: a session that is stolen does not live for ever.
+        let next = Refresh { hash: next, ..found };
+        let rotated = self.identities.rotate(&hash, next, now).await;
+        match rotated.map_err(|error| out_of_reach(&error))? {
             Rotation::Done => {}
             Rotation::Gone => return Err(denied(NOT_VALID)),
             Rotation::Reused => {
@@ -310,10 +304,43 @@ impl TokenEndpoint {
                 return Err(reused(principal));
             }
         }
-        let (subject, kind) = (user.name, Kind::User);
-        let (roles, tenant, session) = (user.roles, user.tenant, Some(session));
-        let rights = Rights { subject, kind, client, session, scopes, roles, tenant };
-        Ok((self.sign(rights, Some(token), now)?, principal))
+        let rights = self.rights_of(&user, client, scopes, resource);
+        let rights = Rights { session: Some(session), ..rights };
+        Ok((self.sign(rights, Some(token), now).await?, principal))
+    }
+
+    /// A token for a client that acts for the one whose token it shows (RFC 8693). It never lives
+    /// longer than that, ends with it and with its session, and cannot be continued.
+    async fn exchange(&self, token: &SecretString, client: &Client, asked: &Asked<'_>) -> Issued {
+        let now = asked.now;
+        let invalid = || Denied {
+            refused: exchange::NOT_VALID,
+            principal: Some(client_principal(&client.id)),
+            told: Some((Event::AuthFailure, "the token that was to be exchanged does not count")),
+        };
+        let subject = self.counting(token.expose_secret(), now).await?.ok_or_else(invalid)?;
+        let principal = subject.principal().clone();
+        let denied = |refused| match refused {
+            exchange::NOT_VALID => invalid(),
+            refused => Denied::of(refused, principal.clone()),
+        };
+        let user = self.user(&principal.subject).await?.ok_or_else(invalid)?;
+        let delegated = delegate(client, &subject, &user, asked.scopes).map_err(denied)?;
+        let text = |name| subject.claims().get(name).and_then(Value::as_str);
+        let confined = text("aud").and_then(|audience| self.targets.part(audience));
+        let resource = self.targets.choose(asked.resource, confined).map_err(denied)?;
+        let left = subject.expires().unwrap_or_default().since(now);
+        let rights = Rights {
+            session: text("sid").map(Arc::from),
+            roles: delegated.roles,
+            tenant: subject.tenant().cloned(),
+            actor: Some(delegated.actor),
+            origins: delegated.origins,
+            ttl: left.min(self.settings.access_ttl),
+            ..self.rights_of(&user, Some(Arc::clone(&client.id)), delegated.scopes, resource)
+        };
+        let granted = self.sign(rights, None, now).await?;
+        Ok((Granted { exchanged: true, ..granted }, principal))
     }
 
     async fn end(&self, session: &str) -> Result<(), Refused> {
@@ -322,43 +349,52 @@ impl TokenEndpoint {
         Ok(())
     }
 
-    fn refresh_token(
-        &self,
-        session: Arc<str>,
-        user: Arc<str>,
-        client: Option<Arc<str>>,
-        scopes: Vec<Arc<str>>,
-        now: Timestamp,
-    ) -> Result<(SecretString, Refresh), Refused> {
-        let mut random = [0; 32];
-        getrandom::fill(&mut random).map_err(|_| Refused::Unavailable)?;
-        let token = refresh::generate(&random);
-        let (hash, expires) = (refresh::digest(&token), now.plus(self.settings.refresh_ttl));
-        Ok((token, Refresh { hash, session, user, client, scopes, expires, used: false }))
-    }
-
-    fn sign(
+    async fn sign(
         &self,
         rights: Rights,
         refresh: Option<SecretString>,
         now: Timestamp,
     ) -> Result<Granted, Refused> {
-        let Rights { subject, kind, client, session, scopes, roles, tenant } = rights;
-        let id = format!("{:032x}", clock::chance());
-        let ttl = self.settings.access_ttl;
+        let key = self.keys.signer(now).await.map_err(|error| out_of_reach(&error))?;
+        let Rights { subject, kind, client, session, scopes, roles, tenant, .. } = rights;
+        let Rights { resource, actor, origins, ttl, .. } = rights;
         let granted = scopes.clone();
-        let access =
-            Access { subject, kind, client, session, scopes, roles, tenant, id, issued: now, ttl };
-        let token = access.sign(&self.settings.issuer, &self.settings.audience, &self.key);
+        let access = Access {
+            subject,
+            kind,
+            client,
+            session,
+            scopes,
+            roles,
+            tenant,
+            resource,
+            actor,
+            origins,
+            id: format!("{:032x}", clock::chance()),
+            issued: now,
+            ttl,
+        };
+        let token = access.sign(&self.settings.issuer, &self.settings.audience, &key);
         let token = token.map_err(|error| {
             tracing::error!(%error, "no token could be signed");
             Refused::Unavailable
         })?;
-        Ok(Granted { access: SecretString::from(token), ttl, scopes: granted, refresh })
+        let access = SecretString::from(token);
+        Ok(Granted { access, ttl, scopes: granted, refresh, exchanged: false })
     }
 }
 
+/// A fresh refresh token, and what is stored of it.
+fn refresh_token() -> Result<(SecretString, Hash), Refused> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|_| Refused::Unavailable)?;
+    let token = refresh::generate(&random);
+    let hash = refresh::digest(&token);
+    Ok((token, hash))
+}
+
 fn reused(principal: Principal) -> Denied {
-    let alarm = Some("a refresh token was shown twice: its session has been ended");
-    Denied { refused: NOT_VALID, principal: Some(principal), alarm }
+    let why = "a refresh token was shown twice: its session has been ended";
+    let told = Some((Event::SecurityAlert, why));
+    Denied { refused: NOT_VALID, principal: Some(principal), told }
 }

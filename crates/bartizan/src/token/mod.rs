@@ -3,8 +3,11 @@
 //! `POST` to the token endpoint, to revocation and to introspection, and the documents beside
 //! them. Each answer comes with what the audit is to remember of it.
 
+mod clients;
 mod gate;
 mod issue;
+mod keys;
+mod neighbours;
 mod served;
 #[cfg(test)]
 mod tests;
@@ -16,16 +19,13 @@ use std::time::Duration;
 use bartizan_core::admit::ClientAddress;
 use bartizan_core::audit::{Event, Outcome};
 use bartizan_core::authenticate::api_key::Pepper;
-use bartizan_core::authenticate::jwt::{CLIENT, Issuer, LOCAL, Token};
+use bartizan_core::authenticate::jwt::{CLIENT, Issuer, LOCAL};
 use bartizan_core::authenticate::{Kind, Principal};
-use bartizan_core::issue::access::PUBLIC_CLIENT;
-use bartizan_core::issue::answer;
-use bartizan_core::issue::documents::{self, JWKS_PATH, METADATA_PATH, RESOURCE_PATH};
+use bartizan_core::issue::documents::{self, JWKS_PATH, RESOURCE_PATH, metadata_paths};
 use bartizan_core::issue::form::Form;
-use bartizan_core::issue::request::Presented;
 use bartizan_core::issue::signing::SigningKeyError;
 use bartizan_core::issue::{
-    Client, GrantType, Identities, Refused, SigningKey, Unreachable, User, refresh,
+    Client, GrantType, Identities, Refused, SigningKey, Targets, Unreachable, User, answer,
 };
 use bartizan_core::limit::Meter;
 use bartizan_core::time::Timestamp;
@@ -34,11 +34,13 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde_json::{Map, Value};
 
-use crate::authenticate::{Provider, Revocations, revoked};
+use crate::authenticate::{Provider, Revocations};
 use gate::Gate;
+use keys::Keys;
 
 pub use bartizan_core::issue::Throttle;
 pub use bartizan_core::issue::documents::Paths;
+pub use gate::half_the_cores;
 pub use served::served;
 
 /// What the token endpoint is, as configured.
@@ -52,11 +54,13 @@ pub struct Settings {
     pub resource: String,
     /// Where things are.
     pub paths: Paths,
+    /// Paths of what is guarded, for one of which a token may be asked (RFC 8707).
+    pub resources: Vec<Arc<str>>,
     /// The grants that it answers.
     pub grants: Vec<GrantType>,
     /// How long an access token counts.
     pub access_ttl: Duration,
-    /// How long a refresh token counts.
+    /// How long a session may be continued from its login on.
     pub refresh_ttl: Duration,
     /// Users beside those in the store.
     pub users: Vec<User>,
@@ -68,8 +72,12 @@ pub struct Settings {
     pub at_once: usize,
     /// How many more may wait for that.
     pub waiting: usize,
-    /// The key of a file, instead of those in the store.
-    pub signing_key: Option<Arc<SigningKey>>,
+    /// The keys that the operator keeps, instead of those in the store: the first signs, all
+    /// verify.
+    pub signing_keys: Vec<Arc<SigningKey>>,
+    /// What digests of keys and secrets are keyed with, where the operator keeps that; then the
+    /// one in the store counts for the digests that were made before.
+    pub pepper: Option<Pepper>,
 }
 
 /// The token endpoint.
@@ -78,8 +86,10 @@ pub struct TokenEndpoint {
     settings: Settings,
     users: HashMap<Arc<str>, User>,
     clients: HashMap<Arc<str>, Client>,
-    /// The one that signs.
-    key: Arc<SigningKey>,
+    keys: Keys,
+    /// What clients may call us in what they sign (RFC 7523 section 3).
+    names: Vec<String>,
+    targets: Targets,
     pepper: Pepper,
     identities: Arc<dyn Identities>,
     meter: Arc<dyn Meter>,
@@ -113,16 +123,23 @@ pub struct Decided {
     pub principal: Option<Principal>,
     /// Why not, in words that hold nothing of the request.
     pub reason: Option<String>,
+    /// What else is worth knowing of it.
+    pub details: Map<String, Value>,
 }
 
-/// What stored digests of keys are keyed with, where there is no token endpoint to ask.
+/// What digests of keys are keyed with: what the operator keeps, and for older digests what is in
+/// the store.
 ///
 /// # Errors
 /// [`OpenError`] where the store is out of reach.
-pub async fn pepper(identities: &dyn Identities) -> Result<Pepper, OpenError> {
+pub async fn pepper(
+    identities: &dyn Identities,
+    kept: Option<&Pepper>,
+) -> Result<Pepper, OpenError> {
     let mut fresh = [0; 32];
     getrandom::fill(&mut fresh)?;
-    Ok(Pepper::new(&*identities.pepper(&fresh).await?))
+    let stored = Pepper::new(&*identities.pepper(&fresh).await?);
+    Ok(kept.map_or_else(|| stored.clone(), |kept| kept.clone().after(&stored)))
 }
 
 impl TokenEndpoint {
@@ -136,16 +153,15 @@ impl TokenEndpoint {
         meter: Arc<dyn Meter>,
         revocations: Revocations,
     ) -> Result<Self, OpenError> {
-        let pepper = pepper(&*identities).await?;
-        let filed = settings.signing_key.take();
-        let stored = filed.is_none().then(|| Arc::clone(&identities));
-        let key = match filed {
-            Some(key) => key,
-            None => Arc::new(newest(&*identities).await?),
-        };
-        let issuer = Issuer::own(&settings.issuer, &settings.audience);
-        let set = documents::key_set([&*key]).to_string().into_bytes();
-        let provider = Provider::own(issuer, set, stored);
+        let pepper = pepper(&*identities, settings.pepper.as_ref()).await?;
+        let kept = std::mem::take(&mut settings.signing_keys);
+        let keys = Keys::open(&kept, Arc::clone(&identities)).await?;
+        let resources = std::mem::take(&mut settings.resources);
+        let targets = Targets::new(&settings.issuer, &settings.audience, &resources);
+        let mut issuer = Issuer::own(&settings.issuer, &settings.audience);
+        issuer.parts = targets.parts().to_vec();
+        let provider = Provider::own(issuer, keys.source(), settings.access_ttl);
+        let names = documents::names(&settings.issuer, &settings.paths);
         let users = std::mem::take(&mut settings.users).into_iter();
         let clients = std::mem::take(&mut settings.clients).into_iter();
         Ok(Self {
@@ -153,7 +169,9 @@ impl TokenEndpoint {
             clients: clients.map(|client| (Arc::clone(&client.id), client)).collect(),
             gate: Gate::new(settings.at_once, settings.waiting),
             settings,
-            key,
+            keys,
+            names,
+            targets,
             pepper,
             identities,
             meter,
@@ -177,10 +195,11 @@ impl TokenEndpoint {
     /// What the endpoint answers, and where.
     #[must_use]
     pub fn routes(&self) -> Vec<(Method, String)> {
-        let Paths { token, revoke, introspect } = self.settings.paths.clone();
+        let Paths { token, revoke, introspect, authorize } = self.settings.paths.clone();
         let posts = [token, revoke, introspect].map(|path| (Method::POST, path));
-        let gets = [METADATA_PATH, JWKS_PATH, RESOURCE_PATH];
-        posts.into_iter().chain(gets.map(|path| (Method::GET, path.to_owned()))).collect()
+        let mut gets = metadata_paths(&self.settings.issuer);
+        gets.extend([JWKS_PATH.to_owned(), RESOURCE_PATH.to_owned(), authorize]);
+        posts.into_iter().chain(gets.into_iter().map(|path| (Method::GET, path))).collect()
     }
 
     /// Answers a request to one of [`TokenEndpoint::routes`].
@@ -209,142 +228,22 @@ impl TokenEndpoint {
 
     async fn document(&self, path: &str, now: Timestamp) -> Decided {
         let Settings { issuer, resource, paths, grants, .. } = &self.settings;
+        if path == paths.authorize {
+            return Decided::quietly(answer::no_login_page());
+        }
         let document = match path {
-            METADATA_PATH => documents::metadata(issuer, paths, grants),
             RESOURCE_PATH => documents::resource(resource, &[issuer], &[]),
             JWKS_PATH => match self.provider.public_set(now).await {
                 Some(set) => set,
                 None => return Decided::quietly(Refused::Unavailable.answer()),
             },
+            path if metadata_paths(issuer).iter().any(|one| one == path) => {
+                documents::metadata(issuer, paths, grants)
+            }
             _ => return Decided::quietly(not_found()),
         };
         Decided::quietly(answer::document(&document))
     }
-
-    /// Takes a token back (RFC 7009).
-    async fn revoke(
-        &self,
-        head: &Parts,
-        body: &[u8],
-        address: ClientAddress,
-        now: Timestamp,
-    ) -> Decided {
-        let (client, form) = match self.neighbour(head, body, address, now).await {
-            Ok(both) => both,
-            Err(refused) => return Decided::refused(&refused, None),
-        };
-        let done = self.take_back(&form, &client, now).await;
-        match done {
-            Ok(taken) => {
-                let event = taken.then_some((Event::TokenRevoked, Outcome::Allow));
-                let principal = Some(client_principal(&client.id));
-                Decided { response: answer::revoked(), event, principal, reason: None }
-            }
-            Err(refused) => Decided::refused(&refused, Some(client_principal(&client.id))),
-        }
-    }
-
-    /// Whether there was anything to take back.
-    async fn take_back(
-        &self,
-        form: &Form,
-        client: &Client,
-        now: Timestamp,
-    ) -> Result<bool, Refused> {
-        let token = form.secret("token").ok_or(Refused::InvalidRequest("token is missing"))?;
-        let found = self
-            .identities
-            .refresh(&refresh::digest(&token))
-            .await
-            .map_err(|error| out_of_reach(&error))?;
-        if let Some(found) = found {
-            if found.client.as_ref().is_some_and(|owner| *owner != client.id) {
-                return Ok(false);
-            }
-            let ended = self
-                .identities
-                .end_session(&found.session)
-                .await
-                .map_err(|error| out_of_reach(&error))?;
-            self.revocations.announce();
-            return Ok(ended);
-        }
-        let Some(claims) = self.claims(form, now).await? else { return Ok(false) };
-        let owner = claims.get("client_id").and_then(Value::as_str);
-        let (Some(id), Some(exp)) = (claims.get("jti"), claims.get("exp").and_then(Value::as_u64))
-        else {
-            return Ok(false);
-        };
-        let theirs = owner.is_some_and(|owner| owner == &*client.id || owner == PUBLIC_CLIENT);
-        let Some(id) = id.as_str().filter(|_| theirs) else { return Ok(false) };
-        let until = Timestamp::from_secs(exp);
-        self.identities.revoke_token(id, until, now).await.map_err(|error| out_of_reach(&error))?;
-        self.revocations.announce();
-        Ok(true)
-    }
-
-    /// Says whether a token counts (RFC 7662).
-    async fn introspect(
-        &self,
-        head: &Parts,
-        body: &[u8],
-        address: ClientAddress,
-        now: Timestamp,
-    ) -> Decided {
-        let told = async {
-            let (_, form) = self.neighbour(head, body, address, now).await?;
-            let token = form.secret("token").ok_or(Refused::InvalidRequest("token is missing"))?;
-            let found = self.identities.refresh(&refresh::digest(&token)).await;
-            match found.map_err(|error| out_of_reach(&error))? {
-                Some(found) if !found.used && now < found.expires => Ok(Some(about(&found))),
-                Some(_) => Ok(None),
-                None => self.claims(&form, now).await,
-            }
-        };
-        match told.await {
-            Ok(claims) => Decided::quietly(answer::introspected(claims.as_ref())),
-            Err(refused) => Decided::refused(&refused, None),
-        }
-    }
-
-    /// The claims of the access token in `form`, if it is one of ours and counts.
-    async fn claims(
-        &self,
-        form: &Form,
-        now: Timestamp,
-    ) -> Result<Option<Map<String, Value>>, Refused> {
-        let Some(Ok(token)) = form.get("token").map(Token::parse) else { return Ok(None) };
-        let keys = self.provider.keys(now).await;
-        let (keys, _) = keys.map_err(|_| Refused::Unavailable)?;
-        let Ok(caller) = self.provider.issuer().verify(&token, &keys, now) else {
-            return Ok(None);
-        };
-        let gone = revoked(&*self.identities, caller.claims())
-            .await
-            .map_err(|error| out_of_reach(&error))?;
-        Ok((!gone).then(|| caller.claims().clone()))
-    }
-
-    /// What revocation and introspection ask for first: a client that proves who it is.
-    async fn neighbour(
-        &self,
-        head: &Parts,
-        body: &[u8],
-        address: ClientAddress,
-        now: Timestamp,
-    ) -> Result<(Client, Form), Refused> {
-        let form = read(head, body)?;
-        let presented = Presented::read(&head.headers, &form)?;
-        let client = self.client(presented, address, now).await?.ok_or(Refused::InvalidClient)?;
-        Ok((client, form))
-    }
-}
-
-/// The newest key of the store, made if there is none.
-async fn newest(identities: &dyn Identities) -> Result<SigningKey, OpenError> {
-    let keys = identities.signing_keys(&SigningKey::generate_pkcs8()?).await?;
-    let newest = keys.first().ok_or(SigningKeyError::Unusable)?;
-    Ok(SigningKey::from_pkcs8(newest)?)
 }
 
 /// The form of a request; nothing counts that stands in the query, where logs would see it.
@@ -353,18 +252,6 @@ fn read(head: &Parts, body: &[u8]) -> Result<Form, Refused> {
         return Err(Refused::InvalidRequest("parameters belong into the body"));
     }
     Form::read(&head.headers, body)
-}
-
-/// What is told of a refresh token that counts.
-fn about(found: &refresh::Refresh) -> Map<String, Value> {
-    let client = found.client.as_deref().unwrap_or(PUBLIC_CLIENT);
-    let members = [
-        ("scope", Value::from(found.scopes.join(" "))),
-        ("client_id", client.into()),
-        ("exp", found.expires.as_secs().into()),
-        ("sub", (*found.user).into()),
-    ];
-    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn not_found() -> Response<Bytes> {
@@ -388,7 +275,7 @@ fn user_principal(name: &Arc<str>) -> Principal {
 
 impl Decided {
     fn quietly(response: Response<Bytes>) -> Self {
-        Self { response, event: None, principal: None, reason: None }
+        Self { response, event: None, principal: None, reason: None, details: Map::new() }
     }
 
     fn refused(refused: &Refused, principal: Option<Principal>) -> Self {
@@ -396,12 +283,13 @@ impl Decided {
             Refused::InvalidClient
             | Refused::InvalidGrant(_)
             | Refused::InvalidScope
+            | Refused::InvalidTarget
             | Refused::UnauthorizedClient => Some((Event::AuthFailure, Outcome::Deny)),
             Refused::Throttled(_) => Some((Event::RateLimitExceeded, Outcome::Deny)),
             Refused::Busy | Refused::Unavailable => Some((Event::AuthFailure, Outcome::Error)),
             Refused::InvalidRequest(_) | Refused::UnsupportedGrantType => None,
         };
         let reason = Some(refused.to_string());
-        Self { response: refused.answer(), event, principal, reason }
+        Self { event, principal, reason, ..Self::quietly(refused.answer()) }
     }
 }

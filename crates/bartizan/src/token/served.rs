@@ -6,10 +6,10 @@ use bartizan_core::admit::ClientAddress;
 use bartizan_core::audit::Note;
 use bartizan_core::authorize::endpoint::About;
 use bartizan_core::exchange::Departure;
+use bartizan_core::issue::documents::RESOURCE_PATH;
 use bartizan_core::refusal::Refusal;
 use bartizan_core::validate::{Payload, Protocol};
 use http::Method;
-use serde_json::Map;
 
 use super::{Decided, TokenEndpoint};
 use crate::body::Body;
@@ -31,7 +31,9 @@ pub fn served(tokens: &Arc<TokenEndpoint>) -> Vec<Served> {
             .about(About { built_in: true, ..About::default() })
             .handler(Counter(Arc::clone(tokens)))
     };
-    tokens.routes().into_iter().map(one).collect()
+    // The app describes what it guards itself: it knows all of it.
+    let routes = tokens.routes().into_iter().filter(|(_, path)| path != RESOURCE_PATH);
+    routes.map(one).collect()
 }
 
 /// Where tokens are asked for.
@@ -54,8 +56,7 @@ impl Handler for Counter {
                 return Err(Failure { refusal: Refusal::Failed, departed: false });
             };
             let decided = tokens.handle(&head, &bytes, client, clock::now()).await;
-            let Decided { response, event, principal, reason } = decided;
-            let mut details = Map::new();
+            let Decided { response, event, principal, reason, mut details } = decided;
             if let Some(principal) = principal {
                 details.insert("subject".into(), principal.to_string().into());
             }

@@ -7,7 +7,7 @@ use bartizan_core::authenticate::password::PasswordHashError;
 use bartizan_core::issue::documents::Paths;
 use bartizan_core::issue::{GrantType, Throttle, User};
 
-use crate::token::Settings;
+use crate::token::{self, Settings};
 
 /// The token endpoint of an app: `POST /token`, `/revoke`, `/introspect`, and the documents
 /// beside them. Tokens are signed by a key that is kept in the store.
@@ -29,9 +29,6 @@ struct Account {
     scopes: Vec<Arc<str>>,
     roles: Vec<Arc<str>>,
 }
-
-/// How many passwords are checked at once; each takes 19 MiB and a core.
-const AT_ONCE: usize = 2;
 
 /// How many logins may wait for that.
 const WAITING: usize = 64;
@@ -104,15 +101,17 @@ impl Tokens {
             audience: self.audience.clone().unwrap_or_else(|| self.issuer.clone()),
             resource: self.issuer.clone(),
             paths: Paths::default(),
+            resources: Vec::new(),
             grants: GrantType::ALL.to_vec(),
             access_ttl: self.access_ttl,
             refresh_ttl: self.refresh_ttl,
             users,
             clients: Vec::new(),
             throttle: Throttle::default(),
-            at_once: AT_ONCE,
+            at_once: token::half_the_cores(),
             waiting: WAITING,
-            signing_key: None,
+            signing_keys: Vec::new(),
+            pepper: None,
         }
     }
 }

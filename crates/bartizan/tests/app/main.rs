@@ -11,6 +11,7 @@
 mod house;
 
 mod discover;
+mod approvals;
 mod rehearse;
 mod chain;
 mod hooks;

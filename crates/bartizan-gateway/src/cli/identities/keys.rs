@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use bartizan_core::authenticate::api_key::{self, Hash, Pepper, Record};
+use bartizan_core::authenticate::api_key::{self, Hash, Record};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -61,6 +61,7 @@ pub(super) async fn run(command: &Keys, desk: &mut Desk<'_>) -> anyhow::Result<(
         Keys::List => list(desk).await,
         Keys::Rotate(rotate) => self::rotate(rotate, desk).await,
         Keys::Revoke { id } => {
+            desk.record("keys.revoke", json!({ "id": id })).await?;
             if !desk.store.revoke_key(id, desk.now).await? {
                 bail!("there is no key `{id}` that counts");
             }
@@ -79,7 +80,7 @@ async fn create(create: &Create, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     let key = api_key::generate(environment, id, &random()?)?;
     let record = Record {
         id: id.as_str().into(),
-        hash: Hash::of(key.expose_secret(), Some(&pepper(desk).await?)),
+        hash: Hash::of(key.expose_secret(), Some(&desk.pepper().await?)),
         previous: None,
         subject: subject.clone().unwrap_or_else(|| id.as_str().into()),
         scopes: rights.scopes.clone(),
@@ -90,6 +91,8 @@ async fn create(create: &Create, desk: &mut Desk<'_>) -> anyhow::Result<()> {
         revoked: None,
         last_used: None,
     };
+    let (_, details) = shown::key(&record, desk.now);
+    desk.record("keys.create", details).await?;
     desk.store.put_key(record).await?;
     print(desk, id, key.expose_secret())
 }
@@ -99,8 +102,10 @@ async fn rotate(Rotate { id, overlap }: &Rotate, desk: &mut Desk<'_>) -> anyhow:
     let mut record = record.with_context(|| format!("there is no key `{id}` that counts"))?;
     let environment = record.environment.as_deref().unwrap_or("live");
     let key = api_key::generate(environment, id, &random()?)?;
-    let hash = Hash::of(key.expose_secret(), Some(&pepper(desk).await?));
+    let hash = Hash::of(key.expose_secret(), Some(&desk.pepper().await?));
     record.rotate(hash, desk.now.plus(*overlap));
+    let (_, details) = shown::key(&record, desk.now);
+    desk.record("keys.rotate", details).await?;
     desk.store.put_key(record).await?;
     print(desk, id, key.expose_secret())
 }
@@ -116,11 +121,6 @@ async fn list(desk: &mut Desk<'_>) -> anyhow::Result<()> {
             desk.tell(&text, &json)?;
         }
     }
-}
-
-async fn pepper(desk: &Desk<'_>) -> anyhow::Result<Pepper> {
-    let fresh = random()?;
-    Ok(Pepper::new(&*desk.store.pepper(&fresh).await?))
 }
 
 /// The only time that the key is seen.

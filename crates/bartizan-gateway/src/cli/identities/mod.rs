@@ -1,7 +1,9 @@
 //! Who may come in? `bartizan keys`, `users` and `clients`, on the durable store.
 
+mod approvals;
 mod clients;
 mod keys;
+mod ledger;
 mod shown;
 mod users;
 
@@ -12,18 +14,20 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use bartizan::clock;
+use bartizan_core::authenticate::api_key::Pepper;
 use bartizan_core::issue::identities::Identities;
 use bartizan_core::time::Timestamp;
 use bartizan_store::sqlite::Sqlite;
 
+pub use approvals::Approvals;
 pub use clients::Clients;
 pub use keys::Keys;
 pub use users::Users;
 
-use super::show;
 use super::tokens::{self, Tokens};
 use crate::config::settings::Durable;
-use crate::config::{Overrides, units};
+use crate::config::{self, Paint, units};
+use ledger::Ledger;
 
 /// Which configuration names the store.
 #[derive(clap::Args, Clone, Debug)]
@@ -60,18 +64,22 @@ pub struct Rights {
 }
 
 /// What a command works on.
-struct Desk<'a> {
-    store: Arc<dyn Identities>,
+pub(super) struct Desk<'a> {
+    pub(super) store: Arc<dyn Identities>,
     /// The roles that the configuration defines.
     roles: Vec<Arc<str>>,
+    pepper: Option<Pepper>,
     format: Format,
-    now: Timestamp,
+    ledger: Ledger,
+    pub(super) now: Timestamp,
     out: &'a mut dyn Write,
 }
 
 /// One of the commands.
 #[derive(Clone, Debug)]
 pub enum Command {
+    /// Calls that wait for somebody to agree.
+    Approvals(Approvals),
     /// API keys.
     Keys(Keys),
     /// Users of the token endpoint.
@@ -88,25 +96,35 @@ pub enum Command {
 /// The configuration is not sound, the store cannot be opened, or the command asks for what
 /// cannot be done.
 pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyhow::Result<()> {
-    let settings = show::settings(&place.config, &Overrides::default())?;
-    let Durable::Sqlite(path) = &settings.store.durable;
+    let settings = config::desk(&place.config, &config::process_environment);
+    let settings = settings.map_err(|findings| {
+        let text = findings.to_text(&place.config.display().to_string(), Paint::Plain);
+        anyhow!("{}", text.trim_end().to_owned())
+    })?;
+    let Durable::Sqlite(path) = &settings.durable;
     let database = Sqlite::open(path).await?;
     let mut desk = Desk {
         store: Arc::new(database.identities()),
-        roles: settings.access.names.iter().cloned().collect(),
+        ledger: Ledger::of(&settings),
+        roles: settings.roles.into_iter().collect(),
+        pepper: settings.pepper,
         format: place.format,
         now: clock::now(),
         out,
     };
     let done = match command {
+        Command::Approvals(approvals) => {
+            approvals::run(approvals, Arc::new(database.approvals()), &mut desk).await
+        }
         Command::Keys(keys) => keys::run(keys, &mut desk).await,
         Command::Users(users) => users::run(users, &mut desk).await,
         Command::Clients(clients) => clients::run(clients, &mut desk).await,
-        Command::Tokens(tokens) => match tokens::run(tokens, &*desk.store, desk.now).await {
+        Command::Tokens(tokens) => match tokens::run(tokens, &mut desk).await {
             Ok((text, json)) => desk.tell(&text, &json),
             Err(error) => Err(error),
         },
     };
+    desk.ledger.close(done.as_ref().err(), desk.now).await;
     database.close().await;
     done
 }
@@ -121,6 +139,23 @@ impl Desk<'_> {
                 self.roles.iter().map(|r| format!("`{r}`")).collect::<Vec<_>>().join(", ")
             ),
         }
+    }
+
+    /// What new digests are keyed with: the operator's own, or what is in the store.
+    async fn pepper(&self) -> anyhow::Result<Pepper> {
+        let fresh = random()?;
+        let stored = self.store.pepper(&fresh).await?;
+        Ok(self.pepper.clone().unwrap_or_else(|| Pepper::new(&stored)))
+    }
+
+    /// Records what is about to be changed: `keys.create` and the like. Without a record nothing is
+    /// changed.
+    pub(super) async fn record(
+        &mut self,
+        action: &str,
+        details: serde_json::Value,
+    ) -> anyhow::Result<()> {
+        self.ledger.record(action, details, self.now).await
     }
 
     /// One line: what was done, or a JSON object.
@@ -161,6 +196,6 @@ fn later(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 }
 
 /// How long, such as `24h`.
-fn span(text: &str) -> Result<Duration, String> {
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     units::duration(text).map_err(|error| error.to_string())
 }

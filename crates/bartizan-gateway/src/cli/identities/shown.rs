@@ -58,7 +58,8 @@ pub(super) fn client(client: &Client) -> (String, Value) {
     );
     let json = json!({
         "client_id": &**id, "state": state, "scopes": list(scopes), "roles": list(roles),
-        "tenant": tenant.as_deref(), "grants": grants,
+        "tenant": tenant.as_deref(), "grants": grants, "proof": client.proof.method(),
+        "acts_at_most": { "scopes": client.acts_at_most.scopes, "roles": client.acts_at_most.roles },
     });
     (text, json)
 }

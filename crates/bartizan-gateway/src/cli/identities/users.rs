@@ -15,7 +15,7 @@ use super::{Desk, Rights, random, secret, shown};
 pub enum Users {
     /// Adds a user.
     Add(Add),
-    /// Gives a user another password.
+    /// Gives a user another password, and ends their sessions.
     Passwd(Passwd),
     /// Lists the users.
     List,
@@ -57,6 +57,7 @@ pub(super) async fn run(command: &Users, desk: &mut Desk<'_>) -> anyhow::Result<
         Users::Passwd(passwd) => self::passwd(passwd, desk).await,
         Users::List => list(desk).await,
         Users::Remove { name } => {
+            desk.record("users.remove", json!({ "username": name })).await?;
             if !desk.store.remove_user(name).await? {
                 bail!("there is no user `{name}`");
             }
@@ -85,6 +86,8 @@ async fn add(Add { who, rights }: &Add, desk: &mut Desk<'_>) -> anyhow::Result<(
         tenant: rights.tenant.clone(),
         disabled: false,
     };
+    let (_, details) = shown::user(&user);
+    desk.record("users.add", details).await?;
     desk.store.put_user(user).await?;
     print(desk, &who.name, chosen.made.as_deref())
 }
@@ -93,7 +96,10 @@ async fn passwd(who: &Passwd, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     let user = desk.store.user(&who.name).await?;
     let user = user.with_context(|| format!("there is no user `{}`", who.name))?;
     let chosen = Chosen::read(who)?;
+    desk.record("users.passwd", json!({ "username": who.name })).await?;
     desk.store.put_user(User { password: chosen.hash, ..user }).await?;
+    // Whoever knew the old one may have a session by it.
+    desk.store.end_sessions_of(&who.name).await?;
     print(desk, &who.name, chosen.made.as_deref())
 }
 

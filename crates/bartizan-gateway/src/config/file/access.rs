@@ -21,6 +21,16 @@ pub struct Access {
     /// Who acts in which roles, by principal: `corp:alice`, `key:ci`; a bare name means `local:`.
     #[serde(default)]
     pub assign: BTreeMap<String, Located<Vec<Located<Word>>>>,
+    /// Policies in the language Cedar, which must permit every call besides.
+    pub cedar: Option<Located<Cedar>>,
+}
+
+/// Policies in the language Cedar. Needs a gateway that is built with the feature `cedar`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cedar {
+    /// The files that hold them.
+    pub policies: Vec<Located<Word>>,
 }
 
 /// A scope.
@@ -36,6 +46,9 @@ pub struct Scope {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Role {
+    /// The roles whose permissions come with it; it counts for them, too.
+    #[serde(default)]
+    pub inherits: Vec<Located<Word>>,
     /// What it permits.
     #[serde(default)]
     pub permissions: Vec<Located<Permission>>,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::decode::Located;
-use super::leaf::{Instant, OneOrMany, Source, Span, Word};
+use super::leaf::{Count, Instant, OneOrMany, Source, Span, Word};
 
 /// Who may be believed.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -18,10 +18,17 @@ pub struct Auth {
     pub api_keys: Option<Located<ApiKeys>>,
     /// The token endpoint. Absent: there is none.
     pub tokens: Option<Located<Tokens>>,
+    /// What the digests of keys and secrets are keyed with: at least 32 random characters, kept
+    /// elsewhere than the store. Digests that were made before still count. Default: made once and
+    /// kept in the durable store, beside them.
+    pub pepper: Option<Located<Source>>,
     /// Client certificates as identities.
     pub mtls: Option<Located<Mtls>>,
-    /// Tokens bound to a key of the client (RFC 9449).
-    pub dpop: Option<serde_json::Value>,
+    /// Tokens bound to a key of the client (RFC 9449). Absent: such tokens are refused.
+    pub dpop: Option<Located<Dpop>>,
+    /// How many credentials that are none an address may show in a minute; further ones are
+    /// answered 429. Good ones pass. Default: 20.
+    pub bad_credentials_per_minute: Option<Located<Count>>,
 }
 
 /// An identity provider (OpenID Connect).
@@ -39,22 +46,67 @@ pub struct Oidc {
     pub claims: Option<Located<Claims>>,
     /// The most that it may assert. Default: no roles, all scopes.
     pub grants_at_most: Option<Located<GrantsAtMost>>,
-    /// The signature algorithms that are accepted. Default: `[RS256, PS256, ES256, EdDSA]`.
+    /// The signature algorithms that are accepted. Default: all with a public key (RS, PS and ES
+    /// 256 to 512, EdDSA); with `secret` those of HMAC.
     pub algorithms: Option<Located<Vec<Located<Word>>>>,
     /// How far its clock may be off. Default: `30s`.
     pub leeway: Option<Located<Span>>,
     /// The `typ` that a token must have, as `at+jwt`. Default: any of an access token.
     pub typ: Option<Located<Word>>,
+    /// The longest that a token may live. Default: as long as the provider lets it.
+    pub max_lifetime: Option<Located<Span>>,
+    /// Where its keys are. Default: where its metadata says (OpenID Connect Discovery, RFC 8414).
+    pub jwks_uri: Option<Located<Source>>,
+    /// How often its keys are fetched again. Default: as its Cache-Control or Expires says, from
+    /// `1m` to `1h`; `5m` where it says nothing.
+    pub refresh: Option<Located<Span>>,
+    /// For how long the last keys count when it cannot be reached. Default: `24h`.
+    pub keep: Option<Located<Span>>,
+    /// The secret by which it signs, where it has no public keys: at least 32 bytes for HS256.
+    pub secret: Option<Located<Source>>,
     /// Asking the provider about opaque tokens (RFC 7662).
-    pub introspection: Option<serde_json::Value>,
+    pub introspection: Option<Located<Introspection>>,
+}
+
+/// Asking an identity provider about tokens that say nothing by themselves (RFC 7662).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Introspection {
+    /// Where to ask. Default: where its metadata says.
+    pub endpoint: Option<Located<Source>>,
+    /// As whom.
+    pub client_id: Option<Located<Source>>,
+    /// What proves it.
+    pub client_secret: Option<Located<Source>>,
+    /// How the secret is sent: `basic` or `post`. Default: `basic`.
+    pub method: Option<Located<SecretMethod>>,
+    /// How long an answer counts; never longer than the token. Default: `10s`.
+    pub cache: Option<Located<Span>>,
+    /// How long an answer may take; then the request is refused. Default: `5s`.
+    pub timeout: Option<Located<Span>>,
+    /// `true` accepts tokens of which the provider does not say for whom they are meant. Default:
+    /// `false`.
+    pub any_audience: Option<Located<bool>>,
+}
+
+/// How a client's secret is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretMethod {
+    /// `Authorization: Basic`.
+    #[default]
+    Basic,
+    /// In the form.
+    Post,
 }
 
 /// Which claim of a token says what.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claims {
-    /// Who. Default: `sub`.
-    pub subject: Option<Located<Word>>,
+    /// Who; of several the first that stands there, as `[sub, client_id]` for a provider that
+    /// names programs by the latter alone. Default: `sub`.
+    pub subject: Option<Located<OneOrMany>>,
     /// Of which organisation. Default: none.
     pub tenant: Option<Located<Word>>,
     /// In which roles: a list, or words in one text; `a.b` looks inside. Default: `roles`.
@@ -63,7 +115,7 @@ pub struct Claims {
     pub scopes: Option<Located<Word>>,
 }
 
-/// The most that an issuer may assert.
+/// The most that an issuer may assert, or that a client may have of another's.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantsAtMost {
@@ -79,6 +131,9 @@ pub struct GrantsAtMost {
 pub struct ApiKeys {
     /// The headers that may carry one. Default: `[Authorization, X-API-Key]`.
     pub headers: Option<Located<Vec<Located<Word>>>>,
+    /// Where this gateway runs, as `live` or `test`: generated keys of another environment are
+    /// refused. Default: keys of every environment are taken.
+    pub environment: Option<Located<Word>>,
     /// Keys, beside those in the durable store (`bartizan keys create`).
     #[serde(default)]
     pub keys: Vec<Located<Key>>,
@@ -117,14 +172,16 @@ pub struct Tokens {
     pub issuer: Option<Located<Source>>,
     /// The `aud` of its tokens. Default: the issuer.
     pub audience: Option<Located<Word>>,
-    /// What may be exchanged for a token. Default: `[password, refresh_token]`.
+    /// What may be exchanged for a token. Passwords are taken only where this names `password`.
+    /// Default: `[client_credentials, refresh_token]`.
     pub grants: Option<Located<Vec<Located<GrantType>>>>,
     /// How long an access token is good for. Default: `15m`.
     pub access_ttl: Option<Located<Span>>,
-    /// How long a refresh token is good for. Default: `30d`.
+    /// How long a session may be continued by refresh tokens, from its login on. Default: `30d`.
     pub refresh_ttl: Option<Located<Span>>,
-    /// The private key that signs, PEM (ECDSA on P-256). Default: made once and kept in the durable
-    /// store.
+    /// The private key that signs, PEM (ECDSA on P-256); keys below it in the file were before it
+    /// and still verify. Default: made once and kept in the durable store, where `bartizan tokens
+    /// rotate-key` replaces it.
     pub signing_key: Option<Located<Source>>,
     /// People, beside those in the durable store (`bartizan users add`).
     #[serde(default)]
@@ -167,7 +224,7 @@ pub struct User {
     pub roles: Vec<Located<Word>>,
 }
 
-/// A program with a secret.
+/// A program, which has a secret, a key of its own, or neither.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
@@ -175,7 +232,16 @@ pub struct Client {
     pub id: Located<Word>,
     /// `sha256:` and 64 hexadecimal digits, for a generated secret of at least 128 bits; or what
     /// `clients add` wrote.
-    pub secret_hash: Located<Source>,
+    pub secret_hash: Option<Located<Source>>,
+    /// Instead of a secret: the public keys by which it signs that it is it (`private_key_jwt`, RFC
+    /// 7523), as a JWK Set or a JWK.
+    pub jwks: Option<Located<Source>>,
+    /// Instead of a secret: nothing. Anybody may say that they are it; it continues sessions of
+    /// people, and gets nothing for itself. Default: `false`.
+    pub public: Option<bool>,
+    /// The most that it may have when it acts for somebody (RFC 8693), of what their token has.
+    /// Default: all scopes, no roles.
+    pub acts_at_most: Option<Located<GrantsAtMost>>,
     /// What it may exchange for a token. Default: `[client_credentials]`.
     pub grants: Option<Vec<Located<GrantType>>>,
     /// The organisation.
@@ -188,10 +254,44 @@ pub struct Client {
     pub roles: Vec<Located<Word>>,
 }
 
-/// Client certificates as identities.
+/// Client certificates as identities: `mtls:NAME`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mtls {
-    /// Which part of the certificate names the caller.
-    pub subject: Option<Located<Word>>,
+    /// Which part of the certificate names the caller; there must be exactly one of the kind.
+    /// Default: `san_uri`.
+    pub subject: Option<Located<CertificateName>>,
+    /// What everybody with a certificate may ask for. Roles are assigned by name, under
+    /// `access.assign`.
+    #[serde(default)]
+    pub scopes: Vec<Located<Word>>,
+}
+
+/// Which part of a certificate names the caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateName {
+    /// The URI among its alternative names.
+    #[default]
+    SanUri,
+    /// The DNS name among its alternative names.
+    SanDns,
+    /// The URI among its alternative names, which must be a SPIFFE ID.
+    Spiffe,
+}
+
+/// Tokens bound to a key of the client (RFC 9449).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dpop {
+    /// The addresses of the gateway as clients see them, without a path, as
+    /// `https://gate.example.com`. Default: that of `auth.tokens.issuer`.
+    #[serde(default)]
+    pub origins: Vec<Located<Word>>,
+    /// How old a proof may be. Default: `60s`.
+    pub window: Option<Located<Span>>,
+    /// `true` asks for a nonce of the gateway in every proof. Default: `false`.
+    pub nonce: Option<Located<bool>>,
+    /// How many proofs are remembered, so that none is shown twice. Default: 100000.
+    pub remembered: Option<Located<Count>>,
 }

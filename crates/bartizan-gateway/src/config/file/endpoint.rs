@@ -52,6 +52,8 @@ pub struct Endpoint {
     pub resource: Option<Located<Word>>,
     /// What is done to the resource. Default: the verb in lower case.
     pub action: Option<Located<Word>>,
+    /// Where requests name a tenant, which must be the caller's own.
+    pub tenant: Option<Located<Tenant>>,
     /// The JSON Schema (2020-12) of a request's body: written here, or `{ file: PATH }`.
     pub schema: Option<Located<SchemaSource>>,
     /// Where requests go.
@@ -135,6 +137,16 @@ pub enum OnDisconnect {
 pub enum Approval {
     /// Somebody must.
     Required,
+}
+
+/// Where requests name a tenant: one of the two.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// In this parameter of the path, as `org` of `/orgs/{org}/files`.
+    pub path: Option<Located<Word>>,
+    /// In this header field, which must stand there once.
+    pub header: Option<Located<Word>>,
 }
 
 /// Where requests go.

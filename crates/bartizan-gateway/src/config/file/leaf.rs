@@ -104,6 +104,8 @@ pub enum Source {
     Env(String),
     /// It is the text of this file.
     File(String),
+    /// It is the text of the file of this name in the folder `secrets`.
+    Mounted(String),
 }
 
 impl fmt::Debug for Source {
@@ -112,6 +114,7 @@ impl fmt::Debug for Source {
             Source::Inline(_) => f.write_str("***"),
             Source::Env(name) => write!(f, "{{ env: {name} }}"),
             Source::File(path) => write!(f, "{{ file: {path} }}"),
+            Source::Mounted(name) => write!(f, "{{ secret: {name} }}"),
         }
     }
 }
@@ -128,7 +131,7 @@ impl<'de> Visitor<'de> for SourceVisitor {
     type Value = Source;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("text, `{ env: NAME }` or `{ file: PATH }`")
+        f.write_str("text, `{ env: NAME }`, `{ file: PATH }` or `{ secret: NAME }`")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Source, E> {
@@ -140,7 +143,8 @@ impl<'de> Visitor<'de> for SourceVisitor {
         match entry {
             Some((key, name)) if key == "env" => Ok(Source::Env(name)),
             Some((key, path)) if key == "file" => Ok(Source::File(path)),
-            _ => Err(de::Error::custom("expected `env` or `file`")),
+            Some((key, name)) if key == "secret" => Ok(Source::Mounted(name)),
+            _ => Err(de::Error::custom("expected `env`, `file` or `secret`")),
         }
     }
 }
@@ -153,12 +157,14 @@ impl JsonSchema for Source {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "A value that may be secret: written here, or named.",
-            "x-expects": "text, `{ env: NAME }` or `{ file: PATH }`",
+            "x-expects": "text, `{ env: NAME }`, `{ file: PATH }` or `{ secret: NAME }`",
             "anyOf": [
                 { "type": "string" },
                 { "type": "object", "properties": { "env": { "type": "string", "minLength": 1 } }, "required": ["env"],
                   "additionalProperties": false },
                 { "type": "object", "properties": { "file": { "type": "string", "minLength": 1 } }, "required": ["file"],
+                  "additionalProperties": false },
+                { "type": "object", "properties": { "secret": { "type": "string", "minLength": 1 } }, "required": ["secret"],
                   "additionalProperties": false },
             ],
         })

@@ -8,6 +8,7 @@ pub mod leaf;
 pub mod server;
 pub mod auth;
 pub mod access;
+pub mod policy;
 pub mod spending;
 pub mod personal;
 pub mod endpoint;
@@ -23,8 +24,8 @@ use leaf::{Count, Size, Span, Word};
 /// The configuration of the gateway `bartizan`.
 ///
 /// `${NAME}` and `${NAME:-default}` are understood in every text, except in patterns and in JSON
-/// Schemas; where a secret or an address stands also `{ env: NAME }` and `{ file: PATH }`. Relative
-/// paths begin at the folder of the file.
+/// Schemas; where a secret or an address stands also `{ env: NAME }`, `{ file: PATH }` and
+/// `{ secret: NAME }`. Relative paths begin at the folder of the file.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "bartizan.yaml")]
@@ -34,6 +35,10 @@ pub struct File {
     pub schema: Option<String>,
     /// The name of the service, shown in `/openapi.json` and in challenges. Default: `Bartizan`.
     pub title: Option<Located<Word>>,
+    /// A folder of mounted secrets, one file each, as Kubernetes and Docker make it: `{ secret: NAME }`
+    /// is the file `NAME` in it. Environment: `CREDENTIALS_DIRECTORY` (systemd sets it). Secrets are
+    /// read again when they change.
+    pub secrets: Option<Located<Word>>,
     /// How the gateway is reached.
     pub server: Option<Located<server::Server>>,
     /// Where the gateway remembers.
@@ -67,7 +72,10 @@ pub struct File {
     /// Where the gateway itself may connect to.
     pub egress: Option<Located<Egress>>,
     /// Ordered policies that allow, deny or ask for approval.
-    pub policies: Option<serde_json::Value>,
+    #[serde(default)]
+    pub policies: Vec<Located<policy::Policy>>,
+    /// Who may agree to calls that need an approval.
+    pub approvals: Option<Located<policy::Approvals>>,
     /// Checks of one's own, before and after.
     pub hooks: Option<serde_json::Value>,
     /// Whom to tell when something is wrong.

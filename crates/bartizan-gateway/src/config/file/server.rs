@@ -12,6 +12,10 @@ use super::leaf::{Count, Listen, Network, Size, Source, Span, Word};
 pub struct Server {
     /// The address and port to listen on. Flags: `--host`, `--port`. Default: `127.0.0.1:8000`.
     pub listen: Option<Located<Listen>>,
+    /// The address by which callers reach the gateway, as `https://gate.example.com`. It stands in
+    /// protected resource metadata (RFC 9728) and in the challenges that lead there; without one
+    /// there is no metadata. Default: that of `auth.tokens.issuer`.
+    pub public_url: Option<Located<Source>>,
     /// The certificate. Without it the gateway speaks plain HTTP, off loopback only with
     /// `danger_allow_plaintext`.
     pub tls: Option<Located<Tls>>,
@@ -43,6 +47,20 @@ pub struct Tls {
     pub key: Located<Word>,
     /// The authorities of client certificates, PEM; with it a client needs a certificate.
     pub client_ca: Option<Located<Word>>,
+    /// `optional` lets clients in that show none; what they show must be good all the same.
+    /// Default: `required`.
+    pub client_auth: Option<Located<ClientAuth>>,
+}
+
+/// Whether a client must show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// Without one there is no connection.
+    #[default]
+    Required,
+    /// Without one there is.
+    Optional,
 }
 
 /// How long to wait for what.

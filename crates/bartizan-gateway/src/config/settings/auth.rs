@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan_core::authenticate::Places;
-use bartizan_core::authenticate::api_key::{self, Record};
-use bartizan_core::authenticate::jwt::Issuer;
+use bartizan_core::authenticate::api_key::{self, Pepper, Record, SHORTEST_PEPPER};
+use bartizan_core::authenticate::certificate::Certificates;
+use bartizan_core::authenticate::guessing::Patience;
 use bartizan_core::authenticate::password::PasswordHash;
+use bartizan_core::issue::account::{Proof, PublicKeys};
 use bartizan_core::issue::{Client, GrantType, SigningKey, User, account};
 use bartizan_core::time::Timestamp;
 use http::HeaderName;
@@ -17,20 +19,32 @@ use super::super::decode::Located;
 use super::super::file::auth as file;
 use super::super::file::leaf::{Source, Word};
 use super::super::tree::Place;
+use super::oidc::Trusted;
+use super::possession::Dpop;
 use super::resolver::Resolver;
-use super::{AccessRules, oidc};
+use super::{AccessRules, oidc, possession};
 
 /// Who may be believed.
 #[derive(Clone, Debug)]
 pub struct Auth {
     /// Identity providers.
-    pub issuers: Vec<Issuer>,
+    pub issuers: Vec<Trusted>,
     /// Where a request may carry its credential.
     pub places: Places,
     /// API keys of the file.
     pub keys: Vec<Record>,
+    /// The environment whose generated keys are taken; `None`: of every one.
+    pub environment: Option<Arc<str>>,
     /// The token endpoint.
     pub tokens: Option<Tokens>,
+    /// What digests are keyed with; `None`: kept in the durable store.
+    pub pepper: Option<Pepper>,
+    /// How client certificates become callers.
+    pub certificates: Option<Certificates>,
+    /// Tokens that are bound to a key of the client.
+    pub dpop: Option<Dpop>,
+    /// How many bad credentials an address may show.
+    pub patience: Patience,
 }
 
 /// The token endpoint.
@@ -48,8 +62,9 @@ pub struct Tokens {
     pub access_ttl: Duration,
     /// How long a refresh token is good for.
     pub refresh_ttl: Duration,
-    /// The key that signs; `None`: made once and kept in the durable store.
-    pub signing_key: Option<Arc<SigningKey>>,
+    /// The keys of the operator, the one that signs first; none: made once and kept in the
+    /// durable store.
+    pub signing_keys: Vec<Arc<SigningKey>>,
     /// People of the file.
     pub users: Vec<User>,
     /// Programs of the file.
@@ -60,23 +75,35 @@ pub(super) fn resolve(
     resolver: &mut Resolver<'_>,
     auth: Option<&Located<file::Auth>>,
     access: &AccessRules,
+    client_ca: bool,
 ) -> Auth {
     let empty = file::Auth::default();
     let auth = auth.map_or(&empty, |auth| &auth.value);
     let tokens = auth.tokens.as_ref().and_then(|tokens| self::tokens(resolver, tokens, access));
     let issuers = oidc::issuers(resolver, &auth.oidc, tokens.as_ref(), access);
     let keys = auth.api_keys.as_ref();
+    let certificates = possession::certificates(resolver, auth.mtls.as_ref(), client_ca);
+    let dpop = possession::dpop(resolver, auth.dpop.as_ref(), tokens.as_ref());
+    let base = Patience::default();
+    let failures = auth.bad_credentials_per_minute.as_ref();
+    let failures = resolver.count(failures, base.failures.into(), 1..=1_000_000);
+    let places = places(resolver, keys.and_then(|keys| keys.headers.as_ref()));
     Auth {
         issuers,
-        places: places(resolver, keys.and_then(|keys| keys.headers.as_ref())),
+        places: Places { dpop: dpop.is_some(), ..places },
+        certificates,
+        dpop,
+        patience: Patience { failures: u32::try_from(failures).unwrap_or(u32::MAX), ..base },
+        environment: keys.and_then(|keys| environment(resolver, keys.environment.as_ref())),
         keys: keys.map(|keys| self::keys(resolver, &keys.keys, access)).unwrap_or_default(),
+        pepper: auth.pepper.as_ref().and_then(|source| pepper(resolver, source)),
         tokens,
     }
 }
 
 fn places(resolver: &mut Resolver<'_>, headers: Option<&Located<Vec<Located<Word>>>>) -> Places {
     let Some(headers) = headers else { return Places::default() };
-    let mut places = Places { key_as_bearer: false, key_headers: Vec::new() };
+    let mut places = Places { key_as_bearer: false, key_headers: Vec::new(), dpop: false };
     for text in &headers.value {
         match HeaderName::try_from(&*text.value) {
             Ok(name) if name == http::header::AUTHORIZATION => places.key_as_bearer = true,
@@ -137,6 +164,15 @@ fn keys(
     records
 }
 
+fn environment(resolver: &mut Resolver<'_>, text: Option<&Located<Word>>) -> Option<Arc<str>> {
+    let text = text?;
+    if !api_key::is_environment(text) {
+        let help = "write what `keys create --environment` is given, as `live` or `test`";
+        resolver.error(&text.place, format!("`{}` is no environment", text.value.0), help);
+    }
+    shared(Some(text))
+}
+
 fn instant(resolver: &mut Resolver<'_>, place: &Place, text: &str) -> Option<Timestamp> {
     let instant =
         text.parse::<jiff::Timestamp>().ok().and_then(|at| u64::try_from(at.as_microsecond()).ok());
@@ -181,7 +217,8 @@ fn tokens(
             "let the refresh token live longer",
         );
     }
-    let signing_key = tokens.signing_key.as_ref().and_then(|source| signing_key(resolver, source));
+    let signing_keys = tokens.signing_key.as_ref();
+    let signing_keys = signing_keys.map(|source| self::signing_keys(resolver, source));
     let grants = grants(resolver, tokens);
     let users = users(resolver, &tokens.users, access);
     let clients = clients(resolver, &tokens.clients, access);
@@ -197,7 +234,7 @@ fn tokens(
         grants,
         access_ttl,
         refresh_ttl,
-        signing_key,
+        signing_keys: signing_keys.unwrap_or_default(),
         users,
         clients,
     })
@@ -205,7 +242,14 @@ fn tokens(
 
 fn grants(resolver: &mut Resolver<'_>, tokens: &Located<file::Tokens>) -> Vec<GrantType> {
     let Some(grants) = &tokens.grants else {
-        return vec![GrantType::Password, GrantType::RefreshToken];
+        if let Some(user) = tokens.users.first() {
+            resolver.error(
+                &user.place,
+                "users log in by a password, and `grants` does not name `password`",
+                "write `grants: [password, refresh_token]`",
+            );
+        }
+        return vec![GrantType::ClientCredentials, GrantType::RefreshToken];
     };
     if grants.value.is_empty() {
         resolver.error(
@@ -214,27 +258,40 @@ fn grants(resolver: &mut Resolver<'_>, tokens: &Located<file::Tokens>) -> Vec<Gr
             "name some, or remove `tokens`",
         );
     }
-    grants.value.iter().filter_map(|grant| grant_type(grant.value)).collect()
+    grants.value.iter().map(|grant| grant_type(grant.value)).collect()
 }
 
-fn grant_type(grant: file::GrantType) -> Option<GrantType> {
+fn grant_type(grant: file::GrantType) -> GrantType {
     match grant {
-        file::GrantType::Password => Some(GrantType::Password),
-        file::GrantType::ClientCredentials => Some(GrantType::ClientCredentials),
-        file::GrantType::RefreshToken => Some(GrantType::RefreshToken),
-        // Refused before (`unsupported`).
-        file::GrantType::TokenExchange => None,
+        file::GrantType::Password => GrantType::Password,
+        file::GrantType::ClientCredentials => GrantType::ClientCredentials,
+        file::GrantType::RefreshToken => GrantType::RefreshToken,
+        file::GrantType::TokenExchange => GrantType::TokenExchange,
     }
 }
 
-fn signing_key(resolver: &mut Resolver<'_>, source: &Located<Source>) -> Option<Arc<SigningKey>> {
-    let pem = resolver.secret(source)?;
-    match SigningKey::from_pem(pem.expose_secret()) {
-        Ok(key) => Some(Arc::new(key)),
+/// What digests are keyed with, of the operator's own.
+pub(super) fn pepper(resolver: &mut Resolver<'_>, source: &Located<Source>) -> Option<Pepper> {
+    let text = resolver.secret(source)?;
+    let pepper = Pepper::of_text(&text);
+    if pepper.is_none() {
+        resolver.error(
+            &source.place,
+            format!("the pepper is shorter than {SHORTEST_PEPPER} characters"),
+            "make one with `openssl rand -hex 32`, and keep it elsewhere than the store",
+        );
+    }
+    pepper
+}
+
+fn signing_keys(resolver: &mut Resolver<'_>, source: &Located<Source>) -> Vec<Arc<SigningKey>> {
+    let Some(pem) = resolver.secret(source) else { return Vec::new() };
+    match SigningKey::all_from_pem(pem.expose_secret()) {
+        Ok(keys) => keys.into_iter().map(Arc::new).collect(),
         Err(error) => {
             let help = "make one with `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out signing.pem`";
             resolver.error(&source.place, error.to_string(), help);
-            None
+            Vec::new()
         }
     }
 }
@@ -277,29 +334,70 @@ fn clients(
     let mut clients = Vec::new();
     for file in files {
         name(resolver, &file.id, &mut seen);
-        let hash = key_hash(
-            resolver,
-            &file.secret_hash,
-            "make a client with `bartizan clients add`; only the hash of its secret belongs here",
-        );
+        let proof = proof(resolver, file);
         let (scopes, roles) = (resolver.scopes(&file.scopes), resolver.roles(&file.roles, access));
+        let most = file.acts_at_most.as_ref();
+        let acts_at_most = oidc::grants_at_most(resolver, most, access);
         let grants = file.grants.as_ref().map_or_else(
             || vec![GrantType::ClientCredentials],
-            |grants| grants.iter().filter_map(|grant| grant_type(grant.value)).collect(),
+            |grants| grants.iter().map(|grant| grant_type(grant.value)).collect(),
         );
-        let Some(secret) = hash else { continue };
-        let id = Arc::from(&*file.id.value);
-        clients.push(Client {
-            id,
-            secret,
+        let Some(proof) = proof else { continue };
+        let client = Client {
+            id: Arc::from(&*file.id.value),
+            proof,
             scopes,
             roles,
             tenant: shared(file.tenant.as_ref()),
             grants,
+            acts_at_most,
             disabled: false,
-        });
+        };
+        if let Some(grant) = client.grants.iter().find(|grant| !client.may_use(**grant)) {
+            let message = format!(
+                "anybody may say that they are `{}`: it cannot use the grant `{grant}`",
+                client.id
+            );
+            let help = "give it a `secret_hash` or `jwks`, or the grants of people: `password` and `refresh_token`";
+            resolver.error(&file.id.place, message, help);
+        }
+        clients.push(client);
     }
     clients
+}
+
+/// How a client proves who it is: in one way.
+fn proof(resolver: &mut Resolver<'_>, file: &file::Client) -> Option<Proof> {
+    let public = file.public == Some(true);
+    match (&file.secret_hash, &file.jwks, public) {
+        (Some(hash), None, false) => {
+            let help = "make a client with `bartizan clients add`; only the hash of its secret belongs here";
+            key_hash(resolver, hash, help).map(Proof::Secret)
+        }
+        (None, Some(source), false) => {
+            let text = resolver.secret(source)?;
+            match text.expose_secret().parse::<PublicKeys>() {
+                Ok(keys) => Some(Proof::Keys(keys)),
+                Err(error) => {
+                    let help = "give the public keys as a JWK Set: `{ \"keys\": [ … ] }`; private ones stay with the client";
+                    resolver.error(&source.place, error.to_string(), help);
+                    None
+                }
+            }
+        }
+        (None, None, true) => Some(Proof::Public),
+        (None, None, false) => {
+            let help = "`bartizan clients add` makes a secret and its hash";
+            let lacks = "the client lacks one of `secret_hash`, `jwks` and `public: true`";
+            resolver.error(&file.id.place, lacks, help);
+            None
+        }
+        (_, _, _) => {
+            let both = "a client proves who it is in one way: by `secret_hash`, by `jwks`, or not at all (`public: true`)";
+            resolver.error(&file.id.place, both, "keep one of them");
+            None
+        }
+    }
 }
 
 fn key_hash(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bartizan_core::authorize::Permission;
 use bartizan_core::authorize::endpoint::{About, Access, OnDisconnect};
+use bartizan_core::authorize::tenant::TenantAt;
 use bartizan_core::validate::Protocol;
 use bartizan_core::validate::schema::{MAX_SCHEMA, Schema};
 use http::{HeaderValue, Method, Uri};
@@ -38,6 +39,10 @@ pub struct Endpoint {
     pub resource: Option<Arc<str>>,
     /// What is done to the resource; `None`: the verb in lower case.
     pub action: Option<Arc<str>>,
+    /// Where requests name a tenant.
+    pub tenant: Option<TenantAt>,
+    /// Whether somebody must agree to each call.
+    pub approval: bool,
     /// What is spoken.
     pub protocol: Protocol,
     /// What a body must conform to.
@@ -102,7 +107,8 @@ impl Endpoint {
 pub(super) fn resolve(resolver: &mut Resolver<'_>, file: &File, base: &Base<'_>) -> Vec<Endpoint> {
     let openapi =
         file.openapi.as_ref().and_then(|openapi| openapi.access) != Some(OpenApiAccess::Off);
-    let mut table = Table::new(base.tokens, super::actions(file), openapi);
+    let mut table =
+        Table::new(base.tokens, super::actions(file), openapi, file.approvals.is_some());
     if file.endpoints.is_empty() {
         resolver.error(
             &Place::start(),
@@ -139,6 +145,8 @@ fn endpoint(
         method_override: entry.method_override.as_ref().is_none_or(|allowed| allowed.value),
         resource: shared(entry.resource.as_ref()),
         action: shared(entry.action.as_ref()),
+        tenant: entry.tenant.as_ref().and_then(|tenant| self::tenant(resolver, entry, tenant)),
+        approval: entry.approval.is_some(),
         protocol,
         max_request_size: resolver.size(entry.max_request_size.as_ref(), size),
         timeouts: self::timeouts(resolver, entry, timeouts),
@@ -251,6 +259,10 @@ fn access(
         entry.authenticated.as_ref().is_some_and(|authenticated| authenticated.value);
     let (scopes, roles) = (resolver.scopes(&entry.scopes), resolver.roles(&entry.roles, rules));
     let held = !scopes.is_empty() || !roles.is_empty();
+    if let (Some(_), Some(approval)) = (public, &entry.approval) {
+        let help = "say who may call the endpoint: whoever has no name cannot be agreed to";
+        resolver.error(&approval.key, "`approval` contradicts `public: true`", help);
+    }
     if let Some(public) = public.filter(|_| held || authenticated || entry.resource.is_some()) {
         let help = "remove `public: true`, or what is asked of callers";
         resolver.error(
@@ -271,6 +283,44 @@ fn access(
                 &entry.key,
                 message,
                 "write `scopes`, `roles`, `authenticated: true` or `public: true`",
+            );
+            None
+        }
+    }
+}
+
+/// Where requests name a tenant.
+fn tenant(
+    resolver: &mut Resolver<'_>,
+    entry: &Located<file::Endpoint>,
+    tenant: &Located<file::Tenant>,
+) -> Option<TenantAt> {
+    if entry.public.as_ref().is_some_and(|public| public.value) {
+        let help = "remove `tenant`, or say who may call the endpoint";
+        resolver.error(&tenant.key, "`public: true` knows of no tenant", help);
+        return None;
+    }
+    match (&tenant.path, &tenant.header) {
+        (Some(name), None) => {
+            let at = TenantAt::in_path(&entry.path.value, &name.value);
+            if at.is_none() {
+                let message = format!("no segment of the path is `{{{}}}`", name.value.0);
+                resolver.error(&name.place, message, "name a parameter of `path`");
+            }
+            at
+        }
+        (None, Some(name)) => {
+            let header = name.value.parse::<http::HeaderName>().ok();
+            if header.is_none() {
+                resolver.wrong(&name.place, format!("`{}` is no name of a header", name.value.0));
+            }
+            header.map(TenantAt::Header)
+        }
+        (Some(_), Some(_)) | (None, None) => {
+            resolver.error(
+                &tenant.key,
+                "`tenant` stands in one place",
+                "write `{ path: NAME }` or `{ header: NAME }`",
             );
             None
         }
@@ -427,9 +477,9 @@ fn read_schema(
     path: &str,
 ) -> Option<serde_json::Value> {
     let path = resolver.outside.path(path);
-    let text = match std::fs::metadata(&path).and_then(|meta| match meta.len() {
-        length if length > MAX_SCHEMA as u64 => Err(std::io::ErrorKind::FileTooLarge.into()),
-        _ => std::fs::read_to_string(&path),
+    let text = match resolver.outside.seen.read(&path).and_then(|text| match text.len() {
+        length if length > MAX_SCHEMA => Err(std::io::ErrorKind::FileTooLarge.into()),
+        _ => Ok(text),
     }) {
         Ok(text) => text,
         Err(error) => {
@@ -485,7 +535,7 @@ fn thousandths(fraction: f32) -> u16 {
     (0..=1000).rev().find(|n| f32::from(*n) / 1000.0 <= fraction + f32::EPSILON).unwrap_or(0)
 }
 
-fn category_name(category: file::Category) -> &'static str {
+pub(super) fn category_name(category: file::Category) -> &'static str {
     match category {
         file::Category::Acquire => "acquire",
         file::Category::Compute => "compute",

@@ -4,7 +4,9 @@ mod resolver;
 pub mod server;
 pub mod auth;
 pub mod oidc;
+pub mod possession;
 pub mod access;
+pub mod policy;
 pub mod spending;
 pub mod personal;
 pub mod endpoint;
@@ -15,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bartizan_core::authenticate::api_key::Pepper;
 use bartizan_core::authorize::endpoint::Limit as Applied;
 use bartizan_core::limit::Price;
 use http::Method;
@@ -23,12 +26,14 @@ pub use access::AccessRules;
 pub use auth::Auth;
 pub use endpoint::Endpoint;
 pub use personal::{Audit, Pii};
+pub use policy::Policies;
 pub use resolver::Overrides;
 pub use server::Server;
 pub use spending::{Budget, Limit};
 
 use super::file::{self, File, OpenApiAccess};
 use super::findings::Findings;
+use super::seen::Files;
 use super::substitute::Outside;
 use super::tree::Place;
 use resolver::Resolver;
@@ -46,6 +51,8 @@ pub struct Settings {
     pub auth: Auth,
     /// What scopes and roles mean.
     pub access: AccessRules,
+    /// What is laid down beside the endpoints, and who may agree to calls.
+    pub policies: Policies,
     /// How often, and how much at a time.
     pub limits: Vec<Limit>,
     /// How much in a period.
@@ -68,6 +75,23 @@ pub struct Settings {
     pub folder: PathBuf,
     /// What somebody should look at although the gateway starts.
     pub warnings: Findings,
+    /// Where secrets stand in the file itself: pointers.
+    pub hard_coded: Vec<String>,
+    /// The file itself and every file that it names, as they were read.
+    pub files: Files,
+}
+
+/// What commands on identities work with.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// Where identities are.
+    pub durable: Durable,
+    /// The names of the roles that are defined.
+    pub roles: BTreeSet<Arc<str>>,
+    /// Where the gateway's records go.
+    pub audit: personal::Destination,
+    /// What digests are keyed with; `None`: kept in the store.
+    pub pepper: Option<Pepper>,
 }
 
 /// Where the gateway remembers.
@@ -113,11 +137,15 @@ pub(super) fn resolve(
     lost: &BTreeSet<String>,
     findings: &mut Findings,
 ) -> Option<Settings> {
+    let secrets = secrets(file, outside);
+    let outside = Outside { secrets: secrets.as_deref(), ..outside };
     let mut resolver = Resolver::new(outside, overrides, lost);
     let server = server::resolve(&mut resolver, file.server.as_ref());
     let store = store(&mut resolver, file.store.as_ref());
     let access = access::resolve(&mut resolver, file.access.as_ref());
-    let auth = auth::resolve(&mut resolver, file.auth.as_ref(), &access);
+    let tls = file.server.as_ref().and_then(|server| server.tls.as_ref());
+    let client_ca = tls.is_some_and(|tls| tls.client_ca.is_some());
+    let auth = auth::resolve(&mut resolver, file.auth.as_ref(), &access, client_ca);
     let limits = spending::limits(&mut resolver, &file.limits);
     let budgets = spending::budgets(&mut resolver, &file.budgets, &file.limits);
     let prices = spending::prices(&mut resolver, &file.prices);
@@ -130,6 +158,7 @@ pub(super) fn resolve(
         tokens: auth.tokens.as_ref(),
     };
     let endpoints = endpoint::resolve(&mut resolver, file, &base);
+    let policies = policy::resolve(&mut resolver, file, &access, &endpoints);
     let chain = chain(&mut resolver, file.chain.as_ref());
     spending::unused(&mut resolver, file);
     let folder = outside.folder.to_owned();
@@ -143,6 +172,7 @@ pub(super) fn resolve(
         store: store?,
         auth,
         access,
+        policies,
         limits,
         budgets,
         prices,
@@ -158,7 +188,41 @@ pub(super) fn resolve(
         chain,
         folder,
         warnings: Findings::default(),
+        files: Files::default(),
+        hard_coded: Vec::new(),
     })
+}
+
+/// As [`resolve`], of a file that was cut down to what a [`Desk`] needs.
+pub(super) fn desk(
+    file: &File,
+    outside: Outside<'_>,
+    lost: &BTreeSet<String>,
+    findings: &mut Findings,
+) -> Option<Desk> {
+    let secrets = secrets(file, outside);
+    let outside = Outside { secrets: secrets.as_deref(), ..outside };
+    let overrides = Overrides::default();
+    let mut resolver = Resolver::new(outside, &overrides, lost);
+    let durable = durable(&mut resolver, file.store.as_ref());
+    let audit = personal::audit(&mut resolver, file.audit.as_ref());
+    let roles = file.access.iter().flat_map(|access| access.roles.keys());
+    let roles = roles.map(|role| Arc::from(role.as_str())).collect();
+    let pepper = file.auth.as_ref().and_then(|auth| auth.pepper.as_ref());
+    let pepper = pepper.and_then(|source| auth::pepper(&mut resolver, source));
+    findings.extend(resolver.into_findings());
+    if findings.has_errors() {
+        return None;
+    }
+    Some(Desk { durable: durable?, roles, audit: audit?.destination, pepper })
+}
+
+/// The folder of mounted secrets.
+fn secrets(file: &File, outside: Outside<'_>) -> Option<PathBuf> {
+    match &file.secrets {
+        Some(folder) => Some(outside.path(folder)),
+        None => outside.variable("CREDENTIALS_DIRECTORY").ok().map(PathBuf::from),
+    }
 }
 
 /// Whether `/actions`, `/action` and `/chain` are served.
@@ -170,19 +234,13 @@ fn store(
     resolver: &mut Resolver<'_>,
     store: Option<&super::decode::Located<file::Store>>,
 ) -> Option<Store> {
-    let durable = resolver.source_or_env(
-        store.and_then(|store| store.durable.as_ref()),
-        "DATABASE_URL",
-        "/store/durable",
-        "sqlite:bartizan.db",
-    );
+    let durable = durable(resolver, store);
     let shared = resolver.source_or_env(
         store.and_then(|store| store.shared.as_ref()),
         "REDIS_URL",
         "/store/shared",
         "memory",
     );
-    let durable = durable.and_then(|(text, place)| sqlite(resolver, &text, &place));
     let shared = shared.and_then(|(text, place)| match text.as_str() {
         "memory" => Some(Shared::Memory),
         _ => {
@@ -191,6 +249,19 @@ fn store(
         }
     });
     Some(Store { durable: durable?, shared: shared? })
+}
+
+fn durable(
+    resolver: &mut Resolver<'_>,
+    store: Option<&super::decode::Located<file::Store>>,
+) -> Option<Durable> {
+    let (text, place) = resolver.source_or_env(
+        store.and_then(|store| store.durable.as_ref()),
+        "DATABASE_URL",
+        "/store/durable",
+        "sqlite:bartizan.db",
+    )?;
+    sqlite(resolver, &text, &place)
 }
 
 fn sqlite(resolver: &mut Resolver<'_>, text: &str, place: &Place) -> Option<Durable> {

@@ -149,6 +149,7 @@ impl<'a> Resolver<'a> {
             Source::Inline(value) => Ok(value.clone()),
             Source::Env(name) => self.outside.variable(name).map(SecretString::from),
             Source::File(path) => self.outside.file(path),
+            Source::Mounted(name) => self.outside.mounted(name),
         };
         value.map_err(|missing: Missing| self.missing(&source.place, &missing)).ok()
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bartizan_core::issue::documents::{JWKS_PATH, metadata_paths};
 use http::Method;
 
 use super::super::tree::Place;
@@ -9,8 +10,16 @@ use super::auth::Tokens;
 use super::resolver::Resolver;
 
 /// Paths that the gateway serves itself, whatever is configured: limits may name them.
-pub(super) const GATEWAY_PATHS: &[&str] =
-    &["/token", "/revoke", "/introspect", "/actions", "/action", "/chain", "/openapi.json"];
+pub(super) const GATEWAY_PATHS: &[&str] = &[
+    "/token",
+    "/revoke",
+    "/introspect",
+    "/actions",
+    "/action",
+    "/chain",
+    "/openapi.json",
+    "/approvals",
+];
 
 /// The methods of HTTP (RFC 9110, and PATCH of RFC 5789).
 const STANDARD: &[&str] =
@@ -28,7 +37,12 @@ pub(super) struct Table {
 }
 
 impl Table {
-    pub(super) fn new(tokens: Option<&Tokens>, actions: bool, openapi: bool) -> Self {
+    pub(super) fn new(
+        tokens: Option<&Tokens>,
+        actions: bool,
+        openapi: bool,
+        approvals: bool,
+    ) -> Self {
         let mut reserved: Vec<(Arc<str>, &'static str)> = vec![(
             "/.well-known/oauth-protected-resource".into(),
             "it describes this service to clients",
@@ -41,7 +55,10 @@ impl Table {
             for path in ["/revoke", "/introspect"] {
                 reserved.push((path.into(), "it belongs to the token endpoint"));
             }
-            for path in ["/.well-known/oauth-authorization-server", "/.well-known/jwks.json"] {
+            let authorize = format!("{}/authorize", tokens.path);
+            reserved.push((authorize.into(), "it belongs to the token endpoint"));
+            let documents = metadata_paths(&tokens.issuer);
+            for path in documents.into_iter().chain([JWKS_PATH.to_owned()]) {
                 reserved.push((path.into(), "it describes the token endpoint to clients"));
             }
         }
@@ -51,6 +68,11 @@ impl Table {
                     path.into(),
                     "it is an action endpoint; `actions: { enabled: false }` frees it",
                 ));
+            }
+        }
+        if approvals {
+            for path in ["/approvals", "/approvals/{id}"] {
+                reserved.push((path.into(), "calls that wait are decided there"));
             }
         }
         if openapi {

@@ -2,15 +2,17 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::super::decode::Located;
-use super::super::file::leaf::{Listen, Network};
+use super::super::file::leaf::{Listen, Network, Source};
 use super::super::file::server as file;
 use super::super::substitute::Missing;
 use super::super::tree::Place;
+use super::oidc;
 use super::resolver::Resolver;
 
 /// How the gateway is reached.
@@ -18,6 +20,8 @@ use super::resolver::Resolver;
 pub struct Server {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// By which address callers reach it, where that was written.
+    pub public_url: Option<Arc<str>>,
     /// Its certificate; `None` speaks plain HTTP.
     pub tls: Option<Tls>,
     /// The largest request body where an endpoint says nothing else, in bytes.
@@ -41,6 +45,10 @@ pub struct Tls {
     pub cert: PathBuf,
     /// The key, PEM.
     pub key: PathBuf,
+    /// The authorities of client certificates, PEM.
+    pub client_ca: Option<PathBuf>,
+    /// Whether a client may show none.
+    pub client_optional: bool,
 }
 
 /// How long to wait for what.
@@ -116,7 +124,9 @@ pub(super) fn resolve(
         resolver.error(place, message, "write `tls: { cert: …, key: … }`; or `danger_allow_plaintext: true` behind something that speaks TLS");
     }
     let admin = admin(resolver, file.admin.as_ref(), listen.as_ref().map(|(address, _)| *address));
+    let public_url = file.public_url.as_ref().and_then(|source| public_url(resolver, source));
     Some(Server {
+        public_url,
         tls,
         max_request_size: resolver.size(file.max_request_size.as_ref(), 1_000_000),
         trusted_proxies: networks(resolver, &file.trusted_proxies),
@@ -126,6 +136,22 @@ pub(super) fn resolve(
         listen: listen?.0,
         admin: admin?,
     })
+}
+
+/// An origin: without path, query or user.
+fn public_url(resolver: &mut Resolver<'_>, source: &Located<Source>) -> Option<Arc<str>> {
+    let text = resolver.text(source)?;
+    let url = text.trim_end_matches('/');
+    if !oidc::secure_url(resolver, &source.place, "public_url", url) {
+        return None;
+    }
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    if rest.is_empty() || rest.contains(['/', '?', '#', '@', '"', '\\', ' ']) {
+        let help = "write scheme and host alone, as `https://gate.example.com`";
+        resolver.error(&source.place, "`public_url` is no address of a gateway", help);
+        return None;
+    }
+    Some(url.into())
 }
 
 /// The file's timeouts over `base`.
@@ -203,17 +229,39 @@ fn same_socket(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 fn tls(resolver: &mut Resolver<'_>, tls: Option<&Located<file::Tls>>) -> Option<Tls> {
+    let clients = client_ca(resolver, tls);
     if let Some((cert, key)) = resolver.overrides.tls.clone() {
         let place = Place::start();
         let sound = pem(resolver, &place, "--ssl-certfile", &cert, "CERTIFICATE")
             & pem(resolver, &place, "--ssl-keyfile", &key, "PRIVATE KEY");
-        return sound.then_some(Tls { cert, key });
+        let (client_ca, client_optional) = clients?;
+        return sound.then_some(Tls { cert, key, client_ca, client_optional });
     }
     let tls = tls?;
     let (cert, key) = (resolver.outside.path(&tls.cert), resolver.outside.path(&tls.value.key));
     let sound = pem(resolver, &tls.cert.place, "cert", &cert, "CERTIFICATE")
         & pem(resolver, &tls.value.key.place, "key", &key, "PRIVATE KEY");
-    sound.then_some(Tls { cert, key })
+    let (client_ca, client_optional) = clients?;
+    sound.then_some(Tls { cert, key, client_ca, client_optional })
+}
+
+/// The authorities of client certificates, and whether a client may show none; `None` where that
+/// cannot be known, and nobody may be let in by mistake.
+fn client_ca(
+    resolver: &mut Resolver<'_>,
+    tls: Option<&Located<file::Tls>>,
+) -> Option<(Option<PathBuf>, bool)> {
+    let Some(tls) = tls else { return Some((None, false)) };
+    let optional = tls.client_auth.as_ref().is_some_and(|a| a.value == file::ClientAuth::Optional);
+    let Some(text) = &tls.client_ca else {
+        if let Some(auth) = &tls.client_auth {
+            let help = "name the authorities of the certificates as `client_ca`";
+            resolver.error(&auth.place, "`client_auth` without `client_ca`", help);
+        }
+        return Some((None, false));
+    };
+    let path = resolver.outside.path(text);
+    pem(resolver, &text.place, "client_ca", &path, "CERTIFICATE").then_some((Some(path), optional))
 }
 
 /// Whether the file is there and holds a PEM block of that kind (RFC 7468).
@@ -221,7 +269,7 @@ fn pem(resolver: &mut Resolver<'_>, place: &Place, name: &str, path: &Path, labe
     let begins = |line: &str| {
         line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&format!("{label}-----"))
     };
-    match std::fs::read_to_string(path) {
+    match resolver.outside.seen.read(path) {
         Ok(text) if text.lines().any(begins) => true,
         Ok(_) => {
             let message =

@@ -1,0 +1,84 @@
+//! What does checking a token cost beside the signature alone?
+//!
+//! `signature` is what aws-lc-rs takes for one signature with a key that has been parsed; `token` is the whole of
+//! it: form, header, claims, signature, issuer, audience, time, use, and the caller that comes out. The tokens are
+//! those of the corpus.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    missing_docs,
+    reason = "without its tokens a benchmark can only stop"
+)]
+
+use std::hint::black_box;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RsaPublicKeyComponents,
+};
+use bartizan_core::authenticate::jwks::KeySet;
+use bartizan_core::authenticate::jwt::{Issuer, Token};
+use bartizan_core::time::Timestamp;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use criterion::{Criterion, criterion_group, criterion_main};
+use serde_json::Value;
+
+fn corpus() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/tokens/cases.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn bytes(text: &Value) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text.as_str().unwrap()).unwrap()
+}
+
+/// The key as the crypto library takes it.
+fn key(jwk: &Value) -> ParsedPublicKey {
+    match jwk["kty"].as_str().unwrap() {
+        "RSA" => RsaPublicKeyComponents { n: bytes(&jwk["n"]), e: bytes(&jwk["e"]) }
+            .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
+            .unwrap(),
+        "EC" => {
+            let point = [&[4][..], &bytes(&jwk["x"]), &bytes(&jwk["y"])].concat();
+            ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).unwrap()
+        }
+        _ => ParsedPublicKey::new(&ED25519, bytes(&jwk["x"])).unwrap(),
+    }
+}
+
+fn tokens(criterion: &mut Criterion) {
+    let corpus = corpus();
+    let text = |name: &str| corpus[name].as_str().unwrap();
+    let issuer = Issuer::new("corp", text("issuer"), vec![text("audience").into()]).unwrap();
+    let keys = KeySet::parse(corpus["jwks"].to_string().as_bytes()).unwrap();
+    let now = Timestamp::from_secs(corpus["now"].as_u64().unwrap());
+    let mut group = criterion.benchmark_group("token");
+    for (algorithm, kid) in [("ES256", "ec1"), ("RS256", "rsa1"), ("EdDSA", "ed1")] {
+        let cases = corpus["cases"].as_array().unwrap();
+        let case = cases.iter().find(|case| case["name"] == algorithm).unwrap();
+        let token = case["token"].as_str().unwrap();
+        let jwks = corpus["jwks"]["keys"].as_array().unwrap();
+        let key = key(jwks.iter().find(|jwk| jwk["kid"] == kid).unwrap());
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        group.bench_function(format!("{algorithm}/signature"), |bencher| {
+            bencher.iter(|| key.verify_sig(black_box(signed.as_bytes()), &signature).unwrap());
+        });
+        group.bench_function(format!("{algorithm}/token"), |bencher| {
+            bencher.iter(|| {
+                let token = Token::parse(black_box(token)).unwrap();
+                issuer.verify(&token, &keys, now).unwrap()
+            });
+        });
+        group.bench_function(format!("{algorithm}/parse"), |bencher| {
+            bencher.iter(|| Token::parse(black_box(token)).unwrap());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, tokens);
+criterion_main!(benches);

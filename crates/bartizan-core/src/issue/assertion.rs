@@ -1,0 +1,179 @@
+//! Did the client itself sign this, for us, a moment ago, and only once? RFC 7523 section 3.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Map, Value};
+
+use super::Refused;
+use crate::authenticate::jwks::KeySet;
+use crate::authenticate::jwt::{Token, date};
+use crate::time::Timestamp;
+
+/// The `client_assertion_type` that is understood.
+pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// How far the client's clock may be off.
+const LEEWAY: Duration = Duration::from_secs(30);
+
+/// The longest that an assertion may live: so long its id must be remembered.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// The longest `jti`, in bytes.
+const MAX_ID: usize = 256;
+
+/// What may count only once, and until when that must be remembered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Once {
+    /// The client and the id that it gave to what it signed.
+    pub id: String,
+    /// After that it does not count anyway.
+    pub until: Timestamp,
+}
+
+/// By which client an assertion says that it was signed: good for finding the client whose keys
+/// are to check it, and for nothing else.
+///
+/// # Errors
+/// [`Refused::InvalidClient`] where it cannot be read.
+pub fn unverified_client(assertion: &SecretString) -> Result<String, Refused> {
+    let token = Token::parse(assertion.expose_secret()).map_err(|_| Refused::InvalidClient)?;
+    token.unverified_issuer().map(ToOwned::to_owned).ok_or(Refused::InvalidClient)
+}
+
+/// Checks an assertion of `client` for us, who are called by each of `audiences`.
+///
+/// # Errors
+/// [`Refused::InvalidClient`], whatever is wrong.
+pub fn verify(
+    assertion: &SecretString,
+    client: &str,
+    keys: &KeySet,
+    audiences: &[&str],
+    now: Timestamp,
+) -> Result<Once, Refused> {
+    let token = Token::parse(assertion.expose_secret()).map_err(|_| Refused::InvalidClient)?;
+    let claims = token.verified_by(keys).map_err(|_| Refused::InvalidClient)?;
+    let checked = is_statement(token.kind()) && is_of(claims, client) && is_for(claims, audiences);
+    let once = checked.then(|| once(claims, client, now)).flatten();
+    once.ok_or(Refused::InvalidClient)
+}
+
+/// An access token of the same key is no statement about its holder.
+fn is_statement(kind: Option<&str>) -> bool {
+    kind.is_none_or(|kind| {
+        let kind = kind.to_ascii_lowercase();
+        let kind = kind.strip_prefix("application/").unwrap_or(&kind);
+        ["jwt", "client-authentication+jwt"].contains(&kind)
+    })
+}
+
+fn is_of(claims: &Map<String, Value>, client: &str) -> bool {
+    ["iss", "sub"].iter().all(|name| claims.get(*name).and_then(Value::as_str) == Some(client))
+}
+
+/// Whether it is for us and for nobody else: one that is for others, too, others can bring.
+fn is_for(claims: &Map<String, Value>, audiences: &[&str]) -> bool {
+    let ours = |value: &Value| value.as_str().is_some_and(|one| audiences.contains(&one));
+    match claims.get("aud") {
+        Some(Value::Array(many)) => !many.is_empty() && many.iter().all(ours),
+        Some(one) => ours(one),
+        None => false,
+    }
+}
+
+fn once(claims: &Map<String, Value>, client: &str, now: Timestamp) -> Option<Once> {
+    let expires = date(claims, "exp").ok()??;
+    let (issued, not_before) = (date(claims, "iat").ok()?, date(claims, "nbf").ok()?);
+    let (until, soon) = (expires.plus(LEEWAY), now.plus(LEEWAY));
+    let early = issued.is_some_and(|at| at > soon) || not_before.is_some_and(|at| at > soon);
+    let id = claims.get("jti").and_then(Value::as_str);
+    let id = id.filter(|id| (1..=MAX_ID).contains(&id.len()))?;
+    let counts = now < until && !early && expires.since(now) <= LONGEST + LEEWAY;
+    counts.then(|| Once { id: format!("{client} {id}"), until })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::issue::{SigningKey, documents};
+
+    const US: [&str; 2] = ["https://gate.example", "https://gate.example/token"];
+    const NOW: Timestamp = Timestamp(1_000_000_000);
+
+    fn key() -> SigningKey {
+        SigningKey::from_pkcs8(&SigningKey::generate_pkcs8().unwrap()).unwrap()
+    }
+
+    fn checked(key: &SigningKey, kind: &str, claims: &Value) -> Result<Once, Refused> {
+        let set = documents::key_set([key]).to_string();
+        let set = KeySet::parse(set.as_bytes()).unwrap();
+        let signed = SecretString::from(key.sign(kind, claims).unwrap());
+        assert_eq!(unverified_client(&signed).is_ok(), claims["iss"].is_string());
+        verify(&signed, "agent", &set, &US, NOW)
+    }
+
+    fn good() -> Value {
+        json!({
+            "iss": "agent", "sub": "agent", "aud": "https://gate.example/token", "jti": "1",
+            "iat": 1000, "exp": 1060,
+        })
+    }
+
+    #[test]
+    fn a_statement_counts_until_its_end_and_by_its_name() {
+        let once = checked(&key(), "JWT", &good()).unwrap();
+        assert_eq!(once, Once { id: "agent 1".into(), until: Timestamp::from_secs(1090) });
+    }
+
+    #[test]
+    fn every_claim_must_be_as_the_standard_has_it() {
+        let key = key();
+        for (name, value) in [
+            ("iss", json!("other")),
+            ("iss", json!(["agent"])),
+            ("sub", json!("other")),
+            ("sub", Value::Null),
+            ("aud", json!("https://elsewhere.example")),
+            ("aud", json!(["https://gate.example", "https://elsewhere.example"])),
+            ("aud", json!([])),
+            ("aud", Value::Null),
+            ("aud", json!("https://gate.example/")),
+            ("exp", json!(970)),
+            ("exp", json!("1060")),
+            ("exp", json!(1000 + 3600 + 31)),
+            ("exp", Value::Null),
+            ("iat", json!(1031)),
+            ("nbf", json!(1031)),
+            ("jti", json!("")),
+            ("jti", json!(7)),
+            ("jti", json!("x".repeat(257))),
+            ("jti", Value::Null),
+        ] {
+            let mut claims = good();
+            match value {
+                Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+                value => claims[name] = value,
+            }
+            let refused = checked(&key, "JWT", &claims).unwrap_err();
+            assert_eq!(refused, Refused::InvalidClient, "{name} {claims}");
+        }
+        for aud in [json!("https://gate.example"), json!([US[0], US[1]])] {
+            let mut claims = good();
+            claims["aud"] = aud;
+            assert!(checked(&key, "client-authentication+jwt", &claims).is_ok(), "{claims}");
+        }
+    }
+
+    #[test]
+    fn another_key_or_another_sort_of_token_proves_nothing() {
+        let (key, other) = (key(), key());
+        assert!(checked(&key, "at+jwt", &good()).is_err());
+        assert!(checked(&key, "dpop+jwt", &good()).is_err());
+        let set = KeySet::parse(documents::key_set([&other]).to_string().as_bytes()).unwrap();
+        let signed = SecretString::from(key.sign("JWT", &good()).unwrap());
+        assert!(verify(&signed, "agent", &set, &US, NOW).is_err());
+    }
+}

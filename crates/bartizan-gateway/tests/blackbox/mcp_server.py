@@ -1,0 +1,23 @@
+# A server of the official MCP SDK, without any protection of its own: mcp_server.py PORT
+import sys
+
+try:
+    from mcp.server.mcpserver import MCPServer as Server
+except ImportError:
+    from mcp.server.fastmcp import FastMCP as Server
+
+server = Server("hello")
+
+
+@server.tool()
+def add(a: int, b: int) -> int:
+    "Adds two integers"
+    return a + b
+
+
+port = int(sys.argv[1])
+try:
+    server.run(transport="streamable-http", host="127.0.0.1", port=port)
+except TypeError:
+    server.settings.host, server.settings.port = "127.0.0.1", port
+    server.run(transport="streamable-http")

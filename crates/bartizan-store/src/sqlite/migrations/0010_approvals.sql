@@ -1,0 +1,19 @@
+-- Calls that somebody must agree to. Instants are microseconds since 1970; the digest is SHA-256.
+
+CREATE TABLE approvals (
+    id TEXT PRIMARY KEY,
+    requester TEXT NOT NULL,
+    tenant TEXT,
+    verb TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    path TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    because TEXT NOT NULL,
+    shown TEXT,
+    asked INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    decided_by TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX approvals_by_requester ON approvals (requester, digest);
+CREATE INDEX approvals_by_end ON approvals (expires);
