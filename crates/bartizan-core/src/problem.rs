@@ -226,7 +226,7 @@ fn waits(Waiting { approval, .. }: &Waiting, context: &Context<'_>) -> Response<
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    put(headers, header::LOCATION, &format!("/approvals/{id}"));
+    put(headers, header::LOCATION, format!("/approvals/{id}").as_bytes());
     response
 }
 

@@ -212,7 +212,8 @@ impl Gateway {
             (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
         let workers =
             Arc::new(Workers::start(Workers::cores()).context("no threads can be started")?);
-        let options = options(&running.load().settings, Arc::clone(&tls), Arc::clone(&workers));
+        let options =
+            options(&running.load().settings, Arc::clone(&tls), Some(Arc::clone(&workers)));
         let drain = options.drain_timeout;
         let apps = Arc::clone(&running);
         let answer = move |request: Request<Incoming>, peer: Peer| {
@@ -346,7 +347,8 @@ fn told(cause: Cause, old: &Settings, new: &Settings) {
 /// The keys whose change must wait for the next start.
 fn later<'k>(old: &Settings, new: &Settings) -> Vec<&'k str> {
     let (before, now) = (&old.server, &new.server);
-    let (patience, bounds) = (options(old, Arc::default()), options(new, Arc::default()));
+    let (patience, bounds) =
+        (options(old, Arc::default(), None), options(new, Arc::default(), None));
     let (kept, keep) = (&old.audit, &new.audit);
     let later = [
         ("server.listen", before.listen != now.listen),
@@ -407,7 +409,7 @@ const STUCK_GRACE: Duration = Duration::from_secs(300);
 fn options(
     settings: &Settings,
     tls: Arc<ArcSwapOption<ServerConfig>>,
-    workers: Arc<Workers>,
+    workers: Option<Arc<Workers>>,
 ) -> Options {
     let (timeouts, http) = (settings.server.timeouts, settings.server.http);
     let slowest = settings.endpoints.iter().map(|endpoint| endpoint.timeouts.upstream).max();
@@ -421,7 +423,7 @@ fn options(
         max_headers: http.max_headers,
         max_streams: http.max_streams,
         max_connections: http.max_connections,
-        workers: Some(workers),
+        workers,
     }
 }
 
