@@ -25,4 +25,5 @@ pub mod chain;
 pub mod decimal;
 pub mod id;
 pub mod json;
+pub mod seam;
 pub mod time;

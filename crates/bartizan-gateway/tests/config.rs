@@ -435,7 +435,9 @@ fn yaml_blocks(text: &str) -> Vec<(usize, String)> {
     let mut blocks = Vec::new();
     let mut lines = text.lines().enumerate();
     while let Some((number, line)) = lines.next() {
-        if line.trim() == "```yaml" {
+        // What only a gateway with Cedar understands is looked at where that is built.
+        let cedar = cfg!(feature = "cedar") && line.trim() == "```yaml feature=cedar";
+        if line.trim() == "```yaml" || cedar {
             let body: Vec<_> = lines
                 .by_ref()
                 .map(|(_, line)| line)

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Grant, Policy};
 use crate::authenticate::{Caller, Principal};
-use crate::limit::BoxFuture;
+use crate::seam::BoxFuture;
 use crate::time::Timestamp;
 
 /// What an approval is called: 128 bits that nobody guesses, written `apr_` and 32 digits.

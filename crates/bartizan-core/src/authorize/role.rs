@@ -163,7 +163,10 @@ impl Closure<'_> {
     fn reach(&mut self, role: &Arc<str>, open: &mut Vec<Arc<str>>) -> Result<(), RoleError> {
         if let Some(at) = open.iter().position(|open| open == role) {
             let mut circle: Vec<_> = open.drain(at..).collect();
-            circle.push(Arc::clone(role));
+            // Told alike, wherever the walk has met it.
+            let first = circle.iter().enumerate().min_by_key(|(_, role)| *role).map(|(at, _)| at);
+            circle.rotate_left(first.unwrap_or(0));
+            circle.extend(circle.first().cloned());
             return Err(RoleError::Circle(circle));
         }
         if self.reach.contains_key(role) {

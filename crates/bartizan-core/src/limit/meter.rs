@@ -8,10 +8,8 @@ use std::task::{Context, Poll};
 use serde::{Deserialize, Serialize};
 
 use super::{Draw, Kind, Measure, MeterKey, Verdict};
+use crate::seam::BoxFuture;
 use crate::time::Timestamp;
-
-/// A future behind a seam.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a meter answers: at once where it has everything at hand, later where it must ask.
 pub enum Told<'a, T> {

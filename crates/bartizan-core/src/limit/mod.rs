@@ -35,14 +35,13 @@ mod concurrency;
 #[cfg(test)]
 mod tests;
 
+pub use crate::seam::BoxFuture;
 pub use book::{Book, Capacity};
 pub use budget::{Budget, Ledger};
 pub use concurrency::Concurrency;
 pub use counter::{Counter, Mark};
 pub use gcra::Gcra;
-pub use meter::{
-    BoxFuture, Charge, Expired, Meter, Order, ReservationId, Settlement, Told, Unavailable,
-};
+pub use meter::{Charge, Expired, Meter, Order, ReservationId, Settlement, Told, Unavailable};
 pub use period::{Calendar, Period};
 pub use price::{NanoUsd, Price};
 pub use reservation::{Reservation, State, Take};

@@ -193,7 +193,7 @@ fn a_refresh_token_works_once_and_its_second_use_ends_its_family() {
 #[test]
 fn guessing_is_throttled_for_a_right_password_too_and_for_nobody_else() {
     let folder = folder_with(
-        "auth: { tokens: { issuer: \"http://127.0.0.1:8000\" } }
+        "auth: { tokens: { issuer: \"http://127.0.0.1:8000\", grants: [password] } }
 endpoints: [{ path: /health, verbs: [GET], public: true, handler: health }]
 ",
     );

@@ -1,5 +1,6 @@
 //! What is spoken to upstreams: HTTP/2 where it is known or agreed on, TLS with certificates that are checked.
 
+use bartizan::serve::Workers;
 use std::sync::Arc;
 
 use http::Version;
@@ -40,7 +41,8 @@ async fn http_2_is_spoken_with_prior_knowledge() {
         assert_eq!(status(&ask(program.address, "SUMMARIZE /native", &[]).await), 200);
     }
     assert!(upstream.seen().iter().all(|seen| seen.version == Version::HTTP_2));
-    assert_eq!(upstream.connections(), 1);
+    // Each worker has a connection of its own.
+    assert!(upstream.connections() <= Workers::cores().get(), "{}", upstream.connections());
 }
 
 #[tokio::test]
