@@ -37,12 +37,18 @@ use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol};
 /// holds an `Exchange<Agreed<B>>` holds a request that has passed every stage before.
 #[derive(Debug)]
 pub struct Exchange<S> {
-    /// In a box, because an exchange moves at every stage.
+    /// In boxes, because an exchange moves at every stage.
     head: Box<Parts>,
+    memory: Box<Memory>,
+    state: S,
+}
+
+/// What is remembered of an exchange to its end, also where it is refused.
+#[derive(Debug)]
+struct Memory {
     now: Timestamp,
     dossier: Dossier,
     standings: Vec<Standing>,
-    state: S,
 }
 
 /// A head was parsed; nothing else is known.
@@ -84,28 +90,28 @@ pub struct Authorized<B> {
 #[derive(Debug)]
 pub struct Validated<B> {
     grant: Grant,
-    call: Call<B>,
+    call: Box<Call<B>>,
 }
 
 /// Room and money are reserved.
 #[derive(Debug)]
 pub struct Permitted<B> {
     permit: Box<Permit>,
-    call: Call<B>,
+    call: Box<Call<B>>,
 }
 
 /// What must not leave is gone.
 #[derive(Debug)]
 pub struct Masked<B> {
     permit: Box<Permit>,
-    call: Call<B>,
+    call: Box<Call<B>>,
 }
 
 /// Whoever must agree has agreed.
 #[derive(Debug)]
 pub struct Agreed<B> {
     permit: Box<Permit>,
-    call: Call<B>,
+    call: Box<Call<B>>,
     /// What was used for it.
     approval: Option<Box<Approval>>,
 }
@@ -114,7 +120,7 @@ pub struct Agreed<B> {
 #[derive(Debug)]
 pub struct Announced<B> {
     permit: Box<Permit>,
-    call: Call<B>,
+    call: Box<Call<B>>,
 }
 
 /// What the road knows of a request when it arrives.
@@ -141,10 +147,17 @@ pub struct Arrival {
 /// The request to send. There is no way to one but through every stage.
 #[derive(Debug)]
 pub struct Departure<B> {
+    /// Its name.
+    pub id: RequestId,
+    /// From where it came.
+    pub client: ClientAddress,
     /// Verb, target and header fields, without the caller's credential.
     pub head: Box<Parts>,
     /// The body.
     pub body: Payload<B>,
+    /// The body as the document that its schema was checked against; none where there is no
+    /// schema, or where something was masked in it.
+    pub document: Option<Box<Value>>,
     /// On whose behalf.
     pub caller: Caller,
     /// The roles that the caller has here, assigned ones included.
@@ -159,8 +172,7 @@ pub struct Departure<B> {
 pub struct Journey {
     permit: Box<Permit>,
     model: Option<Arc<str>>,
-    dossier: Dossier,
-    standings: Vec<Standing>,
+    memory: Box<Memory>,
 }
 
 /// The end of an exchange that did not go through.
@@ -168,9 +180,8 @@ pub struct Journey {
 #[must_use = "the client is waiting for an answer"]
 pub struct Refused {
     refusal: Box<Refusal>,
-    dossier: Dossier,
+    memory: Box<Memory>,
     protocol: Protocol,
-    standings: Vec<Standing>,
     /// Nothing where nothing was reserved yet.
     bill: Option<Box<Bill>>,
 }
@@ -218,8 +229,9 @@ impl<B> Exchange<Received<B>> {
             dry_run,
         };
         let dossier = Dossier::open(facts, now, trail);
-        let head = Box::new(head);
-        Self { head, now, dossier, standings: Vec::new(), state: Received { body } }
+        let (head, standings) = (Box::new(head), Vec::new());
+        let memory = Box::new(Memory { now, dossier, standings });
+        Self { head, memory, state: Received { body } }
     }
 
     /// Reads the target, and finds where it leads. The decided verb replaces the one that was
@@ -228,7 +240,7 @@ impl<B> Exchange<Received<B>> {
     /// # Errors
     /// Refused where the request can be read in two ways.
     pub fn route(self, routes: &Routes) -> Result<Exchange<Routed<B>>, Refused> {
-        self.step(|head, dossier, _, Received { body }| {
+        self.step(|head, Memory { dossier, .. }, Received { body }| {
             let rewritten = Target::parse(head)?.into_rewritten();
             canonicalise(&mut head.uri, rewritten.as_deref())?;
             let overridden = take_override(&head.method, &mut head.headers)?;
@@ -254,7 +266,7 @@ impl<B> Exchange<Routed<B>> {
     /// What the door draws: the limits by address.
     #[must_use]
     pub fn door_draws(&self) -> Vec<Draw> {
-        let client = self.dossier.facts().client;
+        let client = self.facts().client;
         self.state.endpoint().map_or_else(Vec::new, |endpoint| at_the_door(endpoint, client))
     }
 
@@ -266,15 +278,13 @@ impl<B> Exchange<Routed<B>> {
         self,
         verdict: Result<Verdict, Unavailable>,
     ) -> Result<Exchange<Admitted<B>>, Refused> {
-        let mut standings = Vec::new();
-        let exchange = self.step(|_, _, _, Routed { route, body }| {
+        self.step(|_, memory, Routed { route, body }| {
             match verdict? {
-                Verdict::Taken { standings: taken } => standings = taken,
+                Verdict::Taken { standings } => memory.standings = standings,
                 Verdict::Short(exhausted) => return Err(Refusal::Exhausted(exhausted)),
             }
             Ok(Admitted { route, body })
-        })?;
-        Ok(Exchange { standings, ..exchange })
+        })
     }
 }
 
@@ -296,7 +306,7 @@ impl<B> Exchange<Admitted<B>> {
         places: &Places,
     ) -> Result<Exchange<Authenticated<B>>, Refused> {
         let keeps_credential = self.has_own_credentials();
-        self.step(|head, dossier, now, Admitted { route, body }| {
+        self.step(|head, Memory { dossier, now, .. }, Admitted { route, body }| {
             // Also where another exchange has said who is calling: a step of a chain.
             Credential::none_in(&head.uri)?;
             let caller = match caller {
@@ -323,7 +333,7 @@ impl<B> Exchange<Admitted<B>> {
             if !caller.is_anonymous() {
                 let actor = caller.actor().map(|actor| ("actor".to_owned(), actor.into()));
                 let details = actor.into_iter().collect();
-                drop(dossier.note(Event::AuthSuccess, Outcome::Allow, now, None, details));
+                drop(dossier.note(Event::AuthSuccess, Outcome::Allow, *now, None, details));
             }
             Ok(Authenticated { caller, route, body })
         })
@@ -364,15 +374,15 @@ impl<B> Exchange<Authenticated<B>> {
     /// # Errors
     /// Refused where it says no.
     pub fn authorize(self, policy: &Policy) -> Result<Exchange<Authorized<B>>, Refused> {
-        self.step(|head, dossier, now, Authenticated { caller, route, body }| {
+        self.step(|head, Memory { dossier, now, .. }, Authenticated { caller, route, body }| {
             let circumstances = Circumstances {
-                now,
+                now: *now,
                 address: dossier.facts().client.ip(),
                 path: Some(head.uri.path()),
                 headers: Some(&head.headers),
             };
             let grant = policy.decide(caller, &route, &circumstances)?;
-            drop(dossier.note(Event::AccessGranted, Outcome::Allow, now, None, Map::new()));
+            drop(dossier.note(Event::AccessGranted, Outcome::Allow, *now, None, Map::new()));
             Ok::<_, Refusal>(Authorized { grant, body })
         })
     }
@@ -393,8 +403,8 @@ impl<B> Exchange<Authorized<B>> {
 
     /// Hands out the body to be read; give it back to [`Exchange::validate`].
     pub fn take_body(self) -> (Exchange<Authorized<()>>, B) {
-        let Self { head, now, dossier, standings, state: Authorized { grant, body } } = self;
-        (Exchange { head, now, dossier, standings, state: Authorized { grant, body: () } }, body)
+        let Self { head, memory, state: Authorized { grant, body } } = self;
+        (Exchange { head, memory, state: Authorized { grant, body: () } }, body)
     }
 }
 
@@ -407,12 +417,12 @@ impl Exchange<Authorized<()>> {
         self,
         body: Result<Payload<B>, Invalid>,
     ) -> Result<Exchange<Validated<B>>, Refused> {
-        self.step(|head, dossier, _, Authorized { mut grant, .. }| {
+        self.step(|head, Memory { dossier, .. }, Authorized { mut grant, .. }| {
             let body = body?;
             if grant.need().is_some() {
                 grant.is_for(digest(head, &body)?);
             }
-            let call = Call::parse(&grant, &head.headers, body)?;
+            let call = Box::new(Call::parse(&grant, &head.headers, body)?);
             if let Some(model) = call.model() {
                 dossier.learn(|facts| facts.model = Some(Arc::clone(model)));
             }
@@ -427,9 +437,9 @@ impl<B> Exchange<Validated<B>> {
     /// # Errors
     /// Refused where money is counted and the price is not known.
     pub fn draws(self) -> Result<(Self, Vec<Draw>), Refused> {
-        let client = self.dossier.facts().client;
+        let client = self.facts().client;
         let mut draws = Vec::new();
-        let exchange = self.step(|_, _, _, Validated { grant, call }| {
+        let exchange = self.step(|_, _, Validated { grant, call }| {
             draws = on_the_road(&grant, &call, client)?;
             Ok::<_, Refusal>(Validated { grant, call })
         })?;
@@ -447,18 +457,15 @@ impl<B> Exchange<Validated<B>> {
         verdict: Result<Verdict, Unavailable>,
         returns_to: Arc<dyn Returns>,
     ) -> Result<Exchange<Permitted<B>>, Refused> {
-        let mut standings = Vec::new();
-        let mut exchange = self.step(|_, _, _, Validated { grant, call }| {
-            let (permit, taken) = Permit::issue(grant, id, draws, verdict?, returns_to)?;
-            standings = taken;
+        self.step(|_, Memory { standings, .. }, Validated { grant, call }| {
+            let (permit, mut taken) = Permit::issue(grant, id, draws, verdict?, returns_to)?;
+            if standings.is_empty() {
+                *standings = taken;
+            } else {
+                standings.append(&mut taken);
+            }
             Ok::<_, Refusal>(Permitted { permit: Box::new(permit), call })
-        })?;
-        if exchange.standings.is_empty() {
-            exchange.standings = standings;
-        } else {
-            exchange.standings.append(&mut standings);
-        }
-        Ok(exchange)
+        })
     }
 }
 
@@ -468,22 +475,22 @@ impl<B> Exchange<Permitted<B>> {
     /// # Errors
     /// Refused where the profile blocks what was found; what was reserved goes back.
     pub fn mask(self) -> Result<Exchange<Masked<B>>, Refused> {
-        let Self { mut head, now, dossier, standings, state: Permitted { permit, call } } = self;
+        let Self { mut head, memory, state: Permitted { permit, mut call } } = self;
         let profile = permit.grant().endpoint().profile.clone();
         let Some(guard) = &profile.request else {
             let state = Masked { permit, call };
-            return Ok(Exchange { head, now, dossier, standings, state });
+            return Ok(Exchange { head, memory, state });
         };
-        match screen(guard, &mut head, call) {
-            Ok((call, detections)) => {
-                note_detections(&dossier, &profile, "request", &detections, now);
+        match screen(guard, &mut head, &mut call) {
+            Ok(detections) => {
+                note_detections(&memory.dossier, &profile, "request", &detections, memory.now);
                 let state = Masked { permit, call };
-                Ok(Exchange { head, now, dossier, standings, state })
+                Ok(Exchange { head, memory, state })
             }
             Err(blocked) => {
                 let protocol = permit.grant().endpoint().protocol;
                 let (refusal, bill) = (Box::new(Refusal::Blocked(blocked)), give_back(permit));
-                Err(Refused { refusal, dossier, protocol, standings, bill })
+                Err(Refused { refusal, memory, protocol, bill })
             }
         }
     }
@@ -507,17 +514,17 @@ impl<B> Exchange<Masked<B>> {
 
     /// Ends the exchange because a hook says so; what was reserved goes back.
     pub fn object(self, hook: &str, objection: Objection) -> Refused {
-        let Self { dossier, standings, state: Masked { permit, .. }, .. } = self;
+        let Self { memory, state: Masked { permit, .. }, .. } = self;
         let protocol = permit.grant().endpoint().protocol;
         let refusal = Box::new(Refusal::Objected { hook: hook.into(), objection });
-        Refused { refusal, dossier, protocol, standings, bill: give_back(permit) }
+        Refused { refusal, memory, protocol, bill: give_back(permit) }
     }
 
     /// What somebody must agree to before this may depart, if anything; a dry run asks nobody.
     #[must_use]
     pub fn petition(&self) -> Option<Petition> {
         let grant = self.state.permit.grant();
-        let facts = self.dossier.facts();
+        let facts = self.facts();
         let Need { because, digest } = grant.need().filter(|_| !facts.dry_run)?;
         let (endpoint, caller) = (grant.endpoint(), grant.caller());
         let approval = Approval {
@@ -531,8 +538,8 @@ impl<B> Exchange<Masked<B>> {
             digest: digest.unwrap_or(CallDigest([0; 32])),
             because: Arc::clone(because),
             shown: None,
-            asked: self.now,
-            expires: self.now,
+            asked: self.now(),
+            expires: self.now(),
             state: State::Pending,
             decided_by: None,
         };
@@ -547,8 +554,8 @@ impl<B> Exchange<Masked<B>> {
         self,
         ruling: Option<Result<Ruling, Unreachable>>,
     ) -> Result<Exchange<Agreed<B>>, Refused> {
-        let Self { mut head, now, dossier, standings, state: Masked { permit, call } } = self;
-        let needed = permit.grant().need().is_some() && !dossier.facts().dry_run;
+        let Self { mut head, memory, state: Masked { permit, call } } = self;
+        let needed = permit.grant().need().is_some() && !memory.dossier.facts().dry_run;
         let approval = match (needed, ruling) {
             (false, _) => Ok(None),
             // Nobody was asked: fails closed.
@@ -569,12 +576,12 @@ impl<B> Exchange<Masked<B>> {
                     head.headers.remove(&X_APPROVAL_ID);
                 }
                 let state = Agreed { permit, call, approval };
-                Ok(Exchange { head, now, dossier, standings, state })
+                Ok(Exchange { head, memory, state })
             }
             Err(refusal) => {
                 let protocol = permit.grant().endpoint().protocol;
                 let (refusal, bill) = (Box::new(refusal), give_back(permit));
-                Err(Refused { refusal, dossier, protocol, standings, bill })
+                Err(Refused { refusal, memory, protocol, bill })
             }
         }
     }
@@ -589,19 +596,19 @@ impl<B> Exchange<Agreed<B>> {
 
     /// Tells the log that the request is about to depart; it departs when that is durable.
     pub fn announce(self) -> (Exchange<Announced<B>>, Receipt) {
-        let Self { head, now, dossier, standings, state: Agreed { permit, call, approval } } = self;
+        let Self { head, memory, state: Agreed { permit, call, approval } } = self;
         let details = approval.as_deref().map_or_else(Map::new, agreed);
-        let receipt = dossier.note(Event::RequestStart, Outcome::Allow, now, None, details);
-        let state = Announced { permit, call };
-        (Exchange { head, now, dossier, standings, state }, receipt)
+        let Memory { dossier, now, .. } = &*memory;
+        let receipt = dossier.note(Event::RequestStart, Outcome::Allow, *now, None, details);
+        (Exchange { head, memory, state: Announced { permit, call } }, receipt)
     }
 
     /// Ends a dry run here: everything was decided, and nothing is sent. It counts as a call where
     /// calls are counted, and costs nothing.
     pub fn rehearsed(self, status: u16, now: Timestamp) -> Rehearsed {
-        let Self { dossier, state: Agreed { mut permit, .. }, .. } = self;
+        let Self { memory, state: Agreed { mut permit, .. }, .. } = self;
         permit.hand_over();
-        let receipt = dossier.close(ending(Outcome::Allow, now, Some(status)));
+        let receipt = memory.dossier.close(ending(Outcome::Allow, now, Some(status)));
         Rehearsed { release: Release { id: permit.id(), actual: rehearsed(&permit) }, receipt }
     }
 }
@@ -642,7 +649,7 @@ impl<B> Exchange<Announced<B>> {
         announced: Result<(), Lost>,
         departed: Result<(), Unavailable>,
     ) -> Result<(Departure<B>, Journey), Refused> {
-        let Self { mut head, dossier, standings, state: Announced { mut permit, call }, .. } = self;
+        let Self { mut head, memory, state: Announced { mut permit, call } } = self;
         let endpoint = Arc::clone(permit.grant().endpoint());
         let outage = match (announced, departed) {
             (Ok(()), Ok(())) => None,
@@ -652,7 +659,7 @@ impl<B> Exchange<Announced<B>> {
         if let Some(outage) = outage {
             let (protocol, bill) = (endpoint.protocol, give_back(permit));
             let refusal = Box::new(Refusal::Unavailable(outage));
-            return Err(Refused { refusal, dossier, protocol, standings, bill });
+            return Err(Refused { refusal, memory, protocol, bill });
         }
         if let Payload::Whole(bytes) = call.body() {
             // Masking may have changed it; the length is ours to state.
@@ -671,8 +678,10 @@ impl<B> Exchange<Announced<B>> {
         let model = call.model().cloned();
         let roles = permit.grant().roles().to_vec();
         permit.hand_over();
-        let departure = Departure { head, body: call.into_body(), caller, roles, endpoint };
-        Ok((departure, Journey { permit, model, dossier, standings }))
+        let (body, document) = call.into_body();
+        let Facts { request_id: id, client, .. } = *memory.dossier.facts();
+        let departure = Departure { id, client, head, body, document, caller, roles, endpoint };
+        Ok((departure, Journey { permit, model, memory }))
     }
 }
 
@@ -692,7 +701,7 @@ impl Journey {
     /// How the counters stand: for the header fields of the answer.
     #[must_use]
     pub fn standings(&self) -> &[Standing] {
-        &self.standings
+        &self.memory.standings
     }
 
     /// What the answer must be screened for.
@@ -704,18 +713,18 @@ impl Journey {
     /// The name of the exchange.
     #[must_use]
     pub fn request_id(&self) -> RequestId {
-        self.dossier.facts().request_id
+        self.memory.dossier.facts().request_id
     }
 
     /// Notes what was found in the answer.
     pub fn detected(&self, detections: &[Detection], now: Timestamp) {
-        note_detections(&self.dossier, self.profile(), "response", detections, now);
+        note_detections(&self.memory.dossier, self.profile(), "response", detections, now);
     }
 
     /// Notes what the handler wants to have remembered.
     pub fn note(&self, note: Note, now: Timestamp) {
         let Note { event, outcome, reason, details } = note;
-        drop(self.dossier.note(event, outcome, now, reason, details));
+        drop(self.memory.dossier.note(event, outcome, now, reason, details));
     }
 
     /// What is to be settled with the meter, if anything was reserved.
@@ -743,10 +752,10 @@ impl Journey {
     pub fn refuse(self, refusal: impl Into<Refusal>, spent: &Spent) -> Refused {
         let bill = Bill { release: self.release(spent), usage: self.usage(spent) };
         let bill = Some(Box::new(bill));
-        let Self { permit, dossier, standings, .. } = self;
+        let Self { permit, memory, .. } = self;
         let protocol = permit.grant().endpoint().protocol;
         let refusal = Box::new(refusal.into());
-        Refused { refusal, dossier, protocol, standings, bill }
+        Refused { refusal, memory, protocol, bill }
     }
 
     fn usage(&self, spent: &Spent) -> Usage {
@@ -762,7 +771,7 @@ impl Journey {
         now: Timestamp,
     ) -> Receipt {
         let usage = self.usage(spent);
-        self.dossier.close(Ending { outcome, time: now, status, reason, usage })
+        self.memory.dossier.close(Ending { outcome, time: now, status, reason, usage })
     }
 }
 
@@ -782,7 +791,8 @@ impl Refused {
 
     /// Records the refusal, and words it for the client.
     pub fn answer(self, realm: &Realm, now: Timestamp) -> Answered {
-        let Self { refusal, dossier, protocol, standings, bill } = self;
+        let Self { refusal, memory, protocol, bill } = self;
+        let Memory { dossier, standings, .. } = *memory;
         let usage = bill.map(|bill| bill.usage).unwrap_or_default();
         let metadata = realm.metadata(dossier.facts().endpoint.as_deref());
         let context = Context {
@@ -847,30 +857,30 @@ impl<S> Exchange<S> {
     /// When it was opened.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.now
+        self.memory.now
     }
 
     /// What is known of it.
     #[must_use]
     pub fn facts(&self) -> &Facts {
-        self.dossier.facts()
+        self.memory.dossier.facts()
     }
 
     /// Turns the old state into the new one, or ends the exchange.
     fn step<T, E: Into<Refusal>>(
         self,
-        step: impl FnOnce(&mut Parts, &mut Dossier, Timestamp, S) -> Result<T, E>,
+        step: impl FnOnce(&mut Parts, &mut Memory, S) -> Result<T, E>,
     ) -> Result<Exchange<T>, Refused>
     where
         S: Situated,
     {
-        let Self { mut head, now, mut dossier, standings, state } = self;
+        let Self { mut head, mut memory, state } = self;
         let protocol = state.protocol();
-        match step(&mut head, &mut dossier, now, state) {
-            Ok(state) => Ok(Exchange { head, now, dossier, standings, state }),
+        match step(&mut head, &mut memory, state) {
+            Ok(state) => Ok(Exchange { head, memory, state }),
             Err(refusal) => {
                 let refusal = Box::new(refusal.into());
-                Err(Refused { refusal, dossier, protocol, standings, bill: None })
+                Err(Refused { refusal, memory, protocol, bill: None })
             }
         }
     }
@@ -923,16 +933,19 @@ fn canonicalise(uri: &mut http::Uri, rewritten: Option<&str>) -> Result<(), Misd
 fn screen<B>(
     guard: &Guard,
     head: &mut Parts,
-    call: Call<B>,
-) -> Result<(Call<B>, Vec<Detection>), Blocked> {
+    call: &mut Call<B>,
+) -> Result<Vec<Detection>, Blocked> {
     let mut detections = screen_query(guard, head)?;
     let bytes = match call.body() {
         Payload::Whole(bytes) if !bytes.is_empty() => bytes.clone(),
-        Payload::Whole(_) | Payload::Stream(_) => return Ok((call, detections)),
+        Payload::Whole(_) | Payload::Stream(_) => return Ok(detections),
     };
     let screened = guard.screen(call.media(), bytes)?;
+    if !screened.detections.is_empty() {
+        call.rewrite(screened.bytes);
+    }
     detections.extend(screened.detections);
-    Ok((call.with_bytes(screened.bytes), detections))
+    Ok(detections)
 }
 
 fn screen_query(guard: &Guard, head: &mut Parts) -> Result<Vec<Detection>, Blocked> {

@@ -448,11 +448,12 @@ pub fn standings(standings: &[Standing], headers: &mut HeaderMap) {
     if !standings.iter().any(is_told) {
         return;
     }
-    put_list(headers, &RATE_LIMIT, standings, |standing, text| {
+    let mut text = Vec::with_capacity(64);
+    put_list(headers, &RATE_LIMIT, standings, &mut text, |standing, text| {
         count(b"\";r=", standing.remaining, text);
         count(b";t=", whole_seconds(standing.reset), text);
     });
-    put_list(headers, &RATE_LIMIT_POLICY, standings, |standing, text| {
+    put_list(headers, &RATE_LIMIT_POLICY, standings, &mut text, |standing, text| {
         count(b"\";q=", standing.limit, text);
         count(b";w=", whole_seconds(standing.window).max(1), text);
         match standing.measure {
@@ -467,20 +468,22 @@ fn is_told(standing: &Standing) -> bool {
     standing.kind != Kind::Concurrency
 }
 
-/// A list of names with parameters, which `tell` writes from the closing quotation mark on.
+/// A list of names with parameters, which `tell` writes from the closing quotation mark on; `text`
+/// is where it is written.
 fn put_list(
     headers: &mut HeaderMap,
     name: &HeaderName,
     standings: &[Standing],
+    text: &mut Vec<u8>,
     tell: impl Fn(&Standing, &mut Vec<u8>),
 ) {
-    let mut text = Vec::with_capacity(64);
+    text.clear();
     for standing in standings.iter().filter(|standing| is_told(standing)) {
         text.extend_from_slice(if text.is_empty() { b"\"" } else { b", \"" });
         text.extend_from_slice(standing.name.as_bytes());
-        tell(standing, &mut text);
+        tell(standing, text);
     }
-    put(headers, name.clone(), &text);
+    put(headers, name.clone(), text);
 }
 
 fn count(name: &[u8], n: u64, text: &mut Vec<u8>) {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan::authenticate::{Authenticate, Means, OwnKeys, Provider, Revocations};
+use bartizan::core::admit::Proxies;
 use bartizan::core::authenticate::Places;
 use bartizan::core::authenticate::guessing::Patience;
 use bartizan::core::authenticate::jwt::Issuer;
@@ -52,9 +53,10 @@ fn cached(criterion: &mut Criterion) {
     let token = key.sign("at+jwt", &claims).unwrap();
     let request = Request::builder().header("authorization", format!("Bearer {token}"));
     let (head, ()) = request.body(()).unwrap().into_parts();
-    runtime.block_on(gate.caller(&head, NOW)).unwrap();
+    let from = Proxies::default().client([192, 0, 2, 1].into(), &head.headers);
+    runtime.block_on(gate.caller(&head, from, NOW)).unwrap();
     criterion.bench_function("token/cached", |bencher| {
-        bencher.iter(|| runtime.block_on(gate.caller(black_box(&head), NOW)).unwrap());
+        bencher.iter(|| runtime.block_on(gate.caller(black_box(&head), from, NOW)).unwrap());
     });
 }
 

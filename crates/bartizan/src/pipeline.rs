@@ -108,10 +108,9 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// A step of another exchange, on behalf of its caller.
-    pub(crate) fn step(caller: Caller, parent: Option<RequestId>, step: usize) -> Self {
+    pub(crate) fn step(caller: Caller, parent: RequestId, step: usize) -> Self {
         let step = u16::try_from(step).unwrap_or(u16::MAX);
-        let parent = parent.map(|parent| (parent, step));
-        Self { parent, dry_run: false, caller: Some(caller) }
+        Self { parent: Some((parent, step)), dry_run: false, caller: Some(caller) }
     }
 
     /// A call that is asked about and not made, on behalf of the caller who asks.
@@ -168,8 +167,6 @@ impl Road {
     ) -> Exchange<Received<Body>> {
         let routes = &self.authorize.policy.routes;
         let arrival = self.door.arrival(&request, routes, peer, parent, dry_run);
-        request.extensions_mut().insert(arrival.id);
-        request.extensions_mut().insert(arrival.client);
         if request.headers().contains_key(&DPOP) {
             // A proof speaks of the request as it was sent, and routing rewrites both.
             let asked = AsSent { method: request.method().clone(), uri: request.uri().clone() };

@@ -89,11 +89,15 @@ impl Problem {
     /// What the client gets.
     #[must_use]
     pub fn answer(&self) -> Answer {
-        self.answer_to(None)
+        self.worded(None)
     }
 
     /// What the client gets, with the name of its request.
-    pub(crate) fn answer_to(&self, request: Option<RequestId>) -> Answer {
+    pub(crate) fn answer_to(&self, request: RequestId) -> Answer {
+        self.worded(Some(request))
+    }
+
+    fn worded(&self, request: Option<RequestId>) -> Answer {
         let mut body = problem::document(self.name, self.title, self.status, &self.detail);
         if let (Some(id), Some(members)) = (request, body.as_object_mut()) {
             members.insert("request_id".into(), id.to_string().into());

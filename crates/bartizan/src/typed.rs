@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bartizan_core::authenticate::Caller;
 use bartizan_core::exchange::Departure;
-use bartizan_core::id::RequestId;
 use bartizan_core::refusal::Refusal;
 use bartizan_core::validate::{Invalid, Payload};
 use serde::de::DeserializeOwned;
@@ -18,7 +17,7 @@ use crate::reply::{Problem, Reply};
 /// A function of the caller and of a typed body, as a handler.
 pub(crate) struct Typed<F, I, R> {
     function: Arc<F>,
-    read: fn(&Payload<Body>) -> Result<I, Failure>,
+    read: fn(&mut Departure<Body>) -> Result<I, Failure>,
     types: PhantomData<fn(I) -> R>,
 }
 
@@ -48,14 +47,13 @@ where
     Fut: Future<Output = Result<R, Problem>> + Send + 'static,
     R: Reply + 'static,
 {
-    fn answer(&self, departure: Departure<Body>) -> Work {
+    fn answer(&self, mut departure: Departure<Body>) -> Work {
         let (function, read) = (Arc::clone(&self.function), self.read);
         Box::pin(async move {
-            let input = read(&departure.body)?;
-            let request = departure.head.extensions.get::<RequestId>().copied();
+            let input = read(&mut departure)?;
             Ok(match function(departure.caller, input).await {
                 Ok(reply) => reply.answer(),
-                Err(problem) => problem.answer_to(request),
+                Err(problem) => problem.answer_to(departure.id),
             })
         })
     }
@@ -63,14 +61,16 @@ where
 
 /// The body as its type. The schema has been checked; what it cannot say (a number that fits, a
 /// format of the type's own) is told like a violation, without the value.
-fn parse<I: DeserializeOwned>(body: &Payload<Body>) -> Result<I, Failure> {
-    let bytes: &[u8] = match body {
+fn parse<I: DeserializeOwned>(departure: &mut Departure<Body>) -> Result<I, Failure> {
+    let bytes: &[u8] = match &departure.body {
         Payload::Whole(bytes) => bytes,
         Payload::Stream(_) => &[],
     };
-    let parsed = match bytes {
-        [] => serde_json::from_slice(b"null").or_else(|_| serde_json::from_slice(b"{}")),
-        bytes => serde_json::from_slice(bytes),
+    let parsed = match (bytes, departure.document.take()) {
+        ([], _) => serde_json::from_slice(b"null").or_else(|_| serde_json::from_slice(b"{}")),
+        // Read already: every string moves over as it is.
+        (_, Some(document)) => I::deserialize(*document),
+        (bytes, None) => serde_json::from_slice(bytes),
     };
     let refused =
         |_| Failure { refusal: Refusal::Invalid(Invalid::Member("body")), departed: false };

@@ -29,8 +29,15 @@ impl Stage<Exchange<Authorized<Body>>> for Validate {
         let (exchange, body) = exchange.take_body();
         let body = match intake {
             Intake::Whole(max) => {
-                let whole = tokio::time::timeout(self.patience, read(body, max)).await;
-                whole.unwrap_or(Err(Invalid::TooSlow)).map(Payload::Whole)
+                let whole = match body.whole() {
+                    Some(whole) if whole.len() as u64 <= max => Ok(whole),
+                    Some(_) => Err(Invalid::TooLarge(max)),
+                    None => {
+                        let read = tokio::time::timeout(self.patience, read(body, max)).await;
+                        read.unwrap_or(Err(Invalid::TooSlow))
+                    }
+                };
+                whole.map(Payload::Whole)
             }
             Intake::Stream(max) => bounded(body, max, self.patience),
         };
@@ -42,9 +49,6 @@ impl Stage<Exchange<Authorized<Body>>> for Validate {
 async fn read(mut body: Body, max: u64) -> Result<Bytes, Invalid> {
     if body.size_hint().lower() > max {
         return Err(Invalid::TooLarge(max));
-    }
-    if let Some(whole) = body.whole() {
-        return Ok(whole);
     }
     let mut first = Bytes::new();
     let mut more = BytesMut::new();

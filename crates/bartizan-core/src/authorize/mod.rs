@@ -133,7 +133,7 @@ impl Policy {
                 return Err(if *guarded && caller.is_anonymous() {
                     Denied::Unauthenticated(Rejection::Missing, Vec::new())
                 } else {
-                    Denied::Forbidden(denial.clone())
+                    Denied::Forbidden(Denial::clone(denial))
                 });
             }
         };

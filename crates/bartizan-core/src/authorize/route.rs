@@ -39,7 +39,7 @@ pub enum Route {
         /// credential first, and learns nothing about what exists.
         guarded: bool,
         /// What a known caller is told.
-        denial: Denial,
+        denial: Box<Denial>,
     },
 }
 
@@ -141,7 +141,7 @@ impl Routes {
         let place = self.paths.at(path).ok().and_then(|found| self.places.get(*found.value));
         let Some(place) = place else {
             let guarded = self.guarded && !self.beside_public_only(path);
-            return Route::Missing { guarded, denial: Denial::UnknownPath };
+            return Route::Missing { guarded, denial: Box::new(Denial::UnknownPath) };
         };
         let verb = overridden.unwrap_or(verb);
         let served = place.verbs.iter().find(|(served, _)| served == verb);
@@ -172,7 +172,7 @@ impl Routes {
         } else {
             Denial::UnknownVerb(place.verbs.iter().map(|(verb, _)| verb.clone()).collect())
         };
-        Route::Missing { guarded, denial }
+        Route::Missing { guarded, denial: Box::new(denial) }
     }
 
     /// Whether all endpoints under the first segment of `path` are public, and there are some.

@@ -20,7 +20,7 @@ pub struct Book {
     capacity: Capacity,
     /// The latest instant it was told; it never goes back.
     clock: Timestamp,
-    counters: HashMap<MeterKey, Counter>,
+    counters: HashMap<MeterKey, Counter, ahash::RandomState>,
     reservations: ChanceMap<ReservationId, Reservation>,
     /// The open ones, the next to expire first.
     deadlines: BTreeSet<(Timestamp, ReservationId)>,
@@ -252,9 +252,12 @@ impl Book {
 
     /// Is there memory for what these draws would add?
     fn make_room(&mut self, draws: &[Draw]) -> Result<(), Unavailable> {
-        let new = merged(draws).filter(|(draw, _)| !self.counters.contains_key(&draw.key)).count();
-        if self.counters.len() + new > self.capacity.counters {
-            self.forget_idle(IN_BULK);
+        if self.counters.len() + draws.len() > self.capacity.counters {
+            let known = |draw: &Draw| self.counters.contains_key(&draw.key);
+            let new = merged(draws).filter(|(draw, _)| !known(draw)).count();
+            if self.counters.len() + new > self.capacity.counters {
+                self.forget_idle(IN_BULK);
+            }
             if self.counters.len() + new > self.capacity.counters {
                 return Err(Unavailable::new("it has no memory for another counter"));
             }

@@ -30,6 +30,9 @@ impl Media {
             // Which of them counts differs from reader to reader.
             return Self::Other;
         }
+        if value == "application/json" {
+            return Self::Json;
+        }
         let mut parts = value.to_str().unwrap_or("?").split(';').map(str::trim);
         let essence = parts.next().unwrap_or_default();
         let is = |name: &str| essence.eq_ignore_ascii_case(name);

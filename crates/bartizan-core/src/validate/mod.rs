@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use serde_json::Value;
 
 pub use media::Media;
 pub use protocol::Protocol;
@@ -30,6 +31,8 @@ pub struct Call<B> {
     estimate: Estimate,
     /// The model it names.
     model: Option<Arc<str>>,
+    /// What its schema was checked against: the body, read.
+    document: Option<Box<Value>>,
 }
 
 /// A body that was read whole, or one that passes in chunks because nothing must inspect it.
@@ -117,7 +120,8 @@ impl<B> Call<B> {
         let bytes = match (&body, grant.intake()) {
             (Payload::Stream(_), Intake::Whole(_)) => return Err(Invalid::Unread),
             (Payload::Stream(_), Intake::Stream(_)) => {
-                return Ok(Self { body, media, estimate: Estimate::default(), model: None });
+                let estimate = Estimate::default();
+                return Ok(Self { body, media, estimate, model: None, document: None });
             }
             (Payload::Whole(bytes), Intake::Whole(max) | Intake::Stream(max)) => {
                 if bytes.len() as u64 > max {
@@ -133,17 +137,15 @@ impl<B> Call<B> {
                 (call.estimate, call.model)
             }
         };
-        if let Some(schema) = &endpoint.schema {
-            let violations = schema.check(&json::document(bytes, media)?);
-            if !violations.is_empty() {
-                return Err(Invalid::Schema(violations));
-            }
-        }
+        let document = match &endpoint.schema {
+            Some(schema) => Some(Box::new(conforming(json::document(bytes, media)?, schema)?)),
+            None => None,
+        };
         let readable = media != Media::Other || bytes.is_empty();
         if endpoint.profile.request.is_some() && !readable {
             return Err(Invalid::Media);
         }
-        Ok(Self { body, media, estimate, model })
+        Ok(Self { body, media, estimate, model, document })
     }
 
     /// What kind of text the body is.
@@ -170,17 +172,23 @@ impl<B> Call<B> {
         &self.body
     }
 
-    /// The same call with other bytes, of the same meaning.
-    #[must_use]
-    pub(crate) fn with_bytes(self, bytes: Bytes) -> Self {
-        Self { body: Payload::Whole(bytes), ..self }
+    /// Puts other bytes in the place of the body, of the same meaning.
+    pub(crate) fn rewrite(&mut self, bytes: Bytes) {
+        (self.body, self.document) = (Payload::Whole(bytes), None);
     }
 
-    /// What will be sent, to be sent.
+    /// What will be sent, to be sent; and the same as a document, where a schema was checked and
+    /// nothing was masked since.
     #[must_use]
-    pub fn into_body(self) -> Payload<B> {
-        self.body
+    pub fn into_body(self) -> (Payload<B>, Option<Box<Value>>) {
+        (self.body, self.document)
     }
+}
+
+/// The document, if it conforms.
+fn conforming(document: Value, schema: &Schema) -> Result<Value, Invalid> {
+    let violations = schema.check(&document);
+    if violations.is_empty() { Ok(document) } else { Err(Invalid::Schema(violations)) }
 }
 
 impl Estimate {

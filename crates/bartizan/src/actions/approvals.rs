@@ -113,10 +113,10 @@ impl Handler for Show {
         let Self(book) = self;
         let book = book.clone();
         Box::pin(async move {
-            let Departure { head, caller, .. } = departure;
+            let Departure { id, head, caller, .. } = departure;
             Ok(match book.find(head.uri.path(), &caller).await? {
                 Some(approval) => super::for_this_caller(&row(&approval)),
-                None => unknown(head.extensions.get().copied()),
+                None => unknown(id),
             })
         })
     }
@@ -132,9 +132,8 @@ impl Handler for Decide {
                 Word::Approve => Decision::Approve,
                 Word::Decline => Decision::Decline,
             };
-            let Departure { head, caller, .. } = departure;
+            let Departure { id: request, head, caller, .. } = departure;
             let found = book.find(head.uri.path(), &caller).await?;
-            let request = head.extensions.get::<RequestId>().copied();
             let Some(approval) = found else { return Ok(unknown(request)) };
             let road = book.live.road()?;
             match book.approvers.may_decide(road.policy(), &caller, &approval) {
@@ -172,7 +171,7 @@ impl Book {
         approval: &Approval,
         decision: Decision,
         caller: &Caller,
-        request: Option<RequestId>,
+        request: RequestId,
     ) -> Result<Answer, Failure> {
         let now = clock::now();
         let until = now.plus(self.approvers.patience);
@@ -240,7 +239,7 @@ pub fn row(approval: &Approval) -> Value {
     row
 }
 
-fn unknown(request: Option<RequestId>) -> Answer {
+fn unknown(request: RequestId) -> Answer {
     Problem::not_found(NotTheirs::Unknown.to_string()).answer_to(request)
 }
 

@@ -7,7 +7,6 @@ use bartizan_core::admit::Target;
 use bartizan_core::authorize::Route;
 use bartizan_core::chain::{Bounds, Chain, Step, resolve};
 use bartizan_core::exchange::{Departure, X_APPROVAL_ID, is_event_stream};
-use bartizan_core::id::RequestId;
 use bartizan_core::validate::Invalid;
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -131,7 +130,7 @@ impl Run {
             let id = id.parse().map_err(|_| problem("`approval_id` is none"))?;
             request.headers_mut().insert(&X_APPROVAL_ID, id);
         }
-        let origin = Origin::step(self.departure.caller.clone(), self.parent(), index);
+        let origin = Origin::step(self.departure.caller.clone(), self.departure.id, index);
         let address: IpAddr = peer(&self.departure);
         let response = self.road.travel(request, address, origin).await;
         // What waits has not been done: nothing may be built on it.
@@ -155,10 +154,6 @@ impl Run {
         let value = serde_json::from_slice(&bytes);
         let text = || String::from_utf8_lossy(&bytes).into_owned().into();
         Ok((status, value.unwrap_or_else(|_| text())))
-    }
-
-    fn parent(&self) -> Option<RequestId> {
-        self.departure.head.extensions.get::<RequestId>().copied()
     }
 }
 

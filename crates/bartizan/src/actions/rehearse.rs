@@ -1,8 +1,7 @@
 //! Would this call pass? Everything is decided, and nothing is sent.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use bartizan_core::admit::ClientAddress;
 use bartizan_core::authorize::Denial;
 use bartizan_core::exchange::Departure;
 use bartizan_core::problem;
@@ -132,8 +131,7 @@ pub(super) fn step(
 /// From where the outer request came, as was decided for it: the steps have no forwarded fields,
 /// so behind a trusted proxy its address would be counted for everybody's.
 pub(super) fn peer(departure: &Departure<Body>) -> IpAddr {
-    let client = departure.head.extensions.get::<ClientAddress>();
-    client.map_or(Ipv4Addr::UNSPECIFIED.into(), |client| client.ip())
+    departure.client.ip()
 }
 
 /// A body as JSON; anything else is a string.

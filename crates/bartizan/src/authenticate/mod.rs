@@ -175,12 +175,17 @@ impl Authenticate {
         &self.0.means.places
     }
 
-    /// Who sends the request with this head; nobody in particular, where it shows no credential
-    /// and no certificate that names somebody.
+    /// Who sends the request with this head, which came from `from`; nobody in particular, where
+    /// it shows no credential and no certificate that names somebody.
     ///
     /// # Errors
     /// [`NotAuthenticated`] where the credential is not good, or cannot be looked up.
-    pub async fn caller(&self, head: &Parts, now: Timestamp) -> Result<Caller, NotAuthenticated> {
+    pub async fn caller(
+        &self,
+        head: &Parts,
+        from: ClientAddress,
+        now: Timestamp,
+    ) -> Result<Caller, NotAuthenticated> {
         let inner = &*self.0;
         let Some(credential) = Credential::find(head, &inner.means.places)? else {
             let Some(rules) = &inner.means.certificates else { return Ok(Caller::anonymous()) };
@@ -190,9 +195,9 @@ impl Authenticate {
                 None => Caller::anonymous(),
             });
         };
-        let known = inner.holder(&credential, Some(head), now).await;
+        let known = inner.holder(&credential, Some(from), now).await;
         let known = known.and_then(|holder| inner.prove(holder, &credential, head, now));
-        known.map_err(|not| inner.suspect(not, head, now))
+        known.map_err(|not| inner.suspect(not, from, now))
     }
 
     /// Who shows this credential, and nothing beside it.
@@ -216,7 +221,7 @@ impl<B: Send> Stage<Exchange<Admitted<B>>> for Authenticate {
         let caller = if exchange.has_own_credentials() {
             Ok(Caller::anonymous())
         } else {
-            self.caller(exchange.head(), exchange.now()).await
+            self.caller(exchange.head(), exchange.facts().client, exchange.now()).await
         };
         exchange.authenticate(caller, &self.0.means.places)
     }
@@ -247,7 +252,7 @@ impl Inner {
     async fn holder(
         &self,
         credential: &Credential<'_>,
-        head: Option<&Parts>,
+        from: Option<ClientAddress>,
         now: Timestamp,
     ) -> Result<Holder, NotAuthenticated> {
         let fingerprint = Fingerprint::of(credential);
@@ -256,7 +261,7 @@ impl Inner {
         {
             return Ok(entry.holder);
         }
-        let entry = match self.verify(credential, fingerprint, head, now).await {
+        let entry = match self.verify(credential, fingerprint, from, now).await {
             Ok(entry) => entry,
             Err(not) => {
                 self.cache.remove(fingerprint);
@@ -294,20 +299,24 @@ impl Inner {
     /// Counts what may be a guess. A good credential passes whatever came from its address
     /// before: no key or token here is short enough to be guessed, and others may share the
     /// address. What is throttled is what the bad ones cost: records, and questions to issuers.
-    fn suspect(&self, not: NotAuthenticated, head: &Parts, now: Timestamp) -> NotAuthenticated {
-        let from = head.extensions.get::<ClientAddress>();
-        let (NotAuthenticated::Rejected(rejection), Some(from)) = (not, from) else { return not };
+    fn suspect(
+        &self,
+        not: NotAuthenticated,
+        from: ClientAddress,
+        now: Timestamp,
+    ) -> NotAuthenticated {
+        let NotAuthenticated::Rejected(rejection) = not else { return not };
         if !Guessing::counts(rejection) {
             return not;
         }
-        self.guessing.lock().failed(*from, now).map_or(not, NotAuthenticated::Throttled)
+        self.guessing.lock().failed(from, now).map_or(not, NotAuthenticated::Throttled)
     }
 
     async fn verify(
         &self,
         credential: &Credential<'_>,
         fingerprint: Fingerprint,
-        head: Option<&Parts>,
+        from: Option<ClientAddress>,
         now: Timestamp,
     ) -> Result<Entry, NotAuthenticated> {
         // Read before the store is asked: what is taken back in between is looked at again.
@@ -317,13 +326,13 @@ impl Inner {
             Credential::Bearer(token) if !is_jwt(token) => {
                 match self.bearer_key(token, now, revocations).await {
                     Err(NotAuthenticated::Rejected(Rejection::Unknown)) => {
-                        self.opaque(token, fingerprint, head, now, revocations).await
+                        self.opaque(token, fingerprint, from, now, revocations).await
                     }
                     known => known,
                 }
             }
             Credential::Dpop(token) if !is_jwt(token) => {
-                self.opaque(token, fingerprint, head, now, revocations).await
+                self.opaque(token, fingerprint, from, now, revocations).await
             }
             Credential::Dpop(token) => self.token(token, now, revocations).await,
             Credential::Bearer(token) => {
@@ -400,11 +409,10 @@ impl Inner {
         &self,
         token: &str,
         fingerprint: Fingerprint,
-        head: Option<&Parts>,
+        from: Option<ClientAddress>,
         now: Timestamp,
         revocations: u64,
     ) -> Result<Entry, NotAuthenticated> {
-        let from = head.and_then(|head| head.extensions.get::<ClientAddress>()).copied();
         let mut why = NotAuthenticated::from(Rejection::Unknown);
         for provider in &self.means.issuers {
             let Some(introspection) = provider.introspection() else { continue };

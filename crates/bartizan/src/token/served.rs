@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use bartizan_core::admit::ClientAddress;
 use bartizan_core::audit::Note;
 use bartizan_core::authorize::endpoint::About;
 use bartizan_core::exchange::Departure;
 use bartizan_core::issue::documents::RESOURCE_PATH;
-use bartizan_core::refusal::Refusal;
 use bartizan_core::validate::{Payload, Protocol};
 use http::Method;
 
@@ -15,7 +13,7 @@ use super::{Decided, TokenEndpoint};
 use crate::body::Body;
 use crate::clock;
 use crate::endpoint::{Served, endpoint};
-use crate::handler::{Answer, Failure, Handler, Work};
+use crate::handler::{Answer, Handler, Work};
 
 /// The largest form that is read, in bytes.
 const MAX_FORM: u64 = 16 * 1024;
@@ -44,16 +42,11 @@ impl Handler for Counter {
     fn answer(&self, departure: Departure<Body>) -> Work {
         let tokens = Arc::clone(&self.0);
         Box::pin(async move {
-            let Departure { head, body, .. } = departure;
+            let Departure { head, body, client, .. } = departure;
             let bytes = match body {
                 Payload::Whole(bytes) => bytes,
                 // The road reads every body of this protocol whole.
                 Payload::Stream(_) => bytes::Bytes::new(),
-            };
-            // The road always says from where a request comes; without it guessing could not be
-            // throttled.
-            let Some(client) = head.extensions.get::<ClientAddress>().copied() else {
-                return Err(Failure { refusal: Refusal::Failed, departed: false });
             };
             let decided = tokens.handle(&head, &bytes, client, clock::now()).await;
             let Decided { response, event, principal, reason, mut details } = decided;

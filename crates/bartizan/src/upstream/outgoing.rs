@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bartizan_core::authorize::Endpoint;
 use bartizan_core::exchange::{Departure, is_standard};
-use bartizan_core::id::RequestId;
 use bartizan_core::refusal::{Outage, Refusal};
 use bartizan_core::validate::{Payload, Protocol};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -46,11 +45,10 @@ impl Outgoing {
         connections: &Connections,
         departure: Departure<Body>,
     ) -> Result<Self, Refusal> {
-        let Departure { mut head, body, caller, roles, endpoint } = departure;
+        let Departure { id, mut head, body, caller, roles, endpoint, .. } = departure;
         let uri = target.address.place(&endpoint.path, &head.uri).ok_or(Refusal::Failed)?;
         let upgrade = upgrade(target, connections, &endpoint, &body, &mut head)?;
         let peer = head.extensions.get::<Peer>();
-        let id = head.extensions.get::<RequestId>().copied();
         let origin = peer.map(|peer| Origin::read(peer, connections.proxies(), &head.headers));
         let Parts { method, mut headers, .. } = *head;
 
@@ -64,9 +62,7 @@ impl Outgoing {
         if let Some(origin) = origin {
             origin.tell(&mut headers);
         }
-        if let Some(id) = id {
-            told::name(id, &mut headers);
-        }
+        told::name(id, &mut headers);
         if let Some(credential) = &target.credential {
             headers.insert(credential.name.clone(), credential.value.clone());
         }

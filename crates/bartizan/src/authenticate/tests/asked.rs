@@ -37,11 +37,10 @@ impl Idp {
     }
 }
 
-fn request(token: &str, from: &str) -> Parts {
+fn request(token: &str) -> Parts {
     let mut request = Request::new(());
     let value = format!("Bearer {token}").parse().unwrap();
     request.headers_mut().insert("authorization", value);
-    request.extensions_mut().insert(address(from));
     request.into_parts().0
 }
 
@@ -141,10 +140,13 @@ async fn whoever_guesses_is_told_to_wait_and_whoever_knows_is_not() {
         ..gate(vec![idp.asked(|_| {})], Arc::new(MemoryIdentities::default()))
     };
     let gate = Authenticate::new(means);
-    let from = |address: &str, token: &str| {
-        let head = request(token, address);
+    let from = |from: &str, token: &str| {
+        let (head, from) = (request(token), address(from));
         let gate = gate.clone();
-        async move { gate.caller(&head, NOW).await.map(|caller| caller.principal().to_string()) }
+        async move {
+            let caller = gate.caller(&head, from, NOW).await;
+            caller.map(|caller| caller.principal().to_string())
+        }
     };
     let guesser = "192.0.2.1";
     for i in 0..5 {
@@ -163,12 +165,13 @@ async fn whoever_guesses_is_told_to_wait_and_whoever_knows_is_not() {
     // Who merely comes late has not guessed.
     for i in 0..20 {
         let late = idp.token(&key, i + 1);
-        let head = request(&late, "192.0.2.3");
-        let answer = gate.caller(&head, after(500)).await.unwrap_err();
+        let head = request(&late);
+        let answer = gate.caller(&head, address("192.0.2.3"), after(500)).await.unwrap_err();
         assert_eq!(answer, NotAuthenticated::Rejected(Rejection::Expired));
     }
-    let mut head = request("x", guesser);
+    let mut head = request("x");
     head.headers.remove("authorization");
     head.headers.insert(&X_API_KEY, "guess".parse().unwrap());
-    assert_eq!(gate.caller(&head, after(12)).await.unwrap_err(), Rejection::Unknown.into());
+    let answer = gate.caller(&head, address(guesser), after(12)).await;
+    assert_eq!(answer.unwrap_err(), Rejection::Unknown.into());
 }
