@@ -3,3 +3,5 @@
 pub mod approval;
 pub mod identity;
 pub mod meter;
+#[cfg(unix)]
+pub mod postgres;
