@@ -24,8 +24,9 @@ use bartizan::upstream::{
     Address, Connections, Credential, Http, Network, Target, Trust, Upstream, Verbs,
 };
 use bartizan::{App, Json, endpoint};
+use bartizan_store::durable::DurableMeter;
 use bartizan_store::memory::MemoryMeter;
-use bartizan_store::sqlite::Sqlite;
+use bartizan_store::{Database, SplitMeter};
 use http::Method;
 use ipnet::IpNet;
 use parking_lot::Mutex;
@@ -40,7 +41,7 @@ use crate::config::file::OpenApiAccess;
 use crate::config::file::personal::Durability;
 use crate::config::settings::oidc::{Keys, Trusted};
 use crate::config::settings::possession::Dpop;
-use crate::config::settings::{self, Durable, Shared, endpoint as configured, personal};
+use crate::config::settings::{self, Shared, endpoint as configured, personal};
 
 /// What outlives a reload: stores, counters, the log, and connections to upstreams.
 #[derive(Debug)]
@@ -54,7 +55,8 @@ pub struct Standing {
     connections: Mutex<Reach>,
     revocations: Revocations,
     recognised: Mutex<Recognised>,
-    database: Sqlite,
+    database: Database,
+    budgets: DurableMeter,
 }
 
 /// Connections to upstreams, and what they were opened for.
@@ -97,13 +99,14 @@ impl Standing {
     /// # Errors
     /// What cannot be opened, and what to do about it.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let Durable::Sqlite(path) = &settings.store.durable;
-        let database = Sqlite::open(path).await?;
-        let meter: Arc<dyn Meter> = match settings.store.shared {
+        let database = settings.store.durable.open().await?;
+        let limits: Arc<dyn Meter> = match settings.store.shared {
             Shared::Memory => Arc::new(MemoryMeter::new()),
         };
+        let budgets = database.meter();
+        let meter = Arc::new(SplitMeter::new(limits, Arc::new(budgets.clone())));
         let trail = FileTrail::open(trail(&settings.audit), clock::now())?;
-        let identities: Arc<dyn Identities> = Arc::new(database.identities());
+        let identities = database.identities();
         Ok(Self {
             identities,
             meter,
@@ -114,6 +117,7 @@ impl Standing {
             revocations: Revocations::default(),
             recognised: Mutex::default(),
             database,
+            budgets,
         })
     }
 
@@ -127,6 +131,12 @@ impl Standing {
     #[must_use]
     pub fn identities(&self) -> &Arc<dyn Identities> {
         &self.identities
+    }
+
+    /// Budgets, where they last.
+    #[must_use]
+    pub fn budgets(&self) -> &DurableMeter {
+        &self.budgets
     }
 
     /// What is counted.
@@ -172,7 +182,7 @@ pub async fn assemble(
             settings.access.assigned.clone(),
         )
         .approvers(settings.policies.approvers.clone())
-        .approvals(Arc::new(standing.database.approvals()))
+        .approvals(standing.database.approvals())
         .prices((*settings.prices).clone())
         .max_request_size(settings.server.max_request_size)
         .body_timeout(settings.server.timeouts.body)

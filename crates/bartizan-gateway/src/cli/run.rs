@@ -194,6 +194,7 @@ impl Gateway {
         let admin = Arc::new(Admin {
             metrics: Arc::clone(standing.metrics()),
             trail: Arc::clone(standing.trail()),
+            budgets: standing.budgets().clone(),
             stopping: AtomicBool::new(false),
         });
         let running = Arc::new(ArcSwap::from_pointee(running));

@@ -17,7 +17,6 @@ use bartizan::clock;
 use bartizan_core::authenticate::api_key::Pepper;
 use bartizan_core::issue::identities::Identities;
 use bartizan_core::time::Timestamp;
-use bartizan_store::sqlite::Sqlite;
 
 pub use approvals::Approvals;
 pub use clients::Clients;
@@ -25,7 +24,6 @@ pub use keys::Keys;
 pub use users::Users;
 
 use super::tokens::{self, Tokens};
-use crate::config::settings::Durable;
 use crate::config::{self, Paint, units};
 use ledger::Ledger;
 
@@ -101,10 +99,9 @@ pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyho
         let text = findings.to_text(&place.config.display().to_string(), Paint::Plain);
         anyhow!("{}", text.trim_end().to_owned())
     })?;
-    let Durable::Sqlite(path) = &settings.durable;
-    let database = Sqlite::open(path).await?;
+    let database = settings.durable.open_for_command().await?;
     let mut desk = Desk {
-        store: Arc::new(database.identities()),
+        store: database.identities(),
         ledger: Ledger::of(&settings),
         roles: settings.roles.into_iter().collect(),
         pepper: settings.pepper,
@@ -114,7 +111,7 @@ pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyho
     };
     let done = match command {
         Command::Approvals(approvals) => {
-            approvals::run(approvals, Arc::new(database.approvals()), &mut desk).await
+            approvals::run(approvals, database.approvals(), &mut desk).await
         }
         Command::Keys(keys) => keys::run(keys, &mut desk).await,
         Command::Users(users) => users::run(users, &mut desk).await,

@@ -20,6 +20,8 @@ use std::time::Duration;
 use bartizan_core::authenticate::api_key::Pepper;
 use bartizan_core::authorize::endpoint::Limit as Applied;
 use bartizan_core::limit::Price;
+use bartizan_store::Database;
+use bartizan_store::database::{OpenError, ServerUrl};
 use http::Method;
 
 pub use access::AccessRules;
@@ -106,9 +108,38 @@ pub struct Store {
 /// The store of identities, keys and grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Durable {
+    /// A database on this server.
+    Postgres(ServerUrl),
     /// An SQLite database in this file.
     Sqlite(PathBuf),
 }
+
+impl Durable {
+    /// Opens it for a gateway.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what cannot be opened and why.
+    pub async fn open(&self) -> Result<Database, OpenError> {
+        match self {
+            Self::Postgres(url) => Database::open(url.expose()).await,
+            Self::Sqlite(path) => Database::file(path).await,
+        }
+    }
+
+    /// Opens it for a command, which waits longer than a request may.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what cannot be opened and why.
+    pub async fn open_for_command(&self) -> Result<Database, OpenError> {
+        match self {
+            Self::Postgres(url) => Database::server(url.expose(), COMMAND_PATIENCE).await,
+            Self::Sqlite(path) => Database::file(path).await,
+        }
+    }
+}
+
+/// How long a command waits for a database.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The store of counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,6 +292,9 @@ fn durable(
         "/store/durable",
         "sqlite:bartizan.db",
     )?;
+    if let Some(url) = ServerUrl::new(&text) {
+        return Some(Durable::Postgres(url));
+    }
     sqlite(resolver, &text, &place)
 }
 
@@ -274,7 +308,7 @@ fn sqlite(resolver: &mut Resolver<'_>, text: &str, place: &Place) -> Option<Dura
             resolver.error(
                 place,
                 "`durable` is no store of identities",
-                "write `sqlite:` and the path of a file",
+                "write `sqlite:` and the path of a file, or `postgres://USER:PASSWORD@HOST/NAME`",
             );
             None
         }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bartizan_core::authorize::endpoint::{By, Limit as Applied};
 use bartizan_core::limit::rate::Rate;
-use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, Period, Price, Rule, Shape};
+use bartizan_core::limit::{
+    self, Calendar, Measure, NanoUsd, OnCrash, Period, Price, Rule, Shape,
+};
 use http::Method;
 use jiff::tz::TimeZone;
 
@@ -17,8 +19,6 @@ use super::super::file::{File, spending as file};
 use super::super::{shape, units};
 use super::resolver::Resolver;
 use super::route;
-
-pub use file::OnCrash;
 
 /// A limit of the file: one or several rules under one name.
 #[derive(Clone, Debug)]
@@ -42,8 +42,6 @@ pub struct Budget {
     pub applies: Applies,
     /// At how many percent somebody is told.
     pub alert_at: Vec<u8>,
-    /// What a call costs whose gateway crashed while it was away.
-    pub on_crash: OnCrash,
 }
 
 /// To which requests a limit or budget applies: decided once, from the endpoint's own path and
@@ -154,15 +152,27 @@ pub(super) fn budgets(
         let shapes = amounts
             .into_iter()
             .map(|(measure, limit)| (measure, Shape::Budget { limit, period: period.clone() }));
+        let rule = |(measure, shape)| {
+            let rule = Rule::new(&*file.name.value, measure, shape).on_crash(on_crash(file));
+            let soft = file.soft_limit.as_ref().is_some_and(|soft| soft.value);
+            let rule = Arc::new(if soft { rule.soft() } else { rule });
+            Arc::new(Applied { rule, by: by.clone() })
+        };
         budgets.push(Budget {
             name: name(&file.name),
-            rules: rules(&file.name, &by, shapes.collect()),
+            rules: shapes.map(rule).collect(),
             applies,
             alert_at: alert_at.into_iter().filter_map(|at| u8::try_from(at).ok()).collect(),
-            on_crash: file.on_crash.as_ref().map_or(OnCrash::Charge, |on_crash| on_crash.value),
         });
     }
     budgets
+}
+
+fn on_crash(file: &file::Budget) -> OnCrash {
+    match file.on_crash.as_ref().map(|on_crash| on_crash.value) {
+        Some(file::OnCrash::GiveBack) => OnCrash::GiveBack,
+        Some(file::OnCrash::Charge) | None => OnCrash::Charge,
+    }
 }
 
 pub(super) fn prices(
