@@ -90,7 +90,10 @@ async fn money_and_reservations_survive_the_process() {
 async fn two_gates_on_one_file_admit_no_more_than_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bartizan.db");
-    let gates = [Sqlite::open_with(&path, PATIENT).await.unwrap(), Sqlite::open_with(&path, PATIENT).await.unwrap()];
+    let gates = [
+        Sqlite::open_with(&path, PATIENT).await.unwrap(),
+        Sqlite::open_with(&path, PATIENT).await.unwrap(),
+    ];
     let mut asking = tokio::task::JoinSet::new();
     for number in 0..200_u128 {
         let meter = gates[usize::try_from(number % 2).unwrap()].meter();
@@ -107,7 +110,8 @@ async fn two_gates_on_one_file_admit_no_more_than_the_limit() {
 #[tokio::test]
 async fn a_call_that_is_dropped_half_way_leaves_no_lock_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let meter = Sqlite::open_with(folder.path().join("bartizan.db"), PATIENT).await.unwrap().meter();
+    let meter =
+        Sqlite::open_with(folder.path().join("bartizan.db"), PATIENT).await.unwrap().meter();
     let (now, deadline) = (Timestamp(SECOND), Timestamp(99 * SECOND));
     for number in 0..50_u64 {
         let draws = money(100, 1);

@@ -121,7 +121,7 @@ impl PostgresServer {
     #[must_use]
     pub fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        self.sql("postgres", &format!("CREATE DATABASE {name} STRATEGY file_copy"));
+        self.sql("postgres", &format!("CREATE DATABASE {name}"));
         self.url(&name)
     }
 
@@ -187,8 +187,10 @@ impl Drop for PostgresServer {
 /// Where Debian puts the programs of the newest server; else as the path finds them.
 fn program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> =
-        versions.map(|version| version.path().join("bin").join(name)).filter(|p| p.exists()).collect();
+    let mut found: Vec<PathBuf> = versions
+        .map(|version| version.path().join("bin").join(name))
+        .filter(|p| p.exists())
+        .collect();
     found.sort();
     found.pop().unwrap_or_else(|| PathBuf::from(name))
 }

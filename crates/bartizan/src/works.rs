@@ -245,20 +245,19 @@ impl Sources {
     }
 
     async fn stores(&self) -> Result<Stores, BadPart> {
-        let (identities, meter, approvals): Stores =
-            match self.store.as_deref() {
-                None | Some("memory") => {
-                    let identities = Arc::<MemoryIdentities>::default();
-                    (identities, Arc::new(MemoryMeter::new()), Arc::<MemoryApprovals>::default())
-                }
-                Some(store) => {
-                    let opened = Database::open(store).await;
-                    let database = opened.map_err(|why| works("the store", why))?;
-                    let budgets = Arc::new(database.meter());
-                    let meter = SplitMeter::new(Arc::new(MemoryMeter::new()), budgets);
-                    (database.identities(), Arc::new(meter), database.approvals())
-                }
-            };
+        let (identities, meter, approvals): Stores = match self.store.as_deref() {
+            None | Some("memory") => {
+                let identities = Arc::<MemoryIdentities>::default();
+                (identities, Arc::new(MemoryMeter::new()), Arc::<MemoryApprovals>::default())
+            }
+            Some(store) => {
+                let opened = Database::open(store).await;
+                let database = opened.map_err(|why| works("the store", why))?;
+                let budgets = Arc::new(database.meter());
+                let meter = SplitMeter::new(Arc::new(MemoryMeter::new()), budgets);
+                (database.identities(), Arc::new(meter), database.approvals())
+            }
+        };
         let identities = self.identities.clone().unwrap_or(identities);
         Ok((identities, self.meter.clone().unwrap_or(meter), approvals))
     }

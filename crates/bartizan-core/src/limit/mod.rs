@@ -225,7 +225,12 @@ impl MeterKey {
         let (name, rest) = self.0.split_once('/')?;
         let (form, subject) = rest.split_once('/')?;
         let (measure, period) = form.split_once(".budget.")?;
-        Some(BudgetKey { name: name.replace("%2F", "/").replace("%25", "%"), measure, period, subject })
+        Some(BudgetKey {
+            name: name.replace("%2F", "/").replace("%25", "%"),
+            measure,
+            period,
+            subject,
+        })
     }
 
     /// The key as a store writes it.

@@ -134,12 +134,7 @@ pub fn differences(
 
 /// Where a budget that rolls differs. The counter remembers draws that came close together as
 /// one, so what it may say lies between what is surely in the window and what may be.
-fn rolling(
-    key: &MeterKey,
-    counter: &Counter,
-    sums: &[Sum],
-    now: Timestamp,
-) -> Option<Difference> {
+fn rolling(key: &MeterKey, counter: &Counter, sums: &[Sum], now: Timestamp) -> Option<Difference> {
     let length = key.of_budget()?.rolling()?;
     let mut counter = counter.clone();
     counter.room(0, now);

@@ -39,7 +39,9 @@ const MOST: u64 = 1 << 60;
 impl Call {
     fn id(&self) -> Option<ReservationId> {
         match self {
-            Self::Depart { id, .. } | Self::Reserve { id, .. } | Self::Settle { id, .. } => Some(*id),
+            Self::Depart { id, .. } | Self::Reserve { id, .. } | Self::Settle { id, .. } => {
+                Some(*id)
+            }
             Self::Expire { .. } => None,
         }
     }

@@ -20,12 +20,9 @@ pub(crate) const SUMS: &str = "SELECT key, period_start, max(period_end), \
 pub(crate) type SumRow = (String, i64, i64, i64, String, String);
 
 /// A row of the ledger: its number, when, whose, of what, and what moved.
-pub(crate) type LedgerRow =
-    (i64, i64, Option<Vec<u8>>, i64, i64, String, String, i64, String);
+pub(crate) type LedgerRow = (i64, i64, Option<Vec<u8>>, i64, i64, String, String, i64, String);
 
-pub(crate) fn sum(
-    (key, start, end, last, reserved, settled): SumRow,
-) -> Result<Sum, Unavailable> {
+pub(crate) fn sum((key, start, end, last, reserved, settled): SumRow) -> Result<Sum, Unavailable> {
     let whole = |text: &str| text.parse::<i128>().map_err(|_| broken("a sum of the ledger"));
     Ok(Sum {
         key: MeterKey::from(&*key),
@@ -37,10 +34,7 @@ pub(crate) fn sum(
     })
 }
 
-pub(crate) fn posted(
-    key: &MeterKey,
-    row: LedgerRow,
-) -> Result<Posted, Unavailable> {
+pub(crate) fn posted(key: &MeterKey, row: LedgerRow) -> Result<Posted, Unavailable> {
     let (seq, at, reservation, start, end, debit, credit, amount, cause) = row;
     let broken = || broken("a row of the ledger");
     let transfer = Transfer {

@@ -58,8 +58,13 @@ impl Turns {
     pub(crate) fn start(pages: impl Pages, patience: Duration) -> Self {
         let (queue, asked) = mpsc::channel(QUEUE);
         let answering = Arc::new(AtomicBool::new(true));
-        let worker =
-            Worker { pages, asked, patience, answering: Arc::clone(&answering), untold: VecDeque::new() };
+        let worker = Worker {
+            pages,
+            asked,
+            patience,
+            answering: Arc::clone(&answering),
+            untold: VecDeque::new(),
+        };
         tokio::spawn(worker.run());
         Self { queue, patience, answering }
     }
@@ -151,7 +156,8 @@ impl Meter for DurableMeter {
         Told::later(async move {
             let mut told = Vec::new();
             loop {
-                let Answered::Expired(expired, more) = self.0.ask(Call::Expire { now }).await? else {
+                let Answered::Expired(expired, more) = self.0.ask(Call::Expire { now }).await?
+                else {
                     return Err(mixed_up());
                 };
                 told.extend(expired);

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -45,7 +46,7 @@ const MIGRATING: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Postgres {
     pool: PgPool,
-    options: PgConnectOptions,
+    options: Arc<PgConnectOptions>,
     patience: Duration,
     turns: Turns,
 }
@@ -54,7 +55,9 @@ pub struct Postgres {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The address cannot be read.
-    #[error("the address of the database cannot be read: write `postgres://USER:PASSWORD@HOST:PORT/NAME`")]
+    #[error(
+        "the address of the database cannot be read: write `postgres://USER:PASSWORD@HOST:PORT/NAME`"
+    )]
     Address,
     /// It cannot be reached, or lets nobody in.
     #[error("the database at `{at}` cannot be used: {source}")]
@@ -113,7 +116,7 @@ impl Postgres {
             .acquire_timeout(patience)
             .connect_lazy_with(options.clone());
         let turns = Turns::start(meter::PostgresPages::new(options.clone(), Clock::Own), patience);
-        Ok(Self { pool, options, patience, turns })
+        Ok(Self { pool, options: Arc::new(options), patience, turns })
     }
 
     /// Budgets that outlive the process and are shared by all gateways on this database. The
@@ -126,7 +129,7 @@ impl Postgres {
     /// The same by the clock of its callers: for tests, whose clock is turned by hand.
     #[must_use]
     pub fn meter_by_its_callers_clock(&self) -> DurableMeter {
-        let pages = meter::PostgresPages::new(self.options.clone(), Clock::Callers);
+        let pages = meter::PostgresPages::new((*self.options).clone(), Clock::Callers);
         DurableMeter::new(Turns::start(pages, self.patience))
     }
 

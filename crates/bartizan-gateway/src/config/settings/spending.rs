@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use bartizan_core::authorize::endpoint::{By, Limit as Applied};
 use bartizan_core::limit::rate::Rate;
-use bartizan_core::limit::{
-    self, Calendar, Measure, NanoUsd, OnCrash, Period, Price, Rule, Shape,
-};
+use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, OnCrash, Period, Price, Rule, Shape};
 use http::Method;
 use jiff::tz::TimeZone;
 
