@@ -1,6 +1,7 @@
 //! Which concrete parts is the running gateway made of? The only file that names them all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bartizan::actions::{BuiltIn, OpenApi};
@@ -33,9 +34,12 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Counted, Metrics};
+use crate::alerts::{Alerts, WatchedMeter};
 use crate::config::Settings;
 use crate::config::file::OpenApiAccess;
 use crate::config::file::personal::Durability;
@@ -57,6 +61,9 @@ pub struct Standing {
     recognised: Mutex<Recognised>,
     database: Database,
     budgets: DurableMeter,
+    alerts: Arc<Alerts>,
+    /// Ends the telling of alerts, and the task that tells them.
+    telling: Mutex<Option<(CancellationToken, JoinHandle<()>)>>,
 }
 
 /// Connections to upstreams, and what they were opened for.
@@ -90,6 +97,9 @@ impl Reach {
 /// How many verified credentials are remembered.
 const REMEMBERED: usize = 10_000;
 
+/// How long a gateway that stops waits for alerts to be told.
+const TELLING: Duration = Duration::from_secs(5);
+
 /// How many logins may wait for that.
 const LOGINS_WAITING: usize = 64;
 
@@ -105,6 +115,8 @@ impl Standing {
         };
         let budgets = database.meter();
         let meter = Arc::new(SplitMeter::new(limits, Arc::new(budgets.clone())));
+        let alerts = Alerts::new();
+        let meter = Arc::new(WatchedMeter::new(meter, Arc::clone(&alerts)));
         let trail = FileTrail::open(trail(&settings.audit), clock::now())?;
         let identities = database.identities();
         Ok(Self {
@@ -118,6 +130,8 @@ impl Standing {
             recognised: Mutex::default(),
             database,
             budgets,
+            alerts,
+            telling: Mutex::default(),
         })
     }
 
@@ -145,6 +159,15 @@ impl Standing {
         &self.metrics
     }
 
+    /// Tells from now on what there is to tell of budgets: a gateway does, a command does not.
+    pub fn tell_alerts(&self) {
+        let stop = CancellationToken::new();
+        let trail = Counted::new(Arc::clone(&self.trail) as Arc<_>, Arc::clone(&self.metrics));
+        let treasury = self.database.treasury(clock::now());
+        let telling = Arc::clone(&self.alerts).run(treasury, Arc::new(trail), stop.clone());
+        *self.telling.lock() = Some((stop, tokio::spawn(telling)));
+    }
+
     /// Connections as these settings want them: those that are open, where they fit.
     fn connections(&self, settings: &Settings) -> anyhow::Result<Connections> {
         let mut reach = self.connections.lock();
@@ -158,6 +181,13 @@ impl Standing {
     pub async fn close(&self) {
         let connections = self.connections.lock().connections.clone();
         connections.close_tunnels().await;
+        let telling = self.telling.lock().take();
+        if let Some((stop, telling)) = telling {
+            stop.cancel();
+            if tokio::time::timeout(TELLING, telling).await.is_err() {
+                tracing::warn!("alerts wait to be told after a restart");
+            }
+        }
         let trail = Arc::clone(&self.trail);
         if tokio::task::spawn_blocking(move || trail.close()).await.is_err() {
             tracing::error!("the audit log did not close");
@@ -175,6 +205,7 @@ pub async fn assemble(
     standing: &Standing,
     extra: Vec<Served>,
 ) -> anyhow::Result<App> {
+    standing.alerts.watch(settings);
     let mut app = App::builder(&settings.title)
         .rules(
             settings.access.scopes.clone(),

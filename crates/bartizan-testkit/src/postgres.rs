@@ -2,6 +2,8 @@
 //!
 //! It needs Debian's package `postgresql`, which `cargo xtask test` installs.
 
+#![expect(clippy::expect_used, reason = "a test without its server may panic")]
+
 use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;

@@ -29,6 +29,7 @@ pub mod counter;
 pub mod reservation;
 pub mod transfer;
 pub mod treasury;
+pub mod alert;
 mod room;
 mod window;
 mod gcra;
@@ -38,6 +39,7 @@ mod concurrency;
 mod tests;
 
 pub use crate::seam::BoxFuture;
+pub use alert::Alert;
 pub use book::{Book, Capacity};
 pub use budget::{Budget, Ledger};
 pub use concurrency::Concurrency;

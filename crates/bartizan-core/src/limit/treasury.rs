@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use super::alert::Alert;
 use super::budget::{Budget, Ledger};
 use super::counter::{Counter, Mark};
 use super::meter::{ReservationId, Unavailable};
@@ -38,6 +39,18 @@ pub trait Treasury: Send + Sync + fmt::Debug {
     fn reset<'a>(&'a self, key: &'a MeterKey) -> Answer<'a, u64>;
     /// Where counters and ledger differ. What is over and closed is not looked at.
     fn verify(&self) -> Answer<'_, Vec<Difference>>;
+    /// Writes down that something is to be told, unless that was done before; whether it was new.
+    /// From `due` on it is sent, where it is sent anywhere.
+    fn raise<'a>(
+        &'a self,
+        alert: &'a Alert,
+        body: &'a str,
+        due: Option<Timestamp>,
+    ) -> Answer<'a, bool>;
+    /// Takes what is due to be sent at `now`; nobody else is given it before `again`.
+    fn due(&self, now: Timestamp, again: Timestamp) -> Answer<'_, Vec<Due>>;
+    /// When it is to be sent again; none where it has arrived, or is given up.
+    fn sent(&self, id: i64, again: Option<Timestamp>) -> Answer<'_, ()>;
     /// Writes every counter anew from the ledger; what was different before.
     fn rebuild(&self) -> Answer<'_, Vec<Difference>>;
 }
@@ -51,6 +64,17 @@ pub struct Holding {
     pub counter: Counter,
     /// The limit that an operator has set in the place of the configured one.
     pub limit: Option<u64>,
+}
+
+/// Something that is due to be sent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Due {
+    /// Its number.
+    pub id: i64,
+    /// What is sent: JSON.
+    pub body: String,
+    /// How often it was tried before.
+    pub tries: u32,
 }
 
 /// A movement as the ledger has it.

@@ -228,6 +228,7 @@ impl Gateway {
         };
         tasks.spawn(serve(private, show, small(), end.clone()));
 
+        standing.tell_alerts();
         let standing = Arc::new(standing);
         let reloading = Reloading { source, overrides, standing: Arc::clone(&standing) };
         let reloading =

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bartizan_core::limit::treasury::Due;
 use bartizan_core::limit::{
     Account, Cause, Counter, Holding, MeterKey, Posted, Reservation, ReservationId, State, Sum,
     Take, Transfer, Unavailable,
@@ -130,4 +131,15 @@ pub(crate) fn holding(
 ) -> Result<Holding, Unavailable> {
     let limit = limit.and_then(|limit| u64::try_from(limit).ok());
     Ok(Holding { key: MeterKey::from(&*key), counter: parse(&state)?, limit })
+}
+
+/// Writes an alert down, once.
+pub(crate) const RAISE: &str = "INSERT INTO budget_alerts (key, period_start, percent, body, due) \
+    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key, period_start, percent) DO NOTHING";
+
+/// When it is sent again, if it is.
+pub(crate) const SENT: &str = "UPDATE budget_alerts SET due = $2 WHERE id = $1";
+
+pub(crate) fn due((id, body, tries): (i64, String, i64)) -> Due {
+    Due { id, body, tries: u32::try_from(tries).unwrap_or(u32::MAX) }
 }

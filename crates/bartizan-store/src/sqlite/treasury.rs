@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use bartizan_core::limit::treasury::{Answer, MAX_PAGE, differences, rebuilt};
+use bartizan_core::limit::treasury::{Answer, Due, MAX_PAGE, differences, rebuilt};
 use bartizan_core::limit::{
-    Counter, Difference, Holding, MeterKey, Posted, Reservation, ReservationId, Sum, Treasury,
-    Unavailable, transfer,
+    Alert, Counter, Difference, Holding, MeterKey, Posted, Reservation, ReservationId, Sum,
+    Treasury, Unavailable, transfer,
 };
 use bartizan_core::time::Timestamp;
 use sqlx::sqlite::SqliteConnection;
@@ -28,6 +28,8 @@ impl SqliteTreasury {
     }
 }
 
+const DUE: &str = "UPDATE budget_alerts SET due = $2, tries = tries + 1 WHERE id IN \
+    (SELECT id FROM budget_alerts WHERE due <= $1 ORDER BY due LIMIT 32) RETURNING id, body, tries";
 const LEDGER: &str = "SELECT seq, at, reservation, period_start, period_end, debit, credit, \
     amount, cause FROM ledger WHERE key = $1 ORDER BY seq DESC LIMIT $2";
 const OPEN: &str = "SELECT id, state, deadline, takes FROM reservations WHERE closed_at IS NULL \
@@ -121,6 +123,41 @@ impl Treasury for SqliteTreasury {
             write_back(&mut change, &written).await?;
             change.commit().await.map_err(unavailable)?;
             Ok(found)
+        })
+    }
+
+    fn raise<'a>(
+        &'a self,
+        alert: &'a Alert,
+        body: &'a str,
+        due: Option<Timestamp>,
+    ) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let query = sqlx::query(rows::RAISE)
+                .bind(alert.key.as_str())
+                .bind(rows::integer(alert.period))
+                .bind(i64::from(alert.what.code()))
+                .bind(body)
+                .bind(due.map(rows::integer));
+            let done = query.execute(self.sqlite.writer()).await;
+            Ok(done.map_err(unavailable)?.rows_affected() > 0)
+        })
+    }
+
+    fn due(&self, now: Timestamp, again: Timestamp) -> Answer<'_, Vec<Due>> {
+        Box::pin(async move {
+            let query = sqlx::query_as::<_, (i64, String, i64)>(DUE);
+            let query = query.bind(rows::integer(now)).bind(rows::integer(again));
+            let rows = query.fetch_all(self.sqlite.writer()).await;
+            Ok(rows.map_err(unavailable)?.into_iter().map(rows::due).collect())
+        })
+    }
+
+    fn sent(&self, id: i64, again: Option<Timestamp>) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let query = sqlx::query(rows::SENT).bind(id).bind(again.map(rows::integer));
+            let done = query.execute(self.sqlite.writer()).await;
+            done.map(drop).map_err(unavailable)
         })
     }
 }

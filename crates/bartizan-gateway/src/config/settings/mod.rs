@@ -38,6 +38,7 @@ use super::findings::Findings;
 use super::seen::Files;
 use super::substitute::Outside;
 use super::tree::Place;
+use crate::alerts::Webhook;
 use resolver::Resolver;
 
 /// What the program runs on.
@@ -59,6 +60,8 @@ pub struct Settings {
     pub limits: Vec<Limit>,
     /// How much in a period.
     pub budgets: Vec<Budget>,
+    /// Where alerts of budgets are sent.
+    pub webhooks: Vec<Webhook>,
     /// What models cost: the built-in table, and the file's rows over it.
     pub prices: Arc<BTreeMap<String, Price>>,
     /// Personal data, where an endpoint says nothing else.
@@ -180,6 +183,7 @@ pub(super) fn resolve(
     let limits = spending::limits(&mut resolver, &file.limits);
     let budgets = spending::budgets(&mut resolver, &file.budgets, &file.limits);
     let prices = spending::prices(&mut resolver, &file.prices);
+    let webhooks = spending::webhooks(&mut resolver, file.alerts.as_ref());
     let pii = Arc::new(personal::pii(&mut resolver, file.pii.as_ref(), None));
     let audit = personal::audit(&mut resolver, file.audit.as_ref());
     let base = endpoint::Base {
@@ -206,6 +210,7 @@ pub(super) fn resolve(
         policies,
         limits,
         budgets,
+        webhooks,
         prices,
         pii,
         audit: audit?,

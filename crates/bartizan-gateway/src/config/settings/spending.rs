@@ -1,14 +1,16 @@
 //! What do `limits`, `budgets` and `prices` mean? Rules, and to which requests they apply.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan_core::authorize::endpoint::{By, Limit as Applied};
 use bartizan_core::limit::rate::Rate;
 use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, OnCrash, Period, Price, Rule, Shape};
-use http::Method;
+use http::{Method, Uri};
 use jiff::tz::TimeZone;
+use secrecy::ExposeSecret as _;
 
 use super::super::decode::Located;
 use super::super::file::endpoint::Endpoint;
@@ -17,6 +19,7 @@ use super::super::file::{File, spending as file};
 use super::super::{shape, units};
 use super::resolver::Resolver;
 use super::route;
+use crate::alerts::Webhook;
 
 /// A limit of the file: one or several rules under one name.
 #[derive(Clone, Debug)]
@@ -164,6 +167,40 @@ pub(super) fn budgets(
         });
     }
     budgets
+}
+
+/// The shortest secret that is taken: 192 bits at best.
+const SECRET: usize = 24;
+
+pub(super) fn webhooks(
+    resolver: &mut Resolver<'_>,
+    alerts: Option<&Located<file::Alerts>>,
+) -> Vec<Webhook> {
+    let mut webhooks = Vec::new();
+    for file in alerts.iter().flat_map(|alerts| &alerts.webhooks) {
+        let secret = resolver.secret(&file.secret);
+        if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < SECRET) {
+            let help = "make one with `openssl rand -hex 32`";
+            resolver.error(&file.secret.place, "`secret` is too short to sign with", help);
+        }
+        let url = resolver.text(&file.url).and_then(|url| url.parse::<Uri>().ok());
+        let url = url.filter(|url| {
+            let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+            let here = host == "localhost"
+                || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+            match url.scheme_str() {
+                Some("https") => !host.is_empty(),
+                Some("http") => here,
+                _ => false,
+            }
+        });
+        if url.is_none() && !resolver.lost(&file.url.place.pointer) {
+            let help = "write `https://…`, or `http://` and an address of this machine";
+            resolver.error(&file.url.place, "`url` is no address that messages are sent to", help);
+        }
+        webhooks.extend(url.zip(secret).map(|(url, secret)| Webhook { url, secret }));
+    }
+    webhooks
 }
 
 fn on_crash(file: &file::Budget) -> OnCrash {

@@ -37,9 +37,8 @@ CREATE TABLE budget_alerts (
     key TEXT COLLATE "C" NOT NULL,
     period_start BIGINT NOT NULL,
     percent BIGINT NOT NULL,
-    at BIGINT NOT NULL,
     body TEXT NOT NULL,                 -- JSON: what is told
-    due BIGINT,                        -- when it is tried to be told next; NULL: done
+    due BIGINT,                         -- when it is tried to be told next; NULL: done
     tries BIGINT NOT NULL DEFAULT 0,
     UNIQUE (key, period_start, percent)
 );

@@ -56,7 +56,6 @@ CREATE TABLE budget_alerts (
     key TEXT NOT NULL,
     period_start INTEGER NOT NULL,
     percent INTEGER NOT NULL,
-    at INTEGER NOT NULL,
     body TEXT NOT NULL,                 -- JSON: what is told
     due INTEGER,                        -- when it is tried to be told next; NULL: done
     tries INTEGER NOT NULL DEFAULT 0,
