@@ -42,6 +42,11 @@ const NEEDS: &[Need] = &[
         cure: Cure::Debian(&["curl"]),
     },
     Need {
+        name: "a PostgreSQL server, which the tests start by themselves",
+        present: &["sh", "-c", "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"],
+        cure: Cure::Debian(&["postgresql"]),
+    },
+    Need {
         name: "FastAPI and uvicorn, to stand behind the gateway",
         present: &["target/tools/python/bin/python", "-c", "import fastapi, uvicorn, websockets"],
         cure: Cure::Pip(&["fastapi>=0.115,<1", "uvicorn>=0.30,<1", "websockets>=13"]),

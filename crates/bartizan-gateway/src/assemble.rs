@@ -1,6 +1,7 @@
 //! Which concrete parts is the running gateway made of? The only file that names them all.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use bartizan::actions::{BuiltIn, OpenApi};
@@ -24,23 +25,27 @@ use bartizan::upstream::{
     Address, Connections, Credential, Http, Network, Target, Trust, Upstream, Verbs,
 };
 use bartizan::{App, Json, endpoint};
+use bartizan_store::durable::DurableMeter;
 use bartizan_store::memory::MemoryMeter;
-use bartizan_store::sqlite::Sqlite;
+use bartizan_store::{Database, SplitMeter};
 use http::Method;
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Counted, Metrics};
+use crate::alerts::{Alerts, WatchedMeter};
 use crate::config::Settings;
 use crate::config::file::OpenApiAccess;
 use crate::config::file::personal::Durability;
 use crate::config::settings::oidc::{Keys, Trusted};
 use crate::config::settings::possession::Dpop;
-use crate::config::settings::{self, Durable, Shared, endpoint as configured, personal};
+use crate::config::settings::{self, Shared, endpoint as configured, personal};
 
 /// What outlives a reload: stores, counters, the log, and connections to upstreams.
 #[derive(Debug)]
@@ -54,7 +59,11 @@ pub struct Standing {
     connections: Mutex<Reach>,
     revocations: Revocations,
     recognised: Mutex<Recognised>,
-    database: Sqlite,
+    database: Database,
+    budgets: DurableMeter,
+    alerts: Arc<Alerts>,
+    /// Ends the telling of alerts, and the task that tells them.
+    telling: Mutex<Option<(CancellationToken, JoinHandle<()>)>>,
 }
 
 /// Connections to upstreams, and what they were opened for.
@@ -88,6 +97,9 @@ impl Reach {
 /// How many verified credentials are remembered.
 const REMEMBERED: usize = 10_000;
 
+/// How long a gateway that stops waits for alerts to be told.
+const TELLING: Duration = Duration::from_secs(5);
+
 /// How many logins may wait for that.
 const LOGINS_WAITING: usize = 64;
 
@@ -97,13 +109,16 @@ impl Standing {
     /// # Errors
     /// What cannot be opened, and what to do about it.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let Durable::Sqlite(path) = &settings.store.durable;
-        let database = Sqlite::open(path).await?;
-        let meter: Arc<dyn Meter> = match settings.store.shared {
+        let database = settings.store.durable.open().await?;
+        let limits: Arc<dyn Meter> = match settings.store.shared {
             Shared::Memory => Arc::new(MemoryMeter::new()),
         };
+        let budgets = database.meter();
+        let meter = Arc::new(SplitMeter::new(limits, Arc::new(budgets.clone())));
+        let alerts = Alerts::new();
+        let meter = Arc::new(WatchedMeter::new(meter, Arc::clone(&alerts)));
         let trail = FileTrail::open(trail(&settings.audit), clock::now())?;
-        let identities: Arc<dyn Identities> = Arc::new(database.identities());
+        let identities = database.identities();
         Ok(Self {
             identities,
             meter,
@@ -114,6 +129,9 @@ impl Standing {
             revocations: Revocations::default(),
             recognised: Mutex::default(),
             database,
+            budgets,
+            alerts,
+            telling: Mutex::default(),
         })
     }
 
@@ -129,10 +147,25 @@ impl Standing {
         &self.identities
     }
 
+    /// Budgets, where they last.
+    #[must_use]
+    pub fn budgets(&self) -> &DurableMeter {
+        &self.budgets
+    }
+
     /// What is counted.
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Tells from now on what there is to tell of budgets: a gateway does, a command does not.
+    pub fn tell_alerts(&self) {
+        let stop = CancellationToken::new();
+        let trail = Counted::new(Arc::clone(&self.trail) as Arc<_>, Arc::clone(&self.metrics));
+        let treasury = self.database.treasury(clock::now());
+        let telling = Arc::clone(&self.alerts).run(treasury, Arc::new(trail), stop.clone());
+        *self.telling.lock() = Some((stop, tokio::spawn(telling)));
     }
 
     /// Connections as these settings want them: those that are open, where they fit.
@@ -148,6 +181,13 @@ impl Standing {
     pub async fn close(&self) {
         let connections = self.connections.lock().connections.clone();
         connections.close_tunnels().await;
+        let telling = self.telling.lock().take();
+        if let Some((stop, telling)) = telling {
+            stop.cancel();
+            if tokio::time::timeout(TELLING, telling).await.is_err() {
+                tracing::warn!("alerts wait to be told after a restart");
+            }
+        }
         let trail = Arc::clone(&self.trail);
         if tokio::task::spawn_blocking(move || trail.close()).await.is_err() {
             tracing::error!("the audit log did not close");
@@ -165,6 +205,7 @@ pub async fn assemble(
     standing: &Standing,
     extra: Vec<Served>,
 ) -> anyhow::Result<App> {
+    standing.alerts.watch(settings);
     let mut app = App::builder(&settings.title)
         .rules(
             settings.access.scopes.clone(),
@@ -172,7 +213,7 @@ pub async fn assemble(
             settings.access.assigned.clone(),
         )
         .approvers(settings.policies.approvers.clone())
-        .approvals(Arc::new(standing.database.approvals()))
+        .approvals(standing.database.approvals())
         .prices((*settings.prices).clone())
         .max_request_size(settings.server.max_request_size)
         .body_timeout(settings.server.timeouts.body)

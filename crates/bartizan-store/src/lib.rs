@@ -1,4 +1,11 @@
-//! The memory: meters and identities, in memory and in SQLite.
+//! The memory: meters and identities, in memory, in SQLite and in PostgreSQL.
 
+pub mod database;
+pub mod durable;
 pub mod memory;
+pub mod postgres;
+pub mod split;
 pub mod sqlite;
+
+pub use database::Database;
+pub use split::SplitMeter;

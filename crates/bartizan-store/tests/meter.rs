@@ -16,8 +16,13 @@ use bartizan_core::limit::{
 };
 use bartizan_core::time::Timestamp;
 use bartizan_store::memory::MemoryMeter;
+use bartizan_store::postgres::Postgres;
 use bartizan_store::sqlite::{OpenError, Sqlite};
 use bartizan_testkit::meter;
+use bartizan_testkit::postgres::PostgresServer;
+
+/// Longer than a busy machine stops for: these tests are not about time.
+const PATIENT: Duration = Duration::from_secs(90);
 
 const SECOND: u64 = 1_000_000;
 
@@ -38,7 +43,17 @@ async fn the_meter_in_a_file_keeps_every_promise() {
     meter::suite(|| {
         let file = files.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let path = folder.path().join(format!("{file}.db"));
-        async { Sqlite::open(path).await.unwrap().meter() }
+        async { Sqlite::open_with(path, PATIENT).await.unwrap().meter() }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_meter_on_a_server_keeps_every_promise() {
+    let server = PostgresServer::new();
+    meter::suite(|| async {
+        let postgres = Postgres::open_with(&server.database(), PATIENT).await.unwrap();
+        postgres.meter_by_its_callers_clock()
     })
     .await;
 }
@@ -49,7 +64,7 @@ async fn money_and_reservations_survive_the_process() {
     let path = folder.path().join("bartizan.db");
     let (now, deadline) = (Timestamp(9 * SECOND), Timestamp(99 * SECOND));
     {
-        let meter = Sqlite::open(&path).await.unwrap().meter();
+        let meter = Sqlite::open_with(&path, PATIENT).await.unwrap().meter();
         for number in 1..=3 {
             let id = ReservationId(number);
             meter.reserve(id, &money(100, 30), deadline, now).await.unwrap();
@@ -58,7 +73,7 @@ async fn money_and_reservations_survive_the_process() {
         meter.settle(ReservationId(1), &money(100, 10), now).await.unwrap();
         // Nothing is closed in order: the process is gone.
     }
-    let sqlite = Sqlite::open(&path).await.unwrap();
+    let sqlite = Sqlite::open_with(&path, PATIENT).await.unwrap();
     let meter = sqlite.meter();
     let verdict = meter.reserve(ReservationId(4), &money(100, 31), deadline, now).await.unwrap();
     let Verdict::Short(short) = verdict else { panic!("{verdict:?}") };
@@ -75,7 +90,10 @@ async fn money_and_reservations_survive_the_process() {
 async fn two_gates_on_one_file_admit_no_more_than_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bartizan.db");
-    let gates = [Sqlite::open(&path).await.unwrap(), Sqlite::open(&path).await.unwrap()];
+    let gates = [
+        Sqlite::open_with(&path, PATIENT).await.unwrap(),
+        Sqlite::open_with(&path, PATIENT).await.unwrap(),
+    ];
     let mut asking = tokio::task::JoinSet::new();
     for number in 0..200_u128 {
         let meter = gates[usize::try_from(number % 2).unwrap()].meter();
@@ -92,7 +110,8 @@ async fn two_gates_on_one_file_admit_no_more_than_the_limit() {
 #[tokio::test]
 async fn a_call_that_is_dropped_half_way_leaves_no_lock_behind() {
     let folder = tempfile::tempdir().unwrap();
-    let meter = Sqlite::open(folder.path().join("bartizan.db")).await.unwrap().meter();
+    let meter =
+        Sqlite::open_with(folder.path().join("bartizan.db"), PATIENT).await.unwrap().meter();
     let (now, deadline) = (Timestamp(SECOND), Timestamp(99 * SECOND));
     for number in 0..50_u64 {
         let draws = money(100, 1);
@@ -108,7 +127,7 @@ async fn a_call_that_is_dropped_half_way_leaves_no_lock_behind() {
 #[tokio::test]
 async fn old_rows_do_not_pile_up_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    let sqlite = Sqlite::open(folder.path().join("bartizan.db")).await.unwrap();
+    let sqlite = Sqlite::open_with(folder.path().join("bartizan.db"), PATIENT).await.unwrap();
     let meter = sqlite.meter();
     let shape = Shape::Window { limit: 5, length: Duration::from_secs(60) };
     let rule = Arc::new(Rule::new("calls", Measure::Requests, shape));
@@ -134,7 +153,7 @@ async fn what_is_no_database_is_refused_and_left_alone() {
     let path = folder.path().join("letter.txt");
     std::fs::write(&path, "Dear Ann, this is no database. ".repeat(200)).unwrap();
     let before = std::fs::read(&path).unwrap();
-    let error = Sqlite::open(&path).await.unwrap_err();
+    let error = Sqlite::open_with(&path, PATIENT).await.unwrap_err();
     assert!(matches!(error, OpenError::Database { .. } | OpenError::Schema { .. }), "{error}");
     assert!(error.to_string().contains("letter.txt"));
     assert_eq!(std::fs::read(&path).unwrap(), before);
@@ -147,7 +166,7 @@ async fn what_is_no_database_is_refused_and_left_alone() {
 async fn nobody_else_may_read_the_file_or_its_companions() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
-    let sqlite = Sqlite::open(folder.path().join("bartizan.db")).await.unwrap();
+    let sqlite = Sqlite::open_with(folder.path().join("bartizan.db"), PATIENT).await.unwrap();
     let now = Timestamp(SECOND);
     sqlite.meter().reserve(ReservationId(1), &money(9, 1), now, now).await.unwrap();
     let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap).collect();

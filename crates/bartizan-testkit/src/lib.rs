@@ -1,5 +1,8 @@
 //! Fakes, and the conformance suites that every store runs.
 
 pub mod approval;
+pub mod fleet;
 pub mod identity;
 pub mod meter;
+#[cfg(unix)]
+pub mod postgres;

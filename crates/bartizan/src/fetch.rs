@@ -131,6 +131,27 @@ impl HttpFetch {
         Self { client, by_hand }
     }
 
+    /// Sends a message to an address that somebody wrote down by hand, and takes any success for
+    /// an answer.
+    ///
+    /// # Errors
+    /// [`FetchError`] says why it did not arrive.
+    pub async fn deliver(
+        &self,
+        message: Request<Bytes>,
+        patience: Duration,
+    ) -> Result<(), FetchError> {
+        let url = message.uri().to_string();
+        self.check(message.uri(), &url)?;
+        let sent = self.client.request(message.map(Full::new));
+        match tokio::time::timeout(patience, sent).await {
+            Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
+            Ok(Ok(answer)) => Err(FetchError::Status(url, answer.status())),
+            Ok(Err(error)) => Err(FetchError::Broken(url, error.to_string())),
+            Err(_elapsed) => Err(FetchError::TooSlow(url)),
+        }
+    }
+
     async fn read(&self, url: &str, most: usize) -> Result<Fetched, FetchError> {
         self.ask(Request::get(url), url, Bytes::new(), most).await
     }

@@ -1,6 +1,8 @@
 //! What did it really cost? Settles the journey when its answer has ended, however it ends.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bartizan_core::audit::{Note, Outcome, Receipt};
 use bartizan_core::exchange::{Journey, Refused, Release};
@@ -44,9 +46,12 @@ impl Settle {
     }
 
     /// Settles, and waits for it.
+    /// What the meter cannot settle now is tried again: only then is it charged as it was used.
     pub async fn now(&self, release: Option<Release>) {
-        if let Some(release) = release {
-            settle(&*self.meter, release).await;
+        if let Some(release) = release
+            && let Err(release) = settle(&*self.meter, release).await
+        {
+            self.soon(Some(release));
         }
     }
 
@@ -65,33 +70,78 @@ impl Returns for Settle {
     }
 }
 
+/// How long it waits before it tries again what the meter could not settle.
+const AGAIN: Duration = Duration::from_secs(1);
+
 impl Settler {
     /// Settles what is handed over until nobody can hand over any more; from `closing` on nobody
-    /// can, and what waits is settled.
+    /// can, and what waits is settled. What the meter cannot settle waits until it can: a late
+    /// word corrects what the deadline has charged meanwhile.
     pub async fn run(mut self, closing: CancellationToken) {
+        let mut unsettled: VecDeque<Release> = VecDeque::new();
         loop {
             let release = tokio::select! {
                 release = self.queue.recv() => release,
+                () = tokio::time::sleep(AGAIN), if !unsettled.is_empty() => {
+                    self.retry(&mut unsettled).await;
+                    continue;
+                }
                 () = closing.cancelled(), if !self.queue.is_closed() => {
                     self.queue.close();
                     continue;
                 }
             };
-            let Some(release) = release else { return };
-            settle(&*self.meter, release).await;
+            let Some(release) = release else { break };
+            match settle(&*self.meter, release).await {
+                // The meter answers: what waits need not wait longer.
+                Ok(()) => self.retry(&mut unsettled).await,
+                Err(release) => unsettled.push_back(release),
+            }
+            // A gateway that stops does not try them one by one on a meter that does not answer.
+            while self.queue.is_closed()
+                && !unsettled.is_empty()
+                && let Ok(release) = self.queue.try_recv()
+            {
+                unsettled.push_back(release);
+            }
+            if unsettled.len() > QUEUE {
+                unsettled.pop_front();
+                tracing::error!("a settlement is given up; its reservation is charged in full");
+            }
+        }
+        self.retry(&mut unsettled).await;
+        if !unsettled.is_empty() {
+            let many = unsettled.len();
+            tracing::error!(many, "not settled: their reservations run to their deadlines");
+        }
+    }
+
+    /// Settles what waits, until the meter fails again.
+    async fn retry(&self, unsettled: &mut VecDeque<Release>) {
+        while let Some(release) = unsettled.pop_front() {
+            if let Err(release) = settle(&*self.meter, release).await {
+                unsettled.push_front(release);
+                return;
+            }
         }
     }
 }
 
-async fn settle(meter: &dyn Meter, Release { id, actual }: Release) {
-    match meter.settle(id, &actual, clock::now()).await {
+/// Settles, or gives it back to be settled later.
+async fn settle(meter: &dyn Meter, release: Release) -> Result<(), Release> {
+    let Release { id, actual } = &release;
+    match meter.settle(*id, actual, clock::now()).await {
         Ok(Settlement { charges, .. }) => {
             for charge in charges.iter().filter(|charge| charge.overdraft() > 0) {
                 let (limit, by) = (&charge.name, charge.overdraft());
                 tracing::warn!(%limit, by, "overdrawn: more was used than was reserved");
             }
+            Ok(())
         }
-        Err(error) => tracing::error!(%error, "not settled: the reservation runs to its deadline"),
+        Err(error) => {
+            tracing::warn!(%error, "not settled yet: it is tried again");
+            Err(release)
+        }
     }
 }
 

@@ -39,7 +39,7 @@ use bartizan_core::describe::resource::Resources;
 use bartizan_core::issue::{Identities, User};
 use bartizan_core::limit::Meter;
 use bartizan_store::memory::{MemoryApprovals, MemoryIdentities, MemoryMeter};
-use bartizan_store::sqlite::Sqlite;
+use bartizan_store::{Database, SplitMeter};
 
 use crate::app::{App, AppBuilder, BadApp, BadPart, Works};
 use crate::audit::FileTrail;
@@ -89,8 +89,9 @@ impl AppBuilder {
         self
     }
 
-    /// Keeps identities and counters in `memory`, or in the file of `sqlite:PATH`, where budgets
-    /// outlive the process.
+    /// Keeps identities, approvals and budgets in `memory`, or where they outlive the process: in
+    /// the file of `sqlite:PATH`, or on the server of `postgres://…`, which several programs may
+    /// share. Limits are counted in memory.
     pub fn store(mut self, store: &str) -> Self {
         self.sources.store = Some(store.to_owned());
         self
@@ -244,23 +245,19 @@ impl Sources {
     }
 
     async fn stores(&self) -> Result<Stores, BadPart> {
-        let (identities, meter, approvals): Stores =
-            match self.store.as_deref().map(|store| (store, store.strip_prefix("sqlite:"))) {
-                None | Some(("memory", None)) => {
-                    let identities = Arc::<MemoryIdentities>::default();
-                    (identities, Arc::new(MemoryMeter::new()), Arc::<MemoryApprovals>::default())
-                }
-                Some((_, Some(path))) if !path.is_empty() => {
-                    let opened = Sqlite::open(path.trim_start_matches("//")).await;
-                    let database = opened.map_err(|why| works("the store", why))?;
-                    let (identities, meter) = (database.identities(), database.meter());
-                    (Arc::new(identities), Arc::new(meter), Arc::new(database.approvals()))
-                }
-                Some((store, _)) => {
-                    let why = format!("`{store}` is no store; write `memory` or `sqlite:PATH`");
-                    return Err(works("the store", why));
-                }
-            };
+        let (identities, meter, approvals): Stores = match self.store.as_deref() {
+            None | Some("memory") => {
+                let identities = Arc::<MemoryIdentities>::default();
+                (identities, Arc::new(MemoryMeter::new()), Arc::<MemoryApprovals>::default())
+            }
+            Some(store) => {
+                let opened = Database::open(store).await;
+                let database = opened.map_err(|why| works("the store", why))?;
+                let budgets = Arc::new(database.meter());
+                let meter = SplitMeter::new(Arc::new(MemoryMeter::new()), budgets);
+                (database.identities(), Arc::new(meter), database.approvals())
+            }
+        };
         let identities = self.identities.clone().unwrap_or(identities);
         Ok((identities, self.meter.clone().unwrap_or(meter), approvals))
     }

@@ -187,6 +187,7 @@ impl Book {
             let until =
                 match self.ask(&draw.key, &draw.rule, at, |counter| counter.room(amount, at)) {
                     Room::Free => continue,
+                    Room::At(_) | Room::Never if draw.rule.soft => continue,
                     Room::At(until) => until,
                     Room::Never => Timestamp(u64::MAX),
                 };
@@ -235,7 +236,8 @@ impl Book {
     fn take(&mut self, draw: &Draw, amount: u64, at: Timestamp) -> Take {
         let mark = self.counter_mut(draw, at).take(amount, at);
         let (name, measure, kind) = (draw.rule.name.clone(), draw.rule.measure, draw.rule.kind());
-        Take { key: draw.key.clone(), name, measure, kind, amount, mark }
+        let (key, on_crash) = (draw.key.clone(), draw.rule.on_crash);
+        Take { key, name, measure, kind, amount, mark, on_crash }
     }
 
     /// The counter of a draw, made if there is none.
@@ -286,7 +288,7 @@ impl Book {
         let charge = |take: &Take| {
             let said = merged(actual).find(|(draw, _)| draw.key == take.key);
             // What nobody speaks of stays as it stands.
-            let amount = said.map_or(was.stands(take.amount), |(_, amount)| amount);
+            let amount = said.map_or(take.stands(was), |(_, amount)| amount);
             self.charge(take, was, amount, said.map(|(draw, _)| draw), at)
         };
         Settlement { order, charges: takes.iter().filter_map(charge).collect() }
@@ -302,7 +304,7 @@ impl Book {
         draw: Option<&Draw>,
         at: Timestamp,
     ) -> Option<Charge> {
-        let stands = was.stands(take.amount);
+        let stands = take.stands(was);
         let counter = match draw {
             // The window it was counted in may be long past, and the counter forgotten: what goes
             // beyond the reservation counts all the same.
@@ -333,6 +335,7 @@ impl Book {
             actual,
             before,
             after,
+            period: take.mark.period().unwrap_or(at),
         })
     }
 
@@ -370,7 +373,7 @@ impl Book {
         let state = if departed { State::Charged } else { State::GivenBack };
         reservation.state = state;
         let (takes, at) = (reservation.takes.clone(), self.clock);
-        let amount = |take: &Take| if departed { take.amount } else { 0 };
+        let amount = |take: &Take| take.stands(state);
         let charge = |take| self.charge(take, was, amount(take), None, at);
         let charges = takes.iter().filter_map(charge).collect();
         self.remember(id, state);

@@ -104,6 +104,22 @@ impl Budget {
         self.current
     }
 
+    /// A budget that a ledger says stands so; `past` are earlier periods with something reserved.
+    #[must_use]
+    pub fn restored(limit: u64, current: Ledger, past: Vec<Ledger>) -> Self {
+        Self { limit, current, past }
+    }
+
+    /// Forgets what was settled in the current period; how much it was.
+    pub fn forgive(&mut self) -> u64 {
+        std::mem::take(&mut self.current.settled)
+    }
+
+    /// The period that is counted now, and those that were over with something still reserved.
+    pub fn ledgers(&self) -> impl Iterator<Item = &Ledger> {
+        std::iter::once(&self.current).chain(&self.past)
+    }
+
     /// The most that may be settled and reserved together.
     #[must_use]
     pub fn limit(&self) -> u64 {
@@ -119,8 +135,7 @@ impl Budget {
 
     /// What was settled in the period that began at `start`; nothing if it is over and closed.
     pub(super) fn settled_in(&self, start: Timestamp) -> u64 {
-        let mut ledgers = std::iter::once(&self.current).chain(&self.past);
-        ledgers.find(|ledger| ledger.start == start).map_or(0, |ledger| ledger.settled)
+        self.ledgers().find(|ledger| ledger.start == start).map_or(0, |ledger| ledger.settled)
     }
 
     fn ledger_mut(&mut self, start: Timestamp) -> Option<&mut Ledger> {

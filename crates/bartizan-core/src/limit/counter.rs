@@ -39,6 +39,17 @@ pub enum Mark {
     Window(Timestamp),
 }
 
+impl Mark {
+    /// The start of the period it was reserved in; where a budget rolls, its entry.
+    #[must_use]
+    pub fn period(self) -> Option<Timestamp> {
+        match self {
+            Self::Budget(start) | Self::Window(start) => Some(start),
+            Self::Concurrency | Self::Gcra(_) => None,
+        }
+    }
+}
+
 impl Counter {
     /// A counter that has counted nothing.
     #[must_use]

@@ -156,6 +156,8 @@ pub struct Charge {
     pub before: u64,
     /// What stands settled after it.
     pub after: u64,
+    /// The start of the period that it belongs to; where a budget rolls, when it was reserved.
+    pub period: Timestamp,
 }
 
 impl Charge {

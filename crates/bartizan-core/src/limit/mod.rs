@@ -27,6 +27,9 @@ pub mod book;
 pub mod permit;
 pub mod counter;
 pub mod reservation;
+pub mod transfer;
+pub mod treasury;
+pub mod alert;
 mod room;
 mod window;
 mod gcra;
@@ -36,6 +39,7 @@ mod concurrency;
 mod tests;
 
 pub use crate::seam::BoxFuture;
+pub use alert::Alert;
 pub use book::{Book, Capacity};
 pub use budget::{Budget, Ledger};
 pub use concurrency::Concurrency;
@@ -46,6 +50,8 @@ pub use period::{Calendar, Period};
 pub use price::{NanoUsd, Price};
 pub use reservation::{Reservation, State, Take};
 pub use room::Room;
+pub use transfer::{Account, Cause, Transfer};
+pub use treasury::{Difference, Holding, Posted, Sum, Treasury};
 pub use usage::{Usage, actual_draws, nothing_used};
 pub use window::Window;
 
@@ -58,8 +64,22 @@ pub struct Rule {
     pub measure: Measure,
     /// How it counts.
     pub shape: Shape,
+    /// What passes the limit is told and not refused.
+    pub soft: bool,
+    /// What a call costs whose gateway died while it was away.
+    pub on_crash: OnCrash,
     /// What the keys of its counters begin with; made once, since every call makes a key.
     prefix: Arc<str>,
+}
+
+/// What a call costs whose gateway died while it was away: its reservation runs into the deadline.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub enum OnCrash {
+    /// All that was reserved: a provider bills the call.
+    #[default]
+    Charge,
+    /// Nothing.
+    GiveBack,
 }
 
 /// What is counted.
@@ -126,7 +146,33 @@ impl Rule {
         // A slash in a name would let one rule spell the key of another.
         let safe = name.replace('%', "%25").replace('/', "%2F");
         let prefix = format!("{safe}/{}.{}/", measure.code(), Form(&shape)).into();
-        Self { name, measure, shape, prefix }
+        let (soft, on_crash) = (false, OnCrash::Charge);
+        Self { name, measure, shape, soft, on_crash, prefix }
+    }
+
+    /// The same rule, of which what passes the limit is told and not refused.
+    #[must_use]
+    pub fn soft(self) -> Self {
+        Self { soft: true, ..self }
+    }
+
+    /// The same rule, with what a call costs whose gateway died.
+    #[must_use]
+    pub fn on_crash(self, on_crash: OnCrash) -> Self {
+        Self { on_crash, ..self }
+    }
+
+    /// The same rule with another limit; its counters stay the same.
+    #[must_use]
+    pub fn with_limit(&self, limit: u64) -> Self {
+        let mut rule = self.clone();
+        match &mut rule.shape {
+            Shape::Budget { limit: old, .. }
+            | Shape::Concurrency { limit: old }
+            | Shape::Gcra { limit: old, .. }
+            | Shape::Window { limit: old, .. } => *old = limit,
+        }
+        rule
     }
 
     /// Which kind of promise it makes.
@@ -166,17 +212,59 @@ impl MeterKey {
     /// so that a caller cannot choose how much memory a key takes.
     #[must_use]
     pub fn new(rule: &Rule, subject: &str) -> Self {
-        if subject.len() > READABLE_SUBJECT {
+        // A zero byte is no text to a database: it would refuse all that is written with the key.
+        if subject.len() > READABLE_SUBJECT || subject.as_bytes().contains(&0) {
             let digest = Hex(Sha256::digest(subject.as_bytes()).into());
             return Self(format!("{}sha256:{digest}", rule.prefix).into());
         }
         Self([&*rule.prefix, subject].concat().into())
     }
 
+    /// What the key of a budget says: the budget's name, what it counts and for how long, and
+    /// whom it counts. None for the key of another limit.
+    #[must_use]
+    pub fn of_budget(&self) -> Option<BudgetKey<'_>> {
+        let (name, rest) = self.0.split_once('/')?;
+        let (form, subject) = rest.split_once('/')?;
+        let (measure, period) = form.split_once(".budget.")?;
+        Some(BudgetKey {
+            name: name.replace("%2F", "/").replace("%25", "%"),
+            measure,
+            period,
+            subject,
+        })
+    }
+
     /// The key as a store writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What the key of a budget's counter says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BudgetKey<'a> {
+    /// The budget's name.
+    pub name: String,
+    /// What is counted: `usd`, `tokens` or `requests`.
+    pub measure: &'a str,
+    /// For how long: `day`, `month`, `rolling.86400s`.
+    pub period: &'a str,
+    /// Whom it counts; `-` for everybody together.
+    pub subject: &'a str,
+}
+
+impl BudgetKey<'_> {
+    /// Its length, where it rolls.
+    #[must_use]
+    pub fn rolling(&self) -> Option<Duration> {
+        let length = self.period.strip_prefix("rolling.")?;
+        match (length.strip_suffix("us"), length.strip_suffix('s')) {
+            (Some(micros), _) => micros.parse().ok().map(Duration::from_micros),
+            (None, Some(seconds)) => seconds.parse().ok().map(Duration::from_secs),
+            (None, None) => None,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::counter::Mark;
-use super::{Kind, Measure, MeterKey};
+use super::{Kind, Measure, MeterKey, OnCrash};
 use crate::time::Timestamp;
 
 /// What one reservation holds, or held.
@@ -50,6 +50,19 @@ pub struct Take {
     pub amount: u64,
     /// Where the counter finds it again.
     pub mark: Mark,
+    /// What it costs when its deadline passes after the call has departed.
+    #[serde(default)]
+    pub on_crash: OnCrash,
+}
+
+impl Take {
+    /// How much of it stands against its counter, in that state of the reservation.
+    pub(super) fn stands(&self, state: State) -> u64 {
+        match (state, self.on_crash) {
+            (State::GivenBack, _) | (State::Charged, OnCrash::GiveBack) => 0,
+            _ => self.amount,
+        }
+    }
 }
 
 impl Reservation {
@@ -61,11 +74,6 @@ impl Reservation {
 }
 
 impl State {
-    /// How much of a draw of `amount` stands against its counter.
-    pub(super) fn stands(self, amount: u64) -> u64 {
-        if self == Self::GivenBack { 0 } else { amount }
-    }
-
     /// The word for it in stores.
     #[must_use]
     pub fn code(self) -> &'static str {

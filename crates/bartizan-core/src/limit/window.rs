@@ -39,6 +39,21 @@ impl Window {
         Self { limit, length, latest, total, entries }
     }
 
+    /// A window that holds what a ledger says: first and last instant of each entry, and how much.
+    pub(super) fn restored(
+        limit: u64,
+        length: Duration,
+        entries: impl IntoIterator<Item = (Timestamp, Timestamp, u64)>,
+    ) -> Self {
+        let mut window = Self::new(limit, length);
+        for (first, last, amount) in entries {
+            window.latest = window.latest.max(last);
+            window.total = window.total.saturating_add(amount);
+            window.entries.push_back(Entry(first, last, amount));
+        }
+        window
+    }
+
     pub(super) fn fit(&mut self, limit: u64, length: Duration) {
         (self.limit, self.length) = (limit, length);
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bartizan::audit::FileTrail;
 use bartizan::body::Body;
+use bartizan_store::durable::DurableMeter;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::uri::Authority;
 use http::{Method, Request, Response, StatusCode};
@@ -21,6 +22,8 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// The log, without which no request may pass.
     pub trail: Arc<FileTrail>,
+    /// The durable store, without which no call that costs money may pass.
+    pub budgets: DurableMeter,
     /// Set when the gateway begins to stop.
     pub stopping: AtomicBool,
 }
@@ -55,7 +58,10 @@ impl Admin {
         if self.stopping.load(Ordering::Relaxed) {
             return Some("stopping\n");
         }
-        self.trail.is_failing().then_some("the audit log cannot be written\n")
+        if self.trail.is_failing() {
+            return Some("the audit log cannot be written\n");
+        }
+        (!self.budgets.is_answering()).then_some("the durable store does not answer\n")
     }
 }
 

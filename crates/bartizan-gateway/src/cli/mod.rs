@@ -1,6 +1,7 @@
 //! What can be asked of the program? One file a command.
 
 pub mod audit;
+pub mod budgets;
 pub mod check;
 pub mod explain;
 pub mod identities;
@@ -73,6 +74,15 @@ pub enum Command {
         #[command(subcommand)]
         command: tokens::Tokens,
     },
+    /// What was spent, and what is left: budgets in the durable store, and their ledger.
+    Budgets {
+        /// Which store.
+        #[command(flatten)]
+        store: identities::Store,
+        /// What to do there.
+        #[command(subcommand)]
+        command: budgets::Budgets,
+    },
     /// Calls that wait for somebody to agree.
     Approvals {
         /// Which store.
@@ -115,23 +125,27 @@ pub fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Openapi(args) => wait(openapi::run(args, &mut out))?.map(|()| 0)?,
         Command::Keys { store, command } => {
             let command = identities::Command::Keys(command.clone());
-            wait(identities::run(&command, store, &mut out))?.map(|()| 0)?
+            wait(identities::run(&command, store, &mut out))??
         }
         Command::Users { store, command } => {
             let command = identities::Command::Users(command.clone());
-            wait(identities::run(&command, store, &mut out))?.map(|()| 0)?
+            wait(identities::run(&command, store, &mut out))??
         }
         Command::Clients { store, command } => {
             let command = identities::Command::Clients(command.clone());
-            wait(identities::run(&command, store, &mut out))?.map(|()| 0)?
+            wait(identities::run(&command, store, &mut out))??
         }
         Command::Tokens { store, command } => {
             let command = identities::Command::Tokens(command.clone());
-            wait(identities::run(&command, store, &mut out))?.map(|()| 0)?
+            wait(identities::run(&command, store, &mut out))??
+        }
+        Command::Budgets { store, command } => {
+            let command = identities::Command::Budgets(command.clone());
+            wait(identities::run(&command, store, &mut out))??
         }
         Command::Approvals { store, command } => {
             let command = identities::Command::Approvals(command.clone());
-            wait(identities::run(&command, store, &mut out))?.map(|()| 0)?
+            wait(identities::run(&command, store, &mut out))??
         }
         Command::Audit(command) => audit::run(command, clock::now(), &mut out)?,
         Command::Pii(command) => pii::run(command, &mut out)?,

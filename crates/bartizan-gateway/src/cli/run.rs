@@ -194,6 +194,7 @@ impl Gateway {
         let admin = Arc::new(Admin {
             metrics: Arc::clone(standing.metrics()),
             trail: Arc::clone(standing.trail()),
+            budgets: standing.budgets().clone(),
             stopping: AtomicBool::new(false),
         });
         let running = Arc::new(ArcSwap::from_pointee(running));
@@ -227,6 +228,7 @@ impl Gateway {
         };
         tasks.spawn(serve(private, show, small(), end.clone()));
 
+        standing.tell_alerts();
         let standing = Arc::new(standing);
         let reloading = Reloading { source, overrides, standing: Arc::clone(&standing) };
         let reloading =

@@ -234,12 +234,16 @@ pub static LINES: &[Line] = &[
         id: "backup",
         from: Production,
         title: "the store is backed up, and a restore was tried",
-        judge: Elsewhere(|settings| {
-            let Durable::Sqlite(path) = &settings.store.durable;
-            format!(
+        judge: Elsewhere(|settings| match &settings.store.durable {
+            Durable::Sqlite(path) => format!(
                 "copy `{}` with `sqlite3 FILE .backup`, and start from the copy",
                 path.display()
-            )
+            ),
+            Durable::Postgres(_) => {
+                "back the database up as its server does (`pg_dump`, or its log), and start \
+                     from the copy"
+                    .to_owned()
+            }
         }),
     },
     Line {

@@ -29,13 +29,11 @@ const ROWS: &[Row] = &[
         help: "install a gateway that is built with it: `cargo build --release --features cedar`",
     },
     Row { at: "/hooks", when: None, help: REMOVE },
-    Row { at: "/alerts", when: None, help: REMOVE },
     Row { at: "/telemetry", when: None, help: REMOVE },
     Row { at: "/egress", when: None, help: REMOVE },
     Row { at: "/server/admin/tls", when: None, help: "keep the admin listener on loopback" },
     Row { at: "/server/admin/auth", when: None, help: "keep the admin listener on loopback" },
     Row { at: "/server/cors", when: None, help: REMOVE },
-    Row { at: "/store/durable", when: Some(is_postgres), help: "use `sqlite:FILE`" },
     Row { at: "/store/shared", when: Some(is_redis), help: "use `memory`, and run one gateway" },
     Row {
         at: "/audit/destination",
@@ -58,17 +56,6 @@ const ROWS: &[Row] = &[
     Row { at: "/budgets/*/match/tenant", when: None, help: MATCH },
     Row { at: "/budgets/*/match/model", when: None, help: MATCH },
     Row { at: "/budgets/*/match/tool", when: None, help: MATCH },
-    Row {
-        at: "/budgets/*/soft_limit",
-        when: Some(is_true),
-        help: "leave it out and set a limit that may be refused",
-    },
-    Row { at: "/budgets/*/alert_at", when: None, help: "watch the metrics of the budget" },
-    Row {
-        at: "/budgets/*/on_crash",
-        when: Some(is_give_back),
-        help: "leave it out: what was reserved is charged",
-    },
     Row { at: "/pii/request/action", when: Some(is_later_action), help: ACTION },
     Row { at: "/pii/response/action", when: Some(is_later_action), help: ACTION },
     Row { at: "/endpoints/*/pii/request/action", when: Some(is_later_action), help: ACTION },
@@ -104,14 +91,6 @@ fn is_open(text: &str) -> bool {
 
 fn is_tool(text: &str) -> bool {
     text == "tool"
-}
-
-fn is_give_back(text: &str) -> bool {
-    text == "give_back"
-}
-
-fn is_true(text: &str) -> bool {
-    text.eq_ignore_ascii_case("true")
 }
 
 fn is_later_action(text: &str) -> bool {
@@ -172,13 +151,13 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_told_and_not_ignored() {
-        let text = "telemetry: {}\nstore: { durable: 'postgres://u:pw@h/d', shared: memory }\nendpoints:\n  - { path: /m, protocol: mcp }\n  - { path: /o, protocol: openai }\n";
+        let text = "telemetry: {}\nstore: { durable: memory, shared: 'redis://u:pw@h'  }\nendpoints:\n  - { path: /m, protocol: mcp }\n  - { path: /o, protocol: openai }\n";
         let (mut tree, _) = parse(text).unwrap();
         let mut findings = Findings::default();
         let found = check(&mut tree, &mut findings);
         assert_eq!(
             found.into_iter().collect::<Vec<_>>(),
-            ["/endpoints/0/protocol", "/store/durable", "/telemetry"]
+            ["/endpoints/0/protocol", "/store/shared", "/telemetry"]
         );
         assert!(findings.iter().all(|finding| !finding.message.contains("pw")));
     }

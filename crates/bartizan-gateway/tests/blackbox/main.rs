@@ -17,6 +17,7 @@ mod gateway;
 mod guide;
 mod http;
 mod mcp;
+mod money;
 mod oauth;
 mod oidc;
 mod openapi;

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bartizan_core::time::Timestamp;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -18,10 +19,13 @@ use sqlx::{SqlSafeStr as _, Transaction};
 mod approval;
 mod identity;
 mod meter;
+mod treasury;
 
 pub use approval::SqliteApprovals;
 pub use identity::SqliteIdentities;
-pub use meter::SqliteMeter;
+pub use treasury::SqliteTreasury;
+
+use crate::durable::{self, DurableMeter, Turns};
 
 /// The schema, step by step. A step that was released is never changed; the next one is added.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -30,6 +34,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "tokens", include_str!("migrations/0003_tokens.sql")),
     (4, "changes", include_str!("migrations/0004_changes.sql")),
     (10, "approvals", include_str!("migrations/0010_approvals.sql")),
+    (20, "ledger", include_str!("migrations/0020_ledger.sql")),
 ];
 
 const READERS: u32 = 4;
@@ -41,6 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
+    turns: Turns,
 }
 
 /// Why a database cannot be used.
@@ -74,11 +80,19 @@ pub enum OpenError {
 
 impl Sqlite {
     /// Opens the database in the file at `path`, makes it if there is none (readable by its owner
-    /// only), and brings its schema up to date.
+    /// only), and brings its schema up to date. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// [`OpenError`] says which file and why.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(path, durable::PATIENCE).await
+    }
+
+    /// The same, with calls on the meter that wait so long and no longer.
+    ///
+    /// # Errors
+    /// [`OpenError`] says which file and why.
+    pub async fn open_with(path: impl AsRef<Path>, patience: Duration) -> Result<Self, OpenError> {
         let path = path.as_ref();
         create(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
         let broken = |source| OpenError::Database { path: path.to_owned(), source };
@@ -96,13 +110,20 @@ impl Sqlite {
         let reading = options.pragma("query_only", "on");
         let many = pool.max_connections(READERS);
         let readers = many.connect_with(reading).await.map_err(broken)?;
-        Ok(Self { writer, readers })
+        let turns = Turns::start(meter::SqlitePages::new(writer.clone()), patience);
+        Ok(Self { writer, readers, turns })
     }
 
-    /// Limits and budgets that outlive the process.
+    /// Limits and budgets that outlive the process. Processes that share the file share them.
     #[must_use]
-    pub fn meter(&self) -> SqliteMeter {
-        SqliteMeter::new(self.clone())
+    pub fn meter(&self) -> DurableMeter {
+        DurableMeter::new(self.turns.clone())
+    }
+
+    /// The budgets and their ledger, for commands.
+    #[must_use]
+    pub fn treasury(&self, now: Timestamp) -> SqliteTreasury {
+        SqliteTreasury::new(self.clone(), now)
     }
 
     /// Users, clients, keys and sessions that outlive the process.
@@ -119,6 +140,7 @@ impl Sqlite {
 
     /// Waits until what is under way is done, and closes the file.
     pub async fn close(&self) {
+        self.turns.finish().await;
         self.readers.close().await;
         self.writer.close().await;
     }
@@ -135,8 +157,12 @@ impl Sqlite {
 
     /// A transaction that may write, when it is its turn. Dropped before `commit` it never was.
     pub(crate) async fn write(&self) -> sqlx::Result<Transaction<'static, sqlx::Sqlite>> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
+        write(&self.writer).await
     }
+}
+
+async fn write(writer: &SqlitePool) -> sqlx::Result<Transaction<'static, sqlx::Sqlite>> {
+    writer.begin_with("BEGIN IMMEDIATE").await
 }
 
 fn migrations() -> Migrator {

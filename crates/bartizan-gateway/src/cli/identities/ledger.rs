@@ -27,12 +27,12 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// The log that belongs to a configuration: beside the gateway's, or beside the store where
-    /// that goes to standard output.
+    /// that goes to standard output; in the working folder where that is on a server.
     pub(super) fn of(desk: &settings::Desk) -> Self {
-        let Durable::Sqlite(store) = &desk.durable;
-        let beside: &Path = match &desk.audit {
-            personal::Destination::File(log) => log,
-            personal::Destination::Stdout => store,
+        let beside: &Path = match (&desk.audit, &desk.durable) {
+            (personal::Destination::File(log), _) => log,
+            (personal::Destination::Stdout, Durable::Sqlite(store)) => store,
+            (personal::Destination::Stdout, Durable::Postgres(_)) => Path::new("bartizan.db"),
         };
         Self { file: beside.with_extension("admin.jsonl"), open: None }
     }

@@ -17,15 +17,14 @@ use bartizan::clock;
 use bartizan_core::authenticate::api_key::Pepper;
 use bartizan_core::issue::identities::Identities;
 use bartizan_core::time::Timestamp;
-use bartizan_store::sqlite::Sqlite;
 
 pub use approvals::Approvals;
 pub use clients::Clients;
 pub use keys::Keys;
 pub use users::Users;
 
+use super::budgets::{self, Budgets};
 use super::tokens::{self, Tokens};
-use crate::config::settings::Durable;
 use crate::config::{self, Paint, units};
 use ledger::Ledger;
 
@@ -80,6 +79,8 @@ pub(super) struct Desk<'a> {
 pub enum Command {
     /// Calls that wait for somebody to agree.
     Approvals(Approvals),
+    /// Budgets and their ledger.
+    Budgets(Budgets),
     /// API keys.
     Keys(Keys),
     /// Users of the token endpoint.
@@ -92,19 +93,20 @@ pub enum Command {
 
 /// Runs a command on the store that the configuration names.
 ///
+/// The exit code: 1 where a command that looks for something wrong has found it.
+///
 /// # Errors
 /// The configuration is not sound, the store cannot be opened, or the command asks for what
 /// cannot be done.
-pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyhow::Result<()> {
+pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyhow::Result<u8> {
     let settings = config::desk(&place.config, &config::process_environment);
     let settings = settings.map_err(|findings| {
         let text = findings.to_text(&place.config.display().to_string(), Paint::Plain);
         anyhow!("{}", text.trim_end().to_owned())
     })?;
-    let Durable::Sqlite(path) = &settings.durable;
-    let database = Sqlite::open(path).await?;
+    let database = settings.durable.open_for_command().await?;
     let mut desk = Desk {
-        store: Arc::new(database.identities()),
+        store: database.identities(),
         ledger: Ledger::of(&settings),
         roles: settings.roles.into_iter().collect(),
         pepper: settings.pepper,
@@ -112,9 +114,14 @@ pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyho
         now: clock::now(),
         out,
     };
+    let mut code = 0;
     let done = match command {
+        Command::Budgets(budgets) => {
+            let done = budgets::run(budgets, &*database.treasury(desk.now), &mut desk).await;
+            done.map(|found| code = found)
+        }
         Command::Approvals(approvals) => {
-            approvals::run(approvals, Arc::new(database.approvals()), &mut desk).await
+            approvals::run(approvals, database.approvals(), &mut desk).await
         }
         Command::Keys(keys) => keys::run(keys, &mut desk).await,
         Command::Users(users) => users::run(users, &mut desk).await,
@@ -126,7 +133,7 @@ pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyho
     };
     desk.ledger.close(done.as_ref().err(), desk.now).await;
     database.close().await;
-    done
+    done.map(|()| code)
 }
 
 impl Desk<'_> {
@@ -158,8 +165,24 @@ impl Desk<'_> {
         self.ledger.record(action, details, self.now).await
     }
 
+    /// One line for people; programs get it otherwise.
+    pub(super) fn tell_people(&mut self, text: &str) -> anyhow::Result<()> {
+        if self.format == Format::Text {
+            writeln!(self.out, "{text}")?;
+        }
+        Ok(())
+    }
+
+    /// One object for programs; people have read it already.
+    pub(super) fn tell_programs(&mut self, json: &serde_json::Value) -> anyhow::Result<()> {
+        if self.format == Format::Json {
+            writeln!(self.out, "{json}")?;
+        }
+        Ok(())
+    }
+
     /// One line: what was done, or a JSON object.
-    fn tell(&mut self, text: &str, json: &serde_json::Value) -> anyhow::Result<()> {
+    pub(super) fn tell(&mut self, text: &str, json: &serde_json::Value) -> anyhow::Result<()> {
         match self.format {
             Format::Text => writeln!(self.out, "{text}")?,
             Format::Json => writeln!(self.out, "{json}")?,

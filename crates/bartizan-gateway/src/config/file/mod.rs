@@ -78,8 +78,8 @@ pub struct File {
     pub approvals: Option<Located<policy::Approvals>>,
     /// Checks of one's own, before and after.
     pub hooks: Option<serde_json::Value>,
-    /// Whom to tell when something is wrong.
-    pub alerts: Option<serde_json::Value>,
+    /// Whom to tell, beside the audit log, when a budget runs out.
+    pub alerts: Option<Located<spending::Alerts>>,
     /// Metrics, traces and logs.
     pub telemetry: Option<serde_json::Value>,
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::decode::Located;
-use super::leaf::{Amount, Count, OneOrMany, RateText, Word};
+use super::leaf::{Amount, Count, OneOrMany, RateText, Source, Word};
 
 /// A limit on how often, or how much at a time.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -95,6 +95,26 @@ pub struct Budget {
     /// To which requests it applies. Default: all.
     #[serde(rename = "match")]
     pub matches: Option<Located<Match>>,
+}
+
+/// Whom to tell when a budget reaches a percentage of its `alert_at`, or is overdrawn.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Alerts {
+    /// Where a message is posted, once for each alert; what does not arrive is tried again for a
+    /// day.
+    #[serde(default)]
+    pub webhooks: Vec<Located<Webhook>>,
+}
+
+/// An address that takes messages as the Standard Webhooks specification has them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Where to: `https`, or `http` on loopback.
+    pub url: Located<Source>,
+    /// What messages are signed with (HMAC-SHA256): at least 24 characters, or `whsec_` and base64.
+    pub secret: Located<Source>,
 }
 
 /// How long a period is.

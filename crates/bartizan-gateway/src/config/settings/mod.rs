@@ -20,6 +20,8 @@ use std::time::Duration;
 use bartizan_core::authenticate::api_key::Pepper;
 use bartizan_core::authorize::endpoint::Limit as Applied;
 use bartizan_core::limit::Price;
+use bartizan_store::Database;
+use bartizan_store::database::{OpenError, ServerUrl};
 use http::Method;
 
 pub use access::AccessRules;
@@ -36,6 +38,7 @@ use super::findings::Findings;
 use super::seen::Files;
 use super::substitute::Outside;
 use super::tree::Place;
+use crate::alerts::Webhook;
 use resolver::Resolver;
 
 /// What the program runs on.
@@ -57,6 +60,8 @@ pub struct Settings {
     pub limits: Vec<Limit>,
     /// How much in a period.
     pub budgets: Vec<Budget>,
+    /// Where alerts of budgets are sent.
+    pub webhooks: Vec<Webhook>,
     /// What models cost: the built-in table, and the file's rows over it.
     pub prices: Arc<BTreeMap<String, Price>>,
     /// Personal data, where an endpoint says nothing else.
@@ -106,9 +111,38 @@ pub struct Store {
 /// The store of identities, keys and grants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Durable {
+    /// A database on this server.
+    Postgres(ServerUrl),
     /// An SQLite database in this file.
     Sqlite(PathBuf),
 }
+
+impl Durable {
+    /// Opens it for a gateway.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what cannot be opened and why.
+    pub async fn open(&self) -> Result<Database, OpenError> {
+        match self {
+            Self::Postgres(url) => Database::open(url.expose()).await,
+            Self::Sqlite(path) => Database::file(path).await,
+        }
+    }
+
+    /// Opens it for a command, which waits longer than a request may.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what cannot be opened and why.
+    pub async fn open_for_command(&self) -> Result<Database, OpenError> {
+        match self {
+            Self::Postgres(url) => Database::server(url.expose(), COMMAND_PATIENCE).await,
+            Self::Sqlite(path) => Database::file(path).await,
+        }
+    }
+}
+
+/// How long a command waits for a database.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The store of counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +183,7 @@ pub(super) fn resolve(
     let limits = spending::limits(&mut resolver, &file.limits);
     let budgets = spending::budgets(&mut resolver, &file.budgets, &file.limits);
     let prices = spending::prices(&mut resolver, &file.prices);
+    let webhooks = spending::webhooks(&mut resolver, file.alerts.as_ref());
     let pii = Arc::new(personal::pii(&mut resolver, file.pii.as_ref(), None));
     let audit = personal::audit(&mut resolver, file.audit.as_ref());
     let base = endpoint::Base {
@@ -175,6 +210,7 @@ pub(super) fn resolve(
         policies,
         limits,
         budgets,
+        webhooks,
         prices,
         pii,
         audit: audit?,
@@ -261,6 +297,9 @@ fn durable(
         "/store/durable",
         "sqlite:bartizan.db",
     )?;
+    if let Some(url) = ServerUrl::new(&text) {
+        return Some(Durable::Postgres(url));
+    }
     sqlite(resolver, &text, &place)
 }
 
@@ -274,7 +313,7 @@ fn sqlite(resolver: &mut Resolver<'_>, text: &str, place: &Place) -> Option<Dura
             resolver.error(
                 place,
                 "`durable` is no store of identities",
-                "write `sqlite:` and the path of a file",
+                "write `sqlite:` and the path of a file, or `postgres://USER:PASSWORD@HOST/NAME`",
             );
             None
         }

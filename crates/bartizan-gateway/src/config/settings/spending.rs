@@ -1,14 +1,16 @@
 //! What do `limits`, `budgets` and `prices` mean? Rules, and to which requests they apply.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan_core::authorize::endpoint::{By, Limit as Applied};
 use bartizan_core::limit::rate::Rate;
-use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, Period, Price, Rule, Shape};
-use http::Method;
+use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, OnCrash, Period, Price, Rule, Shape};
+use http::{Method, Uri};
 use jiff::tz::TimeZone;
+use secrecy::ExposeSecret as _;
 
 use super::super::decode::Located;
 use super::super::file::endpoint::Endpoint;
@@ -17,8 +19,7 @@ use super::super::file::{File, spending as file};
 use super::super::{shape, units};
 use super::resolver::Resolver;
 use super::route;
-
-pub use file::OnCrash;
+use crate::alerts::Webhook;
 
 /// A limit of the file: one or several rules under one name.
 #[derive(Clone, Debug)]
@@ -42,8 +43,6 @@ pub struct Budget {
     pub applies: Applies,
     /// At how many percent somebody is told.
     pub alert_at: Vec<u8>,
-    /// What a call costs whose gateway crashed while it was away.
-    pub on_crash: OnCrash,
 }
 
 /// To which requests a limit or budget applies: decided once, from the endpoint's own path and
@@ -154,15 +153,61 @@ pub(super) fn budgets(
         let shapes = amounts
             .into_iter()
             .map(|(measure, limit)| (measure, Shape::Budget { limit, period: period.clone() }));
+        let rule = |(measure, shape)| {
+            let rule = Rule::new(&*file.name.value, measure, shape).on_crash(on_crash(file));
+            let soft = file.soft_limit.as_ref().is_some_and(|soft| soft.value);
+            let rule = Arc::new(if soft { rule.soft() } else { rule });
+            Arc::new(Applied { rule, by: by.clone() })
+        };
         budgets.push(Budget {
             name: name(&file.name),
-            rules: rules(&file.name, &by, shapes.collect()),
+            rules: shapes.map(rule).collect(),
             applies,
             alert_at: alert_at.into_iter().filter_map(|at| u8::try_from(at).ok()).collect(),
-            on_crash: file.on_crash.as_ref().map_or(OnCrash::Charge, |on_crash| on_crash.value),
         });
     }
     budgets
+}
+
+/// The shortest secret that is taken: 192 bits at best.
+const SECRET: usize = 24;
+
+pub(super) fn webhooks(
+    resolver: &mut Resolver<'_>,
+    alerts: Option<&Located<file::Alerts>>,
+) -> Vec<Webhook> {
+    let mut webhooks = Vec::new();
+    for file in alerts.iter().flat_map(|alerts| &alerts.webhooks) {
+        let secret = resolver.secret(&file.secret);
+        if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < SECRET) {
+            let help = "make one with `openssl rand -hex 32`";
+            resolver.error(&file.secret.place, "`secret` is too short to sign with", help);
+        }
+        let url = resolver.text(&file.url).and_then(|url| url.parse::<Uri>().ok());
+        let url = url.filter(|url| {
+            let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+            let here = host == "localhost"
+                || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+            match url.scheme_str() {
+                Some("https") => !host.is_empty(),
+                Some("http") => here,
+                _ => false,
+            }
+        });
+        if url.is_none() && !resolver.lost(&file.url.place.pointer) {
+            let help = "write `https://…`, or `http://` and an address of this machine";
+            resolver.error(&file.url.place, "`url` is no address that messages are sent to", help);
+        }
+        webhooks.extend(url.zip(secret).map(|(url, secret)| Webhook { url, secret }));
+    }
+    webhooks
+}
+
+fn on_crash(file: &file::Budget) -> OnCrash {
+    match file.on_crash.as_ref().map(|on_crash| on_crash.value) {
+        Some(file::OnCrash::GiveBack) => OnCrash::GiveBack,
+        Some(file::OnCrash::Charge) | None => OnCrash::Charge,
+    }
 }
 
 pub(super) fn prices(

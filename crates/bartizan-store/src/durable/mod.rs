@@ -1,0 +1,30 @@
+//! How is money written so that it lasts, and quickly? Many calls in one transaction.
+//!
+//! A database commits a few hundred times a second and takes thousands of rows in each. So calls
+//! do not write by themselves: they stand in a queue, and one worker takes all that wait, lets the
+//! rules decide on them one after the other in a [`Book`](bartizan_core::limit::Book), and writes
+//! what became of them, with the ledger, in one transaction. No call is answered before that is
+//! committed, and none waits longer than the patience.
+
+mod page;
+pub(crate) mod rows;
+mod turns;
+
+use std::time::Duration;
+
+pub(crate) use page::{Before, Call, Done, Touched, Written};
+pub use turns::DurableMeter;
+pub(crate) use turns::{Pages, Turns};
+
+/// How long a call waits for the store, all in all: who waits longer is refused, and in less than
+/// a second knows it.
+pub const PATIENCE: Duration = Duration::from_millis(800);
+
+/// Whose clock decides.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Clock {
+    /// That of whoever calls.
+    Callers,
+    /// That of the store: gateways whose clocks differ share a budget.
+    Own,
+}

@@ -1,0 +1,271 @@
+//! Who writes, and who waits? One worker takes all calls that wait, and answers them together.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bartizan_core::limit::{
+    BoxFuture, Draw, Expired, Meter, ReservationId, Settlement, Told, Unavailable, Verdict,
+};
+use bartizan_core::time::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use super::page::{Call, Done, Said};
+
+/// A database that takes a batch of calls in one transaction.
+pub(crate) trait Pages: Send + 'static {
+    /// Reads what the calls touch, decides on them, writes, and commits.
+    fn turn<'a>(&'a mut self, calls: &'a [Call]) -> BoxFuture<'a, Result<Done, Unavailable>>;
+
+    /// The last turn was cut short: whatever it worked on is not used again.
+    fn cut(&mut self) {}
+}
+
+/// How many calls may wait. Beyond that they are refused at once.
+const QUEUE: usize = 4096;
+/// The most that one transaction takes.
+const BATCH: usize = 256;
+/// How many expired reservations wait to be told; the oldest are dropped first.
+const MOST_UNTOLD: usize = 4096;
+
+/// The queue of calls, and the worker at its end. Cloning gives another place to stand in it.
+#[derive(Clone)]
+pub(crate) struct Turns {
+    queue: mpsc::Sender<Asked>,
+    patience: Duration,
+    answering: Arc<AtomicBool>,
+}
+
+/// Budgets and limits in a database: they outlive the process, and are shared by all processes
+/// that use it. Cloning gives another handle to the same ones.
+#[derive(Clone, Debug)]
+pub struct DurableMeter(Turns);
+
+enum Asked {
+    Call(Call, oneshot::Sender<Result<Answered, Unavailable>>),
+    Finish(oneshot::Sender<()>),
+}
+
+enum Answered {
+    Said(Said),
+    Expired(Vec<Expired>, bool),
+}
+
+impl Turns {
+    /// Starts the worker. It ends when nobody holds a place in the queue any more.
+    pub(crate) fn start(pages: impl Pages, patience: Duration) -> Self {
+        let (queue, asked) = mpsc::channel(QUEUE);
+        let answering = Arc::new(AtomicBool::new(true));
+        let worker = Worker {
+            pages,
+            asked,
+            patience,
+            answering: Arc::clone(&answering),
+            untold: VecDeque::new(),
+        };
+        tokio::spawn(worker.run());
+        Self { queue, patience, answering }
+    }
+
+    /// Waits until everything that was asked so far is answered; nothing is answered afterwards.
+    pub(crate) async fn finish(&self) {
+        let (done, finished) = oneshot::channel();
+        if self.queue.send(Asked::Finish(done)).await.is_ok() {
+            let _ = finished.await;
+        }
+    }
+
+    async fn ask(&self, call: Call) -> Result<Answered, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let full = |_| Unavailable::new("the store is behind: too many calls wait for it");
+        self.queue.try_send(Asked::Call(call, answer)).map_err(full)?;
+        match tokio::time::timeout(self.patience, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_gone)) => Err(Unavailable::new("the store is closed")),
+            Err(_elapsed) => Err(late()),
+        }
+    }
+}
+
+impl fmt::Debug for Turns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turns").field("patience", &self.patience).finish_non_exhaustive()
+    }
+}
+
+impl DurableMeter {
+    pub(crate) fn new(turns: Turns) -> Self {
+        Self(turns)
+    }
+
+    /// Did the database answer when it was asked last? Whoever asks it now and then, as the sweep
+    /// of expired reservations does, keeps this true.
+    #[must_use]
+    pub fn is_answering(&self) -> bool {
+        self.0.answering.load(Ordering::Relaxed)
+    }
+}
+
+impl Meter for DurableMeter {
+    fn reserve<'a>(
+        &'a self,
+        id: ReservationId,
+        draws: &'a [Draw],
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Told<'a, Result<Verdict, Unavailable>> {
+        Told::later(async move {
+            let call = Call::Reserve { id, draws: draws.to_vec(), deadline, now };
+            match self.0.ask(call).await? {
+                Answered::Said(Said::Verdict(verdict)) => verdict,
+                _ => Err(mixed_up()),
+            }
+        })
+    }
+
+    fn depart<'a>(
+        &'a self,
+        id: ReservationId,
+        now: Timestamp,
+    ) -> Told<'a, Result<(), Unavailable>> {
+        Told::later(async move {
+            match self.0.ask(Call::Depart { id, now }).await? {
+                Answered::Said(Said::Departed(departed)) => departed,
+                _ => Err(mixed_up()),
+            }
+        })
+    }
+
+    fn settle<'a>(
+        &'a self,
+        id: ReservationId,
+        actual: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Settlement, Unavailable>> {
+        Told::later(async move {
+            match self.0.ask(Call::Settle { id, actual: actual.to_vec(), now }).await? {
+                Answered::Said(Said::Settled(settlement)) => Ok(settlement),
+                _ => Err(mixed_up()),
+            }
+        })
+    }
+
+    fn expire(&self, now: Timestamp) -> Told<'_, Result<Vec<Expired>, Unavailable>> {
+        Told::later(async move {
+            let mut told = Vec::new();
+            loop {
+                let Answered::Expired(expired, more) = self.0.ask(Call::Expire { now }).await?
+                else {
+                    return Err(mixed_up());
+                };
+                told.extend(expired);
+                if !more {
+                    return Ok(told);
+                }
+            }
+        })
+    }
+}
+
+struct Worker<P> {
+    pages: P,
+    asked: mpsc::Receiver<Asked>,
+    patience: Duration,
+    answering: Arc<AtomicBool>,
+    /// What expired in passing and nobody has been told of.
+    untold: VecDeque<Expired>,
+}
+
+impl<P: Pages> Worker<P> {
+    async fn run(mut self) {
+        let mut waiting = Vec::with_capacity(BATCH);
+        while self.asked.recv_many(&mut waiting, BATCH).await > 0 {
+            let (mut calls, mut answers, mut finished) = (Vec::new(), Vec::new(), None);
+            for asked in waiting.drain(..) {
+                match asked {
+                    // Whoever asked has given up, and would not know that something was taken.
+                    Asked::Call(Call::Reserve { .. }, answer) if answer.is_closed() => {}
+                    Asked::Call(call, answer) => {
+                        calls.push(call);
+                        answers.push(answer);
+                    }
+                    Asked::Finish(done) => finished = Some(done),
+                }
+            }
+            if !calls.is_empty() {
+                self.turn(&calls, answers).await;
+            }
+            if finished.is_some() {
+                return;
+            }
+        }
+    }
+
+    async fn turn(
+        &mut self,
+        calls: &[Call],
+        answers: Vec<oneshot::Sender<Result<Answered, Unavailable>>>,
+    ) {
+        let done = match tokio::time::timeout(self.patience, self.pages.turn(calls)).await {
+            Ok(done) => done,
+            Err(_elapsed) => Err(late()),
+        };
+        self.tell_of(done.as_ref().err());
+        match done {
+            Ok(Done { said, lapsed, more }) => {
+                self.remember(lapsed);
+                for (said, answer) in said.into_iter().zip(answers) {
+                    self.answer(said, more, answer);
+                }
+            }
+            Err(error) => {
+                self.pages.cut();
+                for answer in answers {
+                    let _ = answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    fn answer(
+        &mut self,
+        said: Said,
+        more: bool,
+        answer: oneshot::Sender<Result<Answered, Unavailable>>,
+    ) {
+        let answered = match said {
+            Said::Expired => Answered::Expired(self.untold.drain(..).collect(), more),
+            said => Answered::Said(said),
+        };
+        // Whoever asked for what expired may have gone: somebody else is told.
+        if let Err(Ok(Answered::Expired(expired, _))) = answer.send(Ok(answered)) {
+            self.untold.extend(expired);
+        }
+    }
+
+    fn remember(&mut self, lapsed: Vec<Expired>) {
+        self.untold.extend(lapsed);
+        let surplus = self.untold.len().saturating_sub(MOST_UNTOLD);
+        self.untold.drain(..surplus);
+    }
+
+    /// Says once that the store stopped answering, and once that it answers again.
+    fn tell_of(&self, error: Option<&Unavailable>) {
+        let before = self.answering.swap(error.is_none(), Ordering::Relaxed);
+        match error {
+            Some(error) if before => tracing::error!(%error, "budgets cannot be written: refused"),
+            None if !before => tracing::info!("budgets are written again"),
+            Some(_) | None => {}
+        }
+    }
+}
+
+fn late() -> Unavailable {
+    Unavailable::new("the store did not answer in time")
+}
+
+fn mixed_up() -> Unavailable {
+    Unavailable::new("the store gave an answer to another question")
+}

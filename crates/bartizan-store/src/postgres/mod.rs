@@ -1,0 +1,238 @@
+//! What many gateways keep together: a PostgreSQL server.
+//!
+//! No call waits longer than the patience: for a connection, for a lock and for the answer
+//! together. A connection whose call was cut short is closed and not used again, so that a server
+//! that accepts and stays silent costs no more than that call; the next one connects anew. Writes
+//! of money go one at a time, many calls in each: see [`crate::durable`].
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
+
+mod approval;
+mod identity;
+mod meter;
+mod treasury;
+
+pub use approval::PostgresApprovals;
+pub use identity::PostgresIdentities;
+pub use treasury::PostgresTreasury;
+
+use crate::durable::{Clock, DurableMeter, PATIENCE, Turns};
+
+/// The schema, step by step. A step that was released is never changed; the next one is added, and
+/// only adds: a gateway of an older version goes on beside it.
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "meter", include_str!("migrations/0001_meter.sql")),
+    (2, "identities", include_str!("migrations/0002_identities.sql")),
+    (10, "approvals", include_str!("migrations/0010_approvals.sql")),
+    (20, "ledger", include_str!("migrations/0020_ledger.sql")),
+];
+
+/// The most connections of one gateway, beside the one that writes money.
+const CONNECTIONS: u32 = 8;
+/// How long the schema may take to be brought up to date: another gateway may be at it.
+const MIGRATING: Duration = Duration::from_secs(60);
+
+/// A database on a server. Cloning gives another handle to the same one.
+#[derive(Clone)]
+pub struct Postgres {
+    pool: PgPool,
+    options: Arc<PgConnectOptions>,
+    patience: Duration,
+    turns: Turns,
+}
+
+/// Why a database cannot be used. What it says names the server and never the password.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The address cannot be read.
+    #[error(
+        "the address of the database cannot be read: write `postgres://USER:PASSWORD@HOST:PORT/NAME`"
+    )]
+    Address,
+    /// It cannot be reached, or lets nobody in.
+    #[error("the database at `{at}` cannot be used: {source}")]
+    Database {
+        /// Host, port and name.
+        at: String,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// Its schema cannot be brought up to date.
+    #[error("the schema of the database at `{at}` cannot be brought up to date: {source}")]
+    Schema {
+        /// Host, port and name.
+        at: String,
+        /// Why.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// It took too long.
+    #[error("the database at `{at}` did not answer in time")]
+    Silent {
+        /// Host, port and name.
+        at: String,
+    },
+}
+
+impl Postgres {
+    /// Connects to the database at `url` and brings its schema up to date. Must be called within a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    /// [`OpenError`] says which server and why.
+    pub async fn open(url: &str) -> Result<Self, OpenError> {
+        Self::open_with(url, PATIENCE).await
+    }
+
+    /// The same, with calls that wait so long and no longer.
+    ///
+    /// # Errors
+    /// [`OpenError`] says which server and why.
+    pub async fn open_with(url: &str, patience: Duration) -> Result<Self, OpenError> {
+        let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Address)?;
+        let name = options.get_database().unwrap_or_else(|| options.get_username());
+        let at = format!("{}:{}/{name}", options.get_host(), options.get_port());
+        let options = options.application_name("bartizan").disable_statement_logging();
+        let migrated = tokio::time::timeout(MIGRATING, migrate(&options, &at)).await;
+        migrated.map_err(|_elapsed| OpenError::Silent { at: at.clone() })??;
+        // The server ends what this side has given up, and what a frozen gateway holds.
+        let millis = patience.as_millis().to_string();
+        let options = options.options([
+            ("statement_timeout", millis.as_str()),
+            ("lock_timeout", millis.as_str()),
+            ("idle_in_transaction_session_timeout", millis.as_str()),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(patience)
+            .connect_lazy_with(options.clone());
+        let turns = Turns::start(meter::PostgresPages::new(options.clone(), Clock::Own), patience);
+        Ok(Self { pool, options: Arc::new(options), patience, turns })
+    }
+
+    /// Budgets that outlive the process and are shared by all gateways on this database. The
+    /// server's clock decides.
+    #[must_use]
+    pub fn meter(&self) -> DurableMeter {
+        DurableMeter::new(self.turns.clone())
+    }
+
+    /// The same by the clock of its callers: for tests, whose clock is turned by hand.
+    #[must_use]
+    pub fn meter_by_its_callers_clock(&self) -> DurableMeter {
+        let pages = meter::PostgresPages::new((*self.options).clone(), Clock::Callers);
+        DurableMeter::new(Turns::start(pages, self.patience))
+    }
+
+    /// The budgets and their ledger, for commands.
+    #[must_use]
+    pub fn treasury(&self) -> PostgresTreasury {
+        PostgresTreasury::new(self.clone())
+    }
+
+    /// Users, clients, keys and sessions that outlive the process.
+    #[must_use]
+    pub fn identities(&self) -> PostgresIdentities {
+        PostgresIdentities::new(self.clone())
+    }
+
+    /// Approvals that outlive the process.
+    #[must_use]
+    pub fn approvals(&self) -> PostgresApprovals {
+        PostgresApprovals::new(self.clone())
+    }
+
+    /// Waits until what is under way is done, and lets the server go.
+    pub async fn close(&self) {
+        self.turns.finish().await;
+        // A silent server is not waited for.
+        let _ = tokio::time::timeout(self.patience, self.pool.close()).await;
+    }
+
+    /// Does `work` within the patience.
+    async fn within<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+        match tokio::time::timeout(self.patience, work).await {
+            Ok(done) => done,
+            Err(_elapsed) => Err(silent()),
+        }
+    }
+
+    /// A connection to work on.
+    async fn link(&self) -> sqlx::Result<Link> {
+        self.pool.acquire().await.map(|connection| Link(Some(connection)))
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, port) = (self.options.get_host(), self.options.get_port());
+        f.debug_struct("Postgres").field("host", &host).field("port", &port).finish_non_exhaustive()
+    }
+}
+
+/// A connection that goes back to the pool only when its work was done to the end: one that was
+/// cut short still waits for an answer, and the pool would wait with it.
+struct Link(Option<PoolConnection<sqlx::Postgres>>);
+
+impl Link {
+    fn connection(&mut self) -> sqlx::Result<&mut PgConnection> {
+        self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    /// The work is done: the connection may be used again.
+    fn done(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
+    }
+}
+
+fn silent() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(
+        std::io::ErrorKind::TimedOut,
+        "the database did not answer in time",
+    ))
+}
+
+async fn migrate(options: &PgConnectOptions, at: &str) -> Result<(), OpenError> {
+    let broken = |source| OpenError::Database { at: at.to_owned(), source };
+    // A step that must wait for a lock does not make those wait who come after it.
+    let patient = options.clone().options([("lock_timeout", "5s")]);
+    let mut connection = PgConnection::connect_with(&patient).await.map_err(broken)?;
+    let schema = |source| OpenError::Schema { at: at.to_owned(), source };
+    migrations().run(&mut connection).await.map_err(schema)?;
+    connection.close().await.map_err(broken)
+}
+
+fn migrations() -> Migrator {
+    let step = |(version, name, sql): &(i64, &'static str, &'static str)| {
+        let (name, sql) = (Cow::Borrowed(*name), (*sql).into_sql_str());
+        Migration::new(*version, name, MigrationType::Simple, sql, false)
+    };
+    let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().map(step).collect());
+    // Steps that a newer gateway has taken only add: this one works beside them.
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
+/// Holds the right to change what `name` stands for, until the transaction ends. Every gateway
+/// that would change it waits here.
+async fn hold(connection: &mut PgConnection, name: &str) -> sqlx::Result<()> {
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))");
+    lock.bind(name).execute(connection).await.map(drop)
+}
