@@ -1,4 +1,5 @@
-//! The memory: meters and identities, in memory and in SQLite.
+//! The memory: meters and identities, in memory, in SQLite and in Redis.
 
 pub mod memory;
+pub mod redis;
 pub mod sqlite;

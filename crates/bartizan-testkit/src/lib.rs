@@ -3,3 +3,4 @@
 pub mod approval;
 pub mod identity;
 pub mod meter;
+pub mod redis;
