@@ -40,6 +40,7 @@ use crate::config::file::OpenApiAccess;
 use crate::config::file::personal::Durability;
 use crate::config::settings::oidc::{Keys, Trusted};
 use crate::config::settings::possession::Dpop;
+use crate::shared::SharedStore;
 use crate::config::settings::{self, Durable, Shared, endpoint as configured, personal};
 
 /// What outlives a reload: stores, counters, the log, and connections to upstreams.
@@ -47,6 +48,7 @@ use crate::config::settings::{self, Durable, Shared, endpoint as configured, per
 pub struct Standing {
     identities: Arc<dyn Identities>,
     meter: Arc<dyn Meter>,
+    shared: Option<Arc<SharedStore>>,
     trail: Arc<FileTrail>,
     metrics: Arc<Metrics>,
     /// Of every app, so that what a replaced one has under way is waited for, too.
@@ -99,14 +101,20 @@ impl Standing {
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let Durable::Sqlite(path) = &settings.store.durable;
         let database = Sqlite::open(path).await?;
-        let meter: Arc<dyn Meter> = match settings.store.shared {
-            Shared::Memory => Arc::new(MemoryMeter::new()),
+        let shared = match &settings.store.shared {
+            Shared::Memory => None,
+            Shared::Redis(address) => Some(Arc::new(SharedStore::open(address.clone())?)),
+        };
+        let meter: Arc<dyn Meter> = match &shared {
+            None => Arc::new(MemoryMeter::new()),
+            Some(shared) => Arc::clone(&shared.fallback) as Arc<_>,
         };
         let trail = FileTrail::open(trail(&settings.audit), clock::now())?;
         let identities: Arc<dyn Identities> = Arc::new(database.identities());
         Ok(Self {
             identities,
             meter,
+            shared,
             trail: Arc::new(trail),
             metrics: Arc::default(),
             tasks: TaskTracker::new(),
@@ -127,6 +135,12 @@ impl Standing {
     #[must_use]
     pub fn identities(&self) -> &Arc<dyn Identities> {
         &self.identities
+    }
+
+    /// The store that gateways share, if they do.
+    #[must_use]
+    pub fn shared(&self) -> Option<&Arc<SharedStore>> {
+        self.shared.as_ref()
     }
 
     /// What is counted.
@@ -207,6 +221,9 @@ pub async fn assemble(
         }
     }
     app = extra.into_iter().fold(app, AppBuilder::endpoint);
+    if let Some(shared) = standing.shared() {
+        shared.obey(settings);
+    }
     let works = Works {
         authenticate: authenticate.await?,
         meter: Arc::clone(&standing.meter),

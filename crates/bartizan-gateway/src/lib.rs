@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod reload;
+pub mod shared;
 pub mod tls;
 pub mod telemetry;
 

@@ -1,5 +1,6 @@
 //! The memory: meters and identities, in memory, in SQLite and in Redis.
 
+pub mod fallback;
 pub mod memory;
 pub mod redis;
 pub mod sqlite;

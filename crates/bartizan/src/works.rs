@@ -39,6 +39,7 @@ use bartizan_core::describe::resource::Resources;
 use bartizan_core::issue::{Identities, User};
 use bartizan_core::limit::Meter;
 use bartizan_store::memory::{MemoryApprovals, MemoryIdentities, MemoryMeter};
+use bartizan_store::redis::{Address, RedisMeter};
 use bartizan_store::sqlite::Sqlite;
 
 use crate::app::{App, AppBuilder, BadApp, BadPart, Works};
@@ -99,6 +100,13 @@ impl AppBuilder {
     /// Keeps users, keys and sessions here, whatever the store is.
     pub fn identities(mut self, identities: Arc<dyn Identities>) -> Self {
         self.sources.identities = Some(identities);
+        self
+    }
+
+    /// Counts in Redis or Valkey, `redis://HOST:PORT` or `rediss://…`, together with every other
+    /// process that names it. While it cannot be used, what is limited is refused.
+    pub fn counters(mut self, address: impl Into<String>) -> Self {
+        self.sources.counters = Some(address.into());
         self
     }
 
@@ -261,6 +269,14 @@ impl Sources {
                     return Err(works("the store", why));
                 }
             };
+        let meter = match &self.counters {
+            None => meter,
+            Some(address) => {
+                let address = Address::parse(address).map_err(|why| works("the counters", why))?;
+                let opened = RedisMeter::open(address).map_err(|why| works("the counters", why))?;
+                Arc::new(opened)
+            }
+        };
         let identities = self.identities.clone().unwrap_or(identities);
         Ok((identities, self.meter.clone().unwrap_or(meter), approvals))
     }

@@ -194,6 +194,7 @@ impl Gateway {
         let admin = Arc::new(Admin {
             metrics: Arc::clone(standing.metrics()),
             trail: Arc::clone(standing.trail()),
+            shared: standing.shared().cloned(),
             stopping: AtomicBool::new(false),
         });
         let running = Arc::new(ArcSwap::from_pointee(running));

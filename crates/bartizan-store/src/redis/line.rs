@@ -15,10 +15,10 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::address::{Address, Found};
-use super::script::{Script, Words, request};
+use super::script::{SOURCE, Script, Words, request};
 
 /// How long a call may take in all, with everything that is tried again.
-const PATIENCE: Duration = Duration::from_millis(300);
+pub(super) const PATIENCE: Duration = Duration::from_millis(400);
 /// How long a connection may take: name, TCP, TLS, login, and a first answer.
 const CONNECTING: Duration = Duration::from_millis(1_000);
 /// A line that has been down for longer is not waited for.
@@ -35,6 +35,7 @@ const AT_ONCE: usize = 1024;
 pub(super) struct Line {
     state: Arc<watch::Sender<State>>,
     script: Script,
+    patience: Duration,
     keeper: AbortHandle,
 }
 
@@ -55,12 +56,12 @@ impl std::fmt::Debug for State {
 }
 
 impl Line {
-    /// Begins to connect, and goes on until dropped.
-    pub(super) fn open(address: Address) -> Self {
+    /// Begins to connect, and goes on until dropped. A call takes at most as long as `patience`.
+    pub(super) fn open(address: Address, patience: Duration) -> Self {
         let state = State::Down { why: "not connected yet".into(), since: Instant::now() };
         let state = Arc::new(watch::Sender::new(state));
         let keeper = tokio::spawn(keep(address, Arc::clone(&state))).abort_handle();
-        Self { state, script: Script::new(), keeper }
+        Self { state, script: Script::new(), patience, keeper }
     }
 
     /// Why it is down; nothing while it is up.
@@ -79,10 +80,10 @@ impl Line {
     }
 
     /// Calls the script, and again on another connection where that helps: it knows what it has
-    /// done. It takes at most 300 ms.
+    /// done. It ends in time.
     pub(super) async fn call(&self, words: &Words) -> Result<Value, Unavailable> {
         let mut used = 0;
-        match timeout(PATIENCE, self.tries(words, &mut used)).await {
+        match timeout(self.patience, self.tries(words, &mut used)).await {
             Ok(answer) => answer,
             Err(_) => {
                 self.broken(used, "it does not answer in time");
@@ -298,6 +299,10 @@ async fn reach(
 async fn lead(address: &Address, host: &str, port: u16) -> Result<MultiplexedConnection, RedisError> {
     let mut connection = reach(address, host, port, Login::Server).await?;
     leads(&mut connection).await?;
+    // Not every call shall carry the script at first. A server that refuses this is told then.
+    let mut load = redis::cmd("SCRIPT");
+    let loaded = request(&mut connection, load.arg("LOAD").arg(SOURCE)).await;
+    tracing::trace!(?loaded, "script");
     Ok(connection)
 }
 

@@ -115,7 +115,7 @@ async fn a_server_that_is_killed_has_lost_nothing_when_it_is_back() {
     assert!(meter.settle(ReservationId(1), &money(100, 9), now()).await.is_err());
     server.run();
     recovers(&meter, 100, &money(100, 0)).await;
-    let verdict = timed(&meter, 2, &money(100, 41)).await;
+    let verdict = timed(&meter, 3, &money(100, 41)).await;
     assert!(matches!(verdict, Ok(Verdict::Short(_))), "{verdict:?}");
     let settled = meter.settle(ReservationId(1), &money(100, 9), now()).await.unwrap();
     assert_eq!(settled.charges[0].after, 9);

@@ -20,6 +20,7 @@ use std::time::Duration;
 use bartizan_core::authenticate::api_key::Pepper;
 use bartizan_core::authorize::endpoint::Limit as Applied;
 use bartizan_core::limit::Price;
+use bartizan_store::redis::Address;
 use http::Method;
 
 pub use access::AccessRules;
@@ -111,10 +112,12 @@ pub enum Durable {
 }
 
 /// The store of counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shared {
     /// In this process; no other gateway sees them.
     Memory,
+    /// In a Redis or Valkey, for all gateways that name it.
+    Redis(Address),
 }
 
 /// The bounds of `POST /chain`.
@@ -243,8 +246,16 @@ fn store(
     );
     let shared = shared.and_then(|(text, place)| match text.as_str() {
         "memory" => Some(Shared::Memory),
+        text if Address::is_meant(text) => match Address::parse(text) {
+            Ok(address) => Some(Shared::Redis(address)),
+            Err(why) => {
+                resolver.error(&place, "`shared` is no address of Redis", why.to_string());
+                None
+            }
+        },
         _ => {
-            resolver.error(&place, "`shared` is no store of counters", "write `memory`");
+            let help = "write `memory`, or an address as `redis://HOST:PORT`";
+            resolver.error(&place, "`shared` is no store of counters", help);
             None
         }
     });
