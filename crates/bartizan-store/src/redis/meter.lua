@@ -38,7 +38,8 @@ local function read_clock()
   epoch = epoch or chance
 end
 
--- Reservations: { state, deadline, take… }, a take { key, amount, mark, name, measure, kind, form }.
+-- Reservations: { state, deadline, take… }, a take
+-- { key, amount, mark, name, measure, kind, form, limit }.
 -- States: h held, d departed, c charged, g given back; { 's', nonce, answer… } once it is settled.
 local reservations, rewritten, closed, told = {}, {}, {}, {}
 
@@ -65,7 +66,11 @@ local function charge(one, state, actual, shape)
   local it = counter(prefix .. 'c:' .. key, form)
   if not it.live then
     -- The counter is forgotten: what goes beyond the reservation counts all the same.
-    if not shape or not less(stands, actual) then return nil end
+    if not shape or not less(stands, actual) then
+      -- What a rolling budget spent has left its window: it was spent all the same.
+      if kind ~= 'budget' or not open or (amount == 0 and actual == 0) then return nil end
+      return { key, one[4], one[5], kind, one[8], one[2], text(actual), '0', '0', '1', '0' }
+    end
     begin(it, shape)
     it.live = true
   end
@@ -188,7 +193,8 @@ local function reserve()
     local mark, place = take(draw.it, draw.amount), draw.place
     local name = string.sub(KEYS[number + 4], #prefix + 3)
     record[#record + 1] =
-      { name, ARGV[place + 6], mark, ARGV[place + 7], ARGV[place + 8], ARGV[place + 9], draw.it.form }
+      { name, ARGV[place + 6], mark, ARGV[place + 7], ARGV[place + 8], ARGV[place + 9],
+        draw.it.form, ARGV[place + 1] }
   end
   rewrite(key, record)
   redis.call('SET', KEYS[1], text(at) .. ' ' .. epoch .. ' ' .. text(lost))
