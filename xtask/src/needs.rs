@@ -47,6 +47,15 @@ const NEEDS: &[Need] = &[
         cure: Cure::Debian(&["postgresql"]),
     },
     Need {
+        name: "Redis, with its command line and its Sentinel",
+        present: &[
+            "sh",
+            "-c",
+            "redis-server --version && redis-cli --version && redis-sentinel --version",
+        ],
+        cure: Cure::Debian(&["redis-server", "redis-tools", "redis-sentinel"]),
+    },
+    Need {
         name: "FastAPI and uvicorn, to stand behind the gateway",
         present: &["target/tools/python/bin/python", "-c", "import fastapi, uvicorn, websockets"],
         cure: Cure::Pip(&["fastapi>=0.115,<1", "uvicorn>=0.30,<1", "websockets>=13"]),

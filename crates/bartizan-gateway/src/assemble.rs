@@ -46,12 +46,14 @@ use crate::config::file::personal::Durability;
 use crate::config::settings::oidc::{Keys, Trusted};
 use crate::config::settings::possession::Dpop;
 use crate::config::settings::{self, Shared, endpoint as configured, personal};
+use crate::shared::SharedStore;
 
 /// What outlives a reload: stores, counters, the log, and connections to upstreams.
 #[derive(Debug)]
 pub struct Standing {
     identities: Arc<dyn Identities>,
     meter: Arc<dyn Meter>,
+    shared: Option<Arc<SharedStore>>,
     trail: Arc<FileTrail>,
     metrics: Arc<Metrics>,
     /// Of every app, so that what a replaced one has under way is waited for, too.
@@ -110,8 +112,13 @@ impl Standing {
     /// What cannot be opened, and what to do about it.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let database = settings.store.durable.open().await?;
-        let limits: Arc<dyn Meter> = match settings.store.shared {
-            Shared::Memory => Arc::new(MemoryMeter::new()),
+        let shared = match &settings.store.shared {
+            Shared::Memory => None,
+            Shared::Redis(address) => Some(Arc::new(SharedStore::open(address.clone())?)),
+        };
+        let limits: Arc<dyn Meter> = match &shared {
+            None => Arc::new(MemoryMeter::new()),
+            Some(shared) => Arc::clone(&shared.fallback) as Arc<_>,
         };
         let budgets = database.meter();
         let meter = Arc::new(SplitMeter::new(limits, Arc::new(budgets.clone())));
@@ -122,6 +129,7 @@ impl Standing {
         Ok(Self {
             identities,
             meter,
+            shared,
             trail: Arc::new(trail),
             metrics: Arc::default(),
             tasks: TaskTracker::new(),
@@ -151,6 +159,12 @@ impl Standing {
     #[must_use]
     pub fn budgets(&self) -> &DurableMeter {
         &self.budgets
+    }
+
+    /// The store that gateways share, if they do.
+    #[must_use]
+    pub fn shared(&self) -> Option<&Arc<SharedStore>> {
+        self.shared.as_ref()
     }
 
     /// What is counted.
@@ -248,6 +262,9 @@ pub async fn assemble(
         }
     }
     app = extra.into_iter().fold(app, AppBuilder::endpoint);
+    if let Some(shared) = standing.shared() {
+        shared.obey(settings);
+    }
     let works = Works {
         authenticate: authenticate.await?,
         meter: Arc::clone(&standing.meter),

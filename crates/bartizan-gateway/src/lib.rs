@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod reload;
+pub mod shared;
 pub mod tls;
 pub mod telemetry;
 

@@ -1,9 +1,11 @@
-//! The memory: meters and identities, in memory, in SQLite and in PostgreSQL.
+//! The memory: meters and identities, in memory, in SQLite, in PostgreSQL and in Redis.
 
 pub mod database;
 pub mod durable;
+pub mod fallback;
 pub mod memory;
 pub mod postgres;
+pub mod redis;
 pub mod split;
 pub mod sqlite;
 

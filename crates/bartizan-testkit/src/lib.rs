@@ -6,3 +6,4 @@ pub mod identity;
 pub mod meter;
 #[cfg(unix)]
 pub mod postgres;
+pub mod redis;

@@ -32,6 +32,8 @@ where
         follows_the_rules(&make().await, seed).await;
     }
     admits_no_more_however_many_ask(Arc::new(make().await)).await;
+    holds_at_the_edge_of_a_window(Arc::new(make().await)).await;
+    counts_the_largest_amounts_to_the_last_unit(&make().await).await;
     settles_once_however_many_say_so(Arc::new(make().await)).await;
 }
 
@@ -67,6 +69,15 @@ async fn takes<M: Meter>(meter: &M, number: u64, draws: &[Draw], now: Timestamp)
     let verdict = meter.reserve(id(number), draws, now.plus(LIFE), now).await;
     assert!(verdict.is_ok(), "the meter must answer: {verdict:?}");
     matches!(verdict, Ok(Verdict::Taken { .. }))
+}
+
+/// Reserves, and settles as reserved: it is not given back when the reservation would expire.
+async fn spends<M: Meter>(meter: &M, number: u64, draws: &[Draw], now: Timestamp) -> bool {
+    let taken = takes(meter, number, draws, now).await;
+    if taken {
+        assert!(meter.settle(id(number), draws, now).await.is_ok());
+    }
+    taken
 }
 
 /// How a settlement went: which word it was, and how each counter stood before and after.
@@ -222,6 +233,7 @@ fn every_shape() -> Vec<Arc<Rule>> {
         (Measure::Tokens, Shape::Window { limit: 5_000, length }),
         (Measure::Tokens, Shape::Gcra { limit: 700, length, burst: 300 }),
         (Measure::NanoUsd, Shape::Budget { limit: 900, period: Period::utc(Calendar::Minute) }),
+        (Measure::NanoUsd, Shape::Budget { limit: 800, period: Period::Rolling(length * 6) }),
         (Measure::Concurrent, Shape::Concurrency { limit: 6 }),
     ];
     let rule =
@@ -256,6 +268,80 @@ async fn admits_no_more_however_many_ask<M: Meter + 'static>(meter: Arc<M>) {
     let rest = 1_000_000 - 700;
     assert!(!takes(&*meter, 2_000, &[draw(&money, rest + 1)], at(0)).await);
     assert!(takes(&*meter, 2_001, &[draw(&money, rest)], at(0)).await, "a refusal took money");
+}
+
+/// A counter of fixed minutes lets nine pass in 2.3 seconds where five a minute are promised.
+async fn holds_at_the_edge_of_a_window<M: Meter + 'static>(meter: Arc<M>) {
+    let minute = |name, limit| {
+        let shape = Shape::Window { limit, length: Duration::from_secs(60) };
+        Arc::new(Rule::new(name, Measure::Requests, shape))
+    };
+    let five = minute("five", 5);
+    let (mut number, mut passed) = (0, Vec::new());
+    // One as the minute begins; then as many as will pass about its end.
+    for now in [vec![Timestamp(START)], (577..=630).map(|tenth| tenths(tenth)).collect()].concat() {
+        number += 1;
+        if spends(&*meter, number, &[draw(&five, 1)], now).await {
+            passed.push(now.0 - START);
+        }
+    }
+    assert_eq!(passed.len(), 6, "{passed:?}");
+    assert_eq!(passed.last(), Some(&(60 * SECOND)), "the first had left the window: {passed:?}");
+    let hundred = minute("hundred", 100);
+    for (instant, most) in [
+        (at(119), 100),
+        (Timestamp(at(120).0 - 1), 0),
+        (at(120), 0),
+        (Timestamp(at(179).0 - 1), 0),
+        (at(179), 100),
+    ] {
+        let mut asking = JoinSet::new();
+        for _ in 0..100 {
+            number += 1;
+            let (meter, draws, number) = (Arc::clone(&meter), [draw(&hundred, 1)], number);
+            asking.spawn(async move { spends(&*meter, number, &draws, instant).await });
+        }
+        let admitted = asking.join_all().await.into_iter().filter(|taken| *taken).count();
+        assert_eq!(admitted, most, "at {} microseconds", instant.0 - START);
+    }
+}
+
+fn tenths(tenths: u64) -> Timestamp {
+    Timestamp(START + tenths * SECOND / 10)
+}
+
+/// A double counts to 2^53, which in nano-dollars are nine million dollars.
+async fn counts_the_largest_amounts_to_the_last_unit<M: Meter>(meter: &M) {
+    let beyond = (1 << 53) * 100 + 1;
+    for (number, rule) in [
+        (10, budget(beyond)),
+        (
+            20,
+            Arc::new(Rule::new(
+                "window",
+                Measure::Tokens,
+                Shape::Window { limit: beyond, length: Duration::from_secs(10) },
+            )),
+        ),
+        (
+            30,
+            Arc::new(Rule::new(
+                "smooth",
+                Measure::Tokens,
+                Shape::Gcra { limit: 1, length: Duration::from_secs(86_400), burst: beyond - 1 },
+            )),
+        ),
+    ] {
+        let name = &rule.name;
+        assert!(!takes(meter, number, &[draw(&rule, beyond + 1)], at(0)).await, "{name}");
+        assert!(takes(meter, number + 1, &[draw(&rule, beyond - 1)], at(0)).await, "{name}");
+        assert!(!takes(meter, number + 2, &[draw(&rule, 2)], at(0)).await, "{name}");
+        assert!(takes(meter, number + 3, &[draw(&rule, 1)], at(0)).await, "{name}");
+        assert!(!takes(meter, number + 4, &[draw(&rule, 1)], at(0)).await, "{name}");
+        settles(meter, number + 1, &[draw(&rule, beyond - 4)], at(0)).await;
+        assert!(!takes(meter, number + 5, &[draw(&rule, 4)], at(0)).await, "{name}");
+        assert!(takes(meter, number + 6, &[draw(&rule, 3)], at(0)).await, "{name}");
+    }
 }
 
 async fn settles_once_however_many_say_so<M: Meter + 'static>(meter: Arc<M>) {

@@ -17,8 +17,9 @@ pub struct Admit {
     pub(crate) meter: Arc<dyn Meter>,
 }
 
-/// A draw at the door is never given back, so its reservation may end at once.
-const AT_ONCE: Duration = Duration::ZERO;
+/// A draw at the door is never given back: it is settled at once. Until then nobody else who
+/// shares the meter may find its time over, and give it back to a third.
+const AT_ONCE: Duration = Duration::from_secs(30);
 
 impl<B: Send> Stage<Exchange<Received<B>>> for Admit {
     type Out = Exchange<Admitted<B>>;

@@ -39,6 +39,7 @@ use bartizan_core::describe::resource::Resources;
 use bartizan_core::issue::{Identities, User};
 use bartizan_core::limit::Meter;
 use bartizan_store::memory::{MemoryApprovals, MemoryIdentities, MemoryMeter};
+use bartizan_store::redis::{Address, RedisMeter};
 use bartizan_store::{Database, SplitMeter};
 
 use crate::app::{App, AppBuilder, BadApp, BadPart, Works};
@@ -100,6 +101,13 @@ impl AppBuilder {
     /// Keeps users, keys and sessions here, whatever the store is.
     pub fn identities(mut self, identities: Arc<dyn Identities>) -> Self {
         self.sources.identities = Some(identities);
+        self
+    }
+
+    /// Counts in Redis or Valkey, `redis://HOST:PORT` or `rediss://…`, together with every other
+    /// process that names it. While it cannot be used, what is limited is refused.
+    pub fn counters(mut self, address: impl Into<String>) -> Self {
+        self.sources.counters = Some(address.into());
         self
     }
 
@@ -245,16 +253,23 @@ impl Sources {
     }
 
     async fn stores(&self) -> Result<Stores, BadPart> {
+        let limits: Arc<dyn Meter> = match &self.counters {
+            None => Arc::new(MemoryMeter::new()),
+            Some(address) => {
+                let address = Address::parse(address).map_err(|why| works("the counters", why))?;
+                let opened = RedisMeter::open(address).map_err(|why| works("the counters", why))?;
+                Arc::new(opened)
+            }
+        };
         let (identities, meter, approvals): Stores = match self.store.as_deref() {
             None | Some("memory") => {
                 let identities = Arc::<MemoryIdentities>::default();
-                (identities, Arc::new(MemoryMeter::new()), Arc::<MemoryApprovals>::default())
+                (identities, limits, Arc::<MemoryApprovals>::default())
             }
             Some(store) => {
                 let opened = Database::open(store).await;
                 let database = opened.map_err(|why| works("the store", why))?;
-                let budgets = Arc::new(database.meter());
-                let meter = SplitMeter::new(Arc::new(MemoryMeter::new()), budgets);
+                let meter = SplitMeter::new(limits, Arc::new(database.meter()));
                 (database.identities(), Arc::new(meter), database.approvals())
             }
         };

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bartizan_core::audit::{End, Entry, Event, Receipt, Trail};
 use bartizan_core::exchange::is_standard;
+use bartizan_store::redis::Health;
 use http::Method;
+
+use crate::shared::SharedStore;
 
 /// Everything that is counted. Labels come from the configuration, never from a client: their
 /// number is bounded.
@@ -117,7 +120,7 @@ impl Metrics {
 
     /// All of it, in the text format of Prometheus (version 0.0.4).
     #[must_use]
-    pub fn render(&self) -> String {
+    pub fn render(&self, shared: Option<&SharedStore>) -> String {
         let mut page = Page(String::with_capacity(4096));
         page.family("bartizan_build_info", "gauge", "Which version is running.");
         page.row("bartizan_build_info", &[("version", env!("CARGO_PKG_VERSION"))], "1");
@@ -134,6 +137,9 @@ impl Metrics {
         for (result, count) in [("taken", &self.reloads), ("refused", &self.refused_reloads)] {
             let count = count.load(Ordering::Relaxed).to_string();
             page.row("bartizan_config_reloads_total", &[("result", result)], &count);
+        }
+        if let Some(shared) = shared {
+            store(&mut page, shared);
         }
         page.0
     }
@@ -211,6 +217,41 @@ fn usage(page: &mut Page, endpoints: &BTreeMap<Arc<str>, Row>) {
     page.family("bartizan_cost_usd_total", "counter", "What calls cost, in US dollars.");
     for (endpoint, row) in endpoints {
         page.row("bartizan_cost_usd_total", &[("endpoint", endpoint)], &decimal(row.usd_nano, 9));
+    }
+}
+
+/// How the store does that gateways share.
+fn store(page: &mut Page, shared: &SharedStore) {
+    let Health { down, failures, lost } = shared.health();
+    let rows = [
+        (
+            "bartizan_shared_store_up",
+            "gauge",
+            "Whether Redis can be used.",
+            u64::from(down.is_none()),
+        ),
+        (
+            "bartizan_shared_store_failures_total",
+            "counter",
+            "Calls that Redis did not answer.",
+            failures,
+        ),
+        (
+            "bartizan_shared_store_lost_total",
+            "counter",
+            "How often Redis had lost its counts.",
+            lost,
+        ),
+        (
+            "bartizan_degraded_decisions_total",
+            "counter",
+            "Decisions of limits that were made without Redis, open or local.",
+            shared.without(),
+        ),
+    ];
+    for (name, kind, help, value) in rows {
+        page.family(name, kind, help);
+        page.row(name, &[], &value.to_string());
     }
 }
 
@@ -316,7 +357,7 @@ mod tests {
             request(&trail, made_up, None, Some(404));
         }
         request(&trail, "GET", Some("/document"), None);
-        let page = metrics.render();
+        let page = metrics.render(None);
         for row in [
             r#"bartizan_requests_total{endpoint="/document",verb="SUMMARIZE",status="2xx",outcome="allow"} 2"#,
             r#"bartizan_requests_total{endpoint="none",verb="OTHER",status="4xx",outcome="allow"} 2"#,

@@ -15,6 +15,8 @@ use http::{Method, Request, Response, StatusCode};
 
 pub use metrics::{Counted, Metrics};
 
+use crate::shared::SharedStore;
+
 /// What the admin listener shows.
 #[derive(Debug)]
 pub struct Admin {
@@ -24,6 +26,8 @@ pub struct Admin {
     pub trail: Arc<FileTrail>,
     /// The durable store, without which no call that costs money may pass.
     pub budgets: DurableMeter,
+    /// The store that gateways share, if they do.
+    pub shared: Option<Arc<SharedStore>>,
     /// Set when the gateway begins to stop.
     pub stopping: AtomicBool,
 }
@@ -40,12 +44,12 @@ impl Admin {
         match request.uri().path() {
             "/livez" => plain(StatusCode::OK, "live\n"),
             "/readyz" => match self.unready() {
-                None => plain(StatusCode::OK, "ready\n"),
+                None => plain(StatusCode::OK, self.ready()),
                 Some(why) => plain(StatusCode::SERVICE_UNAVAILABLE, why),
             },
             "/metrics" => {
                 let mut page = plain(StatusCode::OK, "");
-                *page.body_mut() = Body::full(self.metrics.render());
+                *page.body_mut() = Body::full(self.metrics.render(self.shared.as_deref()));
                 let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
                 page.headers_mut().insert(CONTENT_TYPE, kind);
                 page
@@ -61,7 +65,21 @@ impl Admin {
         if self.trail.is_failing() {
             return Some("the audit log cannot be written\n");
         }
-        (!self.budgets.is_answering()).then_some("the durable store does not answer\n")
+        if !self.budgets.is_answering() {
+            return Some("the durable store does not answer\n");
+        }
+        let refuses = self.shared.as_ref().is_some_and(|shared| shared.refuses());
+        refuses.then_some("the shared store cannot be used\n")
+    }
+
+    /// Ready, and whether it is so in full.
+    fn ready(&self) -> &'static str {
+        match &self.shared {
+            Some(shared) if shared.health().down.is_some() => {
+                "ready, without the shared store: limits are local or open\n"
+            }
+            Some(_) | None => "ready\n",
+        }
     }
 }
 

@@ -195,6 +195,7 @@ impl Gateway {
             metrics: Arc::clone(standing.metrics()),
             trail: Arc::clone(standing.trail()),
             budgets: standing.budgets().clone(),
+            shared: standing.shared().cloned(),
             stopping: AtomicBool::new(false),
         });
         let running = Arc::new(ArcSwap::from_pointee(running));

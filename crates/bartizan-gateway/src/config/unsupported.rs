@@ -34,16 +34,10 @@ const ROWS: &[Row] = &[
     Row { at: "/server/admin/tls", when: None, help: "keep the admin listener on loopback" },
     Row { at: "/server/admin/auth", when: None, help: "keep the admin listener on loopback" },
     Row { at: "/server/cors", when: None, help: REMOVE },
-    Row { at: "/store/shared", when: Some(is_redis), help: "use `memory`, and run one gateway" },
     Row {
         at: "/audit/destination",
         when: Some(is_postgres),
         help: "use `file://PATH` or `stdout:`",
-    },
-    Row {
-        at: "/limits/*/on_failure",
-        when: Some(is_open),
-        help: "leave it out: a limit that cannot be counted refuses",
     },
     Row { at: "/limits/*/by", when: Some(is_tool), help: "count by `user`, `key` or `endpoint`" },
     Row { at: "/limits/*/match/host", when: None, help: MATCH },
@@ -79,14 +73,6 @@ const ROWS: &[Row] = &[
 
 fn is_postgres(text: &str) -> bool {
     text.starts_with("postgres:") || text.starts_with("postgresql:")
-}
-
-fn is_redis(text: &str) -> bool {
-    text.starts_with("redis:") || text.starts_with("rediss:") || text.starts_with("redis+cluster:")
-}
-
-fn is_open(text: &str) -> bool {
-    text == "open"
 }
 
 fn is_tool(text: &str) -> bool {

@@ -24,6 +24,7 @@ mod life;
 mod mutual;
 mod outbound;
 mod secrets;
+mod shared;
 mod streams;
 mod tls;
 mod tokens;

@@ -125,6 +125,9 @@ impl Upstream {
                 .body(full("hops"))
                 .unwrap(),
             path if path.ends_with("/standstill") => respond.body(standstill()).unwrap(),
+            path if path.ends_with("/chat/completions") => {
+                respond.header("content-type", "application/json").body(full(COMPLETION)).unwrap()
+            }
             path if path.ends_with("/socket") => upgrade(request),
             path if path.ends_with("/masked") => respond
                 .header("content-type", "text/plain")
@@ -138,6 +141,9 @@ impl Upstream {
         })
     }
 }
+
+/// What a model answers: 5 tokens in, 7 out.
+const COMPLETION: &str = r#"{"id":"c","object":"chat.completion","model":"my-model","choices":[{"index":0,"message":{"role":"assistant","content":"yes"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12}}"#;
 
 /// One chunk, and then nothing.
 fn standstill() -> UnsyncBoxBody<Bytes, hyper::Error> {

@@ -18,6 +18,7 @@ pub(crate) struct Sources {
     pub(crate) keys: Vec<ApiKey>,
     pub(crate) tokens: Option<Tokens>,
     pub(crate) store: Option<String>,
+    pub(crate) counters: Option<String>,
     pub(crate) audit: Audit,
     pub(crate) identities: Option<Arc<dyn Identities>>,
     pub(crate) meter: Option<Arc<dyn Meter>>,

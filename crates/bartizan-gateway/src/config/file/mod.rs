@@ -91,8 +91,10 @@ pub struct Store {
     /// Identities, keys and grants: `sqlite:FILE` or `postgres://…`. Environment: `DATABASE_URL`.
     /// Default: `sqlite:bartizan.db`.
     pub durable: Option<Located<leaf::Source>>,
-    /// Counters that several gateways share: `memory`, `redis://…` or `redis+cluster://…`.
-    /// Environment: `REDIS_URL`. Default: `memory`, which no other gateway sees.
+    /// Counters that several gateways share: `memory`, `redis://USER:PASSWORD@HOST:PORT/DB`,
+    /// `redis+cluster://HOST:PORT,HOST:PORT` or `redis+sentinel://HOST:PORT,HOST:PORT/NAME`, each
+    /// also as `rediss` for TLS; `?tag=NAME` keeps deployments on one server apart. Environment:
+    /// `REDIS_URL`. Default: `memory`, which no other gateway sees.
     pub shared: Option<Located<leaf::Source>>,
 }
 

@@ -26,7 +26,8 @@ pub struct Limit {
     pub burst: Option<Located<Count>>,
     /// Requests at the same time.
     pub concurrency: Option<Located<Count>>,
-    /// What happens when the store is down. Default: `closed`.
+    /// What happens while the shared store is down: `closed`, `local` or `open`. Default: `closed`.
+    /// A call passes only if none of its limits and budgets is closed; budgets always are.
     pub on_failure: Option<Located<OnFailure>>,
     /// To which requests it applies. Default: all.
     #[serde(rename = "match")]
@@ -39,6 +40,8 @@ pub struct Limit {
 pub enum OnFailure {
     /// Nobody passes.
     Closed,
+    /// Each gateway counts alone: N of them may admit N times the limit.
+    Local,
     /// Everybody passes.
     Open,
 }

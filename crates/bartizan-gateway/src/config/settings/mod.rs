@@ -22,6 +22,7 @@ use bartizan_core::authorize::endpoint::Limit as Applied;
 use bartizan_core::limit::Price;
 use bartizan_store::Database;
 use bartizan_store::database::{OpenError, ServerUrl};
+use bartizan_store::redis::Address;
 use http::Method;
 
 pub use access::AccessRules;
@@ -145,10 +146,12 @@ impl Durable {
 const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The store of counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shared {
     /// In this process; no other gateway sees them.
     Memory,
+    /// In a Redis or Valkey, for all gateways that name it.
+    Redis(Address),
 }
 
 /// The bounds of `POST /chain`.
@@ -279,8 +282,16 @@ fn store(
     );
     let shared = shared.and_then(|(text, place)| match text.as_str() {
         "memory" => Some(Shared::Memory),
+        text if Address::is_meant(text) => match Address::parse(text) {
+            Ok(address) => Some(Shared::Redis(address)),
+            Err(why) => {
+                resolver.error(&place, "`shared` is no address of Redis", why.to_string());
+                None
+            }
+        },
         _ => {
-            resolver.error(&place, "`shared` is no store of counters", "write `memory`");
+            let help = "write `memory`, or an address as `redis://HOST:PORT`";
+            resolver.error(&place, "`shared` is no store of counters", help);
             None
         }
     });

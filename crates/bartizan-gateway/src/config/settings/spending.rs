@@ -8,6 +8,7 @@ use std::time::Duration;
 use bartizan_core::authorize::endpoint::{By, Limit as Applied};
 use bartizan_core::limit::rate::Rate;
 use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, OnCrash, Period, Price, Rule, Shape};
+use bartizan_store::fallback::OnFailure;
 use http::{Method, Uri};
 use jiff::tz::TimeZone;
 use secrecy::ExposeSecret as _;
@@ -30,6 +31,8 @@ pub struct Limit {
     pub rules: Vec<Arc<Applied>>,
     /// To which requests it applies.
     pub applies: Applies,
+    /// What it does while the shared store is down.
+    pub on_failure: OnFailure,
 }
 
 /// A budget of the file: one rule for each thing that it counts.
@@ -119,6 +122,11 @@ pub(super) fn limits(resolver: &mut Resolver<'_>, files: &[Located<file::Limit>]
             name: name(&file.name),
             rules: rules(&file.name, &by, shapes),
             applies,
+            on_failure: match file.on_failure.as_ref().map(|on_failure| on_failure.value) {
+                None | Some(file::OnFailure::Closed) => OnFailure::Closed,
+                Some(file::OnFailure::Local) => OnFailure::Local,
+                Some(file::OnFailure::Open) => OnFailure::Open,
+            },
         });
     }
     limits

@@ -1,0 +1,271 @@
+//! Do several gateways on one Redis keep the promises of one, and what do they do without it?
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bartizan_testkit::redis::RedisServer;
+use tokio::task::JoinSet;
+
+use crate::program::{Program, until};
+use crate::upstream::Upstream;
+use crate::wire::{ask, raw, status};
+
+/// What one answer of the model costs: 5 tokens in at $0.001, 7 out at $0.002.
+const ANSWER: u64 = 19_000_000;
+const DOLLAR: u64 = 1_000_000_000;
+
+/// A gateway whose limits are in `redis`; `limits` are its limits and budgets.
+fn gateway(upstream: &Upstream, redis: &str, limits: &str) -> Program {
+    Program::with(upstream.address, &[], |configuration| {
+        let model = format!(
+            "  - {{ path: \"/v1/{{*rest}}\", protocol: openai, public: true, upstream: {{ url: \"http://{}\" }} }}\n",
+            upstream.address
+        );
+        configuration.replace("shared: memory", &format!("shared: \"{redis}\"")) + &model + limits
+    })
+}
+
+const LIMITS: &str = "
+limits:
+  - { name: calls, by: global, rate: 100/minute, match: { path: \"/open/*\" } }
+budgets:
+  - { name: dollar, by: global, usd: 1.00, period: month, match: { path: \"/v1/*\" } }
+prices:
+  my-model: { input_per_million: 1000.00, output_per_million: 2000.00 }
+";
+
+/// The status of a call that costs money; 0 where nobody answers.
+async fn pay(address: SocketAddr) -> u16 {
+    let body =
+        r#"{"model":"my-model","max_tokens":10,"messages":[{"role":"user","content":"well?"}]}"#;
+    let length = body.len();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    if tokio::net::TcpStream::connect(address).await.is_err() {
+        return 0;
+    }
+    status(&raw(address, head).await)
+}
+
+async fn call(address: SocketAddr) -> u16 {
+    if tokio::net::TcpStream::connect(address).await.is_err() {
+        return 0;
+    }
+    status(&ask(address, "GET /open/x", &[]).await)
+}
+
+/// What reached the upstream: calls that cost money, and others.
+fn reached(upstream: &Upstream) -> (usize, usize) {
+    let seen = upstream.seen();
+    let paid = seen.iter().filter(|seen| seen.target.ends_with("/chat/completions")).count();
+    (paid, seen.len() - paid)
+}
+
+/// What stands in the budget of a dollar: settled and reserved.
+fn spent(redis: &RedisServer) -> (u64, u64) {
+    let key = redis.cli(&["--scan", "--pattern", "{bartizan}:c:dollar/*"]);
+    let field = |name| redis.cli(&["HGET", &key, name]).parse().unwrap_or_default();
+    if key.is_empty() { (0, 0) } else { (field("t"), field("v")) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn four_gateways_and_two_hundred_clients_spend_one_dollar_and_make_a_hundred_calls() {
+    let (upstream, redis) = (Upstream::start().await, RedisServer::start(&[]));
+    let gateways: Vec<_> = (0..4).map(|_| gateway(&upstream, &redis.url(), LIMITS)).collect();
+    for gateway in &gateways {
+        gateway.says("connected to Redis");
+    }
+    let mut clients = JoinSet::new();
+    for client in 0..200_usize {
+        let address = gateways[client % 4].address;
+        clients.spawn(async move { [pay(address).await, call(address).await, pay(address).await] });
+    }
+    let mut statuses = BTreeMap::<u16, usize>::new();
+    for status in clients.join_all().await.into_iter().flatten() {
+        *statuses.entry(status).or_default() += 1;
+    }
+    let (paid, calls) = reached(&upstream);
+    // Settlements come after the last byte of an answer.
+    until(|| spent(&redis).1 == 0, || format!("{:?} {statuses:?}", spent(&redis)));
+    let (settled, _) = spent(&redis);
+    assert_eq!(settled, u64::try_from(paid).unwrap() * ANSWER, "{paid} calls {statuses:?}");
+    assert!(settled <= DOLLAR, "overspent: {settled}");
+    assert!(calls <= 100, "{calls} calls were admitted");
+    assert!(statuses.keys().all(|status| [200, 429, 503].contains(status)), "{statuses:?}");
+    // All of it can be used: what 200 clients leave, a patient one takes.
+    let mut client = 0..;
+    until(
+        || reached(&upstream).1 == 100,
+        || format!("{:?} of a hundred calls {statuses:?}", reached(&upstream)),
+    );
+    while spent(&redis).0 + 2 * ANSWER + 40_000_000 < DOLLAR {
+        let next = client.next().unwrap();
+        assert!(next < 200, "the dollar cannot be used: {:?}", spent(&redis));
+        pay(gateways[next % 4].address).await;
+    }
+    assert!(spent(&redis).0 <= DOLLAR);
+}
+
+/// For how long gateways and Redis are killed: longer at night.
+fn chaos() -> Duration {
+    let seconds = std::env::var("BARTIZAN_CHAOS_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(8))
+}
+
+/// Gateways that are killed and started again, each time on other ports.
+struct Fleet {
+    upstream: Upstream,
+    redis: String,
+    gateways: Vec<Mutex<Program>>,
+}
+
+impl Fleet {
+    fn address(&self, number: usize) -> SocketAddr {
+        self.gateways[number % self.gateways.len()].lock().unwrap().address
+    }
+
+    fn kill(&self, number: usize) {
+        let fresh = gateway(&self.upstream, &self.redis, LIMITS);
+        // What it replaces is killed where it stands.
+        *self.gateways[number % self.gateways.len()].lock().unwrap() = fresh;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_overspent_while_gateways_and_redis_are_killed() {
+    let (upstream, mut redis) = (Upstream::start().await, RedisServer::start(&[]));
+    let gateways = (0..4).map(|_| Mutex::new(gateway(&upstream, &redis.url(), LIMITS))).collect();
+    let fleet = Arc::new(Fleet { upstream: upstream.clone(), redis: redis.url(), gateways });
+    let (end, mut clients) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+    for client in 0..50_usize {
+        let (fleet, end) = (Arc::clone(&fleet), Arc::clone(&end));
+        clients.spawn(async move {
+            let mut turn = client;
+            while !end.load(Ordering::Relaxed) {
+                turn += 1;
+                let address = fleet.address(turn);
+                let status = if turn % 3 == 0 { call(address).await } else { pay(address).await };
+                assert!([0, 200, 429, 503].contains(&status), "{status}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+    let begun = Instant::now();
+    for round in 0_usize.. {
+        let (settled, reserved) = spent(&redis);
+        assert!(settled + reserved <= DOLLAR, "{settled} settled and {reserved} reserved");
+        if begun.elapsed() > chaos() {
+            break;
+        }
+        if round % 3 == 2 {
+            redis.kill();
+            redis.run();
+        } else {
+            let fleet = Arc::clone(&fleet);
+            tokio::task::spawn_blocking(move || fleet.kill(round)).await.unwrap();
+        }
+    }
+    end.store(true, Ordering::Relaxed);
+    clients.join_all().await;
+    let (paid, calls) = reached(&upstream);
+    let billed = u64::try_from(paid).unwrap() * ANSWER;
+    let (settled, reserved) = spent(&redis);
+    assert!(billed <= DOLLAR, "the provider bills {billed}");
+    assert!(billed <= settled + reserved, "{billed} billed, {settled} + {reserved} known");
+    assert!(settled + reserved <= DOLLAR);
+    assert!(paid > 10 && calls > 10, "nothing was tried: {paid} and {calls}");
+    if begun.elapsed() < Duration::from_secs(60) {
+        assert!(calls <= 100, "{calls} calls in less than a minute");
+    }
+}
+
+async fn readiness(gateway: &Program) -> (u16, String) {
+    let answer = ask(gateway.admin, "GET /readyz", &[]).await;
+    (status(&answer), answer)
+}
+
+/// Asks and measures: whatever fails, it takes less than a second.
+async fn asked(gateway: &Program, target: &str) -> u16 {
+    let begun = Instant::now();
+    let answer = ask(gateway.address, &format!("GET {target}"), &[]).await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}: {answer}", begun.elapsed());
+    if status(&answer) == 503 {
+        assert!(answer.to_lowercase().contains("retry-after"), "{answer}");
+        assert!(!answer.to_lowercase().contains("redis"), "it tells of the inside: {answer}");
+    }
+    status(&answer)
+}
+
+const EACH: &str = "
+limits:
+  - { name: closed, by: global, rate: 1000/minute, match: { path: \"/open/*\" } }
+  - { name: local, by: global, rate: 2/minute, on_failure: local, match: { path: \"/api/*\" } }
+  - { name: open, by: global, rate: 2/minute, on_failure: open, match: { path: /masked } }
+";
+
+/// What the gateway does while the store is down: each limit as it is written.
+async fn does_as_is_written(gateway: &Program) {
+    assert_eq!(asked(gateway, "/open/x").await, 503);
+    for expected in [200, 200, 429, 429] {
+        assert_eq!(asked(gateway, "/api/x").await, expected);
+    }
+    for _ in 0..4 {
+        assert_eq!(asked(gateway, "/masked").await, 200);
+    }
+    let (code, text) = readiness(gateway).await;
+    assert!(code == 503 && text.contains("shared store"), "{text}");
+    let metrics = ask(gateway.admin, "GET /metrics", &[]).await;
+    assert!(metrics.contains("\nbartizan_shared_store_up 0\n"), "{metrics}");
+    assert!(metrics.contains("\nbartizan_degraded_decisions_total 8\n"), "{metrics}");
+}
+
+/// Recovery needs nobody.
+async fn recovers(gateway: &Program) {
+    let begun = Instant::now();
+    while asked(gateway, "/open/x").await != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}", gateway.log());
+    }
+    assert_eq!(readiness(gateway).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_gateway_that_starts_without_redis_refuses_until_it_comes() {
+    let (upstream, mut redis) = (Upstream::start().await, RedisServer::start(&[]));
+    redis.kill();
+    let gateway = gateway(&upstream, &redis.url(), EACH);
+    does_as_is_written(&gateway).await;
+    redis.run();
+    recovers(&gateway).await;
+    // The local counters are not asked any more.
+    assert_eq!(asked(&gateway, "/api/x").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_redis_that_stops_answering_hangs_no_request() {
+    let (upstream, redis) = (Upstream::start().await, RedisServer::start(&[]));
+    let gateway = gateway(&upstream, &redis.url(), EACH);
+    recovers(&gateway).await;
+    redis.signal("STOP");
+    does_as_is_written(&gateway).await;
+    redis.signal("CONT");
+    recovers(&gateway).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_gateway_whose_limits_are_all_open_stays_ready_without_redis() {
+    let (upstream, mut redis) = (Upstream::start().await, RedisServer::start(&[]));
+    let limits = "limits: [{ name: o, by: ip, rate: 1/minute, on_failure: open }]\n";
+    let gateway = gateway(&upstream, &redis.url(), limits);
+    recovers(&gateway).await;
+    assert_eq!(asked(&gateway, "/open/x").await, 429);
+    redis.kill();
+    for _ in 0..3 {
+        assert_eq!(asked(&gateway, "/open/x").await, 200);
+    }
+    let (code, text) = readiness(&gateway).await;
+    assert!(code == 200 && text.contains("without the shared store"), "{text}");
+}
