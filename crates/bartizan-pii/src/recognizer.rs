@@ -655,7 +655,7 @@ mod tests {
     fn a_row_with_forms_is_not_asked_everywhere() {
         let everywhere = RECOGNIZERS.iter().filter(|row| {
             matches!(row.anchors, [Anchor::Forms(_)])
-                && !crate::dispatch::Dispatch::new(&[row], &[]).anywhere.is_empty()
+                && !crate::dispatch::Dispatch::new(&[row], &[], 0.5).anywhere.is_empty()
         });
         let names: Vec<_> = everywhere.map(|row| (row.entity.as_str(), row.finds)).collect();
         assert!(names.is_empty(), "{names:#?}");
