@@ -183,14 +183,14 @@ impl Scanner {
     /// The preferred one of all values that begin exactly at `place`.
     fn best(&self, sweep: &Sweep, window: &Window<'_>, place: Place) -> Peek<Option<Candidate>> {
         let mut best: Option<Candidate> = None;
-        if place.custom() {
+        if sweep.is_custom(place) {
             for custom in &self.custom {
                 if let Some(candidate) = self.try_custom(custom, window, place.at)? {
                     best = Some(preferred(best, candidate));
                 }
             }
         }
-        if place.encoded() {
+        if sweep.is_encoded(place) {
             let spread = encoded::spread(window, place.at)?;
             for decoded in encoded::word(window, place.at)?.into_iter().chain(spread) {
                 if let Some(candidate) = self.inside(place.at, &decoded) {
@@ -207,6 +207,11 @@ impl Scanner {
                 continue;
             }
             // Context lies in what is known. Where it is missing and needed, nothing waits for more.
+            if !row.has_context() {
+                let Some(end) = answer? else { continue };
+                best = Some(preferred(best, candidate(row, place.at, end, row.score)));
+                continue;
+            }
             let said = said.get_or_insert_with(|| self.said(sweep, window, place.at));
             if self.dispatch.weak.has(place_of_row) && !said.support.has(place_of_row) {
                 continue;
@@ -214,12 +219,7 @@ impl Scanner {
             let Some(end) = answer? else { continue };
             let score = score(row, place_of_row, said);
             if score >= self.min_confidence {
-                let (start, entity) = (place.at, row.entity.clone());
-                let (end, run) = match end {
-                    End::At(end) => (end, None),
-                    End::Open(end, run) => (end, Some(run)),
-                };
-                best = Some(preferred(best, Candidate { entity, start, end, run, score }));
+                best = Some(preferred(best, candidate(row, place.at, end, score)));
             }
         }
         Ok(best)
@@ -312,6 +312,14 @@ impl Candidate {
             }
         }
     }
+}
+
+fn candidate(row: &Recognizer, start: usize, end: End, score: f32) -> Candidate {
+    let (end, run) = match end {
+        End::At(end) => (end, None),
+        End::Open(end, run) => (end, Some(run)),
+    };
+    Candidate { entity: row.entity.clone(), start, end, run, score }
 }
 
 fn score(row: &Recognizer, place: usize, said: &Said) -> f32 {

@@ -44,20 +44,26 @@ pub(crate) struct Sweep {
     found: Ring<Found>,
 }
 
-/// Where numbers and codes may begin, what stands before an `@`, what stands around marks, all
-/// else that is built in, patterns of the user's own, what is assigned, and words that may be encoded.
+/// Where numbers and codes may begin, what stands before an `@`, what stands around each of the marks,
+/// all else that is built in, patterns of the user's own, what is assigned, and words that may be
+/// encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Number,
     Sign,
-    Marks,
+    Colons,
+    Dashes,
+    Dots,
     Other,
     Custom,
     Assigned,
     Encoded,
 }
 
-const KINDS: usize = 7;
+const KINDS: usize = 9;
+
+/// The kinds of the dispatch's marks, in their order.
+const MARKS: [Kind; 3] = [Kind::Colons, Kind::Dashes, Kind::Dots];
 
 /// The places of a block.
 #[derive(Debug, Clone, Copy, Default)]
@@ -77,6 +83,12 @@ impl<T: Copy + Default> Ring<T> {
         self.0.get(block % RING).copied().unwrap_or_default()
     }
 
+    /// A part of one of them.
+    #[inline(always)]
+    fn one(&self, block: usize, part: impl Fn(&T) -> u64) -> u64 {
+        self.0.get(block % RING).map_or(0, part)
+    }
+
     #[inline(always)]
     fn set(&mut self, block: usize, value: T) {
         if let Some(slot) = self.0.get_mut(block % RING) {
@@ -86,17 +98,11 @@ impl<T: Copy + Default> Ring<T> {
 }
 
 impl Ring<Found> {
-    /// Where anything was noted.
+    /// Whether a kind was noted at a bit.
     #[inline(always)]
-    fn any(&self, block: usize) -> u64 {
-        self.0.get(block % RING).map_or(0, |found| found.any)
-    }
-
-    /// What was noted at a bit.
-    #[inline(always)]
-    fn kinds(&self, block: usize, bit: u32) -> u8 {
-        let Some(found) = self.0.get(block % RING) else { return 0 };
-        found.by_kind.iter().rev().fold(0, |all, bits| all << 1 | (bits >> bit & 1) as u8)
+    fn has(&self, kind: Kind, block: usize, bit: u32) -> bool {
+        let found = self.0.get(block % RING).and_then(|found| found.by_kind.get(kind as usize));
+        found.is_some_and(|bits| bits >> bit & 1 == 1)
     }
 
     /// Notes a place by its distance from the origin.
@@ -120,22 +126,8 @@ impl Ring<Found> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
     pub(crate) at: usize,
-    kinds: u8,
-}
-
-impl Place {
-    fn is(self, kind: Kind) -> bool {
-        self.kinds >> kind as u8 & 1 == 1
-    }
-
-    /// Whether a word may begin here that says something in another writing.
-    pub(crate) fn encoded(self) -> bool {
-        self.is(Kind::Encoded)
-    }
-
-    pub(crate) fn custom(self) -> bool {
-        self.is(Kind::Custom)
-    }
+    block: usize,
+    bit: u32,
 }
 
 impl Sweep {
@@ -186,13 +178,28 @@ impl Sweep {
     }
 
     fn next_found(&self, block: usize, from: usize) -> Option<Place> {
-        let ahead = self.found.any(block) & u64::MAX << ((from - self.origin) % BLOCK);
+        let ahead = self.found.one(block, |found| found.any) & u64::MAX << ((from - self.origin) % BLOCK);
         if ahead == 0 {
             return None;
         }
         let bit = ahead.trailing_zeros();
-        let at = self.origin + block * BLOCK + bit as usize;
-        Some(Place { at, kinds: self.found.kinds(block, bit) })
+        Some(Place { at: self.origin + block * BLOCK + bit as usize, block, bit })
+    }
+
+    /// Of the last place that was given, whether it is of a kind.
+    #[inline]
+    fn is(&self, place: Place, kind: Kind) -> bool {
+        self.found.has(kind, place.block, place.bit)
+    }
+
+    /// Whether a word may begin there that says something in another writing.
+    pub(crate) fn is_encoded(&self, place: Place) -> bool {
+        self.is(place, Kind::Encoded)
+    }
+
+    /// Whether a pattern of the user's own may match there.
+    pub(crate) fn is_custom(&self, place: Place) -> bool {
+        self.is(place, Kind::Custom)
     }
 
     /// The last block: the one of the byte that comes next, if one does.
@@ -296,7 +303,7 @@ impl Work for Advance<'_, '_> {
             // What begins in a block may be seen in the next one.
             if block > sweep.ready {
                 sweep.ready = block;
-                if sweep.found.any(block - 1) != 0 {
+                if sweep.found.one(block - 1, |found| found.any) != 0 {
                     return;
                 }
             }

@@ -61,9 +61,15 @@ impl Isa {
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
             Self::Neon => unsafe { arm::with_neon(work) },
-            Self::Scalar => work.run(Scalar),
+            Self::Scalar => with_scalar(work),
         }
     }
+}
+
+/// Not a part of its caller, whose way is mostly another.
+#[inline(never)]
+fn with_scalar<W: Work>(work: W) -> W::Output {
+    work.run(Scalar)
 }
 
 #[cfg(target_arch = "x86_64")]

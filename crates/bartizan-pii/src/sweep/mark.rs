@@ -3,7 +3,7 @@
 //! A block is marked with what stands in the one before and in the next, and may mark places in the
 //! one before. Whatever most blocks have not is asked first.
 
-use super::{Kind, Sweep, bits};
+use super::{Kind, MARKS, Sweep, bits};
 use crate::{
     Window,
     dispatch::{ASSIGN_REACH, Dispatch, MARKS_REACH, MOST_LETTERS, Next, Rows, VERBS},
@@ -223,6 +223,7 @@ impl Sweep {
         if here == 0 {
             return;
         }
+        let kind = MARKS.get(index).copied().unwrap_or(Kind::Other);
         let apart = dispatch.apart.get(index).copied().unwrap_or_default();
         let rows = dispatch.marks.get(index).copied().unwrap_or_default();
         let mut pairs = 0;
@@ -234,10 +235,10 @@ impl Sweep {
                 && let Some(start) = at.checked_sub(length)
                 && self.may_start(dispatch, window, start, rows)
             {
-                self.found.note(Kind::Marks, start);
+                self.found.note(kind, start);
             }
             if self.may_start(dispatch, window, at, rows) {
-                self.found.note(Kind::Marks, at);
+                self.found.note(kind, at);
             }
         });
     }
@@ -347,8 +348,11 @@ impl Sweep {
         if !matches!(last | 0x20, b's' | b't' | b'r' | b'y' | b'd') && last != 0xA9 {
             return;
         }
-        for distance in 1..=reach {
-            self.sign_assigns(dispatch, window, at - distance);
+        for (distance, first) in (1..).zip(before.iter().rev()) {
+            // The first letters of all verbs.
+            if matches!(first | 0x20, b' ' | b'b' | b'p') {
+                self.sign_assigns(dispatch, window, at - distance);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which rows are asked at a place?
 
-use super::{Kind, Place, Sweep, bits, mark::digits_of_number};
+use super::{Kind, MARKS, Place, Sweep, bits, mark::digits_of_number};
 use crate::{
     Window,
     dispatch::{Dispatch, MOST_LETTERS, NUMBER_REACH, Rows},
@@ -18,19 +18,21 @@ impl Sweep {
             return Rows::default();
         }
         let mut rows = Rows::default();
-        if place.is(Kind::Number) {
+        if self.is(place, Kind::Number) {
             rows = self.number_rows(dispatch, bytes, at, byte);
         }
-        if place.is(Kind::Sign) {
+        if self.is(place, Kind::Sign) {
             rows = rows.or(dispatch.sign);
         }
-        if place.is(Kind::Marks) {
-            rows = dispatch.marks.into_iter().fold(rows, Rows::or);
+        for (kind, around) in MARKS.into_iter().zip(&dispatch.marks) {
+            if self.is(place, kind) {
+                rows = rows.or(*around);
+            }
         }
-        if place.is(Kind::Assigned) {
+        if self.is(place, Kind::Assigned) {
             rows = rows.or(self.assigned_rows(dispatch, bytes, at));
         }
-        if place.is(Kind::Other) {
+        if self.is(place, Kind::Other) {
             rows = rows.or(self.other_rows(dispatch, bytes, at));
         }
         let rows = rows.and(dispatch.starts(byte));
@@ -59,7 +61,7 @@ impl Sweep {
     #[inline]
     fn bits_from(&self, at: usize, kind: impl Fn(&Kinds) -> u64) -> u64 {
         let (block, bit) = (at / BLOCK, (at % BLOCK) as u32);
-        bits::from(kind(&self.kinds.get(block)), kind(&self.kinds.get(block + 1)), bit)
+        bits::from(self.kinds.one(block, &kind), self.kinds.one(block + 1, &kind), bit)
     }
 
     fn number_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize, byte: u8) -> Rows {
