@@ -18,7 +18,8 @@ pub enum Anchor {
         /// Told apart are space and the marks `-.,:()/`; of all other marks, of letters with `_`,
         /// and of bytes beyond ASCII, one stands for its kind.
         then: &'static [u8],
-        /// So many digits at least stand in the 32 bytes from the first digit on.
+        /// So many digits at least stand in the 32 bytes from the first digit on, and before any
+        /// letter or `_` among them.
         digits: u8,
     },
     /// Letters and then a digit: the value begins with a run of ASCII letters that a digit follows,

@@ -51,6 +51,11 @@ const RANGES: &[Range] = &[
     range(6000, 6999, &[], &[12, 13, 14, 15, 16, 17, 18, 19]), // Maestro, UnionPay, RuPay, Troy
 ];
 
+/// The first digits of the ranges.
+pub(crate) fn starts(byte: u8) -> bool {
+    matches!(byte, b'1'..=b'6')
+}
+
 pub(crate) fn grouped(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     if !digits::may_begin(window, at) {
         return Ok(None);
@@ -91,9 +96,9 @@ fn bare(window: &Window<'_>, at: usize, usual: bool) -> Peek<Option<End>> {
 
 /// Whether some issuer hands out such numbers, and whether in this length usually.
 fn issuer(window: &Window<'_>, at: usize, end: usize) -> Option<bool> {
-    let length = digits::values(window, at, end).count();
     let prefix = digits::values(window, at, end).take(4).fold(0, |n, d| n * 10 + u64::from(d));
     let range = RANGES.iter().find(|range| (range.first..=range.last).contains(&prefix))?;
+    let length = digits::values(window, at, end).count();
     if range.usual.contains(&length) {
         Some(true)
     } else {
@@ -128,6 +133,14 @@ mod tests {
                 wrong[place] = b'0' + (wrong[place] - b'0' + step) % 10;
                 assert!(!luhn(&Window::whole(&wrong), 0, wrong.len()));
             }
+        }
+    }
+
+    #[test]
+    fn every_range_begins_with_a_digit_that_a_card_may_begin_with() {
+        for range in RANGES {
+            let [first, last] = [range.first, range.last].map(|n| b'0' + (n / 1000) as u8);
+            assert!((first..=last).all(starts));
         }
     }
 

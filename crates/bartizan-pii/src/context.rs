@@ -57,6 +57,9 @@ impl Vocabulary {
 
     /// What `text` says, in the sense of [`mentions`].
     pub(crate) fn said(&self, text: &[u8], said: &mut Said) {
+        if text.is_ascii() {
+            return self.said_in_ascii(text, said);
+        }
         each_word(text, |word| {
             self.look_up(word, said);
             if let Some(stem) = stem(word) {
@@ -65,9 +68,41 @@ impl Vocabulary {
         });
     }
 
-    fn look_up(&self, word: &[u8], said: &mut Said) {
+    /// The same for plain letters: most words are passed over for their first two.
+    fn said_in_ascii(&self, text: &[u8], said: &mut Said) {
+        let earliest = text.len().saturating_sub(REACH);
+        let mut letters = text.iter().map(|byte| letter(*byte)).enumerate().peekable();
+        while let Some((start, first)) = letters.next() {
+            if !matches!(first, Letter::Small | Letter::Capital) {
+                continue;
+            }
+            let (mut end, mut last) = (start + 1, first);
+            let inside = |last: Letter, next: Letter| {
+                next != Letter::No && !(last == Letter::Small && next == Letter::Capital)
+            };
+            while let Some((_, next)) = letters.next_if(|(_, next)| inside(last, *next)) {
+                (end, last) = (end + 1, next);
+            }
+            let word = text.get(start..end).unwrap_or_default();
+            if start < earliest || word.len() < 2 || !self.begins_some(word) {
+                continue;
+            }
+            self.look_up(word, said);
+            if let Some(stem) = stem(word) {
+                self.look_up(stem, said);
+            }
+        }
+    }
+
+    /// Whether any word begins with the same two letters.
+    #[inline]
+    fn begins_some(&self, word: &[u8]) -> bool {
         let (place, bit) = pair(word);
-        if self.pairs.get(place).is_none_or(|bits| bits >> bit & 1 == 0) {
+        self.pairs.get(place).is_some_and(|bits| bits >> bit & 1 == 1)
+    }
+
+    fn look_up(&self, word: &[u8], said: &mut Said) {
+        if !self.begins_some(word) {
             return;
         }
         let mut slot = hash(word);
@@ -124,7 +159,7 @@ fn each_word(text: &[u8], mut take: impl FnMut(&[u8])) {
     let mut before = Letter::No;
     let mut script = Script::Alphabet;
     for (at, byte) in text.iter().chain([&b' ']).enumerate() {
-        let mut letter = LETTERS.get(usize::from(*byte)).copied().unwrap_or(Letter::No);
+        let mut letter = letter(*byte);
         let mut ends = letter == Letter::Capital && before == Letter::Small;
         if letter == Letter::EastAsian {
             let here = Script::of(text.get(at..at + 3).unwrap_or_default());
@@ -164,6 +199,11 @@ enum Letter {
     EastAsian,
     /// A further byte of a character.
     Inside,
+}
+
+#[inline]
+fn letter(byte: u8) -> Letter {
+    LETTERS.get(usize::from(byte)).copied().unwrap_or(Letter::No)
 }
 
 static LETTERS: [Letter; 256] = {

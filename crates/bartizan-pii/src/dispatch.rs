@@ -5,6 +5,7 @@ use crate::{
     Anchor, Recognizer,
     custom::Custom,
     simd::{Set, Tables},
+    window::is_word,
 };
 
 /// The most rows of one scanner.
@@ -102,26 +103,49 @@ pub(crate) const LITERAL_PLACES: [usize; 4] = [0, 1, 2, 5];
 const NEXT_KINDS: usize = 13;
 
 impl Next {
+    #[inline]
     fn kind(self) -> usize {
         match self {
-            Self::Byte(b' ') => 0,
-            Self::Byte(b'-') => 1,
-            Self::Byte(b'.') => 2,
-            Self::Byte(b',') => 3,
-            Self::Byte(b':') => 4,
-            Self::Byte(b'(') => 5,
-            Self::Byte(b')') => 6,
-            Self::Byte(b'/') => 7,
-            Self::Byte(b'A'..=b'Z' | b'a'..=b'z' | b'_') => 8,
-            Self::Byte(0x80..) => 9,
-            Self::Byte(_) => 10,
+            Self::Byte(byte) => BYTE_KINDS.get(usize::from(byte)).copied().unwrap_or(10).into(),
             Self::End => 11,
             Self::Unknown => 12,
         }
     }
 }
 
+/// A table, because this is asked of every number.
+static BYTE_KINDS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut rest: &mut [u8] = &mut table;
+    let mut byte = 0_u8;
+    while let [first, others @ ..] = rest {
+        *first = match byte {
+            b' ' => 0,
+            b'-' => 1,
+            b'.' => 2,
+            b',' => 3,
+            b':' => 4,
+            b'(' => 5,
+            b')' => 6,
+            b'/' => 7,
+            b'A'..=b'Z' | b'a'..=b'z' | b'_' => 8,
+            0x80.. => 9,
+            _ => 10,
+        };
+        byte = byte.wrapping_add(1);
+        rest = others;
+    }
+    table
+};
+
 type ByNext = [Rows; NEXT_KINDS];
+
+/// So many digits are needed for any row, and for one that needs no word beside it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fewest {
+    pub(crate) of_any: u32,
+    pub(crate) of_strong: u32,
+}
 
 /// The tables.
 #[derive(Debug)]
@@ -130,11 +154,17 @@ pub(crate) struct Dispatch {
     starts: [Rows; 256],
     /// By the length of the first run, by what follows it.
     numbers: [ByNext; LONGEST_RUN + 1],
-    /// By the digits within reach.
+    /// By the digits within reach and before any letter.
     number_digits: [Rows; NUMBER_REACH + 1],
+    /// The fewest digits with which any row of [`numbers`](Self::numbers) is left.
+    fewest: [[Fewest; NEXT_KINDS]; LONGEST_RUN + 1],
+    /// Marks with which the values of such rows may begin.
+    leads: [bool; 256],
     /// By the number of letters, without a gap and with one.
     codes: [[Rows; 2]; MOST_LETTERS + 1],
     code_digits: [Rows; NUMBER_REACH + 1],
+    /// The numbers of letters that any code without a gap begins with, as bits.
+    pub(crate) code_lengths: u32,
     pub(crate) sign: Rows,
     /// Of `:`, `-` and `.`.
     pub(crate) marks: [Rows; 3],
@@ -145,7 +175,7 @@ pub(crate) struct Dispatch {
     /// The rows whose values are assigned to a name.
     pub(crate) assigned: Rows,
     /// Those whose values have so many bytes at least, without a blank.
-    pub(crate) assigned_long: Option<(usize, Rows)>,
+    pub(crate) assigned_long: Option<(u32, Rows)>,
     /// The rows that speak only where a word supports them.
     pub(crate) weak: Rows,
     tokens: Vec<(u32, Rows)>,
@@ -157,37 +187,50 @@ pub(crate) struct Dispatch {
     gaps: bool,
     letters_only: bool,
     plain_literal: bool,
+    /// All literals that begin with a dash have a letter behind the fifth.
+    pub(crate) letter_behind_dashes: bool,
     /// While rows are added: the values of this one are long.
     secret: bool,
     pub(crate) shortest_token: Option<u32>,
     pub(crate) shortest_capitals: Option<u32>,
+    /// The fewest bytes without a blank that any of these, and what is assigned, has.
+    pub(crate) shortest_solid: u32,
     pub(crate) tables: Tables,
 }
 
 impl Dispatch {
-    pub(crate) fn new(rows: &[&'static Recognizer], custom: &[Custom]) -> Box<Self> {
-        Self::with_anchors(rows, custom, |row| row.anchors)
+    /// Of rows, of which those with a score below `min_confidence` need a word beside their values.
+    pub(crate) fn new(
+        rows: &[&'static Recognizer],
+        custom: &[Custom],
+        min_confidence: f32,
+    ) -> Box<Self> {
+        Self::with_anchors(rows, custom, min_confidence, |row| row.anchors)
     }
 
     /// Asks the rows where `anchors` says.
     pub(crate) fn with_anchors(
         rows: &[&'static Recognizer],
         custom: &[Custom],
+        min_confidence: f32,
         anchors: impl Fn(&Recognizer) -> &'static [Anchor],
     ) -> Box<Self> {
         let mut dispatch = Box::new(Self {
             starts: [Rows::default(); 256],
             numbers: [[Rows::default(); NEXT_KINDS]; LONGEST_RUN + 1],
             number_digits: [Rows::default(); NUMBER_REACH + 1],
+            fewest: [[Fewest { of_any: u32::MAX, of_strong: u32::MAX }; NEXT_KINDS]; LONGEST_RUN + 1],
+            leads: [false; 256],
             codes: [[Rows::default(); 2]; MOST_LETTERS + 1],
             code_digits: [Rows::default(); NUMBER_REACH + 1],
+            code_lengths: 0,
             sign: Rows::default(),
             marks: [Rows::default(); 3],
             apart: [0; 3],
             literals: [[Rows::default(); 256]; LITERAL_PLACES.len()],
             assigned: Rows::default(),
             assigned_long: None,
-            weak: Rows::default(),
+            weak: Rows::of(rows, |row| row.score < min_confidence),
             tokens: Vec::new(),
             capitals: Vec::new(),
             anywhere: Rows::default(),
@@ -196,9 +239,11 @@ impl Dispatch {
             gaps: false,
             letters_only: false,
             plain_literal: false,
+            letter_behind_dashes: true,
             secret: false,
             shortest_token: None,
             shortest_capitals: None,
+            shortest_solid: TOKEN_REACH,
             tables: Tables::default(),
         });
         for (place, row) in rows.iter().enumerate() {
@@ -225,7 +270,7 @@ impl Dispatch {
             }
             Anchor::Behind(_names) => self.assigned.insert(row),
             Anchor::Assigned { least, .. } => {
-                let least = usize::from(least);
+                let least = u32::from(least);
                 let (shortest, rows) = self.assigned_long.get_or_insert((least, Rows::default()));
                 *shortest = least.min(*shortest);
                 rows.insert(row);
@@ -270,6 +315,7 @@ impl Dispatch {
         for length in usize::from(letters.0)..=usize::from(letters.1).min(MOST_LETTERS) {
             if let Some([joined, spaced]) = self.codes.get_mut(length) {
                 joined.insert(row);
+                self.code_lengths |= 1 << length;
                 if gap {
                     spaced.insert(row);
                 }
@@ -305,6 +351,8 @@ impl Dispatch {
         // Keys are all longer than plain words.
         let plain = literal.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'\''));
         self.plain_literal |= plain && !self.secret;
+        let letter = literal.get(5).is_some_and(u8::is_ascii_alphabetic);
+        self.letter_behind_dashes &= letter || literal.first() != Some(&b'-');
         self.add_fingerprint(literal);
     }
 
@@ -323,16 +371,22 @@ impl Dispatch {
     /// What is common to all values of a form: its first run, and what follows that.
     fn add_form(&mut self, row: usize, form: &[u8]) {
         let places = places(form);
-        let digits = places.iter().filter(|(place, optional)| *place == b'9' && !optional).count();
-        let digits = u8::try_from(digits).unwrap_or(u8::MAX).min(NUMBER_REACH as u8);
+        let count = |places: &[(u8, bool)]| {
+            let digits = places.iter().filter(|(place, optional)| *place == b'9' && !optional);
+            u8::try_from(digits.count()).unwrap_or(u8::MAX).min(NUMBER_REACH as u8)
+        };
+        let letter = places.iter().position(|(place, _)| kinds(*place).1);
+        let before_letter = places.get(..letter.unwrap_or(places.len())).unwrap_or_default();
+        let digits = Digits { all: count(&places), before_letter: count(before_letter) };
         self.follow_form(row, &places, Begun { digits: 0, letters: 0 }, digits);
     }
 
-    fn follow_form(&mut self, row: usize, rest: &[(u8, bool)], begun: Begun, digits: u8) {
+    fn follow_form(&mut self, row: usize, rest: &[(u8, bool)], begun: Begun, digits: Digits) {
+        let number = digits.before_letter;
         let Some(((place, optional), rest)) = rest.split_first() else {
             return match begun {
                 Begun { digits: run @ 1.., .. } => {
-                    self.add_number(row, (run, run), Anchor::NO_WORD, digits);
+                    self.add_number(row, (run, run), Anchor::NO_WORD, number);
                 }
                 Begun { .. } => self.anywhere.insert(row),
             };
@@ -345,7 +399,7 @@ impl Dispatch {
         if digit {
             match letters {
                 0 => self.follow_form(row, rest, Begun { digits: run + 1, letters }, digits),
-                _ => self.add_code(row, (letters, letters), false, digits),
+                _ => self.add_code(row, (letters, letters), false, digits.all),
             }
         }
         if letter {
@@ -353,13 +407,13 @@ impl Dispatch {
                 0 => {
                     self.follow_form(row, rest, Begun { digits: run, letters: letters + 1 }, digits)
                 }
-                _ => self.add_number(row, (run, run), b"a", digits),
+                _ => self.add_number(row, (run, run), b"a", number),
             }
         }
         match (run, letters) {
             _ if marks.is_empty() => {}
-            (1.., _) => self.add_number(row, (run, run), marks, digits),
-            (_, 1..) => self.gap_in_form(row, rest, letters, digits),
+            (1.., _) => self.add_number(row, (run, run), marks, number),
+            (_, 1..) => self.gap_in_form(row, rest, letters, digits.all),
             // A mark before the first digit.
             _ => self.follow_form(row, rest, begun, digits),
         }
@@ -380,8 +434,12 @@ impl Dispatch {
         let any = |rows: Rows| !rows.is_empty();
         self.shortest_token = self.tokens.iter().map(|(least, _)| *least).min();
         self.shortest_capitals = self.capitals.iter().map(|(least, _)| *least).min();
-        self.tables.assigns = !self.assigned.is_empty() || self.assigned_long.is_some();
-        if self.tables.assigns {
+        let assigned = if self.assigned.is_empty() { self.assigned_long.map(|(least, _)| least) } else { Some(1) };
+        let runs = [self.shortest_token, self.shortest_capitals, assigned];
+        self.shortest_solid = runs.into_iter().flatten().fold(TOKEN_REACH, u32::min);
+        self.tables.assigns = assigned.is_some();
+        // Where only long values are assigned, these are found first.
+        if !self.assigned.is_empty() {
             VERBS.iter().for_each(|verb| self.add_fingerprint(verb));
         }
         let short = |least: Option<u32>| least.is_some_and(|least| least < 10);
@@ -393,7 +451,8 @@ impl Dispatch {
             && self.apart[2] == 0
             && !short(self.shortest_token)
             && !short(self.shortest_capitals);
-        self.tables.dashes = self.apart[1] != 0 || self.shortest_token.is_some();
+        self.tables.dashes =
+            self.apart[1] != 0 || self.shortest_token.is_some() || self.tables.literals.is_some();
         self.tables.dots = self.apart[2] != 0;
         self.tables.capitals = self.shortest_capitals.is_some();
         let wanted = |byte: u8| {
@@ -402,6 +461,28 @@ impl Dispatch {
         };
         let set = (0..=u8::MAX).any(&wanted).then(|| Set::new(wanted));
         self.tables.set = set;
+        self.prepare_numbers();
+    }
+
+    fn prepare_numbers(&mut self) {
+        let strong = Rows([u64::MAX; MOST_ROWS / 64]).without(self.weak);
+        let counts = &self.number_digits;
+        let fewest = |rows: Rows| {
+            let left = |counted: &Rows| !rows.and(*counted).is_empty();
+            counts.iter().position(left).and_then(|count| u32::try_from(count).ok())
+        };
+        for (by_next, slots) in self.numbers.iter().zip(&mut self.fewest) {
+            for (rows, slot) in by_next.iter().zip(slots) {
+                let of_any = fewest(*rows).unwrap_or(u32::MAX);
+                let of_strong = fewest(rows.and(strong)).unwrap_or(u32::MAX);
+                *slot = Fewest { of_any, of_strong };
+            }
+        }
+        let numbers = self.numbers.iter().flatten().fold(Rows::default(), |all, rows| all.or(*rows));
+        for (byte, slot) in (0..=u8::MAX).zip(&mut self.leads) {
+            let starts = self.starts.get(usize::from(byte)).copied().unwrap_or_default();
+            *slot = !is_word(byte) && !starts.and(numbers).is_empty();
+        }
     }
 
     /// Whether all values hold a digit, a mark or a long word: no value is a few words of letters.
@@ -426,6 +507,32 @@ impl Dispatch {
     #[inline]
     pub(crate) fn has_gaps(&self) -> bool {
         self.gaps
+    }
+
+    /// The most letters that any code without a gap begins with.
+    #[inline]
+    pub(crate) fn most_letters(&self) -> usize {
+        (u32::BITS - self.code_lengths.leading_zeros()).saturating_sub(1) as usize
+    }
+
+    /// Whether all that is assigned has [`shortest_solid`](Self::shortest_solid) bytes without a blank.
+    #[inline]
+    pub(crate) fn only_long_assigned(&self) -> bool {
+        self.assigned.is_empty()
+    }
+
+    /// Whether a number may begin with this mark.
+    #[inline]
+    pub(crate) fn leads_number(&self, byte: u8) -> bool {
+        self.leads.get(usize::from(byte)).copied().unwrap_or_default()
+    }
+
+    /// How many digits a number needs at least whose first run has so many.
+    #[inline]
+    pub(crate) fn fewest(&self, run: usize, next: Next) -> Fewest {
+        let by_next = self.fewest.get(run.min(LONGEST_RUN));
+        let none = Fewest { of_any: u32::MAX, of_strong: u32::MAX };
+        by_next.and_then(|fewest| fewest.get(next.kind())).copied().unwrap_or(none)
     }
 
     /// The rows for a number whose first run has so many digits.
@@ -464,6 +571,13 @@ impl Dispatch {
     pub(crate) fn capitals(&self, run: u32) -> Rows {
         of_run(&self.capitals, run)
     }
+}
+
+/// How many digits a form has: in all, and before its first place for a letter.
+#[derive(Clone, Copy)]
+struct Digits {
+    all: u8,
+    before_letter: u8,
 }
 
 /// The first run of a form so far: of digits or of letters.

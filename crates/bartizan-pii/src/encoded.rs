@@ -48,6 +48,9 @@ fn is_text(byte: u8) -> bool {
 /// Whether a word with this beginning may say something: a quick no. What is not known may be any.
 pub(crate) fn may_begin(rest: &[u8]) -> bool {
     let start = rest.get(..LEAST).unwrap_or(rest);
+    if !start.first().is_none_or(|first| BEGINS.get(usize::from(*first)) == Some(&true)) {
+        return false;
+    }
     let base64 = start.chunks(4).all(|four| {
         let (mut bits, mut held) = (0_u32, 0_u32);
         four.iter().all(|byte| {
@@ -67,6 +70,20 @@ pub(crate) fn may_begin(rest: &[u8]) -> bool {
     };
     base64 || start.chunks(2).all(hex)
 }
+
+/// The first letters of what says text: a table, because this is asked of every long word.
+static BEGINS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &mut [bool] = &mut table;
+    let mut byte = 0_u8;
+    while let [first, others @ ..] = rest {
+        // The upper six bits of a byte of text in base64, or its upper four as a digit.
+        *first = matches!(byte, b'C' | b'D' | b'I'..=b'Z' | b'a'..=b'f' | b'0' | b'2'..=b'7');
+        byte = byte.wrapping_add(1);
+        rest = others;
+    }
+    table
+};
 
 /// What the word at `at` says, if it is text in base64 or in hexadecimal digits.
 pub(crate) fn word(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {

@@ -260,6 +260,8 @@ const THREE_DIGITS: &[u16] =
 
 /// A country code's digits, then this many at least, where the table says nothing narrower.
 const FEWEST: usize = 6;
+/// What may stand behind the first group of a number.
+pub(crate) const GAPS: &[u8] = b" -.()/";
 /// Nobody writes a number in more groups.
 const MOST_GROUPS: usize = 6;
 /// E.164, section 6.1: fifteen digits with the country code.
@@ -414,14 +416,12 @@ fn is_gap(byte: u8) -> bool {
 /// `2024-05-17`, `17.05.2024` and the like.
 fn is_date(window: &Window<'_>, at: usize) -> Peek<bool> {
     let separator = |b| matches!(b, b'-' | b'.' | b'/' | b' ');
-    for shape in [&[4, 2, 2], &[2, 2, 4]] {
-        if let Some(end) = digits::groups(window, at, shape, separator)? {
-            let number = digits::number(window, at, end);
-            let year = if shape.first() == Some(&4) { number / 10_000 } else { number % 10_000 };
-            return Ok((1900..2100).contains(&year));
-        }
-    }
-    Ok(false)
+    let year_first = digits::run(window, at, 4)? == 4;
+    let shape = if year_first { &[4, 2, 2] } else { &[2, 2, 4] };
+    let Some(end) = digits::groups(window, at, shape, separator)? else { return Ok(false) };
+    let number = digits::number(window, at, end);
+    let year = if year_first { number / 10_000 } else { number % 10_000 };
+    Ok((1900..2100).contains(&year))
 }
 
 /// The end of the number with its extension, if the text may go on like that.

@@ -83,6 +83,13 @@ pub struct Recognizer {
     pub no: &'static [&'static str],
 }
 
+impl Recognizer {
+    /// Whether words near a value tell anything.
+    pub(crate) fn has_context(&self) -> bool {
+        !(self.context.is_empty() && self.against.is_empty())
+    }
+}
+
 /// Where a value ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -409,7 +416,7 @@ const ROWS: &[Recognizer] = &[
         entity: Entity::IP_ADDRESS,
         finds: "an IPv4 address, with a prefix length if one follows",
         starts: |b| b.is_ascii_digit(),
-        anchors: &[Anchor::Number { first: (1, 3), then: b".", digits: 4 }],
+        anchors: &[Anchor::Marks { mark: b'.', apart: (2, 4) }],
         check: ip::v4,
         score: 0.6,
         context: IP_WORDS,
@@ -438,7 +445,7 @@ const ROWS: &[Recognizer] = &[
     Recognizer {
         entity: Entity::CREDIT_CARD,
         finds: "a card number in groups, with the range of an issuer and a right check digit",
-        starts: |b| b.is_ascii_digit(),
+        starts: card::starts,
         anchors: &[Anchor::Number { first: (4, 4), then: b" -", digits: 14 }],
         check: card::grouped,
         score: 0.9,
@@ -451,7 +458,7 @@ const ROWS: &[Recognizer] = &[
     Recognizer {
         entity: Entity::CREDIT_CARD,
         finds: "a bare card number of a large issuer in its usual length, with a right check digit",
-        starts: |b| b.is_ascii_digit(),
+        starts: card::starts,
         anchors: &[Anchor::Number { first: (12, 19), then: Anchor::NO_WORD, digits: 12 }],
         check: card::bare_usual,
         score: 0.55,
@@ -584,7 +591,10 @@ const ROWS: &[Recognizer] = &[
         entity: Entity::PHONE_NUMBER,
         finds: "a national number of 7 to 12 digits in any grouping, beside a word",
         starts: |b| b.is_ascii_digit() || b == b'(',
-        anchors: &[Anchor::Number { first: (1, 12), then: &[], digits: 7 }],
+        anchors: &[
+            Anchor::Number { first: (1, 6), then: phone::GAPS, digits: 7 },
+            Anchor::Number { first: (7, 12), then: &[], digits: 7 },
+        ],
         check: phone::national,
         score: 0.2,
         context: PHONE_WORDS,
@@ -602,7 +612,11 @@ const ROWS: &[Recognizer] = &[
         entity: Entity::PHONE_NUMBER,
         finds: "a national number with a label behind it, as `office` or `fax`",
         starts: |b| b.is_ascii_digit() || b == b'(',
-        anchors: &[Anchor::Number { first: (1, 12), then: &[], digits: 7 }],
+        anchors: &[
+            Anchor::Number { first: (1, 12), then: phone::GAPS, digits: 7 },
+            // The `x` of an extension.
+            Anchor::Number { first: (7, 12), then: b"x", digits: 7 },
+        ],
         check: phone::labelled,
         score: 0.55,
         context: PHONE_WORDS,
@@ -655,7 +669,7 @@ mod tests {
     fn a_row_with_forms_is_not_asked_everywhere() {
         let everywhere = RECOGNIZERS.iter().filter(|row| {
             matches!(row.anchors, [Anchor::Forms(_)])
-                && !crate::dispatch::Dispatch::new(&[row], &[]).anywhere.is_empty()
+                && !crate::dispatch::Dispatch::new(&[row], &[], 0.5).anywhere.is_empty()
         });
         let names: Vec<_> = everywhere.map(|row| (row.entity.as_str(), row.finds)).collect();
         assert!(names.is_empty(), "{names:#?}");

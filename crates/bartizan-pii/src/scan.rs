@@ -13,7 +13,7 @@ use crate::{
     CONTEXT_BOOST, COUNTER_WEIGHT, Config, ConfigError, End, Entity, Peek, Recognizer, Run, Window,
     context::{Said, Vocabulary},
     custom::Custom,
-    dispatch::{Dispatch, Rows},
+    dispatch::Dispatch,
     encoded::{self, Decoded},
     reader::Reader,
     recognizer::Step,
@@ -81,9 +81,7 @@ impl Scanner {
         let patterns = config.custom.iter().cloned().chain(config.blocked());
         let custom: Vec<Custom> =
             patterns.map(|pattern| Custom::new(&pattern)).collect::<Result<_, _>>()?;
-        let weak = Rows::of(&rows, |row| row.score < config.min_confidence);
-        let mut dispatch = Dispatch::new(&rows, &custom);
-        dispatch.weak = weak;
+        let dispatch = Dispatch::new(&rows, &custom, config.min_confidence);
         let words: Vec<_> = rows.iter().map(|row| (row.context, row.against)).collect();
         Ok(Self {
             dispatch,
@@ -185,14 +183,14 @@ impl Scanner {
     /// The preferred one of all values that begin exactly at `place`.
     fn best(&self, sweep: &Sweep, window: &Window<'_>, place: Place) -> Peek<Option<Candidate>> {
         let mut best: Option<Candidate> = None;
-        if place.custom() {
+        if sweep.is_custom(place) {
             for custom in &self.custom {
                 if let Some(candidate) = self.try_custom(custom, window, place.at)? {
                     best = Some(preferred(best, candidate));
                 }
             }
         }
-        if place.encoded() {
+        if sweep.is_encoded(place) {
             let spread = encoded::spread(window, place.at)?;
             for decoded in encoded::word(window, place.at)?.into_iter().chain(spread) {
                 if let Some(candidate) = self.inside(place.at, &decoded) {
@@ -209,6 +207,11 @@ impl Scanner {
                 continue;
             }
             // Context lies in what is known. Where it is missing and needed, nothing waits for more.
+            if !row.has_context() {
+                let Some(end) = answer? else { continue };
+                best = Some(preferred(best, candidate(row, place.at, end, row.score)));
+                continue;
+            }
             let said = said.get_or_insert_with(|| self.said(sweep, window, place.at));
             if self.dispatch.weak.has(place_of_row) && !said.support.has(place_of_row) {
                 continue;
@@ -216,12 +219,7 @@ impl Scanner {
             let Some(end) = answer? else { continue };
             let score = score(row, place_of_row, said);
             if score >= self.min_confidence {
-                let (start, entity) = (place.at, row.entity.clone());
-                let (end, run) = match end {
-                    End::At(end) => (end, None),
-                    End::Open(end, run) => (end, Some(run)),
-                };
-                best = Some(preferred(best, Candidate { entity, start, end, run, score }));
+                best = Some(preferred(best, candidate(row, place.at, end, score)));
             }
         }
         Ok(best)
@@ -316,6 +314,14 @@ impl Candidate {
     }
 }
 
+fn candidate(row: &Recognizer, start: usize, end: End, score: f32) -> Candidate {
+    let (end, run) = match end {
+        End::At(end) => (end, None),
+        End::Open(end, run) => (end, Some(run)),
+    };
+    Candidate { entity: row.entity.clone(), start, end, run, score }
+}
+
 fn score(row: &Recognizer, place: usize, said: &Said) -> f32 {
     tidy(match () {
         () if said.support.has(place) => row.score + CONTEXT_BOOST,
@@ -358,20 +364,23 @@ impl fmt::Debug for Scanner {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::{Anchor, CustomPattern, RECOGNIZERS, dispatch::MOST_ROWS};
 
     /// A scanner, and one like it that asks every row at every byte.
-    fn scanners(min_confidence: f32) -> [Scanner; 2] {
+    fn scanners(min_confidence: f32, entities: Option<Vec<Entity>>) -> [Scanner; 2] {
         let entity: Entity = "OURS".parse().expect("a name");
         let custom = vec![CustomPattern::new(entity, "fox[0-9]+|[0-9]{3}x")];
-        let config = Config { min_confidence, custom, ..Config::default() };
+        let config = Config { min_confidence, custom, entities, ..Config::default() };
         let sieved = Scanner::new(&config).expect("sound");
         let mut plain = Scanner::new(&config).expect("sound");
         let everywhere: fn(&Recognizer) -> &'static [Anchor] = |_| &[Anchor::Anywhere];
-        plain.dispatch = Dispatch::with_anchors(&plain.rows, &plain.custom, everywhere);
+        plain.dispatch =
+            Dispatch::with_anchors(&plain.rows, &plain.custom, min_confidence, everywhere);
         [sieved, plain]
     }
 
@@ -382,11 +391,13 @@ mod tests {
 
     #[test]
     fn no_anchor_passes_over_an_example_that_its_row_finds() {
-        let [sieved, plain] = scanners(0.0);
-        for row in RECOGNIZERS {
-            for text in row.yes.iter().chain(row.no) {
-                for text in [(*text).to_owned(), text.to_uppercase(), format!("1-{text}")] {
-                    assert_eq!(sieved.scan(&text), plain.scan(&text), "{}: {text:?}", row.finds);
+        for entities in [None, Some(Config::all_entities())] {
+            let [sieved, plain] = scanners(0.0, entities);
+            for row in RECOGNIZERS {
+                for text in row.yes.iter().chain(row.no) {
+                    for text in [(*text).to_owned(), text.to_uppercase(), format!("1-{text}")] {
+                        assert_eq!(sieved.scan(&text), plain.scan(&text), "{}: {text:?}", row.finds);
+                    }
                 }
             }
         }
@@ -417,7 +428,15 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_found_does_not_depend_on_the_anchors(text in text(), weak in any::<bool>()) {
-            let [sieved, plain] = scanners(if weak { 0.0 } else { 0.5 });
+            let [sieved, plain] = scanners(if weak { 0.0 } else { 0.5 }, None);
+            prop_assert_eq!(sieved.scan(&text), plain.scan(&text));
+        }
+
+        #[test]
+        fn nor_where_all_entities_are_looked_for(text in text()) {
+            static BOTH: LazyLock<[Scanner; 2]> =
+                LazyLock::new(|| scanners(0.5, Some(Config::all_entities())));
+            let [sieved, plain] = &*BOTH;
             prop_assert_eq!(sieved.scan(&text), plain.scan(&text));
         }
     }

@@ -10,7 +10,7 @@
 
 mod alphabet;
 
-use crate::{LOOK_BEHIND, Peek, Window, simd::Isa, window::is_word};
+use crate::{LOOK_BEHIND, Peek, Window, simd::{Isa, Odd}, window::is_word};
 
 /// A value is read with its units undone if one begins within so many bytes from its beginning;
 pub(crate) const AHEAD: usize = 384;
@@ -318,8 +318,21 @@ pub(crate) fn around(window: &Window<'_>, place: usize) -> Option<usize> {
 
 /// The next place from `from` on where a unit stands, or may stand once more is known.
 pub(crate) fn next(isa: Isa, window: &Window<'_>, from: usize) -> Option<usize> {
-    let mut odd = isa.odd(window.bytes(), from);
-    odd.find(|at| unit(window, *at) != Ok(None))
+    let mut odd = Odd::new(isa, window.bytes(), from);
+    odd.find(|at| may_begin(window.bytes(), *at) && unit(window, *at) != Ok(None))
+}
+
+/// Whether a unit may begin at `at`: a quick no for the most of what makes one look like that.
+#[inline]
+fn may_begin(text: &[u8], at: usize) -> bool {
+    let next = text.get(at + 1);
+    match text.get(at) {
+        Some(b'*') => next.is_none_or(|byte| *byte == b'*'),
+        Some(b'%') => next.is_none_or(u8::is_ascii_hexdigit),
+        // A further byte of a character.
+        Some(0x80..0xC2) => false,
+        _ => true,
+    }
 }
 
 /// Whether a unit stands anywhere in a value.

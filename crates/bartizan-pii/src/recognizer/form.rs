@@ -48,7 +48,8 @@ pub(crate) fn find(
     if !may_begin(window, at) {
         return Ok(None);
     }
-    for form in forms {
+    let Some(byte) = window.byte(at)? else { return Ok(None) };
+    for form in forms.iter().filter(|form| may_begin_with(form.as_bytes(), byte)) {
         let mut plain = Plain { bytes: [0; MOST], length: 0 };
         if let Some(end) = follow(window, at, form.as_bytes(), &mut plain)?
             && valid(plain.as_bytes())
@@ -62,12 +63,13 @@ pub(crate) fn find(
 
 /// Whether a value of one of `forms` may begin with this byte.
 pub(crate) fn may_start(forms: &[&str], byte: u8) -> bool {
-    forms.iter().any(|form| {
-        let form = form.as_bytes();
-        let optional = form.get(1) == Some(&b'?');
-        form.first().is_some_and(|place| fits(*place, byte))
-            || (optional && form.get(2).is_some_and(|place| fits(*place, byte)))
-    })
+    forms.iter().any(|form| may_begin_with(form.as_bytes(), byte))
+}
+
+fn may_begin_with(form: &[u8], byte: u8) -> bool {
+    let optional = form.get(1) == Some(&b'?');
+    form.first().is_some_and(|place| fits(*place, byte))
+        || (optional && form.get(2).is_some_and(|place| fits(*place, byte)))
 }
 
 /// The most bytes that a value of one of `forms` needs to be decided, the two behind it with it.

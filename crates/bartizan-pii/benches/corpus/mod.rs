@@ -1,17 +1,13 @@
-//! How many bytes a second does the eye see, and what does a piece of a stream cost?
+//! Texts to measure with: made here, from sentences and a fixed seed, so the same on every machine.
 //!
-//! The texts are made here, from sentences and a fixed seed: `BARTIZAN_BENCH_MB` megabytes of each
-//! (default 4). `clean` is chat between people and models, code, tables and lists in it, without a
-//! value; `dense` has a value every 300 bytes, `crowded` one every 30; `numbers` is a log of stamps,
-//! identifiers and measures; `json` is `dense` as request bodies; `german` is not ASCII.
-#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark may panic, and is no API")]
+//! `clean` is chat between people and models, code, tables and lists in it, without a value; `dense`
+//! has a value every 300 bytes, `crowded` one every 30; `numbers` is a log of stamps, identifiers and
+//! measures; `german` is not ASCII.
+#![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub, reason = "made for benchmarks, each of which uses a part of it")]
 
-use std::{fmt::Write, hint::black_box, time::Duration};
+use std::fmt::Write;
 
-use bartizan_pii::{Action, Config, Masker, Scanner};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-
-const CHAT: &[&str] = &[
+pub const CHAT: &[&str] = &[
     "Sure! Here is how I would approach the migration: first, export the 3 tables.",
     "Then run `cargo test --workspace` on the new branch and look at what fails.",
     "In 2024 we saw about 1,250 requests per minute at peak; the p99 was 4.7 ms.",
@@ -34,7 +30,7 @@ const CHAT: &[&str] = &[
     "He walked for 12 kilometres that day, and another 15 the day after.",
 ];
 
-const GERMAN: &[&str] = &[
+pub const GERMAN: &[&str] = &[
     "Natürlich! Für die Übergabe wären zunächst drei Fragen zu klären, bevor wir anfangen können.",
     "Die Straße war gesperrt, also fuhren wir über die Brücke und kamen später als gewöhnlich an.",
     "Könnten Sie mir bitte erklären, wie sich die Gebühren im nächsten Jahr ändern würden?",
@@ -73,12 +69,8 @@ impl Random {
     }
 }
 
-fn size() -> usize {
-    std::env::var("BARTIZAN_BENCH_MB").map_or(4, |mb| mb.parse().unwrap()) * 1_000_000
-}
-
 /// Sentences with a value about every `every` bytes; 0 is none.
-fn prose(sentences: &[&str], size: usize, every: usize) -> String {
+pub fn prose(sentences: &[&str], size: usize, every: usize) -> String {
     let (mut random, mut text, mut since) = (Random(88_172_645_463_325_252), String::new(), 0);
     while text.len() < size {
         let sentence = random.of(sentences);
@@ -96,7 +88,7 @@ fn prose(sentences: &[&str], size: usize, every: usize) -> String {
     text
 }
 
-fn numbers(size: usize) -> String {
+pub fn numbers(size: usize) -> String {
     let (mut random, mut text) = (Random(362_436_069), String::new());
     while text.len() < size {
         let stamp = 1_748_503_543_012 + random.below(1 << 30);
@@ -119,7 +111,7 @@ fn numbers(size: usize) -> String {
     text
 }
 
-fn json(size: usize) -> String {
+pub fn json(size: usize) -> String {
     let text = prose(CHAT, size, 300);
     let mut json = String::from("[");
     for line in text.as_bytes().chunks(1_600) {
@@ -131,43 +123,8 @@ fn json(size: usize) -> String {
     json
 }
 
-fn masker() -> Masker {
-    Masker::new(Scanner::new(&Config::default()).unwrap().into(), Action::MASK)
-}
-
-fn whole(criterion: &mut Criterion) {
-    let (masker, size) = (masker(), size());
-    let inputs = [
-        ("clean", prose(CHAT, size, 0)),
-        ("dense", prose(CHAT, size, 300)),
-        ("crowded", prose(CHAT, size, 30)),
-        ("numbers", numbers(size)),
-        ("german", prose(GERMAN, size, 0)),
-        ("2 KB clean", prose(CHAT, 1_950, 0)),
-        ("2 KB dense", prose(CHAT, 1_950, 300)),
-        ("100 B", prose(CHAT, 60, 50)),
-    ];
-    for (name, input) in inputs {
-        let mut group = criterion.benchmark_group(name);
-        group.throughput(Throughput::Bytes(input.len() as u64));
-        group.bench_function("scan", |b| b.iter(|| masker.scanner().scan(black_box(&input))));
-        group.bench_function("mask", |b| b.iter(|| masker.mask_text(black_box(&input)).text.len()));
-        group.finish();
-    }
-}
-
-fn documents(criterion: &mut Criterion) {
-    let (masker, json) = (masker(), json(size()));
-    let mut group = criterion.benchmark_group("json");
-    group.throughput(Throughput::Bytes(json.len() as u64));
-    group.bench_function("mask", |b| {
-        b.iter(|| masker.mask_json(black_box(json.as_bytes())).unwrap())
-    });
-    group.finish();
-}
-
 /// Pieces as a model gives them: a space and up to six letters.
-fn deltas(text: &str) -> Vec<&[u8]> {
+pub fn deltas(text: &str) -> Vec<&[u8]> {
     let (mut random, mut rest, mut deltas) = (Random(12_345), text.as_bytes(), Vec::new());
     while !rest.is_empty() {
         let most = rest.len().min(2 + random.below(6));
@@ -179,44 +136,3 @@ fn deltas(text: &str) -> Vec<&[u8]> {
     deltas
 }
 
-fn stream(criterion: &mut Criterion) {
-    let masker = masker();
-    for (name, every) in [("stream clean", 0), ("stream dense", 300)] {
-        let input = prose(CHAT, 400_000, every);
-        let deltas = deltas(&input);
-        let (mut stream, mut out, mut held) = (masker.stream(), Vec::new(), Vec::new());
-        for delta in &deltas {
-            stream.feed(delta, &mut out);
-            held.push(stream.held());
-        }
-        held.sort_unstable();
-        let at = |share: usize| held.get((held.len() - 1) * share / 100).unwrap();
-        let mean = held.iter().sum::<usize>() as f64 / held.len() as f64;
-        eprintln!(
-            "{name}: held back {mean:.1} bytes on average, p99 {}, at most {}",
-            at(99),
-            at(100)
-        );
-        let mut group = criterion.benchmark_group(name);
-        group.throughput(Throughput::Elements(deltas.len() as u64));
-        group.bench_function("delta", |b| {
-            b.iter(|| {
-                let (mut stream, mut out) = (masker.stream(), Vec::with_capacity(input.len()));
-                deltas.iter().for_each(|delta| stream.feed(delta, &mut out));
-                stream.finish(&mut out);
-                out
-            });
-        });
-        group.finish();
-    }
-}
-
-fn short() -> Criterion {
-    Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(700))
-}
-
-criterion_group!(name = benches; config = short(); targets = whole, documents, stream);
-criterion_main!(benches);

@@ -1,0 +1,150 @@
+//! Which rows are asked at a place?
+
+use super::{Kind, MARKS, Place, Sweep, bits, mark::digits_of_number};
+use crate::{
+    Window,
+    dispatch::{Dispatch, MOST_LETTERS, NUMBER_REACH, Rows},
+    simd::{BLOCK, Kinds},
+    window::is_word,
+};
+
+impl Sweep {
+    /// The rows of which a value may begin at a place, the last one that was given.
+    pub(crate) fn rows(&self, dispatch: &Dispatch, window: &Window<'_>, place: Place) -> Rows {
+        let at = place.at;
+        let bytes = window.bytes();
+        let Some(&byte) = bytes.get(at) else { return Rows::default() };
+        if is_word(byte) && window.before(at, 1).is_some_and(is_word) {
+            return Rows::default();
+        }
+        let mut rows = Rows::default();
+        if self.is(place, Kind::Number) {
+            rows = self.number_rows(dispatch, bytes, at, byte);
+        }
+        if self.is(place, Kind::Sign) {
+            rows = rows.or(dispatch.sign);
+        }
+        for (kind, around) in MARKS.into_iter().zip(&dispatch.marks) {
+            if self.is(place, kind) {
+                rows = rows.or(*around);
+            }
+        }
+        if self.is(place, Kind::Assigned) {
+            rows = rows.or(self.assigned_rows(dispatch, bytes, at));
+        }
+        if self.is(place, Kind::Other) {
+            rows = rows.or(self.other_rows(dispatch, bytes, at));
+        }
+        let rows = rows.and(dispatch.starts(byte));
+        let weak = rows.and(dispatch.weak);
+        match weak.is_empty() || self.may_be_weak(window, at) {
+            true => rows,
+            false => rows.without(weak),
+        }
+    }
+
+    /// Whether a row may speak here that needs a word.
+    #[inline]
+    pub(super) fn may_be_weak(&self, window: &Window<'_>, at: usize) -> bool {
+        self.hinted || self.words_before(window, at)
+    }
+
+    /// Whether words may stand closely before `at`: two letters side by side, or other scripts.
+    #[inline]
+    pub(crate) fn words_before(&self, window: &Window<'_>, at: usize) -> bool {
+        let Some(first) = (at - self.origin).checked_sub(BLOCK) else { return true };
+        let letters = self.bits_from(first, |kinds| kinds.letter);
+        letters & letters >> 1 != 0 || !window.left(at).is_ascii()
+    }
+
+    /// The 64 bits of a kind from a distance from the origin on.
+    #[inline]
+    fn bits_from(&self, at: usize, kind: impl Fn(&Kinds) -> u64) -> u64 {
+        let (block, bit) = (at / BLOCK, (at % BLOCK) as u32);
+        bits::from(self.kinds.one(block, &kind), self.kinds.one(block + 1, &kind), bit)
+    }
+
+    fn number_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize, byte: u8) -> Rows {
+        let place = at - self.origin;
+        if byte.is_ascii_alphabetic() {
+            return self.code_rows(dispatch, bytes, place);
+        }
+        let lead = self.bits_from(place, |kinds| kinds.digit).trailing_zeros() as usize;
+        if lead > 2 {
+            return Rows::default();
+        }
+        let first = place + lead;
+        let digits = self.bits_from(first, |kinds| kinds.digit);
+        let letters = self.bits_from(first, |kinds| kinds.letter);
+        let (run, next) = self.behind_run(bytes, first, digits.trailing_ones() as usize);
+        dispatch.number(run, next, digits_of_number(digits, letters) as usize)
+    }
+
+    fn code_rows(&self, dispatch: &Dispatch, bytes: &[u8], place: usize) -> Rows {
+        let rest = bytes.get(self.origin + place..).unwrap_or_default();
+        let letters = rest.iter().take(MOST_LETTERS + 1).take_while(|b| b.is_ascii_alphabetic());
+        let letters = letters.count();
+        let behind = place + letters;
+        if behind >= self.known && self.partial {
+            // More letters may come, and then a digit.
+            let lengths = letters..=MOST_LETTERS;
+            return lengths.fold(Rows::default(), |all, letters| {
+                let [joined, spaced] =
+                    [false, true].map(|gap| dispatch.code(letters, gap, NUMBER_REACH));
+                all.or(joined).or(spaced)
+            });
+        }
+        let digits = |at: usize| self.bits_from(at, |kinds| kinds.digit);
+        let count = |at: usize| (digits(at) as u32).count_ones() as usize;
+        match rest.get(letters) {
+            Some(b'0'..=b'9') => dispatch.code(letters, false, count(behind)),
+            Some(b' ' | b'-' | b'.' | b'/' | b':') if digits(behind + 1) & 1 == 1 => {
+                dispatch.code(letters, true, count(behind + 1))
+            }
+            _ => Rows::default(),
+        }
+    }
+
+    fn other_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize) -> Rows {
+        let place = at - self.origin;
+        let mut rows = dispatch.anywhere;
+        if self.bits_from(place, |kinds| kinds.literal) & 1 == 1 {
+            rows = rows.or(self.literal_rows(dispatch, bytes, at));
+        }
+        if dispatch.shortest_token.is_some() {
+            let run = self.bits_from(place, |kinds| kinds.word() | kinds.dash).trailing_ones();
+            rows = rows.or(dispatch.token(run));
+        }
+        if dispatch.shortest_capitals.is_some() {
+            let run = self.bits_from(place, |kinds| kinds.capital).trailing_ones();
+            rows = rows.or(dispatch.capitals(run));
+        }
+        rows
+    }
+
+    /// The rows with a literal that may stand at `at`.
+    pub(super) fn literal_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize) -> Rows {
+        let Some(&first) = bytes.get(at) else { return Rows::default() };
+        // A byte behind the end of the text is no literal's; one that may come is any's.
+        let byte = |offset: usize| match bytes.get(at + offset) {
+            None if !self.partial => Some(0),
+            byte => byte.copied(),
+        };
+        let rows = dispatch.literal([Some(first), byte(1), byte(2), byte(5)]);
+        rows.and(dispatch.starts(first))
+    }
+
+    /// The rows whose values may begin behind a sign, at `at`.
+    pub(super) fn assigned_rows(&self, dispatch: &Dispatch, text: &[u8], at: usize) -> Rows {
+        let Some(byte) = text.get(at) else { return Rows::default() };
+        let mut rows = dispatch.assigned;
+        if let Some((least, long)) = dispatch.assigned_long {
+            let known = text.get(at..).unwrap_or_default();
+            let run = known.iter().take(least as usize).take_while(|byte| **byte > b' ').count();
+            if run == least as usize || (self.partial && run == known.len()) {
+                rows = rows.or(long);
+            }
+        }
+        rows.and(dispatch.starts(*byte))
+    }
+}
