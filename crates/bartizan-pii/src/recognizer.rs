@@ -1,7 +1,7 @@
 //! What can be found? One row for each way of writing an entity; each row carries its own test.
 
 mod address;
-mod assignment;
+pub(crate) mod assignment;
 mod bank;
 mod checksum;
 mod crypto;
