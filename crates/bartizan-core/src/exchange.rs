@@ -24,7 +24,7 @@ use crate::describe::resource;
 use crate::id::RequestId;
 use crate::limit::permit::{Permit, Returns, at_the_door, on_the_road};
 use crate::limit::{Draw, Exhausted, Kind, ReservationId, Standing, Unavailable, Verdict};
-use crate::mask::{Blocked, Detection, Guard, Profile, Screened};
+use crate::mask::{Blocked, Detection, Guard, Profile, Screened, Spotted, Vault};
 use crate::problem::{self, Context};
 use crate::refusal::{Objection, Outage, Refusal, Upstream, Waiting};
 use crate::settle::{self, Spent, rehearsed};
@@ -99,6 +99,8 @@ pub struct Permitted<B> {
 pub struct Masked<B> {
     permit: Box<Permit>,
     call: Call<B>,
+    /// What was put aside, and comes back in the answer.
+    vault: Option<Box<Vault>>,
 }
 
 /// Whoever must agree has agreed.
@@ -106,6 +108,7 @@ pub struct Masked<B> {
 pub struct Agreed<B> {
     permit: Box<Permit>,
     call: Call<B>,
+    vault: Option<Box<Vault>>,
     /// What was used for it.
     approval: Option<Box<Approval>>,
 }
@@ -115,6 +118,7 @@ pub struct Agreed<B> {
 pub struct Announced<B> {
     permit: Box<Permit>,
     call: Call<B>,
+    vault: Option<Box<Vault>>,
 }
 
 /// What the road knows of a request when it arrives.
@@ -159,6 +163,7 @@ pub struct Departure<B> {
 pub struct Journey {
     permit: Box<Permit>,
     model: Option<Arc<str>>,
+    vault: Option<Arc<Vault>>,
     dossier: Dossier,
     standings: Vec<Standing>,
 }
@@ -463,21 +468,23 @@ impl<B> Exchange<Validated<B>> {
 }
 
 impl<B> Exchange<Permitted<B>> {
-    /// Takes out of the call what must not leave.
+    /// Takes out of the call what must not leave. What shall come back in the answer goes into a
+    /// vault, whose placeholders `chance` makes this request's own.
     ///
     /// # Errors
     /// Refused where the profile blocks what was found; what was reserved goes back.
-    pub fn mask(self) -> Result<Exchange<Masked<B>>, Refused> {
+    pub fn mask(self, chance: impl FnOnce() -> u128) -> Result<Exchange<Masked<B>>, Refused> {
         let Self { mut head, now, dossier, standings, state: Permitted { permit, call } } = self;
         let profile = permit.grant().endpoint().profile.clone();
         let Some(guard) = &profile.request else {
-            let state = Masked { permit, call };
+            let state = Masked { permit, call, vault: None };
             return Ok(Exchange { head, now, dossier, standings, state });
         };
-        match screen(guard, &mut head, call) {
+        let mut vault = guard.tokenises().then(|| Box::new(Vault::new(chance())));
+        match screen(guard, &mut head, call, vault.as_deref_mut()) {
             Ok((call, detections)) => {
-                note_detections(&dossier, &profile, "request", &detections, now);
-                let state = Masked { permit, call };
+                note_detections(&dossier, &profile, By::Itself("request"), &detections, now);
+                let state = Masked { permit, call, vault };
                 Ok(Exchange { head, now, dossier, standings, state })
             }
             Err(blocked) => {
@@ -503,6 +510,43 @@ impl<B> Exchange<Masked<B>> {
             Payload::Whole(bytes) => bytes.clone(),
             Payload::Stream(_) => Bytes::new(),
         }
+    }
+
+    /// Takes out of the body what a hook has found in it, as if it had been found here.
+    ///
+    /// # Errors
+    /// Refused where that blocks the call, or where it cannot be taken out.
+    pub fn mask_spotted(self, hook: &str, spotted: &[Spotted]) -> Result<Self, Refused> {
+        let Self { head, now, dossier, standings, state } = self;
+        let Masked { permit, call, mut vault } = state;
+        let profile = permit.grant().endpoint().profile.clone();
+        let screened = match call.body() {
+            Payload::Whole(bytes) => {
+                let vault = vault.as_deref_mut();
+                spot(profile.request.as_deref(), call.media(), bytes.clone(), spotted, vault)
+            }
+            // It was shown nothing of it, so it cannot have found anything.
+            Payload::Stream(_) => Err(Blocked { detections: Vec::new() }),
+        };
+        match screened {
+            Ok(Screened { bytes, detections }) => {
+                let by = By::Hook { direction: "request", hook };
+                note_detections(&dossier, &profile, by, &detections, now);
+                let state = Masked { permit, call: call.with_bytes(bytes), vault };
+                Ok(Exchange { head, now, dossier, standings, state })
+            }
+            Err(blocked) => {
+                let protocol = permit.grant().endpoint().protocol;
+                let (refusal, bill) = (Box::new(Refusal::Blocked(blocked)), give_back(permit));
+                Err(Refused { refusal, dossier, protocol, standings, bill })
+            }
+        }
+    }
+
+    /// Notes what a hook wants to have remembered.
+    pub fn note(&self, note: Note) {
+        let Note { event, outcome, reason, details } = note;
+        drop(self.dossier.note(event, outcome, self.now, reason, details));
     }
 
     /// Ends the exchange because a hook says so; what was reserved goes back.
@@ -547,7 +591,8 @@ impl<B> Exchange<Masked<B>> {
         self,
         ruling: Option<Result<Ruling, Unreachable>>,
     ) -> Result<Exchange<Agreed<B>>, Refused> {
-        let Self { mut head, now, dossier, standings, state: Masked { permit, call } } = self;
+        let Self { mut head, now, dossier, standings, state } = self;
+        let Masked { permit, call, vault } = state;
         let needed = permit.grant().need().is_some() && !dossier.facts().dry_run;
         let approval = match (needed, ruling) {
             (false, _) => Ok(None),
@@ -568,7 +613,7 @@ impl<B> Exchange<Masked<B>> {
                 if needed {
                     head.headers.remove(&X_APPROVAL_ID);
                 }
-                let state = Agreed { permit, call, approval };
+                let state = Agreed { permit, call, vault, approval };
                 Ok(Exchange { head, now, dossier, standings, state })
             }
             Err(refusal) => {
@@ -589,10 +634,11 @@ impl<B> Exchange<Agreed<B>> {
 
     /// Tells the log that the request is about to depart; it departs when that is durable.
     pub fn announce(self) -> (Exchange<Announced<B>>, Receipt) {
-        let Self { head, now, dossier, standings, state: Agreed { permit, call, approval } } = self;
+        let Self { head, now, dossier, standings, state } = self;
+        let Agreed { permit, call, vault, approval } = state;
         let details = approval.as_deref().map_or_else(Map::new, agreed);
         let receipt = dossier.note(Event::RequestStart, Outcome::Allow, now, None, details);
-        let state = Announced { permit, call };
+        let state = Announced { permit, call, vault };
         (Exchange { head, now, dossier, standings, state }, receipt)
     }
 
@@ -642,7 +688,9 @@ impl<B> Exchange<Announced<B>> {
         announced: Result<(), Lost>,
         departed: Result<(), Unavailable>,
     ) -> Result<(Departure<B>, Journey), Refused> {
-        let Self { mut head, dossier, standings, state: Announced { mut permit, call }, .. } = self;
+        let Self { mut head, dossier, standings, state, .. } = self;
+        let Announced { mut permit, call, vault } = state;
+        let vault = vault.filter(|vault| !vault.is_empty());
         let endpoint = Arc::clone(permit.grant().endpoint());
         let outage = match (announced, departed) {
             (Ok(()), Ok(())) => None,
@@ -661,8 +709,8 @@ impl<B> Exchange<Announced<B>> {
                 head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
             }
         }
-        if endpoint.profile.response.is_some() {
-            // What comes compressed or in part could not be screened.
+        if endpoint.profile.response.is_some() || vault.is_some() {
+            // What comes compressed or in part could not be screened, nor restored.
             for name in [header::ACCEPT_ENCODING, header::RANGE, header::IF_RANGE] {
                 head.headers.remove(name);
             }
@@ -672,7 +720,8 @@ impl<B> Exchange<Announced<B>> {
         let roles = permit.grant().roles().to_vec();
         permit.hand_over();
         let departure = Departure { head, body: call.into_body(), caller, roles, endpoint };
-        Ok((departure, Journey { permit, model, dossier, standings }))
+        let vault = vault.map(Arc::from);
+        Ok((departure, Journey { permit, model, vault, dossier, standings }))
     }
 }
 
@@ -701,6 +750,12 @@ impl Journey {
         &self.endpoint().profile
     }
 
+    /// What was put aside of the request, and belongs into the answer.
+    #[must_use]
+    pub fn vault(&self) -> Option<&Arc<Vault>> {
+        self.vault.as_ref()
+    }
+
     /// The name of the exchange.
     #[must_use]
     pub fn request_id(&self) -> RequestId {
@@ -709,7 +764,27 @@ impl Journey {
 
     /// Notes what was found in the answer.
     pub fn detected(&self, detections: &[Detection], now: Timestamp) {
-        note_detections(&self.dossier, self.profile(), "response", detections, now);
+        note_detections(&self.dossier, self.profile(), By::Itself("response"), detections, now);
+    }
+
+    /// Takes out of the answer what a hook has found in it, as if it had been found here.
+    ///
+    /// # Errors
+    /// [`Blocked`] where that blocks the answer, or where it cannot be taken out.
+    pub fn mask_spotted(
+        &self,
+        hook: &str,
+        spotted: &[Spotted],
+        media: Media,
+        bytes: Bytes,
+        now: Timestamp,
+    ) -> Result<Bytes, Blocked> {
+        let profile = self.profile();
+        let Screened { bytes, detections } =
+            spot(profile.response.as_deref(), media, bytes, spotted, None)?;
+        let by = By::Hook { direction: "response", hook };
+        note_detections(&self.dossier, profile, by, &detections, now);
+        Ok(bytes)
     }
 
     /// Notes what the handler wants to have remembered.
@@ -924,26 +999,48 @@ fn screen<B>(
     guard: &Guard,
     head: &mut Parts,
     call: Call<B>,
+    mut vault: Option<&mut Vault>,
 ) -> Result<(Call<B>, Vec<Detection>), Blocked> {
-    let mut detections = screen_query(guard, head)?;
+    let mut detections = screen_query(guard, head, vault.as_deref_mut())?;
     let bytes = match call.body() {
         Payload::Whole(bytes) if !bytes.is_empty() => bytes.clone(),
         Payload::Whole(_) | Payload::Stream(_) => return Ok((call, detections)),
     };
-    let screened = guard.screen(call.media(), bytes)?;
+    let screened = guard.put_aside(call.media(), bytes, vault)?;
     detections.extend(screened.detections);
     Ok((call.with_bytes(screened.bytes), detections))
 }
 
-fn screen_query(guard: &Guard, head: &mut Parts) -> Result<Vec<Detection>, Blocked> {
+fn screen_query(
+    guard: &Guard,
+    head: &mut Parts,
+    vault: Option<&mut Vault>,
+) -> Result<Vec<Detection>, Blocked> {
     let Some(query) = head.uri.query() else { return Ok(Vec::new()) };
-    let Screened { bytes, detections } = guard.screen_query(query)?;
+    let Screened { bytes, detections } = guard.screen_query(query, vault)?;
     if !detections.is_empty() {
         let masked = format!("{}?{}", head.uri.path(), String::from_utf8_lossy(&bytes));
         // What cannot be said without it is not said at all.
         head.uri = masked.parse().map_err(|_| Blocked { detections: detections.clone() })?;
     }
     Ok(detections)
+}
+
+/// Takes out what a hook has found, as the guard of this way would; where nothing is looked for, as
+/// the default is. What cannot be taken out does not pass.
+fn spot(
+    guard: Option<&Guard>,
+    media: Media,
+    bytes: Bytes,
+    spotted: &[Spotted],
+    vault: Option<&mut Vault>,
+) -> Result<Screened, Blocked> {
+    let spotting = match guard {
+        Some(guard) => guard.spotting(spotted),
+        None => Guard::told().and_then(|guard| guard.spotting(spotted)),
+    };
+    let spotting = spotting.map_err(|_| Blocked { detections: Vec::new() })?;
+    spotting.put_aside(media, bytes, vault)
 }
 
 /// The header field by which a caller says that somebody has agreed.
@@ -1001,16 +1098,29 @@ fn ending(outcome: Outcome, time: Timestamp, status: Option<u16>) -> Ending {
     Ending { outcome, time, status, reason: None, usage: Usage::default() }
 }
 
+/// Who has found something, and on which way.
+#[derive(Clone, Copy)]
+enum By<'a> {
+    /// The gate itself.
+    Itself(&'a str),
+    /// A hook.
+    Hook { direction: &'a str, hook: &'a str },
+}
+
 fn note_detections(
     dossier: &Dossier,
     profile: &Profile,
-    direction: &str,
+    by: By<'_>,
     detections: &[Detection],
     now: Timestamp,
 ) {
     if profile.log_detections && !detections.is_empty() {
         let mut details = detections_of(detections);
+        let (By::Itself(direction) | By::Hook { direction, .. }) = by;
         details.insert("direction".into(), direction.into());
+        if let By::Hook { hook, .. } = by {
+            details.insert("hook".into(), hook.into());
+        }
         drop(dossier.note(Event::PiiDetected, Outcome::Allow, now, None, details));
     }
 }

@@ -19,7 +19,6 @@ struct Row {
 
 const REMOVE: &str = "remove the key";
 const MATCH: &str = "match by `path` and `verb`";
-const ACTION: &str = "use `mask`, `redact`, `replace`, `block` or `detect`";
 
 const ROWS: &[Row] = &[
     #[cfg(not(feature = "cedar"))]
@@ -28,7 +27,6 @@ const ROWS: &[Row] = &[
         when: None,
         help: "install a gateway that is built with it: `cargo build --release --features cedar`",
     },
-    Row { at: "/hooks", when: None, help: REMOVE },
     Row { at: "/alerts", when: None, help: REMOVE },
     Row { at: "/telemetry", when: None, help: REMOVE },
     Row { at: "/egress", when: None, help: REMOVE },
@@ -69,10 +67,6 @@ const ROWS: &[Row] = &[
         when: Some(is_give_back),
         help: "leave it out: what was reserved is charged",
     },
-    Row { at: "/pii/request/action", when: Some(is_later_action), help: ACTION },
-    Row { at: "/pii/response/action", when: Some(is_later_action), help: ACTION },
-    Row { at: "/endpoints/*/pii/request/action", when: Some(is_later_action), help: ACTION },
-    Row { at: "/endpoints/*/pii/response/action", when: Some(is_later_action), help: ACTION },
     Row {
         at: "/endpoints/*/timeouts/body",
         when: None,
@@ -112,10 +106,6 @@ fn is_give_back(text: &str) -> bool {
 
 fn is_true(text: &str) -> bool {
     text.eq_ignore_ascii_case("true")
-}
-
-fn is_later_action(text: &str) -> bool {
-    ["hash", "tokenise"].contains(&text)
 }
 
 fn is_later_protocol(text: &str) -> bool {
