@@ -15,7 +15,6 @@ use bartizan_core::mask::{MAX_SPOTTED, MAX_SPOTTED_TEXT, Spotted};
 use bartizan_core::refusal::Objection;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{Method, Request, header};
 use secrecy::{ExposeSecret as _, SecretSlice};
