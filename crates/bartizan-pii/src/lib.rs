@@ -56,7 +56,7 @@ mod restore;
 pub mod report;
 
 pub use anchor::Anchor;
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, MAX_REGIONS};
 pub use custom::CustomPattern;
 pub use entity::{Entity, EntityError};
 pub use json::{JsonError, Located, MAX_DEPTH, MaskedJson};

@@ -12,6 +12,7 @@ mod geo;
 mod health;
 mod id;
 mod name;
+pub(crate) mod phone_home;
 mod phone_regional;
 mod url;
 mod vehicle;

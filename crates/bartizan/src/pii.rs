@@ -39,6 +39,7 @@ pub struct Pii {
     allow: Vec<String>,
     block: Vec<String>,
     custom: Vec<(String, String)>,
+    phone_regions: Vec<String>,
     log_detections: bool,
 }
 
@@ -71,6 +72,7 @@ impl Default for Pii {
             allow: Vec::new(),
             block: Vec::new(),
             custom: Vec::new(),
+            phone_regions: Vec::new(),
             log_detections: true,
         }
     }
@@ -150,6 +152,13 @@ impl Pii {
         self
     }
 
+    /// Finds telephone numbers as people in these regions write them, without the country's code:
+    /// ISO 3166 codes, such as `DE`.
+    pub fn phone_regions<'a>(mut self, regions: impl IntoIterator<Item = &'a str>) -> Self {
+        self.phone_regions.extend(regions.into_iter().map(str::to_owned));
+        self
+    }
+
     /// An entity of one's own, found by a regular expression in linear time.
     pub fn custom(mut self, entity: &str, pattern: &str) -> Self {
         self.custom.push((entity.to_owned(), pattern.to_owned()));
@@ -217,7 +226,8 @@ impl Pii {
             }
         };
         let (allow, block) = (self.allow.clone(), self.block.clone());
-        Ok(Config { entities, min_confidence: self.min_confidence, allow, block, custom })
+        let (min_confidence, phone_regions) = (self.min_confidence, self.phone_regions.clone());
+        Ok(Config { entities, min_confidence, allow, block, custom, phone_regions })
     }
 }
 
@@ -232,6 +242,7 @@ mod tests {
         assert!(wrong(Pii::new().detect(["no name"])).contains("no name"));
         assert!(wrong(Pii::new().min_confidence(2.0)).contains("min_confidence"));
         assert!(wrong(Pii::new().custom("X", "(")).contains("pattern"));
+        assert!(wrong(Pii::new().phone_regions(["XX"])).contains("known are AT,"));
         assert!(wrong(Pii::new().mask_character('\n')).contains("control"));
         assert!(wrong(Pii::new().responses(Action::Tokenise)).contains("requests"));
         let one = Pii::new().response_action("EMAIL", Action::Tokenise);

@@ -38,6 +38,9 @@ pub struct Scan {
     /// Leaves out findings below this score, 0 to 1.
     #[arg(long, default_value_t = 0.5, value_name = "X")]
     pub min_confidence: f32,
+    /// Finds telephone numbers as they are written within these regions, such as `DE,AT`.
+    #[arg(long, value_delimiter = ',', value_name = "REGIONS")]
+    pub phone_regions: Vec<String>,
     /// Scans also what `.gitignore` and `.ignore` name.
     #[arg(long)]
     pub no_ignore: bool,

@@ -31,6 +31,7 @@ pub(super) fn run(args: &Scan, out: &mut dyn Write) -> anyhow::Result<u8> {
     let scanner = Scanner::new(&Config {
         entities: if args.all_entities { Some(Config::all_entities()) } else { named() },
         min_confidence: args.min_confidence,
+        phone_regions: args.phone_regions.clone(),
         ..Config::default()
     })?;
     let scanner = Arc::new(scanner);

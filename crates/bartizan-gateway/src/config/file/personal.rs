@@ -33,6 +33,10 @@ pub struct Pii {
     /// Patterns of one's own.
     #[serde(default)]
     pub custom: Vec<Located<Custom>>,
+    /// Regions, by ISO 3166 code, whose telephone numbers are found as people there write them: without
+    /// the country's code, and without a word such as `phone` beside them. At most 8.
+    #[serde(default)]
+    pub phone_regions: Vec<Located<Word>>,
     /// What `hash` and `encrypt` work with: at least 32 bytes, as `openssl rand -hex 32` makes them.
     /// The same key gives the same words, also after a restart; `bartizan pii decrypt` reads what
     /// was encrypted.

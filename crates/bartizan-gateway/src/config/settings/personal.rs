@@ -98,6 +98,7 @@ impl Vocabulary {
             allow: texts(|section| &section.allow),
             block: texts(|section| &section.block),
             custom,
+            phone_regions: texts(|section| &section.phone_regions),
         };
         let source = sections.iter().find_map(|section| section.key.as_ref());
         let key = source.and_then(|source| key(resolver, source));
