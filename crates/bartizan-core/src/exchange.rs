@@ -24,7 +24,7 @@ use crate::describe::resource;
 use crate::id::RequestId;
 use crate::limit::permit::{Permit, Returns, at_the_door, on_the_road};
 use crate::limit::{Draw, Exhausted, Kind, ReservationId, Standing, Unavailable, Verdict};
-use crate::mask::{Blocked, Detection, Guard, Profile, Screened};
+use crate::mask::{Blocked, Detection, Guard, Profile, Screened, Spotted, Vault};
 use crate::problem::{self, Context};
 use crate::refusal::{Objection, Outage, Refusal, Upstream, Waiting};
 use crate::settle::{self, Spent, rehearsed};
@@ -49,6 +49,15 @@ struct Memory {
     now: Timestamp,
     dossier: Dossier,
     standings: Vec<Standing>,
+    /// What was put aside, and comes back in the answer.
+    vault: Option<Box<Vault>>,
+}
+
+impl Memory {
+    /// Notes what was found on the way in.
+    fn found(&self, profile: &Profile, by: By<'_>, detections: &[Detection]) {
+        note_detections(&self.dossier, profile, by, detections, self.now);
+    }
 }
 
 /// A head was parsed; nothing else is known.
@@ -172,6 +181,8 @@ pub struct Departure<B> {
 pub struct Journey {
     permit: Box<Permit>,
     model: Option<Arc<str>>,
+    /// What was put aside, and comes back in the answer.
+    vault: Option<Arc<Vault>>,
     memory: Box<Memory>,
 }
 
@@ -230,7 +241,7 @@ impl<B> Exchange<Received<B>> {
         };
         let dossier = Dossier::open(facts, now, trail);
         let (head, standings) = (Box::new(head), Vec::new());
-        let memory = Box::new(Memory { now, dossier, standings });
+        let memory = Box::new(Memory { now, dossier, standings, vault: None });
         Self { head, memory, state: Received { body } }
     }
 
@@ -470,20 +481,22 @@ impl<B> Exchange<Validated<B>> {
 }
 
 impl<B> Exchange<Permitted<B>> {
-    /// Takes out of the call what must not leave.
+    /// Takes out of the call what must not leave. What shall come back in the answer goes into a
+    /// vault, whose placeholders `chance` makes this request's own.
     ///
     /// # Errors
     /// Refused where the profile blocks what was found; what was reserved goes back.
-    pub fn mask(self) -> Result<Exchange<Masked<B>>, Refused> {
-        let Self { mut head, memory, state: Permitted { permit, mut call } } = self;
+    pub fn mask(self, chance: impl FnOnce() -> u128) -> Result<Exchange<Masked<B>>, Refused> {
+        let Self { mut head, mut memory, state: Permitted { permit, mut call } } = self;
         let profile = permit.grant().endpoint().profile.clone();
         let Some(guard) = &profile.request else {
             let state = Masked { permit, call };
             return Ok(Exchange { head, memory, state });
         };
-        match screen(guard, &mut head, &mut call) {
+        memory.vault = guard.tokenises().then(|| Box::new(Vault::new(chance())));
+        match screen(guard, &mut head, &mut call, memory.vault.as_deref_mut()) {
             Ok(detections) => {
-                note_detections(&memory.dossier, &profile, "request", &detections, memory.now);
+                memory.found(&profile, By::Itself("request"), &detections);
                 let state = Masked { permit, call };
                 Ok(Exchange { head, memory, state })
             }
@@ -510,6 +523,43 @@ impl<B> Exchange<Masked<B>> {
             Payload::Whole(bytes) => bytes.clone(),
             Payload::Stream(_) => Bytes::new(),
         }
+    }
+
+    /// Takes out of the body what a hook has found in it, as if it had been found here.
+    ///
+    /// # Errors
+    /// Refused where that blocks the call, or where it cannot be taken out.
+    pub fn mask_spotted(self, hook: &str, spotted: &[Spotted]) -> Result<Self, Refused> {
+        let Self { head, mut memory, state: Masked { permit, mut call } } = self;
+        let profile = permit.grant().endpoint().profile.clone();
+        let screened = match call.body() {
+            Payload::Whole(bytes) => {
+                let vault = memory.vault.as_deref_mut();
+                spot(profile.request.as_deref(), call.media(), bytes.clone(), spotted, vault)
+            }
+            // It was shown nothing of it, so it cannot have found anything.
+            Payload::Stream(_) => Err(Blocked { detections: Vec::new() }),
+        };
+        match screened {
+            Ok(Screened { bytes, detections }) => {
+                let by = By::Hook { direction: "request", hook };
+                memory.found(&profile, by, &detections);
+                call.rewrite(bytes);
+                Ok(Exchange { head, memory, state: Masked { permit, call } })
+            }
+            Err(blocked) => {
+                let protocol = permit.grant().endpoint().protocol;
+                let (refusal, bill) = (Box::new(Refusal::Blocked(blocked)), give_back(permit));
+                Err(Refused { refusal, memory, protocol, bill })
+            }
+        }
+    }
+
+    /// Notes what a hook wants to have remembered.
+    pub fn note(&self, note: Note) {
+        let Note { event, outcome, reason, details } = note;
+        let Memory { dossier, now, .. } = &*self.memory;
+        drop(dossier.note(event, outcome, *now, reason, details));
     }
 
     /// Ends the exchange because a hook says so; what was reserved goes back.
@@ -649,7 +699,8 @@ impl<B> Exchange<Announced<B>> {
         announced: Result<(), Lost>,
         departed: Result<(), Unavailable>,
     ) -> Result<(Departure<B>, Journey), Refused> {
-        let Self { mut head, memory, state: Announced { mut permit, call } } = self;
+        let Self { mut head, mut memory, state: Announced { mut permit, call } } = self;
+        let vault = memory.vault.take().filter(|vault| !vault.is_empty());
         let endpoint = Arc::clone(permit.grant().endpoint());
         let outage = match (announced, departed) {
             (Ok(()), Ok(())) => None,
@@ -668,8 +719,8 @@ impl<B> Exchange<Announced<B>> {
                 head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
             }
         }
-        if endpoint.profile.response.is_some() {
-            // What comes compressed or in part could not be screened.
+        if endpoint.profile.response.is_some() || vault.is_some() {
+            // What comes compressed or in part could not be screened, nor restored.
             for name in [header::ACCEPT_ENCODING, header::RANGE, header::IF_RANGE] {
                 head.headers.remove(name);
             }
@@ -681,7 +732,8 @@ impl<B> Exchange<Announced<B>> {
         let (body, document) = call.into_body();
         let Facts { request_id: id, client, .. } = *memory.dossier.facts();
         let departure = Departure { id, client, head, body, document, caller, roles, endpoint };
-        Ok((departure, Journey { permit, model, memory }))
+        let vault = vault.map(Arc::from);
+        Ok((departure, Journey { permit, model, vault, memory }))
     }
 }
 
@@ -710,6 +762,12 @@ impl Journey {
         &self.endpoint().profile
     }
 
+    /// What was put aside of the request, and belongs into the answer.
+    #[must_use]
+    pub fn vault(&self) -> Option<&Arc<Vault>> {
+        self.vault.as_ref()
+    }
+
     /// The name of the exchange.
     #[must_use]
     pub fn request_id(&self) -> RequestId {
@@ -718,7 +776,28 @@ impl Journey {
 
     /// Notes what was found in the answer.
     pub fn detected(&self, detections: &[Detection], now: Timestamp) {
-        note_detections(&self.memory.dossier, self.profile(), "response", detections, now);
+        let dossier = &self.memory.dossier;
+        note_detections(dossier, self.profile(), By::Itself("response"), detections, now);
+    }
+
+    /// Takes out of the answer what a hook has found in it, as if it had been found here.
+    ///
+    /// # Errors
+    /// [`Blocked`] where that blocks the answer, or where it cannot be taken out.
+    pub fn mask_spotted(
+        &self,
+        hook: &str,
+        spotted: &[Spotted],
+        media: Media,
+        bytes: Bytes,
+        now: Timestamp,
+    ) -> Result<Bytes, Blocked> {
+        let profile = self.profile();
+        let Screened { bytes, detections } =
+            spot(profile.response.as_deref(), media, bytes, spotted, None)?;
+        let by = By::Hook { direction: "response", hook };
+        note_detections(&self.memory.dossier, profile, by, &detections, now);
+        Ok(bytes)
     }
 
     /// Notes what the handler wants to have remembered.
@@ -934,13 +1013,14 @@ fn screen<B>(
     guard: &Guard,
     head: &mut Parts,
     call: &mut Call<B>,
+    mut vault: Option<&mut Vault>,
 ) -> Result<Vec<Detection>, Blocked> {
-    let mut detections = screen_query(guard, head)?;
+    let mut detections = screen_query(guard, head, vault.as_deref_mut())?;
     let bytes = match call.body() {
         Payload::Whole(bytes) if !bytes.is_empty() => bytes.clone(),
         Payload::Whole(_) | Payload::Stream(_) => return Ok(detections),
     };
-    let screened = guard.screen(call.media(), bytes)?;
+    let screened = guard.put_aside(call.media(), bytes, vault)?;
     if !screened.detections.is_empty() {
         call.rewrite(screened.bytes);
     }
@@ -948,15 +1028,36 @@ fn screen<B>(
     Ok(detections)
 }
 
-fn screen_query(guard: &Guard, head: &mut Parts) -> Result<Vec<Detection>, Blocked> {
+fn screen_query(
+    guard: &Guard,
+    head: &mut Parts,
+    vault: Option<&mut Vault>,
+) -> Result<Vec<Detection>, Blocked> {
     let Some(query) = head.uri.query() else { return Ok(Vec::new()) };
-    let Screened { bytes, detections } = guard.screen_query(query)?;
+    let Screened { bytes, detections } = guard.screen_query(query, vault)?;
     if !detections.is_empty() {
         let masked = format!("{}?{}", head.uri.path(), String::from_utf8_lossy(&bytes));
         // What cannot be said without it is not said at all.
         head.uri = masked.parse().map_err(|_| Blocked { detections: detections.clone() })?;
     }
     Ok(detections)
+}
+
+/// Takes out what a hook has found, as the guard of this way would; where nothing is looked for, as
+/// the default is. What cannot be taken out does not pass.
+fn spot(
+    guard: Option<&Guard>,
+    media: Media,
+    bytes: Bytes,
+    spotted: &[Spotted],
+    vault: Option<&mut Vault>,
+) -> Result<Screened, Blocked> {
+    let spotting = match guard {
+        Some(guard) => guard.spotting(spotted),
+        None => Guard::told().and_then(|guard| guard.spotting(spotted)),
+    };
+    let spotting = spotting.map_err(|_| Blocked { detections: Vec::new() })?;
+    spotting.put_aside(media, bytes, vault)
 }
 
 /// The header field by which a caller says that somebody has agreed.
@@ -1014,16 +1115,29 @@ fn ending(outcome: Outcome, time: Timestamp, status: Option<u16>) -> Ending {
     Ending { outcome, time, status, reason: None, usage: Usage::default() }
 }
 
+/// Who has found something, and on which way.
+#[derive(Clone, Copy)]
+enum By<'a> {
+    /// The gate itself.
+    Itself(&'a str),
+    /// A hook.
+    Hook { direction: &'a str, hook: &'a str },
+}
+
 fn note_detections(
     dossier: &Dossier,
     profile: &Profile,
-    direction: &str,
+    by: By<'_>,
     detections: &[Detection],
     now: Timestamp,
 ) {
     if profile.log_detections && !detections.is_empty() {
         let mut details = detections_of(detections);
+        let (By::Itself(direction) | By::Hook { direction, .. }) = by;
         details.insert("direction".into(), direction.into());
+        if let By::Hook { hook, .. } = by {
+            details.insert("hook".into(), hook.into());
+        }
         drop(dossier.note(Event::PiiDetected, Outcome::Allow, now, None, details));
     }
 }

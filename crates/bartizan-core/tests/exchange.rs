@@ -78,7 +78,7 @@ fn policy(action: Action) -> Policy {
         max_request_size: 1000,
         limits: vec![Arc::new(Limit { rule: Arc::new(rule), by: By::User })],
         cost: Cost::default(),
-        profile: Profile { request: Some(guard), response: None, log_detections: true },
+        profile: Profile { request: Some(guard), log_detections: true, ..Profile::default() },
         timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
         about: About::default(),
@@ -123,7 +123,7 @@ fn walk(
     let (exchange, draws) = exchange.draws()?;
     let till = Arc::clone(&book.1) as Arc<dyn Returns>;
     let exchange = exchange.permit(ReservationId(1), draws, taken(), till)?;
-    exchange.mask()
+    exchange.mask(|| 0)
 }
 
 #[test]

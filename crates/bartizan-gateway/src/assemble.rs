@@ -236,6 +236,10 @@ pub async fn assemble(
         .profile((*settings.pii).clone())
         .actions(built_in(settings))
         .tasks(standing.tasks.clone());
+    for hook in &settings.hooks {
+        let webhook = hook.open().with_context(|| format!("the hook `{}`", hook.name))?;
+        app = app.hook(webhook);
+    }
     #[cfg(feature = "cedar")]
     if let Some(cedar) = &settings.policies.cedar {
         app = app.cedar(cedar.clone());

@@ -1,6 +1,9 @@
 //! What shall be looked for, and can it be?
 
-use crate::{CONTEXT_BOOST, CustomPattern, Entity, RECOGNIZERS, Recognizer, window::is_word};
+use crate::{
+    CONTEXT_BOOST, CustomPattern, Entity, RECOGNIZERS, Recognizer, recognizer::phone_home::REGIONS,
+    window::is_word,
+};
 
 /// What to look for.
 #[derive(Debug, Clone)]
@@ -17,7 +20,13 @@ pub struct Config {
     pub block: Vec<String>,
     /// Patterns of the user's own.
     pub custom: Vec<CustomPattern>,
+    /// Regions, by ISO 3166 code, whose telephone numbers are found as people there write them,
+    /// without the country's code and without a word beside them. At most [`MAX_REGIONS`].
+    pub phone_regions: Vec<String>,
 }
+
+/// How many regions [`Config::phone_regions`] may name.
+pub const MAX_REGIONS: usize = 8;
 
 impl Default for Config {
     fn default() -> Self {
@@ -27,6 +36,7 @@ impl Default for Config {
             allow: Vec::new(),
             block: Vec::new(),
             custom: Vec::new(),
+            phone_regions: Vec::new(),
         }
     }
 }
@@ -65,6 +75,15 @@ pub enum ConfigError {
         /// Why not.
         reason: String,
     },
+    /// Nothing is known of the numbers of this region.
+    #[error("nothing is known of telephone numbers in `{region}`: known are {}", known_regions())]
+    Region {
+        /// The region.
+        region: String,
+    },
+    /// More regions than may be named.
+    #[error("more than {MAX_REGIONS} regions: any number would be somebody's")]
+    Regions,
     /// Nothing finds this entity. To ignore it would be to promise a protection that is not there.
     #[error("nothing finds `{entity}`: take it out, or define it under `custom`")]
     Unsupported {
@@ -97,7 +116,24 @@ impl Config {
             let reach = row.score + if row.context.is_empty() { 0.0 } else { CONTEXT_BOOST };
             reach >= self.min_confidence && entities.contains(&row.entity)
         };
-        Ok(RECOGNIZERS.iter().copied().filter(wanted).collect())
+        let home = self.home()?;
+        Ok(RECOGNIZERS.iter().copied().chain(home).filter(wanted).collect())
+    }
+
+    /// The rows of the regions that are named.
+    fn home(&self) -> Result<Vec<&'static Recognizer>, ConfigError> {
+        let mut regions: Vec<String> =
+            self.phone_regions.iter().map(|region| region.to_ascii_uppercase()).collect();
+        regions.sort();
+        regions.dedup();
+        if regions.len() > MAX_REGIONS {
+            return Err(ConfigError::Regions);
+        }
+        let row = |region: String| {
+            let known = REGIONS.iter().find(|(known, _)| *known == region);
+            known.map(|(_, row)| row).ok_or(ConfigError::Region { region })
+        };
+        regions.into_iter().map(row).collect()
     }
 
     /// The blocked terms as patterns: the longest first, as whole words.
@@ -107,6 +143,10 @@ impl Config {
         terms.sort_by_key(|term| std::cmp::Reverse(term.len()));
         terms.chunks(TERMS_OF_A_PATTERN).map(any_of).collect()
     }
+}
+
+fn known_regions() -> String {
+    REGIONS.iter().map(|(region, _)| *region).collect::<Vec<_>>().join(", ")
 }
 
 /// So that an automaton stays small, however long the list is.

@@ -38,6 +38,11 @@ impl CustomPattern {
     /// The default of [`max_length`](Self::max_length), in bytes.
     pub const MAX_LENGTH: usize = 256;
 
+    /// A pattern that finds this text alone.
+    pub fn literal(entity: Entity, text: &str) -> Self {
+        Self::new(entity, regex_syntax::escape(text))
+    }
+
     /// A pattern that is sure of what it finds.
     pub fn new(entity: Entity, pattern: impl Into<String>) -> Self {
         Self {

@@ -219,7 +219,8 @@ impl Dispatch {
             starts: [Rows::default(); 256],
             numbers: [[Rows::default(); NEXT_KINDS]; LONGEST_RUN + 1],
             number_digits: [Rows::default(); NUMBER_REACH + 1],
-            fewest: [[Fewest { of_any: u32::MAX, of_strong: u32::MAX }; NEXT_KINDS]; LONGEST_RUN + 1],
+            fewest: [[Fewest { of_any: u32::MAX, of_strong: u32::MAX }; NEXT_KINDS];
+                LONGEST_RUN + 1],
             leads: [false; 256],
             codes: [[Rows::default(); 2]; MOST_LETTERS + 1],
             code_digits: [Rows::default(); NUMBER_REACH + 1],
@@ -434,7 +435,11 @@ impl Dispatch {
         let any = |rows: Rows| !rows.is_empty();
         self.shortest_token = self.tokens.iter().map(|(least, _)| *least).min();
         self.shortest_capitals = self.capitals.iter().map(|(least, _)| *least).min();
-        let assigned = if self.assigned.is_empty() { self.assigned_long.map(|(least, _)| least) } else { Some(1) };
+        let assigned = if self.assigned.is_empty() {
+            self.assigned_long.map(|(least, _)| least)
+        } else {
+            Some(1)
+        };
         let runs = [self.shortest_token, self.shortest_capitals, assigned];
         self.shortest_solid = runs.into_iter().flatten().fold(TOKEN_REACH, u32::min);
         self.tables.assigns = assigned.is_some();
@@ -478,7 +483,8 @@ impl Dispatch {
                 *slot = Fewest { of_any, of_strong };
             }
         }
-        let numbers = self.numbers.iter().flatten().fold(Rows::default(), |all, rows| all.or(*rows));
+        let numbers =
+            self.numbers.iter().flatten().fold(Rows::default(), |all, rows| all.or(*rows));
         for (byte, slot) in (0..=u8::MAX).zip(&mut self.leads) {
             let starts = self.starts.get(usize::from(byte)).copied().unwrap_or_default();
             *slot = !is_word(byte) && !starts.and(numbers).is_empty();

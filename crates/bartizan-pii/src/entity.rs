@@ -5,7 +5,7 @@ use std::{borrow::Borrow, cmp::Ordering, fmt, hash, str::FromStr, sync::Arc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The longest name of an entity, in bytes.
-const MAX_NAME: usize = 64;
+pub(crate) const MAX_NAME: usize = 64;
 
 /// The kind of a finding, written in upper snake case: Presidio's name where it has one.
 ///

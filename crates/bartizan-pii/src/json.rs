@@ -1,7 +1,8 @@
 //! How is a JSON document masked so that every byte that need not change stays as it was?
 //!
 //! Strings are decoded before they are searched, escapes such as `\u0040` and surrogate pairs
-//! included, and the name of a member counts as context for its value. Names are searched too. Only
+//! included, and the name of a member counts as context for its value. Names are searched too. A
+//! string that is a JSON document itself, as the arguments of a tool call are, is masked as one. Only
 //! the found spans are written anew; key order, white space and the spelling of numbers stay.
 //! A whole number that is found (a card, a telephone number) becomes a string.
 
@@ -11,11 +12,18 @@ use std::{borrow::Cow, ops::Range};
 
 use serde::Serialize;
 
-use crate::{Action, Entity, Finding, Masker, Window, reader::Reader};
-use text::{decode, escape_into, raw_offsets};
+use crate::{
+    Action, Entity, Finding, Masker, Vault, Window, mask::Found, reader::Reader,
+    recognizer::assignment::may_name,
+};
+use text::raw_offsets;
+pub(crate) use text::{decode, escape_into, is_container, is_json};
 
 /// The deepest nesting of arrays and objects that is followed.
 pub const MAX_DEPTH: usize = 128;
+
+/// JSON in strings of JSON is followed so deep.
+pub(crate) const MAX_NESTING: usize = 4;
 
 /// Shorter numbers hold no entity that this crate finds, longer ones are no integers anywhere.
 const NUMBERS: std::ops::RangeInclusive<usize> = 7..=19;
@@ -27,16 +35,17 @@ pub struct MaskedJson<'j> {
     pub bytes: Cow<'j, [u8]>,
     /// What was found, by place and entity, in the order of the document.
     pub findings: Vec<Located>,
-    /// Something was found whose action is [`Action::Block`]: the document must not go on. (In
-    /// `bytes` it is masked all the same.)
+    /// Something was found whose action is [`Action::Block`], or for which a vault had no room: the
+    /// document must not go on. (In `bytes` it is masked all the same.)
     pub blocked: bool,
 }
 
 /// How often an entity was found in one value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Located {
-    /// The JSON Pointer of the value (RFC 6901), or of the member whose name it is. What was found
-    /// in a name stands in it as `<ENTITY>`: a pointer may be logged.
+    /// The JSON Pointer of the value (RFC 6901), or of the member whose name it is; where a string is
+    /// a document itself, it goes on in that. What was found in a name stands in it as `<ENTITY>`: a
+    /// pointer may be logged.
     pub pointer: String,
     /// What was found.
     pub entity: Entity,
@@ -68,53 +77,110 @@ impl Masker {
     /// # Errors
     /// What is not JSON is refused, not passed on: in it nothing can be found for sure.
     pub fn mask_json<'j>(&self, json: &'j [u8]) -> Result<MaskedJson<'j>, JsonError> {
+        self.walk(json, None)
+    }
+
+    /// The same, and puts into the vault what is tokenised.
+    ///
+    /// # Errors
+    /// As [`mask_json`](Self::mask_json).
+    pub fn mask_json_into<'j>(
+        &self,
+        json: &'j [u8],
+        vault: &mut Vault,
+    ) -> Result<MaskedJson<'j>, JsonError> {
+        self.walk(json, Some(vault))
+    }
+
+    fn walk<'j>(
+        &self,
+        json: &'j [u8],
+        vault: Option<&mut Vault>,
+    ) -> Result<MaskedJson<'j>, JsonError> {
         let text = std::str::from_utf8(json)
             .map_err(|error| JsonError::Syntax { offset: error.valid_up_to() })?;
-        let mut walk = Walk::new(self, text);
-        walk.space();
-        walk.value(0, "")?;
-        walk.space();
-        if walk.at < json.len() {
-            return walk.refuse();
-        }
-        let bytes = match walk.copied {
-            0 => Cow::Borrowed(json),
-            copied => {
-                walk.out.extend_from_slice(json.get(copied..).unwrap_or_default());
-                Cow::Owned(walk.out)
-            }
+        let mut walk = Walk::new(self, vault, text);
+        walk.document("")?;
+        let bytes = if walk.edits.is_empty() {
+            Cow::Borrowed(json)
+        } else {
+            Cow::Owned(apply(text, &walk.edits).into_bytes())
         };
         Ok(MaskedJson { bytes, findings: walk.findings, blocked: walk.blocked })
     }
 }
 
+/// A part of a text, and what shall stand there.
+#[derive(Debug)]
+pub(crate) struct Edit {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) value: String,
+}
+
+/// The text with the edits made, which come in its order.
+pub(crate) fn apply(text: &str, edits: &[Edit]) -> String {
+    let (mut out, mut from) = (String::with_capacity(text.len()), 0);
+    for edit in edits {
+        out.push_str(text.get(from..edit.start).unwrap_or_default());
+        out.push_str(&edit.value);
+        from = edit.end;
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
+}
+
+/// The edits of what the string at `raw` means, as edits of the document in which it stands.
+pub(crate) fn in_source(json: &str, raw: &Range<usize>, meant: &[Edit]) -> Vec<Edit> {
+    let source = json.get(raw.clone()).unwrap_or_default();
+    let places = raw_offsets(source, meant.iter().flat_map(|edit| [edit.start, edit.end]));
+    let outer = |(edit, place): (&Edit, &[usize])| {
+        let [start, end] = *place else { return None };
+        let mut value = Vec::with_capacity(edit.value.len());
+        escape_into(&edit.value, &mut value);
+        let value = String::from_utf8_lossy(&value).into_owned();
+        Some(Edit { start: raw.start + start, end: raw.start + end, value })
+    };
+    meant.iter().zip(places.chunks_exact(2)).filter_map(outer).collect()
+}
+
 struct Walk<'m, 'j> {
     masker: &'m Masker,
+    vault: Option<&'m mut Vault>,
     json: &'j str,
     at: usize,
-    out: Vec<u8>,
-    /// So much of `json` is in `out`, changed or not; 0 while nothing has changed.
-    copied: usize,
+    /// What of the document must change, in its order.
+    edits: Vec<Edit>,
     pointer: String,
     findings: Vec<Located>,
     blocked: bool,
     reader: Box<Reader>,
+    /// In how many strings the document stands.
+    nesting: usize,
 }
 
 impl<'m, 'j> Walk<'m, 'j> {
-    fn new(masker: &'m Masker, json: &'j str) -> Self {
-        let (out, pointer, findings) = (Vec::new(), String::new(), Vec::new());
+    fn new(masker: &'m Masker, vault: Option<&'m mut Vault>, json: &'j str) -> Self {
         Self {
             masker,
+            vault,
             json,
             at: 0,
-            out,
-            copied: 0,
-            pointer,
-            findings,
+            edits: Vec::new(),
+            pointer: String::new(),
+            findings: Vec::new(),
             blocked: false,
             reader: Box::default(),
+            nesting: 0,
         }
+    }
+
+    /// All of it, and nothing behind it.
+    fn document(&mut self, hint: &str) -> Result<(), JsonError> {
+        self.space();
+        self.value(0, hint)?;
+        self.space();
+        if self.at < self.json.len() { self.refuse() } else { Ok(()) }
     }
 
     fn value(&mut self, depth: usize, hint: &str) -> Result<(), JsonError> {
@@ -194,43 +260,87 @@ impl<'m, 'j> Walk<'m, 'j> {
         let public = String::from_utf8_lossy(&public).replace('~', "~0").replace('/', "~1");
         self.pointer.push('/');
         self.pointer.push_str(&public);
-        self.mask_found(raw, name, &findings);
+        self.mask_found(raw, name, &findings, false);
     }
 
     fn scan(&mut self, text: &str, hint: &str) -> Vec<Finding> {
+        if may_name(hint) {
+            return self.scan_assigned(text, hint);
+        }
         let window = Window::whole(text.as_bytes()).with_hint(hint);
         self.masker.scanner.scan_with(&mut self.reader, &window)
     }
 
+    /// The same for the value of a member that is named like a password or a key: rows that look at
+    /// what a value is assigned to see the name before it, as they do in a text.
+    fn scan_assigned(&mut self, text: &str, name: &str) -> Vec<Finding> {
+        let quote = ['"', '\'', '`'].into_iter().find(|quote| !text.contains(*quote));
+        let assigned = match quote {
+            Some(quote) => format!("{name}={quote}{text}"),
+            None => format!("{name}={text}"),
+        };
+        let before = assigned.len() - text.len();
+        let window = Window::whole(assigned.as_bytes()).with_hint(name);
+        let mut findings = self.masker.scanner.scan_with(&mut self.reader, &window);
+        findings.retain(|finding| finding.end > before);
+        for finding in &mut findings {
+            finding.start = finding.start.saturating_sub(before);
+            finding.end -= before;
+        }
+        findings
+    }
+
     fn mask_string(&mut self, raw: Range<usize>, text: &str, hint: &str) {
+        if self.nesting < MAX_NESTING && is_container(text) && self.mask_nested(&raw, text, hint) {
+            return;
+        }
         let findings = self.scan(text, hint);
-        self.mask_found(raw, text, &findings);
+        self.mask_found(raw, text, &findings, false);
+    }
+
+    /// Masks a string that is a document itself; `false` if it is none that can be followed.
+    fn mask_nested(&mut self, raw: &Range<usize>, text: &str, hint: &str) -> bool {
+        let mut inner = Walk::new(self.masker, self.vault.as_deref_mut(), text);
+        inner.pointer.clone_from(&self.pointer);
+        inner.nesting = self.nesting + 1;
+        if inner.document(hint).is_err() {
+            return false;
+        }
+        let Walk { edits, findings, blocked, .. } = inner;
+        self.blocked |= blocked;
+        self.findings.extend(findings);
+        self.edits.extend(in_source(self.json, raw, &edits));
+        true
     }
 
     /// Records what was found in the string that is written at `raw`, and writes it anew.
-    fn mask_found(&mut self, raw: Range<usize>, text: &str, findings: &[Finding]) {
+    fn mask_found(&mut self, raw: Range<usize>, text: &str, findings: &[Finding], is_number: bool) {
         if !self.record(findings) {
             return;
         }
-        self.copy_up_to(raw.start);
-        let source = self.json.get(raw.clone()).unwrap_or_default();
-        let mut from = 0;
-        let bounds = findings.iter().flat_map(|finding| [finding.start, finding.end]);
-        let offsets = raw_offsets(source, bounds);
-        for (finding, place) in findings.iter().zip(offsets.chunks_exact(2)) {
-            let [start, end] = *place else { continue };
-            let value = text.get(finding.start..finding.end).unwrap_or_default();
+        let mut edits = Vec::with_capacity(findings.len());
+        for finding in findings {
             let action = self.masker.action(&finding.entity);
-            self.out.extend_from_slice(source.get(from..start).unwrap_or_default().as_bytes());
-            if *action == Action::Detect {
-                self.out.extend_from_slice(source.get(start..end).unwrap_or_default().as_bytes());
-            } else {
-                escape_into(&replacement(action, finding, value), &mut self.out);
+            if *action != Action::Detect {
+                let value = text.get(finding.start..finding.end).unwrap_or_default();
+                let is_number = is_number && value.len() == text.len();
+                let value = value.as_bytes();
+                let found = Found { entity: &finding.entity, value, is_number };
+                let value = self.replacement(action, &found);
+                edits.push(Edit { start: finding.start, end: finding.end, value });
             }
-            from = end;
         }
-        self.out.extend_from_slice(source.get(from..).unwrap_or_default().as_bytes());
-        self.copied = raw.end;
+        self.edits.extend(in_source(self.json, &raw, &edits));
+    }
+
+    /// What stands for a value in a document; a blocked one must not be readable in it either.
+    fn replacement(&mut self, action: &Action, found: &Found<'_>) -> String {
+        let action = if *action == Action::Block { &Action::MASK } else { action };
+        let mut out = Vec::new();
+        if found.act(action, self.vault.as_deref_mut(), &mut out).is_err() {
+            self.blocked = true;
+        }
+        String::from_utf8_lossy(&out).into_owned()
     }
 
     /// Whether anything must change.
@@ -279,11 +389,11 @@ impl<'m, 'j> Walk<'m, 'j> {
         if NUMBERS.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
             let findings = self.scan(text, hint);
             if findings.iter().any(|f| *self.masker.action(&f.entity) != Action::Detect) {
-                self.copy_up_to(start);
-                self.out.push(b'"');
-                self.copied = start;
-                self.mask_found(raw, text, &findings);
-                self.out.push(b'"');
+                let quote = |at| Edit { start: at, end: at, value: "\"".to_owned() };
+                let end = raw.end;
+                self.edits.push(quote(start));
+                self.mask_found(raw, text, &findings, true);
+                self.edits.push(quote(end));
             } else {
                 self.record(&findings);
             }
@@ -371,18 +481,4 @@ impl<'m, 'j> Walk<'m, 'j> {
     fn refuse<T>(&self) -> Result<T, JsonError> {
         Err(JsonError::Syntax { offset: self.at })
     }
-
-    fn copy_up_to(&mut self, end: usize) {
-        let unchanged = self.json.get(self.copied..end).unwrap_or_default();
-        self.out.extend_from_slice(unchanged.as_bytes());
-        self.copied = end;
-    }
-}
-
-/// What stands for a value in a document; a blocked one must not be readable in it either.
-fn replacement(action: &Action, finding: &Finding, value: &str) -> String {
-    let action = if *action == Action::Block { &Action::MASK } else { action };
-    let mut out = Vec::new();
-    action.apply(&finding.entity, value.as_bytes(), &mut out);
-    String::from_utf8_lossy(&out).into_owned()
 }

@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use crate::{Entity, Finding, Scanner, Stream, unfold};
+use zeroize::Zeroizing;
+
+use crate::{Entity, Finding, Full, Key, Scanner, Stream, Vault, key::LONGEST, unfold};
 
 /// What becomes of a found value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,18 @@ pub enum Action {
     Redact,
     /// Its entity stands for it: `<EMAIL_ADDRESS>`.
     Replace,
+    /// A keyed hash stands for it, by which the same value is known again and nothing else is:
+    /// `EMAIL_ADDRESS_HASH_…`. See [`Key::hash`].
+    Hash(Key),
+    /// It stands there encrypted, for the holder of the key to read: `EMAIL_ADDRESS_ENC_…0`. See
+    /// [`Key::encrypt`].
+    Encrypt(Key),
+    /// Where it is a number of 6 to 56 digits, other digits stand for them, and what separates them
+    /// stays; else as [`Encrypt`](Self::Encrypt). See [`Key::encrypt_digits`].
+    EncryptDigits(Key),
+    /// A placeholder stands for it, and the value lies in a [`Vault`] until it is put back:
+    /// `EMAIL_ADDRESS_1_WKZRTQBN`. Where there is no vault this is [`Replace`](Self::Replace).
+    Tokenise,
     /// Nothing goes on: a text ends before the value, and the caller is told.
     Block,
 }
@@ -47,7 +61,8 @@ pub struct Masked<'t> {
     pub text: Cow<'t, str>,
     /// What was found, by its place in the original text.
     pub findings: Vec<Finding>,
-    /// Something was found whose action is [`Action::Block`]; the text ends before it.
+    /// Something was found whose action is [`Action::Block`], or for which a vault had no room; the
+    /// text ends before it.
     pub blocked: bool,
 }
 
@@ -81,6 +96,12 @@ impl Masker {
         self
     }
 
+    /// The same actions for what another scanner finds.
+    #[must_use]
+    pub fn with_scanner(&self, scanner: Arc<Scanner>) -> Self {
+        Self { scanner, ..self.clone() }
+    }
+
     /// The scanner that it asks.
     pub fn scanner(&self) -> &Arc<Scanner> {
         &self.scanner
@@ -91,24 +112,45 @@ impl Masker {
         self.by_entity.get(entity).unwrap_or(&self.action)
     }
 
+    /// Whether anything that it finds needs a vault.
+    pub fn tokenises(&self) -> bool {
+        let tokenises = |action: &Action| *action == Action::Tokenise;
+        tokenises(&self.action) || self.by_entity.values().any(tokenises)
+    }
+
     /// Masks a whole text. A [`stream`](Self::stream) of the same text gives the same.
     pub fn mask_text<'t>(&self, text: &'t str) -> Masked<'t> {
+        self.mask(text, None)
+    }
+
+    /// Masks a whole text, and puts into the vault what is tokenised.
+    pub fn mask_text_into<'t>(&self, text: &'t str, vault: &mut Vault) -> Masked<'t> {
+        self.mask(text, Some(vault))
+    }
+
+    fn mask<'t>(&self, text: &'t str, mut vault: Option<&mut Vault>) -> Masked<'t> {
         let findings = self.scanner.scan(text);
-        let blocked = findings.iter().position(|f| *self.action(&f.entity) == Action::Block);
-        if blocked.is_none() && findings.iter().all(|f| *self.action(&f.entity) == Action::Detect) {
+        if findings.iter().all(|f| *self.action(&f.entity) == Action::Detect) {
             return Masked { text: Cow::Borrowed(text), findings, blocked: false };
         }
-        let mut out = Vec::with_capacity(text.len());
-        let mut from = 0;
-        for finding in findings.iter().take(blocked.unwrap_or(findings.len())) {
+        let (mut out, mut from, mut blocked) = (Vec::with_capacity(text.len()), 0, false);
+        for finding in &findings {
             out.extend_from_slice(part(text.as_bytes(), from, finding.start));
-            let value = part(text.as_bytes(), finding.start, finding.end);
-            self.action(&finding.entity).apply(&finding.entity, value, &mut out);
-            from = finding.end;
+            let found = Found {
+                entity: &finding.entity,
+                value: part(text.as_bytes(), finding.start, finding.end),
+                is_number: false,
+            };
+            let action = self.action(found.entity);
+            blocked = *action == Action::Block
+                || found.act(action, vault.as_deref_mut(), &mut out).is_err();
+            from = if blocked { text.len() } else { finding.end };
+            if blocked {
+                break;
+            }
         }
-        let end = blocked.and_then(|at| findings.get(at)).map_or(text.len(), |f| f.start);
-        out.extend_from_slice(part(text.as_bytes(), from, end));
-        Masked { text: Cow::Owned(into_text(out)), findings, blocked: blocked.is_some() }
+        out.extend_from_slice(part(text.as_bytes(), from, text.len()));
+        Masked { text: Cow::Owned(into_text(out)), findings, blocked }
     }
 
     /// Masks a text that comes in pieces.
@@ -117,8 +159,35 @@ impl Masker {
     }
 }
 
+/// A value, and how it stood there.
+pub(crate) struct Found<'a> {
+    pub(crate) entity: &'a Entity,
+    pub(crate) value: &'a [u8],
+    /// It was a number of a JSON document, and shall be one again.
+    pub(crate) is_number: bool,
+}
+
+impl Found<'_> {
+    /// Writes what becomes of it.
+    pub(crate) fn act(
+        &self,
+        action: &Action,
+        vault: Option<&mut Vault>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Full> {
+        match (action, vault) {
+            (Action::Tokenise, Some(vault)) => vault.take(self, out),
+            _ => {
+                action.apply(self.entity, self.value, out);
+                Ok(())
+            }
+        }
+    }
+}
+
 impl Action {
-    /// Writes what becomes of a whole value. [`Block`](Self::Block) writes nothing.
+    /// Writes what becomes of a whole value, where there is no vault. [`Block`](Self::Block) writes
+    /// nothing.
     pub(crate) fn apply(&self, entity: &Entity, value: &[u8], out: &mut Vec<u8>) {
         match self {
             // What is escaped or disguised is masked whole: a part of it would tell another part.
@@ -127,6 +196,17 @@ impl Action {
             {
                 mask(value, *character, *keep_first, *keep_last, out);
             }
+            Self::Hash(key) if value.len() <= LONGEST => {
+                out.extend_from_slice(key.hash(entity, value).as_bytes());
+            }
+            Self::Encrypt(key) if value.len() <= LONGEST => {
+                out.extend_from_slice(key.encrypt(entity, value).as_bytes());
+            }
+            Self::EncryptDigits(key) if value.len() <= LONGEST => {
+                let digits = key.encrypt_digits(entity, value);
+                let sealed = || key.encrypt(entity, value).into_bytes();
+                out.extend_from_slice(&digits.unwrap_or_else(sealed));
+            }
             _ => {
                 self.open(entity, out);
                 self.go_on(value, out);
@@ -134,21 +214,84 @@ impl Action {
         }
     }
 
-    /// Writes what stands for the beginning of a value whose end is not known yet.
-    pub(crate) fn open(&self, entity: &Entity, out: &mut Vec<u8>) {
-        if *self == Self::Replace {
-            out.push(b'<');
-            out.extend_from_slice(entity.as_str().as_bytes());
-            out.push(b'>');
+    /// Writes what stands for the beginning of a value whose end is not known yet, or too far away.
+    fn open(&self, entity: &Entity, out: &mut Vec<u8>) {
+        match self {
+            Self::Replace
+            | Self::Tokenise
+            | Self::Hash(_)
+            | Self::Encrypt(_)
+            | Self::EncryptDigits(_) => {
+                out.push(b'<');
+                out.extend_from_slice(entity.as_str().as_bytes());
+                out.push(b'>');
+            }
+            Self::Detect | Self::Mask { .. } | Self::Redact | Self::Block => {}
         }
     }
 
     /// Writes what becomes of the next bytes of a value that was opened.
-    pub(crate) fn go_on(&self, value: &[u8], out: &mut Vec<u8>) {
+    fn go_on(&self, value: &[u8], out: &mut Vec<u8>) {
         match self {
             Self::Detect => out.extend_from_slice(value),
             Self::Mask { character, .. } => mask(value, *character, 0, 0, out),
-            Self::Redact | Self::Replace | Self::Block => {}
+            Self::Redact
+            | Self::Replace
+            | Self::Tokenise
+            | Self::Hash(_)
+            | Self::Encrypt(_)
+            | Self::EncryptDigits(_)
+            | Self::Block => {}
+        }
+    }
+
+    /// Whether it needs the whole of a value.
+    fn waits(&self) -> bool {
+        matches!(self, Self::Hash(_) | Self::Encrypt(_) | Self::EncryptDigits(_))
+    }
+}
+
+/// A value in a stream of which only the beginning has come.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// What has come, where the action needs the whole of it.
+    kept: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Opened {
+    /// Opens a value that begins with `value`.
+    pub(crate) fn new(action: &Action, entity: &Entity, value: &[u8], out: &mut Vec<u8>) -> Self {
+        let kept = action.waits().then(Zeroizing::default);
+        if kept.is_none() {
+            action.open(entity, out);
+        }
+        let mut opened = Self { kept };
+        opened.go_on(action, entity, value, out);
+        opened
+    }
+
+    /// More of the value.
+    pub(crate) fn go_on(
+        &mut self,
+        action: &Action,
+        entity: &Entity,
+        value: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        match &mut self.kept {
+            Some(kept) if kept.len() + value.len() <= LONGEST => kept.extend_from_slice(value),
+            Some(_) => {
+                self.kept = None;
+                action.open(entity, out);
+            }
+            None => action.go_on(value, out),
+        }
+    }
+
+    /// The value has ended.
+    pub(crate) fn close(self, action: &Action, entity: &Entity, out: &mut Vec<u8>) {
+        if let Some(kept) = self.kept {
+            action.apply(entity, &kept, out);
         }
     }
 }

@@ -373,6 +373,11 @@ fn country(window: &Window<'_>, at: usize) -> Peek<Option<(usize, usize, usize)>
     Ok(assigned.then_some((3, FEWEST, MOST - 3)))
 }
 
+/// How many digits stand at `at` in groups, at most `most` and only whole groups, and where they end.
+pub(crate) fn groups(window: &Window<'_>, at: usize, most: usize) -> Peek<(usize, usize)> {
+    read(window, at, most).map(|reading| (reading.digits, reading.end))
+}
+
 struct Reading {
     digits: usize,
     end: usize,
@@ -414,7 +419,7 @@ fn is_gap(byte: u8) -> bool {
 }
 
 /// `2024-05-17`, `17.05.2024` and the like.
-fn is_date(window: &Window<'_>, at: usize) -> Peek<bool> {
+pub(crate) fn is_date(window: &Window<'_>, at: usize) -> Peek<bool> {
     let separator = |b| matches!(b, b'-' | b'.' | b'/' | b' ');
     let year_first = digits::run(window, at, 4)? == 4;
     let shape = if year_first { &[4, 2, 2] } else { &[2, 2, 4] };
@@ -425,7 +430,7 @@ fn is_date(window: &Window<'_>, at: usize) -> Peek<bool> {
 }
 
 /// The end of the number with its extension, if the text may go on like that.
-fn finish(window: &Window<'_>, end: usize) -> Peek<Option<End>> {
+pub(crate) fn finish(window: &Window<'_>, end: usize) -> Peek<Option<End>> {
     if let Some(extended) = extension(window, end)? {
         return Ok(Some(End::At(extended)));
     }

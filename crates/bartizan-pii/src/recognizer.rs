@@ -1,7 +1,7 @@
 //! What can be found? One row for each way of writing an entity; each row carries its own test.
 
 mod address;
-mod assignment;
+pub(crate) mod assignment;
 mod bank;
 mod checksum;
 mod crypto;
@@ -12,6 +12,7 @@ mod geo;
 mod health;
 mod id;
 mod name;
+pub(crate) mod phone_home;
 mod phone_regional;
 mod url;
 mod vehicle;

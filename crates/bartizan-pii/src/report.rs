@@ -91,22 +91,49 @@ impl Report {
     /// 1, the column in characters. `input` is what was scanned, with offsets in bytes.
     pub fn to_text(&self, input: &[u8]) -> String {
         let mut out = String::new();
-        let (mut line, mut start, mut at) = (self.line.unwrap_or(1), 0, 0);
-        for finding in &self.findings {
-            let passed = input.get(at..finding.start).unwrap_or_default();
-            if self.line.is_none() {
-                line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
-                let last = passed.iter().rposition(|byte| *byte == b'\n');
-                start = last.map_or(start, |last| at + last + 1);
-            }
-            at = finding.start;
-            let column = characters(input.get(start..at).unwrap_or_default()) + 1;
+        for (finding, place) in self.findings.iter().zip(self.places(input)) {
             let Finding { entity, score, .. } = finding;
+            let Place { line, column, .. } = place;
             // Writing to a string cannot fail.
             let _ = writeln!(out, "{}:{line}:{column}: {entity} {score:.2}", self.source);
         }
         out
     }
+
+    /// Where the findings stand in `input`, which is what was scanned, with offsets in bytes. Where
+    /// each line is a document, all of it counts as that line.
+    pub fn places(&self, input: &[u8]) -> Vec<Place> {
+        let (mut line, mut start, mut at) = (self.line.unwrap_or(1), 0, 0);
+        let mut go_to = |to: usize| {
+            let passed = input.get(at..to).unwrap_or_default();
+            if self.line.is_none() {
+                line += passed.iter().filter(|byte| **byte == b'\n').count() as u64;
+                let last = passed.iter().rposition(|byte| *byte == b'\n');
+                start = last.map_or(start, |last| at + last + 1);
+            }
+            at = to;
+            (line, characters(input.get(start..at).unwrap_or_default()) + 1)
+        };
+        let place = |finding: &Finding| {
+            let (line, column) = go_to(finding.start);
+            let (end_line, end_column) = go_to(finding.end);
+            Place { line, column, end_line, end_column }
+        };
+        self.findings.iter().map(place).collect()
+    }
+}
+
+/// Where a finding stands in its input, in lines from 1 and columns from 1, these in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The line of its first character.
+    pub line: u64,
+    /// The column of its first character.
+    pub column: usize,
+    /// The line of its last character.
+    pub end_line: u64,
+    /// The column behind its last character.
+    pub end_column: usize,
 }
 
 fn count_in(input: &[u8], mut findings: Vec<Finding>, offsets: Offsets) -> Vec<Finding> {

@@ -19,6 +19,7 @@
 
 use crate::{
     Action, LOOK_BEHIND, Masker, Tally, Window,
+    mask::Opened,
     reader::Reader,
     scan::{Candidate, Search},
     unfold,
@@ -39,7 +40,7 @@ pub struct Stream {
     /// The first byte of the buffer that has not gone out.
     held: usize,
     /// The open-ended value that the text is inside of.
-    open: Option<Candidate>,
+    open: Option<(Candidate, Opened)>,
     reader: Box<Reader>,
     blocked: bool,
     tallies: Vec<Tally>,
@@ -102,15 +103,17 @@ impl Stream {
         let window = if complete { Window::whole(&buffer) } else { Window::partial(&buffer) };
         self.reader.reset();
         while !self.blocked {
-            if let Some(open) = self.open.take() {
+            if let Some((open, mut value)) = self.open.take() {
                 let (end, is_final) = open.extend(&window, self.held);
                 let end = if is_final { end } else { end.min(last_boundary(&buffer)) };
-                masker.action(&open.entity).go_on(part(&buffer, self.held, end), out);
+                let action = masker.action(&open.entity);
+                value.go_on(action, &open.entity, part(&buffer, self.held, end), out);
                 self.held = end;
                 if !is_final {
-                    self.open = Some(open);
+                    self.open = Some((open, value));
                     break;
                 }
+                value.close(action, &open.entity, out);
             }
             match self.reader.search(&masker.scanner, &window, self.held) {
                 Search::ClearUpTo(end) => {
@@ -137,9 +140,8 @@ impl Stream {
             self.blocked = true;
             self.held = buffer.len();
         } else if found.run.is_some() {
-            action.open(&found.entity, out);
-            action.go_on(value, out);
-            self.open = Some(found);
+            let opened = Opened::new(action, &found.entity, value, out);
+            self.open = Some((found, opened));
         } else {
             action.apply(&found.entity, value, out);
         }

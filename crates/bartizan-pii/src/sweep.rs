@@ -178,7 +178,8 @@ impl Sweep {
     }
 
     fn next_found(&self, block: usize, from: usize) -> Option<Place> {
-        let ahead = self.found.one(block, |found| found.any) & u64::MAX << ((from - self.origin) % BLOCK);
+        let ahead =
+            self.found.one(block, |found| found.any) & u64::MAX << ((from - self.origin) % BLOCK);
         if ahead == 0 {
             return None;
         }

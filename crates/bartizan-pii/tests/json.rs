@@ -68,6 +68,30 @@ fn the_name_of_a_member_is_context_for_its_value() {
 }
 
 #[test]
+fn what_is_assigned_to_the_name_of_a_password_or_key_is_one() {
+    let entities = Some(vec![Entity::PASSWORD, Entity::API_KEY]);
+    let scanner = Scanner::new(&Config { entities, ..Config::default() }).unwrap();
+    let masker = Masker::new(Arc::new(scanner), Action::Redact);
+    let cases = [
+        (
+            r#"{"password":"correcthorse","n":"correcthorse"}"#,
+            r#"{"password":"","n":"correcthorse"}"#,
+        ),
+        (r#"{"dbPass":"a\"b c'd1"}"#, r#"{"dbPass":""}"#),
+        (r#"{"api_key":"9f86d081884c7d659a2feaa0c55ad015"}"#, r#"{"api_key":""}"#),
+        (r#"{"a":"{\"password\":\"correcthorse\"}"}"#, r#"{"a":"{\"password\":\"\"}"}"#),
+        (
+            r#"{"password":"string","monkey":"9f86d081884c7d659a2f"}"#,
+            r#"{"password":"string","monkey":"9f86d081884c7d659a2f"}"#,
+        ),
+    ];
+    for (json, expected) in cases {
+        let masked = masker.mask_json(json.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8_lossy(&masked.bytes), expected);
+    }
+}
+
+#[test]
 fn a_number_that_is_found_becomes_a_string() {
     assert_eq!(masked(r#"{"card":4111111111111111}"#), r#"{"card":"****************"}"#);
     assert_eq!(masked("4111111111111111"), r#""****************""#);

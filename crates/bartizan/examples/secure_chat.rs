@@ -13,7 +13,7 @@ use bartizan::budgets::{self, Calendar};
 use bartizan::core::limit::BoxFuture;
 use bartizan::core::refusal::Objection;
 use bartizan::core::settle::Reported;
-use bartizan::hook::{Hook, Look};
+use bartizan::hook::{Hook, Look, Opinion};
 use bartizan::limits::{self, By};
 use bartizan::pii::Pii;
 use bartizan::works::{ApiKey, Audit};
@@ -83,10 +83,10 @@ impl Hook for NoOrders {
         "no-orders"
     }
 
-    fn before<'a>(&'a self, call: Look<'a>) -> BoxFuture<'a, Result<(), Objection>> {
+    fn before<'a>(&'a self, call: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
         let orders = String::from_utf8_lossy(call.body).contains("ignore your instructions");
         let detail = "this looks like an order to the model".into();
-        Box::pin(async move { if orders { Err(Objection { detail }) } else { Ok(()) } })
+        Box::pin(async move { if orders { Err(Objection { detail }) } else { Ok(Opinion::Pass) } })
     }
 }
 

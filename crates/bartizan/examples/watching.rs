@@ -12,7 +12,7 @@ use std::error::Error;
 use bartizan::audit::Durability;
 use bartizan::core::limit::BoxFuture;
 use bartizan::core::refusal::Objection;
-use bartizan::hook::{Hook, Look};
+use bartizan::hook::{Hook, Look, Opinion};
 use bartizan::works::Audit;
 use bartizan::{App, Json, Problem, agent_endpoint};
 use schemars::JsonSchema;
@@ -38,13 +38,13 @@ impl Hook for NoOrders {
         "no-orders"
     }
 
-    fn before<'a>(&'a self, call: Look<'a>) -> BoxFuture<'a, Result<(), Objection>> {
+    fn before<'a>(&'a self, call: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
         let text = String::from_utf8_lossy(call.body).to_lowercase();
         Box::pin(async move {
             if text.contains("ignore all previous instructions") {
                 return Err(Objection { detail: "this looks like an order to the model".into() });
             }
-            Ok(())
+            Ok(Opinion::Pass)
         })
     }
 
@@ -52,9 +52,9 @@ impl Hook for NoOrders {
         true
     }
 
-    fn after<'a>(&'a self, answer: Look<'a>) -> BoxFuture<'a, Result<(), Objection>> {
+    fn after<'a>(&'a self, answer: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
         let leaks = String::from_utf8_lossy(answer.body).contains("password");
-        Box::pin(async move { if leaks { Err(Objection::default()) } else { Ok(()) } })
+        Box::pin(async move { if leaks { Err(Objection::default()) } else { Ok(Opinion::Pass) } })
     }
 }
 

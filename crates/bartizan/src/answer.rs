@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bartizan_core::exchange::{Refused, is_event_stream, media};
 use bartizan_core::id::RequestId;
-use bartizan_core::mask::{Blocked, Screened};
+use bartizan_core::mask::{self, Blocked, Screened};
 use bartizan_core::problem;
 use bartizan_core::refusal::{Objection, Outage, Refusal, Upstream};
 use bartizan_core::settle::Spent;
@@ -18,9 +18,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 use http_body_util::BodyExt as _;
 
 use crate::body::Body;
+use crate::clock;
 use crate::forward::Returned;
 use crate::handler::{Answer, Failure};
-use crate::hook::{Hook, Look};
+use crate::hook::{Hook, Look, Opinion, unseen};
 use crate::settle::Away;
 use homebound::{Homebound, Screen};
 use sse::{Events, Withheld};
@@ -78,15 +79,7 @@ fn plan(away: &Away, response: &Response<Body>, hooked: bool) -> Plan {
         // A tunnel has no end at which a hook could look.
         return if hooked { Plan::Withhold } else { Plan::Stream(Screen::Nothing) };
     }
-    let Some(guard) = profile.response else {
-        let metered = away.journey().is_some_and(|j| j.endpoint().protocol == Protocol::OpenAi);
-        return match (metered, media(headers), response.body().whole()) {
-            (_, _, _) if hooked => Plan::Whole,
-            (_, _, Some(_)) | (true, Media::Json, None) => Plan::Whole,
-            (true, _, None) if is_event_stream(headers) => Plan::Stream(Screen::Events(None)),
-            _ => Plan::Stream(Screen::Nothing),
-        };
-    };
+    let Some(guard) = profile.response else { return unscreened(away, response, hooked) };
     if is_encoded(headers) {
         return Plan::Withhold;
     }
@@ -95,9 +88,29 @@ fn plan(away: &Away, response: &Response<Body>, hooked: bool) -> Plan {
         _ if hooked => Plan::Whole,
         _ if is_event_stream(headers) => Plan::Stream(Screen::Events(Some(guard))),
         Media::Json | Media::Form => Plan::Whole,
-        Media::Text => Plan::Stream(Screen::Text(Box::new(guard.masker().stream()))),
+        Media::Text => Plan::Stream(Screen::Text(Some(Box::new(guard.masker().stream())))),
         Media::Unnamed => Plan::Whole,
         Media::Other => Plan::Stream(Screen::Nothing),
+    }
+}
+
+/// The plan for an answer in which nothing is looked for; values may have to be put back into it.
+fn unscreened(away: &Away, response: &Response<Body>, hooked: bool) -> Plan {
+    let headers = response.headers();
+    let metered = away.journey().is_some_and(|j| j.endpoint().protocol == Protocol::OpenAi);
+    // Placeholders are no secret: what cannot be read passes with them.
+    let restores = away.vault().is_some() && !is_encoded(headers);
+    if hooked || response.body().whole().is_some() {
+        return Plan::Whole;
+    }
+    if is_event_stream(headers) && (metered || restores) {
+        return Plan::Stream(Screen::Events(None));
+    }
+    match media(headers) {
+        Media::Json if metered || restores => Plan::Whole,
+        Media::Form | Media::Unnamed if restores => Plan::Whole,
+        Media::Text if restores => Plan::Stream(Screen::Text(None)),
+        _ => Plan::Stream(Screen::Nothing),
     }
 }
 
@@ -139,13 +152,17 @@ async fn whole(
         }
     };
     away.detected(&detections);
-    if let Err(refusal) = ask(hooks, &away, &bytes).await {
-        return refuse(away, refusal);
-    }
+    let asked = ask(hooks, &away, &head.headers, bytes.clone()).await;
+    let answer = match asked {
+        Ok(answer) => restored(&away, &head.headers, answer),
+        Err(refusal) => return refuse(away, refusal),
+    };
+    let changed = !detections.is_empty() || answer != bytes;
+    let bytes = answer;
     if head.headers.contains_key(header::CONTENT_LENGTH) && !is_headline(&away, head.status) {
         head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
     }
-    if !detections.is_empty() {
+    if changed {
         head.headers.remove(header::ETAG);
     }
     away.answered(head.status.as_u16());
@@ -162,7 +179,7 @@ async fn whole(
 fn screen(away: &mut Away, headers: &HeaderMap, bytes: Bytes) -> Result<Screened, Blocked> {
     let profile = away.profile();
     if is_event_stream(headers) {
-        let mut events = Events::new(profile.response);
+        let mut events = Events::new(profile.response, None);
         let lines = events.feed(bytes);
         let screened = lines.and_then(|out| Ok([out, events.finish()?].concat().into()));
         let detections = events.detections();
@@ -182,19 +199,58 @@ fn screen(away: &mut Away, headers: &HeaderMap, bytes: Bytes) -> Result<Screened
     }
 }
 
-/// Asks those hooks that want to look at answers, in their order.
-async fn ask(hooks: &[&Arc<dyn Hook>], away: &Away, body: &[u8]) -> Result<(), Refusal> {
-    let Some(journey) = away.journey() else { return Ok(()) };
+/// Asks those hooks that want to look at answers, in their order, each about what the one before
+/// has left.
+async fn ask(
+    hooks: &[&Arc<dyn Hook>],
+    away: &Away,
+    headers: &HeaderMap,
+    mut body: Bytes,
+) -> Result<Bytes, Refusal> {
+    let Some(journey) = away.journey() else { return Ok(body) };
     let grant = journey.grant();
-    let look = Look { caller: grant.caller(), endpoint: grant.endpoint(), body };
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     for hook in hooks {
+        let look = Look {
+            request_id: journey.request_id(),
+            caller: grant.caller(),
+            endpoint: grant.endpoint(),
+            content_type,
+            body: &body,
+        };
         let asked = tokio::time::timeout(look.endpoint.timeout, hook.after(look)).await;
         // A check that does not answer has not said yes.
-        if let Err(objection) = asked.unwrap_or(Err(Objection::default())) {
-            return Err(Refusal::Withheld { hook: hook.name().into(), objection });
+        match asked.unwrap_or(Err(Objection::default())) {
+            Ok(Opinion::Pass) => {}
+            Ok(Opinion::Mask(spotted)) => {
+                let (media, now) = (media(headers), clock::now());
+                body = journey
+                    .mask_spotted(hook.name(), &spotted, media, body, now)
+                    .map_err(|_blocked| Refusal::Upstream(Upstream::Blocked))?;
+            }
+            Ok(Opinion::Unseen { reason }) => away.note(unseen(hook.name(), &reason)),
+            Err(objection) => {
+                return Err(Refusal::Withheld { hook: hook.name().into(), objection });
+            }
         }
     }
-    Ok(())
+    Ok(body)
+}
+
+/// Puts back what was put aside of the request.
+fn restored(away: &Away, headers: &HeaderMap, bytes: Bytes) -> Bytes {
+    let Some(vault) = away.vault().filter(|_| !is_encoded(headers)) else { return bytes };
+    if is_event_stream(headers) {
+        let mut events = Events::new(None, Some(vault));
+        let lines = events.feed(bytes.clone());
+        let lines = lines.and_then(|out| Ok([out, events.finish()?].concat().into()));
+        // A line that is too long to be looked at has its placeholders still.
+        return lines.unwrap_or(bytes);
+    }
+    if is_picture_or_sound(headers) {
+        return bytes;
+    }
+    mask::restore(&vault, media(headers), bytes)
 }
 
 /// What the client gets where the end of its exchange is not on record.
@@ -208,7 +264,7 @@ fn unrecorded(request_id: RequestId, protocol: Protocol) -> Response<Body> {
 fn stream(mut away: Away, response: Response<Body>, screen: Screen) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     away.answered(head.status.as_u16());
-    if screen.changes() {
+    if screen.changes() || away.vault().is_some() {
         head.headers.remove(header::CONTENT_LENGTH);
         head.headers.remove(header::ETAG);
     }

@@ -520,6 +520,7 @@ impl AppBuilder {
                 }
             };
             endpoint.cost.prices = Arc::clone(&prices);
+            endpoint.profile.inspected |= self.hooks.iter().any(|hook| hook.reads(&endpoint));
             let undefined = endpoint.access.roles().iter().filter(|r| !policy.roles.defines(r));
             wrong.extend(undefined.map(|role| BadPart::Role {
                 endpoint: format!("{} {}", endpoint.verb, endpoint.path),

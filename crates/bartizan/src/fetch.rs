@@ -105,6 +105,14 @@ impl HttpFetch {
     /// # Errors
     /// [`FetchError::Roots`] where there are none.
     pub fn new(by_hand: Vec<String>) -> Result<Self, FetchError> {
+        Self::keeping(by_hand, 1)
+    }
+
+    /// The same, and keeps so many connections to each host open for a while.
+    ///
+    /// # Errors
+    /// As [`HttpFetch::new`].
+    pub fn keeping(by_hand: Vec<String>, idle: usize) -> Result<Self, FetchError> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -112,12 +120,16 @@ impl HttpFetch {
             .try_with_platform_verifier()
             .map_err(FetchError::Roots)?
             .with_no_client_auth();
-        Ok(Self::with_tls(config, by_hand))
+        Ok(Self::connecting(config, by_hand, idle))
     }
 
     /// Trusts what `config` trusts.
     #[must_use]
     pub fn with_tls(config: ClientConfig, by_hand: Vec<String>) -> Self {
+        Self::connecting(config, by_hand, 1)
+    }
+
+    fn connecting(config: ClientConfig, by_hand: Vec<String>, idle: usize) -> Self {
         let by_hand: Arc<[String]> = by_hand.into();
         let resolver = Guarded { resolver: GaiResolver::new(), by_hand: Arc::clone(&by_hand) };
         let mut http = HttpConnector::new_with_resolver(resolver);
@@ -126,7 +138,7 @@ impl HttpFetch {
         let connector = https.enable_http1().enable_http2().wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(10))
-            .pool_max_idle_per_host(1)
+            .pool_max_idle_per_host(idle)
             .build(connector);
         Self { client, by_hand }
     }
@@ -166,7 +178,8 @@ impl HttpFetch {
         self.ask(request, form.url, form.body.into(), most).await
     }
 
-    async fn ask(
+    /// Sends a request, and reads its answer; the time it takes is the caller's to bound.
+    pub(crate) async fn ask(
         &self,
         request: http::request::Builder,
         url: &str,

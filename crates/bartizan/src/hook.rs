@@ -1,28 +1,42 @@
 //! What does the developer want to check besides? Hooks, in the same place as the built-in
 //! screening.
 
+pub mod webhook;
+
 use std::fmt::Debug;
 
+use bartizan_core::audit::{Event, Note, Outcome};
 use bartizan_core::authenticate::Caller;
 use bartizan_core::authorize::Endpoint;
+use bartizan_core::id::RequestId;
 use bartizan_core::limit::BoxFuture;
+pub use bartizan_core::mask::Spotted;
 use bartizan_core::refusal::Objection;
+pub use webhook::Webhook;
 
 /// A check of the developer's own, before a call departs and before its answer goes out.
 ///
-/// It is given what is really about to pass: the call after masking, the answer after masking.
-/// What it does not answer in the endpoint's time is refused.
+/// It is given what is really about to pass: the call after masking, the answer after masking and
+/// before what was put aside of the request is put back. What it does not answer in the endpoint's
+/// time is refused.
 pub trait Hook: Debug + Send + Sync {
     /// What it is called in the log.
     fn name(&self) -> &str;
+
+    /// Whether requests to this endpoint are read whole for it. Otherwise it is shown a body only
+    /// where something else needs it, too.
+    fn reads(&self, endpoint: &Endpoint) -> bool {
+        let _ = endpoint;
+        false
+    }
 
     /// Looks at a call that is about to depart.
     ///
     /// # Errors
     /// An [`Objection`] stops it; what was reserved goes back.
-    fn before<'a>(&'a self, call: Look<'a>) -> BoxFuture<'a, Result<(), Objection>> {
+    fn before<'a>(&'a self, call: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
         let _ = call;
-        Box::pin(std::future::ready(Ok(())))
+        Box::pin(std::future::ready(Ok(Opinion::Pass)))
     }
 
     /// Whether it wants to look at answers; they are then read whole first.
@@ -34,20 +48,55 @@ pub trait Hook: Debug + Send + Sync {
     ///
     /// # Errors
     /// An [`Objection`] withholds it; the call is charged all the same.
-    fn after<'a>(&'a self, answer: Look<'a>) -> BoxFuture<'a, Result<(), Objection>> {
+    fn after<'a>(&'a self, answer: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
         let _ = answer;
-        Box::pin(std::future::ready(Ok(())))
+        Box::pin(std::future::ready(Ok(Opinion::Pass)))
     }
+}
+
+/// What a hook says of what may pass.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Opinion {
+    /// As it is.
+    #[default]
+    Pass,
+    /// Without these texts. What becomes of them is what the endpoint's profile does to their
+    /// entities, as if they had been found here: masked, tokenised, or the whole refused.
+    Mask(Vec<Spotted>),
+    /// It could not look, and lets pass what it cannot look at. The log has it as
+    /// `SECURITY_ALERT`.
+    Unseen {
+        /// Why not; no value stands in it.
+        reason: String,
+    },
 }
 
 /// What a hook is shown.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Look<'a> {
+    /// The name of the exchange.
+    pub request_id: RequestId,
     /// On whose behalf.
     pub caller: &'a Caller,
     /// At which endpoint.
     pub endpoint: &'a Endpoint,
-    /// The body; empty where it passes in chunks because nothing must inspect it. Give the
-    /// endpoint a schema or a masking profile to have it read whole.
+    /// What the body is, as its sender says.
+    pub content_type: Option<&'a str>,
+    /// The body; empty where it passes in chunks because nothing must inspect it: see
+    /// [`Hook::reads`].
     pub body: &'a [u8],
+}
+
+/// For the log: a hook could not look, and what it should have looked at passes.
+pub(crate) fn unseen(hook: &str, reason: &str) -> Note {
+    let mut details = serde_json::Map::new();
+    details.insert("hook".into(), hook.into());
+    Note {
+        event: Event::SecurityAlert,
+        outcome: Outcome::Allow,
+        reason: Some(format!("the hook `{hook}` could not look: {reason}")),
+        details,
+    }
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use bartizan_core::exchange::{Exchange, Masked, Permitted, Refused};
 use bartizan_core::refusal::Objection;
+use http::header;
 
-use crate::hook::{Hook, Look};
+use crate::clock;
+use crate::hook::{Hook, Look, Opinion, unseen};
 use crate::stage::Stage;
 
 /// The sixth stage.
@@ -19,19 +21,37 @@ impl<B: Send> Stage<Exchange<Permitted<B>>> for Mask {
     type Out = Exchange<Masked<B>>;
 
     async fn pass(&self, exchange: Exchange<Permitted<B>>) -> Result<Self::Out, Refused> {
-        let exchange = exchange.mask()?;
-        if self.hooks.is_empty() {
-            return Ok(exchange);
-        }
-        let (grant, body) = (exchange.grant().clone(), exchange.bytes());
-        let look = Look { caller: grant.caller(), endpoint: grant.endpoint(), body: &body };
+        let mut exchange = exchange.mask(clock::chance)?;
         for hook in &*self.hooks {
-            let asked = tokio::time::timeout(look.endpoint.timeout, hook.before(look)).await;
-            // A check that does not answer has not said yes.
-            if let Err(objection) = asked.unwrap_or(Err(Objection::default())) {
-                return Err(exchange.object(hook.name(), objection));
-            }
+            exchange = ask(&**hook, exchange).await?;
         }
         Ok(exchange)
+    }
+}
+
+/// Shows the call to a hook, as the one before has left it, and does what it says.
+async fn ask<B: Send>(
+    hook: &dyn Hook,
+    exchange: Exchange<Masked<B>>,
+) -> Result<Exchange<Masked<B>>, Refused> {
+    let (grant, body) = (exchange.grant().clone(), exchange.bytes());
+    let content_type = exchange.head().headers.get(header::CONTENT_TYPE).cloned();
+    let look = Look {
+        request_id: exchange.facts().request_id,
+        caller: grant.caller(),
+        endpoint: grant.endpoint(),
+        content_type: content_type.as_ref().and_then(|value| value.to_str().ok()),
+        body: &body,
+    };
+    let asked = tokio::time::timeout(look.endpoint.timeout, hook.before(look)).await;
+    // A check that does not answer has not said yes.
+    match asked.unwrap_or(Err(Objection::default())) {
+        Ok(Opinion::Pass) => Ok(exchange),
+        Ok(Opinion::Mask(spotted)) => exchange.mask_spotted(hook.name(), &spotted),
+        Ok(Opinion::Unseen { reason }) => {
+            exchange.note(unseen(hook.name(), &reason));
+            Ok(exchange)
+        }
+        Err(objection) => Err(exchange.object(hook.name(), objection)),
     }
 }

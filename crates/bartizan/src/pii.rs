@@ -9,12 +9,19 @@
 //!     .min_confidence(0.5)
 //!     .log_detections(true);
 //! let strict = Pii::new().detect(["SSN"]).requests(Action::Block).responses(Action::Redact);
+//!
+//! // A model sees placeholders, and the client its own values again in the answer.
+//! let private = Pii::new()
+//!     .requests(Action::Tokenise)
+//!     .request_action("CREDIT_CARD", Action::Mask { character: '*', keep_first: 0, keep_last: 4 })
+//!     .responses(Action::Mask { character: '*', keep_first: 0, keep_last: 0 });
+//! # private.profile().unwrap();
 //! ```
 
 use std::sync::Arc;
 
 use bartizan_core::mask::{Guard, Profile};
-pub use bartizan_pii::Action;
+pub use bartizan_pii::{Action, Key, KeyError};
 use bartizan_pii::{Config, ConfigError, CustomPattern, Entity, EntityError, Masker, Scanner};
 
 /// What is looked for in requests and answers, and what becomes of it. Both directions are
@@ -25,11 +32,14 @@ pub struct Pii {
     entities: Option<Vec<String>>,
     requests: Option<Action>,
     responses: Option<Action>,
+    /// By the name of an entity, in requests and in answers.
+    by_entity: [Vec<(String, Action)>; 2],
     mask_character: char,
     min_confidence: f32,
     allow: Vec<String>,
     block: Vec<String>,
     custom: Vec<(String, String)>,
+    phone_regions: Vec<String>,
     log_detections: bool,
 }
 
@@ -45,6 +55,9 @@ pub enum BadPii {
     /// Masking with this would change the shape of texts.
     #[error("the mask character is a control character: use one that can be seen, such as `*`")]
     MaskCharacter,
+    /// What is taken out of an answer has nowhere to come back to.
+    #[error("`Tokenise` is for requests: what is taken out of them comes back in the answer")]
+    NothingToRestore,
 }
 
 impl Default for Pii {
@@ -53,11 +66,13 @@ impl Default for Pii {
             entities: None,
             requests: Some(Action::MASK),
             responses: Some(Action::MASK),
+            by_entity: Default::default(),
             mask_character: '*',
             min_confidence: 0.5,
             allow: Vec::new(),
             block: Vec::new(),
             custom: Vec::new(),
+            phone_regions: Vec::new(),
             log_detections: true,
         }
     }
@@ -84,6 +99,20 @@ impl Pii {
     /// What becomes of what is found in answers.
     pub fn responses(mut self, action: Action) -> Self {
         self.responses = Some(action);
+        self
+    }
+
+    /// What becomes of one entity in requests.
+    pub fn request_action(mut self, entity: &str, action: Action) -> Self {
+        let [requests, _] = &mut self.by_entity;
+        requests.push((entity.to_owned(), action));
+        self
+    }
+
+    /// What becomes of one entity in answers.
+    pub fn response_action(mut self, entity: &str, action: Action) -> Self {
+        let [_, responses] = &mut self.by_entity;
+        responses.push((entity.to_owned(), action));
         self
     }
 
@@ -123,6 +152,13 @@ impl Pii {
         self
     }
 
+    /// Finds telephone numbers as people in these regions write them, without the country's code:
+    /// ISO 3166 codes, such as `DE`.
+    pub fn phone_regions<'a>(mut self, regions: impl IntoIterator<Item = &'a str>) -> Self {
+        self.phone_regions.extend(regions.into_iter().map(str::to_owned));
+        self
+    }
+
     /// An entity of one's own, found by a regular expression in linear time.
     pub fn custom(mut self, entity: &str, pattern: &str) -> Self {
         self.custom.push((entity.to_owned(), pattern.to_owned()));
@@ -144,22 +180,33 @@ impl Pii {
             return Err(BadPii::MaskCharacter);
         }
         let scanner = Arc::new(Scanner::new(&self.config()?)?);
-        let guard = |action: &Action| {
-            let action = match action {
-                Action::Mask { keep_first, keep_last, .. } => Action::Mask {
-                    character: self.mask_character,
-                    keep_first: *keep_first,
-                    keep_last: *keep_last,
-                },
-                other => other.clone(),
-            };
-            Arc::new(Guard::new(Masker::new(Arc::clone(&scanner), action)))
+        let [requests, responses] = &self.by_entity;
+        let guard = |action: &Action, by_entity: &[(String, Action)]| {
+            let mut masker = Masker::new(Arc::clone(&scanner), self.written(action));
+            for (entity, action) in by_entity {
+                masker = masker.with_action(entity.parse()?, self.written(action));
+            }
+            Ok::<_, BadPii>(Arc::new(Guard::new(masker)))
         };
-        Ok(Profile {
-            request: self.requests.as_ref().map(guard),
-            response: self.responses.as_ref().map(guard),
-            log_detections: self.log_detections,
-        })
+        let request = self.requests.as_ref().map(|action| guard(action, requests)).transpose()?;
+        let response =
+            self.responses.as_ref().map(|action| guard(action, responses)).transpose()?;
+        if response.as_ref().is_some_and(|guard| guard.tokenises()) {
+            return Err(BadPii::NothingToRestore);
+        }
+        Ok(Profile { request, response, log_detections: self.log_detections, inspected: false })
+    }
+
+    /// The action with the character that masks are written with.
+    fn written(&self, action: &Action) -> Action {
+        match action {
+            Action::Mask { keep_first, keep_last, .. } => Action::Mask {
+                character: self.mask_character,
+                keep_first: *keep_first,
+                keep_last: *keep_last,
+            },
+            other => other.clone(),
+        }
     }
 
     fn config(&self) -> Result<Config, EntityError> {
@@ -179,7 +226,8 @@ impl Pii {
             }
         };
         let (allow, block) = (self.allow.clone(), self.block.clone());
-        Ok(Config { entities, min_confidence: self.min_confidence, allow, block, custom })
+        let (min_confidence, phone_regions) = (self.min_confidence, self.phone_regions.clone());
+        Ok(Config { entities, min_confidence, allow, block, custom, phone_regions })
     }
 }
 
@@ -194,7 +242,12 @@ mod tests {
         assert!(wrong(Pii::new().detect(["no name"])).contains("no name"));
         assert!(wrong(Pii::new().min_confidence(2.0)).contains("min_confidence"));
         assert!(wrong(Pii::new().custom("X", "(")).contains("pattern"));
+        assert!(wrong(Pii::new().phone_regions(["XX"])).contains("known are AT,"));
         assert!(wrong(Pii::new().mask_character('\n')).contains("control"));
+        assert!(wrong(Pii::new().responses(Action::Tokenise)).contains("requests"));
+        let one = Pii::new().response_action("EMAIL", Action::Tokenise);
+        assert!(wrong(one).contains("requests"));
+        assert!(wrong(Pii::new().request_action("e mail", Action::Redact)).contains("e mail"));
     }
 
     #[test]

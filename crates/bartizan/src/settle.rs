@@ -8,7 +8,7 @@ use bartizan_core::audit::{Note, Outcome, Receipt};
 use bartizan_core::exchange::{Journey, Refused, Release};
 use bartizan_core::limit::permit::Returns;
 use bartizan_core::limit::{Draw, Meter, ReservationId, Settlement};
-use bartizan_core::mask::{Detection, Profile};
+use bartizan_core::mask::{Detection, Profile, Vault};
 use bartizan_core::refusal::Refusal;
 use bartizan_core::settle::Spent;
 use tokio::sync::mpsc;
@@ -188,6 +188,11 @@ impl Away {
 
     pub(crate) fn profile(&self) -> Profile {
         self.journey().map(|journey| journey.profile().clone()).unwrap_or_default()
+    }
+
+    /// What was put aside of the request, and belongs into the answer.
+    pub(crate) fn vault(&self) -> Option<Arc<Vault>> {
+        self.journey().and_then(Journey::vault).cloned()
     }
 
     pub(crate) fn note(&self, note: Note) {

@@ -1,12 +1,20 @@
-//! What must not pass? Texts in, the same texts without it out.
+//! What must not pass? Texts in, the same texts without it out; and back, where it was only put
+//! aside.
+
+mod restore;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bartizan_pii::{Entity, Finding, Masker};
+use bartizan_pii::{
+    Action, Config, ConfigError, CustomPattern, Entity, Finding, MaskedJson, Masker, Scanner,
+};
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+pub use bartizan_pii::{Restorer, Spelling, Vault};
+pub use restore::restore;
 
 use crate::validate::media::Media;
 
@@ -19,6 +27,9 @@ pub struct Profile {
     pub response: Option<Arc<Guard>>,
     /// Whether what is found is noted in the audit log: types and counts, never values.
     pub log_detections: bool,
+    /// Whether requests are read whole although nothing is looked for in them: a hook wants to see
+    /// their bodies.
+    pub inspected: bool,
 }
 
 /// What is looked for, and what becomes of it.
@@ -44,6 +55,21 @@ pub struct Blocked {
     pub detections: Vec<Detection>,
 }
 
+/// A text that somebody else has found, such as a hook.
+#[derive(Clone, Eq, PartialEq, serde::Deserialize)]
+pub struct Spotted {
+    /// What it is.
+    pub entity: Entity,
+    /// The text itself, which is masked wherever it stands.
+    pub text: String,
+}
+
+/// How many texts one hook may name for one message.
+pub const MAX_SPOTTED: usize = 64;
+
+/// The longest of them, in bytes.
+pub const MAX_SPOTTED_TEXT: usize = 1024;
+
 /// A message that was screened.
 #[derive(Clone, Debug)]
 pub struct Screened {
@@ -66,37 +92,113 @@ impl Guard {
         &self.0
     }
 
+    /// Whether what is found in requests is put aside, to be put back into their answers.
+    #[must_use]
+    pub fn tokenises(&self) -> bool {
+        self.0.tokenises()
+    }
+
     /// Looks through a whole message.
     ///
     /// # Errors
     /// [`Blocked`] where something was found whose action is to block, and where a message that
     /// says it is JSON, or text, is not: what cannot be read cannot be cleared.
     pub fn screen(&self, media: Media, bytes: Bytes) -> Result<Screened, Blocked> {
-        match media {
-            Media::Json => self.screen_json(bytes),
-            Media::Unnamed if looks_like_json(&bytes) => self.screen_json(bytes),
-            Media::Form => self.screen_form(&bytes, '/'),
-            // Whoever ignores the type reads it as JSON, escapes and all.
-            Media::Text if looks_like_json(&bytes) => match self.0.mask_json(&bytes) {
-                Ok(_) => self.screen_json(bytes),
-                Err(_) => self.screen_text(bytes),
-            },
-            Media::Text | Media::Unnamed | Media::Other => self.screen_text(bytes),
-        }
+        Pass { masker: &self.0, vault: None }.screen(media, bytes)
+    }
+
+    /// Looks through a request, and puts into the vault what shall come back in its answer.
+    ///
+    /// # Errors
+    /// As [`Guard::screen`], and where the vault is full.
+    pub fn put_aside(
+        &self,
+        media: Media,
+        bytes: Bytes,
+        vault: Option<&mut Vault>,
+    ) -> Result<Screened, Blocked> {
+        Pass { masker: &self.0, vault }.screen(media, bytes)
     }
 
     /// Looks through the query of a target, which reads like a form. Its detections point to
     /// `?name`.
     ///
     /// # Errors
-    /// As [`Guard::screen`].
-    pub fn screen_query(&self, query: &str) -> Result<Screened, Blocked> {
-        self.screen_form(&Bytes::copy_from_slice(query.as_bytes()), '?')
+    /// As [`Guard::put_aside`].
+    pub fn screen_query(
+        &self,
+        query: &str,
+        vault: Option<&mut Vault>,
+    ) -> Result<Screened, Blocked> {
+        let query = Bytes::copy_from_slice(query.as_bytes());
+        Pass { masker: &self.0, vault }.screen_form(&query, '?')
     }
 
-    fn screen_json(&self, bytes: Bytes) -> Result<Screened, Blocked> {
+    /// A guard that does the same to texts that somebody else has found, wherever they stand.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where one of them is empty, or longer than [`MAX_SPOTTED_TEXT`].
+    pub fn spotting(&self, spotted: &[Spotted]) -> Result<Self, ConfigError> {
+        let pattern = |spotted: &Spotted| CustomPattern {
+            max_length: MAX_SPOTTED_TEXT,
+            ..CustomPattern::literal(spotted.entity.clone(), &spotted.text)
+        };
+        let custom = spotted.iter().take(MAX_SPOTTED).map(pattern).collect();
+        let config = Config { entities: Some(Vec::new()), custom, ..Config::default() };
+        Ok(Self(self.0.with_scanner(Arc::new(Scanner::new(&config)?))))
+    }
+
+    /// A guard that finds nothing by itself and masks what it is told.
+    ///
+    /// # Errors
+    /// None that can happen: to look for nothing is sound.
+    pub fn told() -> Result<Self, ConfigError> {
+        let config = Config { entities: Some(Vec::new()), ..Config::default() };
+        Ok(Self(Masker::new(Arc::new(Scanner::new(&config)?), Action::MASK)))
+    }
+}
+
+/// One message on its way through a guard.
+struct Pass<'g, 'v> {
+    masker: &'g Masker,
+    vault: Option<&'v mut Vault>,
+}
+
+impl Pass<'_, '_> {
+    fn screen(&mut self, media: Media, bytes: Bytes) -> Result<Screened, Blocked> {
+        match media {
+            Media::Json => self.screen_json(bytes),
+            Media::Unnamed if looks_like_json(&bytes) => self.screen_json(bytes),
+            Media::Form => self.screen_form(&bytes, '/'),
+            // Whoever ignores the type reads it as JSON, escapes and all.
+            Media::Text if looks_like_json(&bytes) => {
+                if serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok() {
+                    self.screen_json(bytes)
+                } else {
+                    self.screen_text(bytes)
+                }
+            }
+            Media::Text | Media::Unnamed | Media::Other => self.screen_text(bytes),
+        }
+    }
+
+    fn mask_json<'j>(&mut self, json: &'j [u8]) -> Result<MaskedJson<'j>, bartizan_pii::JsonError> {
+        match self.vault.as_deref_mut() {
+            Some(vault) => self.masker.mask_json_into(json, vault),
+            None => self.masker.mask_json(json),
+        }
+    }
+
+    fn mask_text<'t>(&mut self, text: &'t str) -> bartizan_pii::Masked<'t> {
+        match self.vault.as_deref_mut() {
+            Some(vault) => self.masker.mask_text_into(text, vault),
+            None => self.masker.mask_text(text),
+        }
+    }
+
+    fn screen_json(&mut self, bytes: Bytes) -> Result<Screened, Blocked> {
         let unreadable = |_| Blocked { detections: Vec::new() };
-        let masked = self.0.mask_json(&bytes).map_err(unreadable)?;
+        let masked = self.mask_json(&bytes).map_err(unreadable)?;
         let detections: Vec<_> = masked
             .findings
             .into_iter()
@@ -116,9 +218,9 @@ impl Guard {
         Ok(Screened { bytes: changed.unwrap_or(bytes), detections })
     }
 
-    fn screen_text(&self, bytes: Bytes) -> Result<Screened, Blocked> {
+    fn screen_text(&mut self, bytes: Bytes) -> Result<Screened, Blocked> {
         let text = str::from_utf8(&bytes).map_err(|_| Blocked { detections: Vec::new() })?;
-        let masked = self.0.mask_text(text);
+        let masked = self.mask_text(text);
         let detections = tally(&masked.findings, "");
         if masked.blocked {
             return Err(Blocked { detections });
@@ -131,7 +233,7 @@ impl Guard {
     }
 
     /// Each name and each value of a form by itself; the pointer is the name behind `sigil`.
-    fn screen_form(&self, bytes: &Bytes, sigil: char) -> Result<Screened, Blocked> {
+    fn screen_form(&mut self, bytes: &Bytes, sigil: char) -> Result<Screened, Blocked> {
         let text = str::from_utf8(bytes).map_err(|_| Blocked { detections: Vec::new() })?;
         let (mut out, mut detections, mut blocked) = (Vec::new(), Vec::new(), false);
         for pair in text.split('&') {
@@ -154,10 +256,10 @@ impl Guard {
         Ok(Screened { bytes: out.join("&").into(), detections })
     }
 
-    fn screen_word<'a>(&self, raw: &'a str) -> Word<'a> {
+    fn screen_word<'a>(&mut self, raw: &'a str) -> Word<'a> {
         let plain = raw.replace('+', " ");
         let plain = percent_decode_str(&plain).decode_utf8_lossy();
-        let masked = self.0.mask_text(&plain);
+        let masked = self.mask_text(&plain);
         let text = match masked.text {
             Cow::Borrowed(_) => Cow::Borrowed(raw),
             Cow::Owned(changed) => {
@@ -187,6 +289,13 @@ fn tally(findings: &[Finding], pointer: &str) -> Vec<Detection> {
         count,
     };
     counts.into_iter().map(detection).collect()
+}
+
+/// Says what it is and not what it says.
+impl std::fmt::Debug for Spotted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spotted").field("entity", &self.entity).finish_non_exhaustive()
+    }
 }
 
 fn looks_like_json(bytes: &[u8]) -> bool {

@@ -99,6 +99,7 @@ impl Grant {
         let inspected = endpoint.schema.is_some()
             || endpoint.protocol != Protocol::Http
             || endpoint.profile.request.is_some()
+            || endpoint.profile.inspected
             // Whoever agrees, agrees to this very body.
             || self.need().is_some();
         if inspected {

@@ -37,6 +37,8 @@ fn is_under_a_secret_name(place: &Place) -> bool {
     match tokens.as_slice() {
         // The file's own keys: an environment named `secret` is the name of a folder's file.
         [.., outer, last] if last == "secret" && names(outer) => false,
+        // A `key` elsewhere is a file.
+        [.., outer, last] if outer == "pii" && last == "key" => true,
         [outer, ..] if outer == "access" || outer == "prices" || outer == "limits" => false,
         [.., last] => names(last) && tokens.len() > 1,
         [] => false,

@@ -19,7 +19,6 @@ struct Row {
 
 const REMOVE: &str = "remove the key";
 const MATCH: &str = "match by `path` and `verb`";
-const ACTION: &str = "use `mask`, `redact`, `replace`, `block` or `detect`";
 
 const ROWS: &[Row] = &[
     #[cfg(not(feature = "cedar"))]
@@ -28,7 +27,6 @@ const ROWS: &[Row] = &[
         when: None,
         help: "install a gateway that is built with it: `cargo build --release --features cedar`",
     },
-    Row { at: "/hooks", when: None, help: REMOVE },
     Row { at: "/telemetry", when: None, help: REMOVE },
     Row { at: "/egress", when: None, help: REMOVE },
     Row { at: "/server/admin/tls", when: None, help: "keep the admin listener on loopback" },
@@ -50,10 +48,6 @@ const ROWS: &[Row] = &[
     Row { at: "/budgets/*/match/tenant", when: None, help: MATCH },
     Row { at: "/budgets/*/match/model", when: None, help: MATCH },
     Row { at: "/budgets/*/match/tool", when: None, help: MATCH },
-    Row { at: "/pii/request/action", when: Some(is_later_action), help: ACTION },
-    Row { at: "/pii/response/action", when: Some(is_later_action), help: ACTION },
-    Row { at: "/endpoints/*/pii/request/action", when: Some(is_later_action), help: ACTION },
-    Row { at: "/endpoints/*/pii/response/action", when: Some(is_later_action), help: ACTION },
     Row {
         at: "/endpoints/*/timeouts/body",
         when: None,
@@ -77,10 +71,6 @@ fn is_postgres(text: &str) -> bool {
 
 fn is_tool(text: &str) -> bool {
     text == "tool"
-}
-
-fn is_later_action(text: &str) -> bool {
-    ["hash", "tokenise"].contains(&text)
 }
 
 fn is_later_protocol(text: &str) -> bool {

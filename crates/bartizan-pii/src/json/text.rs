@@ -2,7 +2,7 @@
 
 /// The meaning of the source of a string, escapes resolved. Half a surrogate pair, which is no
 /// character, becomes U+FFFD.
-pub(super) fn decode(source: &str) -> String {
+pub(crate) fn decode(source: &str) -> String {
     let mut text = String::with_capacity(source.len());
     let mut rest = source;
     while let Some((plain, escaped)) = rest.split_once('\\') {
@@ -16,8 +16,18 @@ pub(super) fn decode(source: &str) -> String {
     text
 }
 
+/// Whether a text is a JSON object or array.
+pub(crate) fn is_container(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[']) && is_json(text)
+}
+
+/// Whether a text is a JSON document.
+pub(crate) fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 /// Where in the source the given offsets of the meaning stand; they must ascend.
-pub(super) fn raw_offsets(source: &str, meant: impl Iterator<Item = usize>) -> Vec<usize> {
+pub(crate) fn raw_offsets(source: &str, meant: impl Iterator<Item = usize>) -> Vec<usize> {
     let (mut at, mut meaning) = (0, 0);
     meant
         .map(|wanted| {
@@ -37,10 +47,15 @@ pub(super) fn raw_offsets(source: &str, meant: impl Iterator<Item = usize>) -> V
 }
 
 /// Writes text as the source of a string.
-pub(super) fn escape_into(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn escape_into(text: &str, out: &mut Vec<u8>) {
     for byte in text.bytes() {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0C => out.extend_from_slice(b"\\f"),
             0..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
             _ => out.push(byte),
         }

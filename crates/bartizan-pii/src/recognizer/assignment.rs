@@ -133,6 +133,15 @@ pub(crate) const ROWS: &[Recognizer] = &[
     },
 ];
 
+/// Whether something is assigned to a password or key where it is given this name.
+pub(crate) fn may_name(name: &str) -> bool {
+    let ends = |word: &&str| {
+        let tail = name.len().checked_sub(word.len()).and_then(|at| name.get(at..));
+        tail.is_some_and(|tail| tail.eq_ignore_ascii_case(word))
+    };
+    PASSWORDS.iter().chain(KEYS).any(ends)
+}
+
 fn password(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     let Some(assigned) = assignment(window, at, PASSWORDS) else { return Ok(None) };
     let inside = |b: u8| match assigned.quote {
@@ -176,6 +185,11 @@ fn assignment(window: &Window<'_>, at: usize, words: &[&str]) -> Option<Assigned
     back += usize::from(quote.is_some() && window.before(at, back) == Some(b'\\'));
     let spaces = skip(window, at, &mut back, |b| b == b' ');
     let signs = skip(window, at, &mut back, |b| matches!(b, b':' | b'=' | b'>'));
+    // `<PASSWORD> x`: what stands behind a tag and a blank is not in it.
+    let tag = spaces > 0 && signs == 1 && window.before(at, back - 1) == Some(b'>');
+    if tag {
+        return None;
+    }
     if signs == 0 && (spaces == 0 || !word_assigns(window, at, &mut back, quote)) {
         return None;
     }

@@ -192,9 +192,7 @@ impl Sweep {
     fn sign(&mut self, window: &Window<'_>, at: usize) {
         let (text, place) = (window.bytes(), self.origin + at);
         let next = |offset| text.get(place + offset).copied();
-        if at > self.known
-            || (next(0) == Some(b'%') && next(1).is_some_and(|byte| byte != b'4'))
-        {
+        if at > self.known || (next(0) == Some(b'%') && next(1).is_some_and(|byte| byte != b'4')) {
             return;
         }
         let before = text.get(place.saturating_sub(SIGN_REACH).max(self.origin)..place);

@@ -69,7 +69,7 @@ local function charge(one, state, actual, shape)
     if not shape or not less(stands, actual) then
       -- What a rolling budget spent has left its window: it was spent all the same.
       if kind ~= 'budget' or not open or (amount == 0 and actual == 0) then return nil end
-      return { key, one[4], one[5], kind, one[8], one[2], text(actual), '0', '0', '1', '0' }
+      return { key, one[4], one[5], kind, one[8], one[2], text(actual), '0', '0', '1', '0', mark }
     end
     begin(it, shape)
     it.live = true
@@ -90,7 +90,7 @@ local function charge(one, state, actual, shape)
     unit = text(it.N)
     if open then own = text(stands) end
   end
-  return { key, one[4], one[5], kind, text(it.L), one[2], text(actual), text(before), text(after), unit, own }
+  return { key, one[4], one[5], kind, text(it.L), one[2], text(actual), text(before), text(after), unit, own, mark }
 end
 
 local function run_out(id)

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bartizan_core::mask::{Detection, Guard};
+use bartizan_core::mask::{Detection, Guard, Restorer, Spelling};
 use bartizan_core::settle::Spent;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -19,8 +19,8 @@ use crate::settle::Away;
 pub(super) enum Screen {
     /// They pass as they are.
     Nothing,
-    /// They are one text.
-    Text(Box<bartizan_pii::Stream>),
+    /// They are one text, screened where there is something to screen it with.
+    Text(Option<Box<bartizan_pii::Stream>>),
     /// They are events; usage is read from them, and each is screened where there is a guard.
     Events(Option<Arc<Guard>>),
 }
@@ -28,7 +28,7 @@ pub(super) enum Screen {
 impl Screen {
     /// Whether what comes out may differ from what goes in.
     pub(super) fn changes(&self) -> bool {
-        !matches!(self, Self::Nothing | Self::Events(None))
+        !matches!(self, Self::Nothing | Self::Text(None) | Self::Events(None))
     }
 }
 
@@ -44,16 +44,26 @@ pub(super) struct Homebound {
 
 enum Machine {
     Nothing,
-    Text(Box<bartizan_pii::Stream>),
+    Text(Text),
     Events(Events),
+}
+
+/// A text: what must not pass goes out of it, and then what was put aside comes back.
+struct Text {
+    stream: Option<Box<bartizan_pii::Stream>>,
+    restorer: Option<Restorer>,
 }
 
 impl Homebound {
     pub(super) fn new(body: Body, screen: Screen, away: Away) -> Self {
+        let vault = away.vault();
         let machine = match screen {
             Screen::Nothing => Machine::Nothing,
-            Screen::Text(stream) => Machine::Text(stream),
-            Screen::Events(guard) => Machine::Events(Events::new(guard)),
+            Screen::Text(stream) => {
+                let restorer = vault.map(|vault| Restorer::new(vault, Spelling::Plain));
+                Machine::Text(Text { stream, restorer })
+            }
+            Screen::Events(guard) => Machine::Events(Events::new(guard, vault)),
         };
         Self { body, machine, away: Some(away), last: None, closing: None }
     }
@@ -156,11 +166,7 @@ impl Machine {
     fn feed(&mut self, data: Bytes) -> Result<Bytes, Withheld> {
         match self {
             Self::Nothing => Ok(data),
-            Self::Text(stream) => {
-                let mut out = Vec::with_capacity(data.len());
-                stream.feed(&data, &mut out);
-                if stream.is_blocked() { Err(Withheld) } else { Ok(out.into()) }
-            }
+            Self::Text(text) => text.pass(Some(&data)),
             Self::Events(events) => events.feed(data),
         }
     }
@@ -168,11 +174,7 @@ impl Machine {
     fn finish(&mut self) -> Result<Bytes, Withheld> {
         match self {
             Self::Nothing => Ok(Bytes::new()),
-            Self::Text(stream) => {
-                let mut out = Vec::new();
-                stream.finish(&mut out);
-                if stream.is_blocked() { Err(Withheld) } else { Ok(out.into()) }
-            }
+            Self::Text(text) => text.pass(None),
             Self::Events(events) => events.finish(),
         }
     }
@@ -180,15 +182,38 @@ impl Machine {
     fn learnt(&self) -> (Vec<Detection>, Option<Spent>) {
         match self {
             Self::Nothing => (Vec::new(), None),
-            Self::Text(stream) => {
+            Self::Text(text) => {
                 let detection = |tally: &bartizan_pii::Tally| Detection {
                     entity: tally.entity.clone(),
                     pointer: String::new(),
                     count: tally.count,
                 };
-                (stream.findings().iter().map(detection).collect(), None)
+                let found = text.stream.as_ref().map(|stream| stream.findings());
+                (found.into_iter().flatten().map(detection).collect(), None)
             }
             Self::Events(events) => (events.detections(), events.used().map(Spent::Reported)),
         }
+    }
+}
+
+impl Text {
+    /// What comes out for a chunk, or for the end of the text.
+    fn pass(&mut self, chunk: Option<&[u8]>) -> Result<Bytes, Withheld> {
+        let mut screened = Vec::new();
+        match (&mut self.stream, chunk) {
+            (Some(stream), Some(chunk)) => stream.feed(chunk, &mut screened),
+            (Some(stream), None) => stream.finish(&mut screened),
+            (None, chunk) => screened.extend_from_slice(chunk.unwrap_or_default()),
+        }
+        if self.stream.as_ref().is_some_and(|stream| stream.is_blocked()) {
+            return Err(Withheld);
+        }
+        let Some(restorer) = &mut self.restorer else { return Ok(screened.into()) };
+        let mut restored = Vec::with_capacity(screened.len());
+        restorer.feed(&screened, &mut restored);
+        if chunk.is_none() {
+            restorer.finish(&mut restored);
+        }
+        Ok(restored.into())
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use bartizan_core::mask::{Detection, Guard};
+use bartizan_core::mask::{self, Detection, Guard, Vault};
 use bartizan_core::settle::Reported;
 use bartizan_core::validate::Media;
 use bytes::{Bytes, BytesMut};
@@ -21,6 +21,8 @@ const MAX_LINE: usize = 1024 * 1024;
 /// Lines of events (WHATWG HTML section 9.2.5), as they come.
 pub(super) struct Events {
     guard: Option<Arc<Guard>>,
+    /// What was put aside of the request, and is put back behind the guard.
+    vault: Option<Arc<Vault>>,
     /// The beginning of a line whose end has not come.
     open: BytesMut,
     detections: Vec<Detection>,
@@ -28,11 +30,16 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) fn new(guard: Option<Arc<Guard>>) -> Self {
-        Self { guard, open: BytesMut::new(), detections: Vec::new(), used: None }
+    pub(super) fn new(guard: Option<Arc<Guard>>, vault: Option<Arc<Vault>>) -> Self {
+        Self { guard, vault, open: BytesMut::new(), detections: Vec::new(), used: None }
     }
 
-    /// Takes a chunk; where there is a guard only whole lines come out.
+    /// Whether what comes out may differ from what goes in.
+    fn changes(&self) -> bool {
+        self.guard.is_some() || self.vault.is_some()
+    }
+
+    /// Takes a chunk; where something may change only whole lines come out.
     pub(super) fn feed(&mut self, chunk: Bytes) -> Result<Bytes, Withheld> {
         // What was open has no line end: only what is new is looked through.
         let mut from = self.open.len();
@@ -46,14 +53,14 @@ impl Events {
         if self.open.len() > MAX_LINE {
             return Err(Withheld);
         }
-        Ok(if self.guard.is_some() { out.into() } else { chunk })
+        Ok(if self.changes() { out.into() } else { chunk })
     }
 
     /// The last line, where it has no end.
     pub(super) fn finish(&mut self) -> Result<Bytes, Withheld> {
         let rest = self.open.split().freeze();
         let line = self.line(rest)?;
-        Ok(if self.guard.is_some() { line } else { Bytes::new() })
+        Ok(if self.changes() { line } else { Bytes::new() })
     }
 
     pub(super) fn detections(&self) -> Vec<Detection> {
@@ -80,15 +87,24 @@ impl Events {
 
     /// The line with everything from `start` on screened, its line end aside.
     fn screen(&mut self, line: Bytes, start: usize, media: Media) -> Result<Bytes, Withheld> {
-        let Some(guard) = &self.guard else { return Ok(line) };
+        if !self.changes() {
+            return Ok(line);
+        }
         let text = line.slice(start..);
         let end = text.trim_ascii_end().len();
         if end == 0 {
             return Ok(line);
         }
-        let screened = guard.screen(media, text.slice(..end)).map_err(|_| Withheld)?;
-        self.detections.extend(screened.detections);
-        Ok([&line.slice(..start)[..], &screened.bytes, &text.slice(end..)].concat().into())
+        let mut said = text.slice(..end);
+        if let Some(guard) = &self.guard {
+            let screened = guard.screen(media, said).map_err(|_| Withheld)?;
+            self.detections.extend(screened.detections);
+            said = screened.bytes;
+        }
+        if let Some(vault) = &self.vault {
+            said = mask::restore(vault, media, said);
+        }
+        Ok([&line.slice(..start)[..], &said, &text.slice(end..)].concat().into())
     }
 }
 

@@ -9,7 +9,7 @@ use bartizan::core::limit::BoxFuture;
 use bartizan::core::refusal::Objection;
 use bartizan::core::settle::Reported;
 use bartizan::core::validate::Protocol;
-use bartizan::hook::{Hook, Look};
+use bartizan::hook::{Hook, Look, Opinion};
 use bartizan::limits::{self, By};
 use bartizan::{App, Json, Metered, Problem, endpoint};
 use bytes::Bytes;
@@ -250,13 +250,13 @@ async fn a_client_that_hangs_up_before_its_call_departs_leaves_nothing_reserved(
         fn name(&self) -> &str {
             "never"
         }
-        fn before<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Result<(), Objection>> {
+        fn before<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
             Box::pin(async move {
                 if &*look.endpoint.path == "/slow" {
                     self.0.add_permits(1);
                     std::future::pending::<()>().await;
                 }
-                Ok(())
+                Ok(Opinion::Pass)
             })
         }
     }

@@ -11,6 +11,7 @@ pub mod access;
 pub mod policy;
 pub mod spending;
 pub mod personal;
+pub mod hook;
 pub mod endpoint;
 
 use std::collections::BTreeMap;
@@ -76,8 +77,9 @@ pub struct File {
     pub policies: Vec<Located<policy::Policy>>,
     /// Who may agree to calls that need an approval.
     pub approvals: Option<Located<policy::Approvals>>,
-    /// Checks of one's own, before and after.
-    pub hooks: Option<serde_json::Value>,
+    /// Services that have a say in what may pass, in the order in which they are asked.
+    #[serde(default)]
+    pub hooks: Vec<Located<hook::Hook>>,
     /// Whom to tell, beside the audit log, when a budget runs out.
     pub alerts: Option<Located<spending::Alerts>>,
     /// Metrics, traces and logs.

@@ -9,6 +9,7 @@ pub mod access;
 pub mod policy;
 pub mod spending;
 pub mod personal;
+pub mod hook;
 pub mod endpoint;
 mod route;
 
@@ -67,6 +68,8 @@ pub struct Settings {
     pub prices: Arc<BTreeMap<String, Price>>,
     /// Personal data, where an endpoint says nothing else.
     pub pii: Arc<Pii>,
+    /// Services that have a say in what may pass.
+    pub hooks: Vec<hook::Hook>,
     /// What is remembered of every request.
     pub audit: Audit,
     /// What is served, in the order of the file.
@@ -188,6 +191,7 @@ pub(super) fn resolve(
     let prices = spending::prices(&mut resolver, &file.prices);
     let webhooks = spending::webhooks(&mut resolver, file.alerts.as_ref());
     let pii = Arc::new(personal::pii(&mut resolver, file.pii.as_ref(), None));
+    let hooks = hook::resolve(&mut resolver, &file.hooks);
     let audit = personal::audit(&mut resolver, file.audit.as_ref());
     let base = endpoint::Base {
         server: &server,
@@ -216,6 +220,7 @@ pub(super) fn resolve(
         webhooks,
         prices,
         pii,
+        hooks,
         audit: audit?,
         endpoints,
         openapi: file

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use bartizan_core::audit::Event;
 use bartizan_core::mask::{Guard, Profile};
-use bartizan_pii::{Action, Config, CustomPattern, Entity, Masker, RECOGNIZERS, Scanner};
+use bartizan_pii::{Action, Config, CustomPattern, Entity, Key, Masker, RECOGNIZERS, Scanner};
+use secrecy::ExposeSecret as _;
 
 use super::super::decode::Located;
-use super::super::file::leaf::Word;
+use super::super::file::leaf::{Count, Source, Word};
 use super::super::file::personal as file;
 use super::super::shape;
 use super::super::tree::Place;
@@ -51,8 +52,9 @@ pub(super) fn pii(resolver: &mut Resolver<'_>, own: Section<'_>, base: Section<'
     let request = sections.iter().find_map(|section| section.request.as_ref());
     let response = sections.iter().find_map(|section| section.response.as_ref());
     Profile {
-        request: request.and_then(|direction| words.guard(resolver, direction)),
-        response: response.and_then(|direction| words.guard(resolver, direction)),
+        request: request.and_then(|direction| words.guard(resolver, direction, Way::There)),
+        response: response.and_then(|direction| words.guard(resolver, direction, Way::Back)),
+        inspected: false,
         log_detections: sections
             .iter()
             .find_map(|section| section.log_detections.as_ref())
@@ -64,6 +66,16 @@ pub(super) fn pii(resolver: &mut Resolver<'_>, own: Section<'_>, base: Section<'
 struct Vocabulary {
     config: Config,
     mask: char,
+    key: Option<Key>,
+    /// A key stands there and cannot be used, which was told.
+    bad_key: bool,
+}
+
+/// A direction of the traffic.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    There,
+    Back,
 }
 
 impl Vocabulary {
@@ -86,39 +98,127 @@ impl Vocabulary {
             allow: texts(|section| &section.allow),
             block: texts(|section| &section.block),
             custom,
+            phone_regions: texts(|section| &section.phone_regions),
         };
-        Some(Vocabulary { config, mask: mask? })
+        let source = sections.iter().find_map(|section| section.key.as_ref());
+        let key = source.and_then(|source| key(resolver, source));
+        let bad_key = source.is_some() && key.is_none();
+        Some(Vocabulary { config, mask: mask?, key, bad_key })
     }
 
     fn guard(
         &self,
         resolver: &mut Resolver<'_>,
         direction: &Located<file::Direction>,
+        way: Way,
     ) -> Option<Arc<Guard>> {
         let found = entities(resolver, &direction.detect, &self.config.custom);
         if direction.detect.is_empty() {
             return None;
         }
-        let action =
-            match direction.action.as_ref().map_or(file::Action::Mask, |action| action.value) {
-                file::Action::Detect => Action::Detect,
-                file::Action::Redact => Action::Redact,
-                file::Action::Replace => Action::Replace,
-                file::Action::Block => Action::Block,
-                // The last two are refused before (`unsupported`).
-                file::Action::Mask | file::Action::Hash | file::Action::Tokenise => {
-                    Action::Mask { character: self.mask, keep_first: 0, keep_last: 0 }
-                }
-            };
+        let place = direction.action.as_ref().map_or(&direction.key, |action| &action.place);
+        let treatment = file::Treatment {
+            action: direction.action.as_ref().map_or(file::Action::Mask, |action| action.value),
+            keep_first: direction.keep_first.clone(),
+            keep_last: direction.keep_last.clone(),
+        };
+        let action = self.action(resolver, place, &treatment, way);
+        let own = self.own_actions(resolver, direction, &found, way);
         let config = Config { entities: Some(found), ..self.config.clone() };
         match Scanner::new(&config) {
-            Ok(scanner) => Some(Arc::new(Guard::new(Masker::new(Arc::new(scanner), action)))),
+            Ok(scanner) => {
+                let masker = Masker::new(Arc::new(scanner), action?);
+                let masker = own
+                    .into_iter()
+                    .fold(masker, |masker, (entity, action)| masker.with_action(entity, action));
+                Some(Arc::new(Guard::new(masker)))
+            }
             Err(error) => {
                 resolver.wrong(&direction.key, error.to_string());
                 None
             }
         }
     }
+
+    /// What happens to single entities. One that is not looked for is a mistake: its owner believes
+    /// that it is.
+    fn own_actions(
+        &self,
+        resolver: &mut Resolver<'_>,
+        direction: &Located<file::Direction>,
+        found: &[Entity],
+        way: Way,
+    ) -> Vec<(Entity, Action)> {
+        let mut actions = Vec::new();
+        for (name, treatment) in &direction.actions {
+            let entity = match name.parse::<Entity>() {
+                Ok(entity) => entity,
+                Err(error) => {
+                    resolver.wrong(&treatment.key, error.to_string());
+                    continue;
+                }
+            };
+            let own = |pattern: &CustomPattern| pattern.entity == entity;
+            let blocked = entity == Entity::BLOCKED_TERM && !self.config.block.is_empty();
+            if !found.contains(&entity) && !blocked && !self.config.custom.iter().any(own) {
+                let message = format!("`actions` names `{entity}`, which is not looked for");
+                resolver.error(&treatment.key, message, "add it to `detect`, or take it out");
+                continue;
+            }
+            let action = self.action(resolver, &treatment.place, treatment, way);
+            actions.extend(action.map(|action| (entity, action)));
+        }
+        actions
+    }
+
+    fn action(
+        &self,
+        resolver: &mut Resolver<'_>,
+        place: &Place,
+        treatment: &file::Treatment,
+        way: Way,
+    ) -> Option<Action> {
+        let mut kept = |count: &Option<Located<Count>>| {
+            usize::try_from(resolver.count(count.as_ref(), 0, 0..=4096)).unwrap_or_default()
+        };
+        let (keep_first, keep_last) = (kept(&treatment.keep_first), kept(&treatment.keep_last));
+        Some(match treatment.action {
+            file::Action::Detect => Action::Detect,
+            file::Action::Redact => Action::Redact,
+            file::Action::Replace => Action::Replace,
+            file::Action::Block => Action::Block,
+            file::Action::Mask => Action::Mask { character: self.mask, keep_first, keep_last },
+            file::Action::Hash => Action::Hash(self.key(resolver, place, "hash")?),
+            file::Action::Encrypt => Action::Encrypt(self.key(resolver, place, "encrypt")?),
+            file::Action::EncryptDigits => {
+                Action::EncryptDigits(self.key(resolver, place, "encrypt_digits")?)
+            }
+            file::Action::Tokenise if way == Way::There => Action::Tokenise,
+            file::Action::Tokenise => {
+                let message = "`tokenise` is for requests: what is taken out of them comes back \
+                               in the answer";
+                resolver.error(place, message, "use `mask`, `replace` or another action here");
+                return None;
+            }
+        })
+    }
+
+    fn key(&self, resolver: &mut Resolver<'_>, place: &Place, action: &str) -> Option<Key> {
+        if self.key.is_none() && !self.bad_key {
+            resolver.error(
+                place,
+                format!("`{action}` needs a key, and `pii` has none"),
+                "make one with `openssl rand -hex 32` and name it: \
+                 `pii: { key: { env: BARTIZAN_PII_KEY } }`",
+            );
+        }
+        self.key.clone()
+    }
+}
+
+fn key(resolver: &mut Resolver<'_>, source: &Located<Source>) -> Option<Key> {
+    let secret = resolver.secret(source)?;
+    resolver.take(&source.place, Key::new(secret.expose_secret().trim().as_bytes()))
 }
 
 fn mask_character(resolver: &mut Resolver<'_>, text: &Located<Word>) -> Option<char> {
@@ -141,8 +241,12 @@ fn patterns(resolver: &mut Resolver<'_>, files: &[Located<file::Custom>]) -> Vec
     for file in files {
         let Some(entity) = entity(resolver, &file.entity) else { continue };
         let confidence = file.confidence.as_ref().map_or(Some(1.0), |text| resolver.fraction(text));
+        let longest = CustomPattern::MAX_LENGTH as u64;
+        let max_length = resolver.count(file.max_length.as_ref(), longest, 1..=16 * longest);
         let pattern = CustomPattern {
             confidence: confidence.unwrap_or(1.0),
+            context: file.context.iter().map(|word| word.value.0.clone()).collect(),
+            max_length: usize::try_from(max_length).unwrap_or(CustomPattern::MAX_LENGTH),
             ..CustomPattern::new(entity, &*file.pattern.value)
         };
         // Alone, so that the message stands beside the pattern that is meant.

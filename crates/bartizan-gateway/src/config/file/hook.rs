@@ -1,0 +1,57 @@
+//! The keys below `hooks`: services that have a say in what may pass.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::super::decode::Located;
+use super::leaf::{Size, Source, Span, Word};
+
+/// A service that is asked about requests or answers, after what is configured under `pii` was done.
+/// It is sent a JSON object that is signed as Standard Webhooks lays it down, and answers
+/// `{"result":"allow"}`, `{"result":"deny","detail":"…"}` or `{"result":"mask","findings":[{"entity",
+/// "text"}]}`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    /// What it is called in the audit log.
+    pub name: Located<Word>,
+    /// Its address: `https`, or `http` on this machine.
+    pub url: Located<Source>,
+    /// What requests to it are signed with: `whsec_` and base64, or at least 24 characters.
+    pub secret: Located<Source>,
+    /// What it is asked about. Default: `[request]`. Answers are read whole for it.
+    #[serde(default)]
+    pub at: Vec<Located<At>>,
+    /// Only calls of these verbs; an alias is what it means.
+    #[serde(default)]
+    pub verbs: Vec<Located<Word>>,
+    /// Only calls of these paths: patterns by segment, as `/v1/*`.
+    #[serde(default)]
+    pub paths: Vec<Located<Word>>,
+    /// How long it may take. Default: `1s`.
+    pub deadline: Option<Located<Span>>,
+    /// What becomes of what it could not be asked about, or gave no answer to. Default: `deny`.
+    pub on_failure: Option<Located<OnFailure>>,
+    /// The largest body that it is sent; it could not be asked about a larger one. Default: `1MiB`.
+    pub max_body: Option<Located<Size>>,
+}
+
+/// What a hook is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum At {
+    /// Requests, before they depart.
+    Request,
+    /// Answers, before they go out.
+    Response,
+}
+
+/// What becomes of what a hook could not be asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// It does not pass.
+    Deny,
+    /// It passes, and the audit log has it as `SECURITY_ALERT`.
+    Allow,
+}
