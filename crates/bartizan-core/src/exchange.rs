@@ -29,7 +29,7 @@ use crate::problem::{self, Context};
 use crate::refusal::{Objection, Outage, Refusal, Upstream, Waiting};
 use crate::settle::{self, Spent, rehearsed};
 use crate::time::Timestamp;
-use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol};
+use crate::validate::{Call, Estimate, Intake, Invalid, Listener, Media, Payload, Protocol, Unfit};
 
 /// A request, and proof of how far it has come.
 ///
@@ -159,6 +159,9 @@ pub struct Departure<B> {
 pub struct Journey {
     permit: Box<Permit>,
     model: Option<Arc<str>>,
+    estimate: Estimate,
+    listener: Option<Listener>,
+    nested: &'static [&'static str],
     dossier: Dossier,
     standings: Vec<Standing>,
 }
@@ -412,11 +415,16 @@ impl Exchange<Authorized<()>> {
             if grant.need().is_some() {
                 grant.is_for(digest(head, &body)?);
             }
-            let call = Call::parse(&grant, &head.headers, body)?;
-            if let Some(model) = call.model() {
-                dossier.learn(|facts| facts.model = Some(Arc::clone(model)));
+            let call = Call::parse(&grant, head, body)?;
+            if call.model().is_some() || call.tool().is_some() {
+                dossier.learn(|facts| {
+                    (facts.model, facts.tool) = (call.model().cloned(), call.tool().cloned());
+                });
             }
-            Ok::<_, Invalid>(Validated { grant, call })
+            if let Some(because) = call.approval() {
+                grant.asks_for(Arc::clone(because), digest(head, call.body())?);
+            }
+            Ok::<_, Unfit>(Validated { grant, call })
         })
     }
 }
@@ -589,7 +597,11 @@ impl<B> Exchange<Agreed<B>> {
 
     /// Tells the log that the request is about to depart; it departs when that is durable.
     pub fn announce(self) -> (Exchange<Announced<B>>, Receipt) {
-        let Self { head, now, dossier, standings, state: Agreed { permit, call, approval } } = self;
+        let Self { head, now, dossier, standings, state } = self;
+        let Agreed { permit, mut call, approval } = state;
+        for Note { event, outcome, reason, details } in call.take_notes() {
+            drop(dossier.note(event, outcome, now, reason, details));
+        }
         let details = approval.as_deref().map_or_else(Map::new, agreed);
         let receipt = dossier.note(Event::RequestStart, Outcome::Allow, now, None, details);
         let state = Announced { permit, call };
@@ -642,7 +654,8 @@ impl<B> Exchange<Announced<B>> {
         announced: Result<(), Lost>,
         departed: Result<(), Unavailable>,
     ) -> Result<(Departure<B>, Journey), Refused> {
-        let Self { mut head, dossier, standings, state: Announced { mut permit, call }, .. } = self;
+        let Self { mut head, dossier, standings, state, .. } = self;
+        let Announced { mut permit, mut call } = state;
         let endpoint = Arc::clone(permit.grant().endpoint());
         let outage = match (announced, departed) {
             (Ok(()), Ok(())) => None,
@@ -668,11 +681,13 @@ impl<B> Exchange<Announced<B>> {
             }
         }
         let caller = permit.grant().caller().clone();
-        let model = call.model().cloned();
+        let (model, estimate) = (call.model().cloned(), call.estimate());
+        let (listener, nested) = (call.take_listener(), call.nested());
         let roles = permit.grant().roles().to_vec();
         permit.hand_over();
         let departure = Departure { head, body: call.into_body(), caller, roles, endpoint };
-        Ok((departure, Journey { permit, model, dossier, standings }))
+        let journey = Journey { permit, model, estimate, listener, nested, dossier, standings };
+        Ok((departure, journey))
     }
 }
 
@@ -687,6 +702,23 @@ impl Journey {
     #[must_use]
     pub fn grant(&self) -> &Grant {
         self.permit.grant()
+    }
+
+    /// Hands out who listens to the answer, where its protocol is understood.
+    pub fn take_listener(&mut self) -> Option<Listener> {
+        self.listener.take()
+    }
+
+    /// The names of members of the answer whose strings hold JSON of their own.
+    #[must_use]
+    pub fn nested(&self) -> &'static [&'static str] {
+        self.nested
+    }
+
+    /// The most that the call was thought to use.
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        self.estimate
     }
 
     /// How the counters stand: for the header fields of the answer.
@@ -930,7 +962,7 @@ fn screen<B>(
         Payload::Whole(bytes) if !bytes.is_empty() => bytes.clone(),
         Payload::Whole(_) | Payload::Stream(_) => return Ok((call, detections)),
     };
-    let screened = guard.screen(call.media(), bytes)?;
+    let screened = guard.screen_nested(call.media(), bytes, call.nested())?;
     detections.extend(screened.detections);
     Ok((call.with_bytes(screened.bytes), detections))
 }

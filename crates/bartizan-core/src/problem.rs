@@ -147,15 +147,17 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
         },
         Refusal::Forbidden(denial) => match denial {
             Denial::Cedar(_)
+            | Denial::Model(_)
             | Denial::NotAllowed
             | Denial::NotPermitted { .. }
             | Denial::Role(_)
             | Denial::Scope(_)
             | Denial::Statement(_)
-            | Denial::Tenant => &FORBIDDEN,
+            | Denial::Tenant
+            | Denial::Tool(_) => &FORBIDDEN,
             Denial::Approval(_) => &APPROVAL_LAPSED,
             Denial::Override => &MALFORMED,
-            Denial::UnknownPath => &NOT_FOUND,
+            Denial::Api | Denial::UnknownPath => &NOT_FOUND,
             Denial::UnknownVerb(_) => &METHOD_REFUSED,
         },
         Refusal::Invalid(invalid) => match invalid {
@@ -197,13 +199,14 @@ pub fn answer(refusal: &Refusal, context: &Context<'_>) -> Response<Bytes> {
         Protocol::Http => as_problem(problem, refusal, context),
         Protocol::OAuth => as_oauth(problem, refusal),
         Protocol::OpenAi => as_openai(problem, refusal),
+        Protocol::Anthropic => as_anthropic(problem, refusal, context),
     };
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = problem.status;
     let headers = response.headers_mut();
     let media = match context.protocol {
         Protocol::Http => "application/problem+json",
-        Protocol::OAuth | Protocol::OpenAi => "application/json",
+        Protocol::OAuth | Protocol::OpenAi | Protocol::Anthropic => "application/json",
     };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -290,7 +293,13 @@ fn detail(refusal: &Refusal) -> String {
         Refusal::Invalid(Invalid::Unread) | Refusal::Failed => "the request failed".into(),
         Refusal::Misdirected(_)
         | Refusal::Forbidden(
-            Denial::Approval(_) | Denial::Override | Denial::UnknownPath | Denial::UnknownVerb(_),
+            Denial::Api
+            | Denial::Approval(_)
+            | Denial::Model(_)
+            | Denial::Override
+            | Denial::Tool(_)
+            | Denial::UnknownPath
+            | Denial::UnknownVerb(_),
         )
         | Refusal::Invalid(_)
         | Refusal::Blocked(_)
@@ -359,6 +368,40 @@ fn as_openai(problem: &Problem, refusal: &Refusal) -> Value {
         _ => problem.name,
     };
     json!({ "error": { "message": detail(refusal), "type": kind, "param": null, "code": code } })
+}
+
+/// The error object that Anthropic's SDKs turn into their typed errors.
+fn as_anthropic(problem: &Problem, refusal: &Refusal, context: &Context<'_>) -> Value {
+    let kind = match problem.status {
+        StatusCode::UNAUTHORIZED => "authentication_error",
+        StatusCode::FORBIDDEN => "permission_error",
+        StatusCode::NOT_FOUND => "not_found_error",
+        StatusCode::PAYLOAD_TOO_LARGE => "request_too_large",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+        StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
+        status if status.is_client_error() => "invalid_request_error",
+        _ => "api_error",
+    };
+    json!({
+        "type": "error",
+        "error": { "type": kind, "message": detail(refusal) },
+        "request_id": context.request_id.to_string(),
+    })
+}
+
+/// The event by which a stream of that protocol ends that may not go on; `None` where the protocol
+/// has none, so that breaking it off is all that can be done.
+#[must_use]
+pub fn event(refusal: &Refusal, context: &Context<'_>) -> Option<Bytes> {
+    let problem = kind(refusal);
+    let text = match context.protocol {
+        Protocol::Http | Protocol::OAuth => return None,
+        Protocol::OpenAi => format!("data: {}\n\n", as_openai(problem, refusal)),
+        Protocol::Anthropic => {
+            format!("event: error\ndata: {}\n\n", as_anthropic(problem, refusal, context))
+        }
+    };
+    Some(text.into())
 }
 
 /// What the header fields of a refusal tell the client to do next.

@@ -68,9 +68,31 @@ impl Masker {
     /// # Errors
     /// What is not JSON is refused, not passed on: in it nothing can be found for sure.
     pub fn mask_json<'j>(&self, json: &'j [u8]) -> Result<MaskedJson<'j>, JsonError> {
+        self.walk(json, None)
+    }
+
+    /// The same, with some strings written by another hand: for each `hand` is given its JSON
+    /// Pointer and what it means, and says what is to stand there, or `None` where it is to be
+    /// masked like all others. What it finds and does is its own to report.
+    ///
+    /// # Errors
+    /// As [`Masker::mask_json`].
+    pub fn mask_json_with<'j>(
+        &self,
+        json: &'j [u8],
+        hand: &mut dyn FnMut(&str, &str) -> Option<String>,
+    ) -> Result<MaskedJson<'j>, JsonError> {
+        self.walk(json, Some(hand))
+    }
+
+    fn walk<'j>(
+        &self,
+        json: &'j [u8],
+        hand: Option<Hand<'_>>,
+    ) -> Result<MaskedJson<'j>, JsonError> {
         let text = std::str::from_utf8(json)
             .map_err(|error| JsonError::Syntax { offset: error.valid_up_to() })?;
-        let mut walk = Walk::new(self, text);
+        let mut walk = Walk::new(self, text, hand);
         walk.space();
         walk.value(0, "")?;
         walk.space();
@@ -88,8 +110,12 @@ impl Masker {
     }
 }
 
-struct Walk<'m, 'j> {
+/// Whoever writes some of the strings instead.
+type Hand<'h> = &'h mut dyn FnMut(&str, &str) -> Option<String>;
+
+struct Walk<'m, 'h, 'j> {
     masker: &'m Masker,
+    hand: Option<Hand<'h>>,
     json: &'j str,
     at: usize,
     out: Vec<u8>,
@@ -101,11 +127,12 @@ struct Walk<'m, 'j> {
     reader: Box<Reader>,
 }
 
-impl<'m, 'j> Walk<'m, 'j> {
-    fn new(masker: &'m Masker, json: &'j str) -> Self {
+impl<'m, 'h, 'j> Walk<'m, 'h, 'j> {
+    fn new(masker: &'m Masker, json: &'j str, hand: Option<Hand<'h>>) -> Self {
         let (out, pointer, findings) = (Vec::new(), String::new(), Vec::new());
         Self {
             masker,
+            hand,
             json,
             at: 0,
             out,
@@ -124,7 +151,10 @@ impl<'m, 'j> Walk<'m, 'j> {
             Some(b'[') => self.array(depth + 1, hint),
             Some(b'"') => {
                 let (raw, text) = self.string()?;
-                self.mask_string(raw, &text, hint);
+                match self.hand.as_mut().and_then(|hand| hand(&self.pointer, &text)) {
+                    Some(written) => self.put(raw, &text, &written),
+                    None => self.mask_string(raw, &text, hint),
+                }
                 Ok(())
             }
             Some(b't') => self.literal("true"),
@@ -200,6 +230,15 @@ impl<'m, 'j> Walk<'m, 'j> {
     fn scan(&mut self, text: &str, hint: &str) -> Vec<Finding> {
         let window = Window::whole(text.as_bytes()).with_hint(hint);
         self.masker.scanner.scan_with(&mut self.reader, &window)
+    }
+
+    /// Writes what another hand wants to stand in the string that is written at `raw`.
+    fn put(&mut self, raw: Range<usize>, text: &str, written: &str) {
+        if written != text {
+            self.copy_up_to(raw.start);
+            escape_into(written, &mut self.out);
+            self.copied = raw.end;
+        }
     }
 
     fn mask_string(&mut self, raw: Range<usize>, text: &str, hint: &str) {

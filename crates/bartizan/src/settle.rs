@@ -9,6 +9,7 @@ use bartizan_core::limit::{Draw, Meter, ReservationId, Settlement};
 use bartizan_core::mask::{Detection, Profile};
 use bartizan_core::refusal::Refusal;
 use bartizan_core::settle::Spent;
+use bartizan_core::validate::Listener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -127,6 +128,11 @@ impl Away {
         self.0.status = Some(status);
     }
 
+    /// Who listens to the answer, to be taken once.
+    pub(crate) fn take_listener(&mut self) -> Option<Listener> {
+        self.0.journey.as_mut()?.take_listener()
+    }
+
     /// What the call used is known now.
     pub(crate) fn used(&mut self, spent: Spent) {
         self.0.spent = spent;
@@ -134,6 +140,11 @@ impl Away {
 
     pub(crate) fn journey(&self) -> Option<&Journey> {
         self.0.journey.as_ref()
+    }
+
+    /// The names of members whose strings hold JSON of their own.
+    pub(crate) fn nested(&self) -> &'static [&'static str] {
+        self.journey().map_or(&[], Journey::nested)
     }
 
     pub(crate) fn profile(&self) -> Profile {

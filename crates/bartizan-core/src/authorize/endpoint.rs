@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 
+use super::named::Names;
 use super::role::Permission;
 use super::tenant::TenantAt;
 use crate::authenticate::Caller;
@@ -36,6 +37,8 @@ pub struct Endpoint {
     pub tenant: Option<TenantAt>,
     /// Whether somebody must agree to each call first.
     pub approval: bool,
+    /// Which tools and models its calls may name.
+    pub names: Names,
     /// What the bodies look like.
     pub protocol: Protocol,
     /// What a body must conform to.

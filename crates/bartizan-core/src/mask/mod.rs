@@ -1,14 +1,20 @@
 //! What must not pass? Texts in, the same texts without it out.
 
+mod bare;
+pub mod stream;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bartizan_pii::{Entity, Finding, Masker};
+use bartizan_pii::{Entity, Finding, Located, Masker};
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+pub use stream::{AnswerStream, Stopped};
+
 use crate::validate::media::Media;
+use bare::Bare;
 
 /// What must not pass an endpoint, in either direction.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +91,56 @@ impl Guard {
         }
     }
 
+    /// As [`Guard::screen`]; in the strings of members with these names stands JSON of its own,
+    /// which is JSON still when it is masked.
+    ///
+    /// # Errors
+    /// As [`Guard::screen`].
+    pub fn screen_nested(
+        &self,
+        media: Media,
+        bytes: Bytes,
+        nested: &[&str],
+    ) -> Result<Screened, Blocked> {
+        let json = match media {
+            Media::Json => true,
+            Media::Unnamed => looks_like_json(&bytes),
+            Media::Form | Media::Text | Media::Other => false,
+        };
+        if nested.is_empty() || !json {
+            return self.screen(media, bytes);
+        }
+        let (mut inner, mut blocked) = (Vec::new(), false);
+        let mut hand = |pointer: &str, text: &str| {
+            let name = pointer.rsplit('/').next().unwrap_or_default();
+            if !nested.contains(&name) {
+                return None;
+            }
+            let masked = self.0.mask_text(text);
+            inner.extend(tally(&masked.findings, pointer));
+            blocked |= masked.blocked;
+            match masked.text {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(masked) => Some(Bare::mend(&masked)),
+            }
+        };
+        let masked = self.0.mask_json_with(&bytes, &mut hand);
+        let masked = masked.map_err(|_| Blocked { detections: Vec::new() })?;
+        let mut detections = located(masked.findings);
+        let blocked = blocked || masked.blocked;
+        // What the hand has found and left alone was found a second time.
+        inner.retain(|found| !detections.contains(found));
+        detections.append(&mut inner);
+        if blocked {
+            return Err(Blocked { detections });
+        }
+        let changed = match masked.bytes {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(changed) => Some(Bytes::from(changed)),
+        };
+        Ok(Screened { bytes: changed.unwrap_or(bytes), detections })
+    }
+
     /// Looks through the query of a target, which reads like a form. Its detections point to
     /// `?name`.
     ///
@@ -97,15 +153,7 @@ impl Guard {
     fn screen_json(&self, bytes: Bytes) -> Result<Screened, Blocked> {
         let unreadable = |_| Blocked { detections: Vec::new() };
         let masked = self.0.mask_json(&bytes).map_err(unreadable)?;
-        let detections: Vec<_> = masked
-            .findings
-            .into_iter()
-            .map(|located| Detection {
-                entity: located.entity,
-                pointer: located.pointer,
-                count: located.count,
-            })
-            .collect();
+        let detections = located(masked.findings);
         if masked.blocked {
             return Err(Blocked { detections });
         }
@@ -173,6 +221,11 @@ struct Word<'a> {
     text: Cow<'a, str>,
     findings: Vec<Finding>,
     blocked: bool,
+}
+
+fn located(findings: Vec<Located>) -> Vec<Detection> {
+    let row = |Located { pointer, entity, count }| Detection { entity, pointer, count };
+    findings.into_iter().map(row).collect()
 }
 
 /// How often each entity was found, at one place.
