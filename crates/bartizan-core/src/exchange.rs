@@ -151,6 +151,8 @@ pub struct Departure<B> {
     pub roles: Vec<Arc<str>>,
     /// To which endpoint.
     pub endpoint: Arc<Endpoint>,
+    /// The model that it asks for, if it asks one.
+    pub model: Option<Arc<str>>,
 }
 
 /// What stays at the gate while the request is away.
@@ -685,7 +687,8 @@ impl<B> Exchange<Announced<B>> {
         let (listener, nested) = (call.take_listener(), call.nested());
         let roles = permit.grant().roles().to_vec();
         permit.hand_over();
-        let departure = Departure { head, body: call.into_body(), caller, roles, endpoint };
+        let (asked, body) = (model.clone(), call.into_body());
+        let departure = Departure { head, body, caller, roles, endpoint, model: asked };
         let journey = Journey { permit, model, estimate, listener, nested, dossier, standings };
         Ok((departure, journey))
     }

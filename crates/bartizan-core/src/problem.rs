@@ -277,7 +277,11 @@ fn detail(refusal: &Refusal) -> String {
         Refusal::Unavailable(outage) => match outage {
             Outage::Overload => "too much is under way; try again later".into(),
             Outage::ShuttingDown => "the gateway is shutting down; try again".into(),
-            Outage::Approvals(_) | Outage::Audit | Outage::Identities | Outage::Meter(_) => {
+            Outage::Approvals(_)
+            | Outage::Audit
+            | Outage::Identities
+            | Outage::Meter(_)
+            | Outage::Upstream => {
                 "something this request depends on cannot be reached; try again later".into()
             }
         },

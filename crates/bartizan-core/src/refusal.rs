@@ -116,6 +116,9 @@ pub enum Outage {
     /// The gateway is about to stop.
     #[error("the gateway is shutting down")]
     ShuttingDown,
+    /// Every upstream that could answer has failed of late, and is left alone.
+    #[error("the upstream has failed of late and is left alone for a while")]
+    Upstream,
 }
 
 /// What went wrong behind us.

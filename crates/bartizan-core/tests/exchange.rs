@@ -77,7 +77,7 @@ fn policy(action: Action) -> Policy {
         protocol: Protocol::Http,
         schema: None,
         max_request_size: 1000,
-        limits: vec![Arc::new(Limit { rule: Arc::new(rule), by: By::User })],
+        limits: vec![Arc::new(Limit::new(Arc::new(rule), By::User))],
         cost: Cost::default(),
         profile: Profile { request: Some(guard), response: None, log_detections: true },
         timeout: Duration::from_secs(1),

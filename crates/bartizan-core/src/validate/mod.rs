@@ -190,8 +190,8 @@ impl<B> Call<B> {
         self.said.as_mut().map(|said| std::mem::take(&mut said.notes)).unwrap_or_default()
     }
 
-    /// Who listens to its answer.
-    pub(crate) fn take_listener(&mut self) -> Option<Listener> {
+    /// Hands out who listens to its answer.
+    pub fn take_listener(&mut self) -> Option<Listener> {
         self.said.as_mut()?.listener.take()
     }
 

@@ -47,17 +47,12 @@ const ROWS: &[Row] = &[
         when: Some(is_open),
         help: "leave it out: a limit that cannot be counted refuses",
     },
-    Row { at: "/limits/*/by", when: Some(is_tool), help: "count by `user`, `key` or `endpoint`" },
     Row { at: "/limits/*/match/host", when: None, help: MATCH },
     Row { at: "/limits/*/match/role", when: None, help: MATCH },
     Row { at: "/limits/*/match/tenant", when: None, help: MATCH },
-    Row { at: "/limits/*/match/model", when: None, help: MATCH },
-    Row { at: "/limits/*/match/tool", when: None, help: MATCH },
     Row { at: "/budgets/*/match/host", when: None, help: MATCH },
     Row { at: "/budgets/*/match/role", when: None, help: MATCH },
     Row { at: "/budgets/*/match/tenant", when: None, help: MATCH },
-    Row { at: "/budgets/*/match/model", when: None, help: MATCH },
-    Row { at: "/budgets/*/match/tool", when: None, help: MATCH },
     Row {
         at: "/budgets/*/soft_limit",
         when: Some(is_true),
@@ -79,14 +74,9 @@ const ROWS: &[Row] = &[
         help: "set it for all endpoints under `server`",
     },
     Row {
-        at: "/endpoints/*/tools",
-        when: None,
-        help: "give the whole endpoint its `scopes` or `roles`",
-    },
-    Row {
         at: "/endpoints/*/protocol",
         when: Some(is_later_protocol),
-        help: "use `http`, which looks at no body, or `openai`",
+        help: "use `http`, which looks at no body, `openai` or `anthropic`",
     },
 ];
 
@@ -102,10 +92,6 @@ fn is_open(text: &str) -> bool {
     text == "open"
 }
 
-fn is_tool(text: &str) -> bool {
-    text == "tool"
-}
-
 fn is_give_back(text: &str) -> bool {
     text == "give_back"
 }
@@ -119,7 +105,7 @@ fn is_later_action(text: &str) -> bool {
 }
 
 fn is_later_protocol(text: &str) -> bool {
-    ["anthropic", "mcp", "a2a"].contains(&text)
+    ["mcp", "a2a"].contains(&text)
 }
 
 /// Tells every key that is not built, and returns their pointers.

@@ -46,7 +46,7 @@ impl Outgoing {
         connections: &Connections,
         departure: Departure<Body>,
     ) -> Result<Self, Refusal> {
-        let Departure { mut head, body, caller, roles, endpoint } = departure;
+        let Departure { mut head, body, caller, roles, endpoint, .. } = departure;
         let uri = target.address.place(&endpoint.path, &head.uri).ok_or(Refusal::Failed)?;
         let upgrade = upgrade(target, connections, &endpoint, &body, &mut head)?;
         let peer = head.extensions.get::<Peer>();

@@ -143,6 +143,3 @@ fn forget_choice(call: &mut Map<String, Value>, grant: &Grant) {
         call.remove("tool_choice");
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -172,6 +172,3 @@ pub(super) fn rewritten(
     let (before, behind) = bytes.split_at_checked(open)?;
     Some([before, members.as_bytes(), behind].concat().into())
 }
-
-#[cfg(test)]
-mod tests;

@@ -10,6 +10,7 @@ pub mod policy;
 pub mod spending;
 pub mod personal;
 pub mod endpoint;
+mod names;
 mod route;
 
 use std::collections::{BTreeMap, BTreeSet};
