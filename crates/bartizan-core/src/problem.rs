@@ -202,7 +202,7 @@ pub fn answer(refusal: &Refusal, context: &Context<'_>) -> Response<Bytes> {
         Protocol::Anthropic => as_anthropic(problem, refusal, context),
     };
     let mut response = Response::new(Bytes::from(body.to_string()));
-    *response.status_mut() = problem.status;
+    *response.status_mut() = told(problem.status, context.protocol);
     let headers = response.headers_mut();
     let media = match context.protocol {
         Protocol::Http => "application/problem+json",
@@ -408,6 +408,48 @@ pub fn event(refusal: &Refusal, context: &Context<'_>) -> Option<Bytes> {
     Some(text.into())
 }
 
+/// The status as the dialect has it: the APIs of models know no 422, and their SDKs no typed error
+/// for it but that of 400.
+fn told(status: StatusCode, protocol: Protocol) -> StatusCode {
+    match protocol {
+        Protocol::OpenAi | Protocol::Anthropic if status == StatusCode::UNPROCESSABLE_ENTITY => {
+            StatusCode::BAD_REQUEST
+        }
+        Protocol::Http | Protocol::OAuth | Protocol::OpenAi | Protocol::Anthropic => status,
+    }
+}
+
+/// How the counters stand in the fields that OpenAI's SDKs and their users read: of several that
+/// count the same, the one with the least left.
+pub fn openai_standings(standings: &[Standing], headers: &mut HeaderMap) {
+    let names = [
+        (
+            Measure::Requests,
+            [
+                "x-ratelimit-limit-requests",
+                "x-ratelimit-remaining-requests",
+                "x-ratelimit-reset-requests",
+            ],
+        ),
+        (
+            Measure::Tokens,
+            [
+                "x-ratelimit-limit-tokens",
+                "x-ratelimit-remaining-tokens",
+                "x-ratelimit-reset-tokens",
+            ],
+        ),
+    ];
+    for (measure, [limit, remaining, reset]) in names {
+        let told = standings.iter().filter(|s| is_told(s) && s.measure == measure);
+        let Some(least) = told.min_by_key(|standing| standing.remaining) else { continue };
+        let wait = format!("{}s", whole_seconds(least.reset));
+        put(headers, HeaderName::from_static(limit), least.limit.to_string().as_bytes());
+        put(headers, HeaderName::from_static(remaining), least.remaining.to_string().as_bytes());
+        put(headers, HeaderName::from_static(reset), wait.as_bytes());
+    }
+}
+
 /// What the header fields of a refusal tell the client to do next.
 fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
     match refusal {
@@ -447,6 +489,9 @@ fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
             let wait = whole_seconds(exhausted.retry_after);
             headers.insert(header::RETRY_AFTER, wait.max(1).into());
             standings(&exhausted.standings, headers);
+            if context.protocol == Protocol::OpenAi {
+                openai_standings(&exhausted.standings, headers);
+            }
         }
         // Every second we look again ourselves, at whatever was out of reach or too busy.
         Refusal::Unavailable(_) => {

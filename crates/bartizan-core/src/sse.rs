@@ -47,7 +47,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`TooLong`] where it does not end in time.
-    pub fn next(&mut self) -> Result<Option<Event>, TooLong> {
+    pub fn next_event(&mut self) -> Result<Option<Event>, TooLong> {
         while let Some(at) = self.line_end() {
             let byte = self.open.get(at).copied();
             self.seen = at + 1;
@@ -118,7 +118,8 @@ impl Event {
             [] => Cow::Borrowed(&[]),
             [only] => Cow::Borrowed(self.raw.get(only.clone()).unwrap_or_default()),
             several => {
-                let lines = several.iter().map(|line| self.raw.get(line.clone()).unwrap_or_default());
+                let lines =
+                    several.iter().map(|line| self.raw.get(line.clone()).unwrap_or_default());
                 Cow::Owned(lines.collect::<Vec<_>>().join(&b'\n'))
             }
         }
@@ -180,7 +181,7 @@ mod tests {
         let (mut reader, mut events) = (Reader::default(), Vec::new());
         for chunk in chunks {
             reader.push(chunk);
-            while let Some(event) = reader.next().unwrap() {
+            while let Some(event) = reader.next_event().unwrap() {
                 events.push(event);
             }
         }
@@ -203,14 +204,15 @@ mod tests {
     fn an_event_without_end_is_not_kept_for_ever() {
         let mut reader = Reader::default();
         reader.push(&vec![b'x'; MAX_EVENT + 1]);
-        assert_eq!(reader.next(), Err(TooLong));
+        assert_eq!(reader.next_event(), Err(TooLong));
     }
 
     #[test]
     fn other_data_stands_where_the_data_stood() {
         let mut reader = Reader::default();
         reader.push(b"event: e\r\ndata: old\r\nid: 1\r\n\r\ndata: a\ndata: b\nid: 2\n\n");
-        let (first, second) = (reader.next().unwrap().unwrap(), reader.next().unwrap().unwrap());
+        let (first, second) =
+            (reader.next_event().unwrap().unwrap(), reader.next_event().unwrap().unwrap());
         let mut out = Vec::new();
         first.write(b"new", &mut out);
         second.write(b"c\nd", &mut out);

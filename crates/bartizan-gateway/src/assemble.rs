@@ -292,9 +292,7 @@ fn serve(
     }
     Ok(match &configured.target {
         configured::Target::Health => draft.call(|_| async { Ok(Json(Health::HEALTHY)) }),
-        configured::Target::Upstream(upstream) => {
-            draft.handler(upstreams(upstream, connections)?)
-        }
+        configured::Target::Upstream(upstream) => draft.handler(upstreams(upstream, connections)?),
     })
 }
 

@@ -289,6 +289,9 @@ async fn collect(mut body: Body) -> Result<Bytes, Upstream> {
 fn sign(away: &Away, headers: &mut HeaderMap) {
     let Some(journey) = away.journey() else { return };
     problem::standings(journey.standings(), headers);
+    if journey.endpoint().protocol == Protocol::OpenAi {
+        problem::openai_standings(journey.standings(), headers);
+    }
 }
 
 /// The name of the exchange, for the client to quote.

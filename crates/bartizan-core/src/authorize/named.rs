@@ -154,7 +154,7 @@ mod tests {
         assert!(right("read", &[true, false, false]));
         assert!(!right("delete_all", &[true, false, true]));
         assert!(right("delete_own", &[false, false, true]));
-        assert!(!self::named(&["read"]).right("write", &[true]).is_some());
+        assert!(self::named(&["read"]).right("write", &[true]).is_none());
     }
 
     #[test]

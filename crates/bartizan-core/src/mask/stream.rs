@@ -93,7 +93,7 @@ impl AnswerStream {
             out.extend_from_slice(chunk);
         }
         loop {
-            match self.reader.next() {
+            match self.reader.next_event() {
                 Ok(Some(event)) => self.event(&event, grant, out)?,
                 Ok(None) => return Ok(()),
                 Err(sse::TooLong) if self.passes => {

@@ -38,7 +38,15 @@ fn the_worst_case_counts_and_a_bound_is_put_in_where_there_is_none() {
 
 #[test]
 fn what_cannot_be_counted_is_refused_and_never_taken_for_nothing() {
-    for body in [r#"{"max_tokens":-1}"#, r#"{"max_tokens":"9"}"#, r#"{"n":1.5}"#, r#"{"model":7}"#, r#"{"stream":"yes"}"#, r#"{"model":"a","model":"b"}"#, "[]"] {
+    for body in [
+        r#"{"max_tokens":-1}"#,
+        r#"{"max_tokens":"9"}"#,
+        r#"{"n":1.5}"#,
+        r#"{"model":7}"#,
+        r#"{"stream":"yes"}"#,
+        r#"{"model":"a","model":"b"}"#,
+        "[]",
+    ] {
         for place in [openai(), Place::new(Protocol::Anthropic)] {
             if place.protocol == Protocol::Anthropic && body.contains("\"n\"") {
                 continue;
@@ -71,9 +79,11 @@ fn usage_is_asked_for_in_streams_and_the_rest_stays_as_it_was_written() {
 
 #[test]
 fn a_model_is_named_by_its_alias_and_only_where_there_is_a_right_to_it() {
-    for (protocol, path) in
-        [(Protocol::OpenAi, CHAT), (Protocol::Anthropic, "/v1/messages"), (Protocol::Anthropic, "/v1/messages/count_tokens")]
-    {
+    for (protocol, path) in [
+        (Protocol::OpenAi, CHAT),
+        (Protocol::Anthropic, "/v1/messages"),
+        (Protocol::Anthropic, "/v1/messages/count_tokens"),
+    ] {
         let mut place = Place::new(protocol);
         let mut models = rules(&["gpt-4o*", "o3"]);
         models.push(NameRule {
@@ -106,7 +116,10 @@ fn a_model_that_is_only_a_replacement_needs_a_right_as_well() {
     let mut place = openai();
     place.names.models = Some(Arc::new(Named::new(rules(&["small"]))));
     let body = json!({ "model": "small", "models": ["small", "large"] }).to_string();
-    assert_eq!(place.read(CHAT, &body).map(drop), Err(Unfit::Denied(Denial::Model("large".into()))));
+    assert_eq!(
+        place.read(CHAT, &body).map(drop),
+        Err(Unfit::Denied(Denial::Model("large".into())))
+    );
 }
 
 #[test]
@@ -132,9 +145,24 @@ fn a_tool_without_a_right_is_refused_or_taken_out_of_the_offer() {
         "tool_choice": { "type": "tool", "name": "bash" }
     });
     for (protocol, path, body, left) in [
-        (Protocol::OpenAi, CHAT, chat, json!({ "tools": [{ "type": "function", "function": { "name": "search" } }] })),
-        (Protocol::OpenAi, "/v1/responses", responses, json!({ "tools": [{ "type": "function", "name": "search" }], "tool_choice": "auto" })),
-        (Protocol::Anthropic, "/v1/messages", messages, json!({ "max_tokens": 1, "tools": [{ "name": "search" }], "mcp_servers": [] })),
+        (
+            Protocol::OpenAi,
+            CHAT,
+            chat,
+            json!({ "tools": [{ "type": "function", "function": { "name": "search" } }] }),
+        ),
+        (
+            Protocol::OpenAi,
+            "/v1/responses",
+            responses,
+            json!({ "tools": [{ "type": "function", "name": "search" }], "tool_choice": "auto" }),
+        ),
+        (
+            Protocol::Anthropic,
+            "/v1/messages",
+            messages,
+            json!({ "max_tokens": 1, "tools": [{ "name": "search" }], "mcp_servers": [] }),
+        ),
     ] {
         let text = body.to_string();
         let all = Place::new(protocol).read(path, &text).unwrap();

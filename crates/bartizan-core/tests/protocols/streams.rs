@@ -70,7 +70,10 @@ fn texts(stream: &[u8]) -> BTreeMap<String, String> {
             add(format!("{at} {name}"), &event["content_block"][name]);
         }
         if let (Some(kind), true) = (event["type"].as_str(), event["delta"].is_string()) {
-            add(format!("{kind} {} {}", event["output_index"], event["content_index"]), &event["delta"]);
+            add(
+                format!("{kind} {} {}", event["output_index"], event["content_index"]),
+                &event["delta"],
+            );
         }
     }
     texts
@@ -96,8 +99,11 @@ fn chat(text: &str, pieces: usize) -> Vec<u8> {
     for piece in letters.chunks(pieces) {
         push(json!({ "content": String::from_iter(piece) }), Value::Null);
     }
-    push(json!({ "tool_calls": [{ "index": 0, "id": "call_1", "type": "function",
-        "function": { "name": "search", "arguments": "" } }] }), Value::Null);
+    push(
+        json!({ "tool_calls": [{ "index": 0, "id": "call_1", "type": "function",
+        "function": { "name": "search", "arguments": "" } }] }),
+        Value::Null,
+    );
     let arguments = json!({ "q": text, "card": 4_012_888_888_881_881_u64, "n": 7 }).to_string();
     for piece in arguments.chars().collect::<Vec<_>>().chunks(pieces) {
         let function = json!({ "arguments": String::from_iter(piece) });
@@ -115,9 +121,13 @@ fn messages(text: &str, pieces: usize) -> Vec<u8> {
         let kind = event["type"].as_str().unwrap().to_owned();
         out.extend(format!("event: {kind}\ndata: {event}\n\n").into_bytes());
     };
-    push(json!({ "type": "message_start", "message": { "id": "msg_1", "model": "claude", "content": [],
-        "usage": { "input_tokens": 8, "cache_read_input_tokens": 24, "output_tokens": 1 } } }));
-    push(json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }));
+    push(
+        json!({ "type": "message_start", "message": { "id": "msg_1", "model": "claude", "content": [],
+        "usage": { "input_tokens": 8, "cache_read_input_tokens": 24, "output_tokens": 1 } } }),
+    );
+    push(
+        json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }),
+    );
     push(json!({ "type": "ping" }));
     for piece in text.chars().collect::<Vec<_>>().chunks(pieces) {
         push(json!({ "type": "content_block_delta", "index": 0,
@@ -146,7 +156,9 @@ fn responses(text: &str, pieces: usize) -> Vec<u8> {
         let kind = event["type"].as_str().unwrap().to_owned();
         out.extend(format!("event: {kind}\ndata: {event}\n\n").into_bytes());
     };
-    push(json!({ "type": "response.created", "response": { "id": "resp_1", "model": "m", "usage": null } }));
+    push(
+        json!({ "type": "response.created", "response": { "id": "resp_1", "model": "m", "usage": null } }),
+    );
     for piece in text.chars().collect::<Vec<_>>().chunks(pieces) {
         push(json!({ "type": "response.output_text.delta", "item_id": "msg_1", "output_index": 0,
             "content_index": 0, "delta": String::from_iter(piece) }));
@@ -159,7 +171,8 @@ fn responses(text: &str, pieces: usize) -> Vec<u8> {
 }
 
 const CHAT: &str = "/v1/chat/completions";
-const SAID: &str = "write to ann@example.org, or 078-05-1121 — naïve 🦀 \"x\\y\"; a half: bob@example.co";
+const SAID: &str =
+    "write to ann@example.org, or 078-05-1121 — naïve 🦀 \"x\\y\"; a half: bob@example.co";
 
 fn asked() -> Value {
     json!({ "model": "m", "max_tokens": 9, "stream": true })
@@ -329,9 +342,13 @@ fn a_stream_that_is_blocked_ends_before_the_value() {
 #[test]
 fn every_choice_is_a_text_of_its_own() {
     let chunk = |index: u64, text: &str| {
-        format!("data: {}\n\n", json!({ "choices": [{ "index": index, "delta": { "content": text } }] }))
+        format!(
+            "data: {}\n\n",
+            json!({ "choices": [{ "index": index, "delta": { "content": text } }] })
+        )
     };
-    let raw = [chunk(0, "ann@exam"), chunk(1, "bob@"), chunk(0, "ple.org "), chunk(1, "example.org ")];
+    let raw =
+        [chunk(0, "ann@exam"), chunk(1, "bob@"), chunk(0, "ple.org "), chunk(1, "example.org ")];
     let place = Place::new(Protocol::OpenAi);
     let run = run(&place, CHAT, &asked(), Some(Action::MASK), &[raw.concat().as_bytes()]);
     assert_eq!(texts(&run.out)["0 content"], "*************** ");
@@ -341,9 +358,21 @@ fn every_choice_is_a_text_of_its_own() {
 /// What a real model has said, byte for byte (SmolLM2 under llama.cpp).
 const RECORDED: [(Protocol, &str, &[u8]); 4] = [
     (Protocol::OpenAi, CHAT, include_bytes!("../../../../conformance/streams/openai-chat.sse")),
-    (Protocol::OpenAi, CHAT, include_bytes!("../../../../conformance/streams/openai-chat-emoji.sse")),
-    (Protocol::OpenAi, "/v1/responses", include_bytes!("../../../../conformance/streams/openai-responses.sse")),
-    (Protocol::Anthropic, "/v1/messages", include_bytes!("../../../../conformance/streams/anthropic-messages.sse")),
+    (
+        Protocol::OpenAi,
+        CHAT,
+        include_bytes!("../../../../conformance/streams/openai-chat-emoji.sse"),
+    ),
+    (
+        Protocol::OpenAi,
+        "/v1/responses",
+        include_bytes!("../../../../conformance/streams/openai-responses.sse"),
+    ),
+    (
+        Protocol::Anthropic,
+        "/v1/messages",
+        include_bytes!("../../../../conformance/streams/anthropic-messages.sse"),
+    ),
 ];
 
 #[test]

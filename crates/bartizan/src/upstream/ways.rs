@@ -153,11 +153,7 @@ async fn attempts(
 }
 
 /// The call as it goes this way; what has a body that comes in chunks goes once.
-fn next(
-    spare: &mut Option<Departure<Body>>,
-    whole: bool,
-    way: &Open,
-) -> Option<Departure<Body>> {
+fn next(spare: &mut Option<Departure<Body>>, whole: bool, way: &Open) -> Option<Departure<Body>> {
     let mut departure = match (whole, spare.as_ref()?) {
         (true, departure) => copy(departure)?,
         (false, _) => spare.take()?,
@@ -234,9 +230,7 @@ impl Open {
         }
         let again = match &result {
             Ok(answer) => repeatable && is_refused(answer.response.status()),
-            Err(failure) => {
-                !failure.departed && matches!(failure.refusal, Refusal::Upstream(_))
-            }
+            Err(failure) => !failure.departed && matches!(failure.refusal, Refusal::Upstream(_)),
         };
         if !again {
             return Outcome::Done(result);

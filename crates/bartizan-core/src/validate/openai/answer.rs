@@ -128,7 +128,6 @@ struct Item<'a> {
     input: Option<Text<'a>>,
 }
 
-
 #[derive(Default, Deserialize)]
 struct Counts {
     #[serde(alias = "input_tokens")]
@@ -208,8 +207,8 @@ impl Listener {
             return Heard::default();
         };
         self.account(&message);
-        let mut heard = Heard::default();
-        heard.hidden = self.hides_usage && message.usage.is_some() && message.choices().is_empty();
+        let only_usage = message.usage.is_some() && message.choices().is_empty();
+        let mut heard = Heard { hidden: self.hides_usage && only_usage, ..Heard::default() };
         for (at, choice) in message.choices().iter().enumerate() {
             self.choice(at, choice, grant, &mut heard);
         }
@@ -259,7 +258,13 @@ impl Listener {
                 for (name, function) in [("function", &call.function), ("custom", &call.custom)] {
                     let Some(function) = function else { continue };
                     let path = format!("{path}/{name}");
-                    self.function(&path, function, (item, call.index.unwrap_or(at as u64)), grant, heard);
+                    self.function(
+                        &path,
+                        function,
+                        (item, call.index.unwrap_or(at as u64)),
+                        grant,
+                        heard,
+                    );
                 }
             }
             if let Some(function) = &said.function_call {
@@ -287,8 +292,7 @@ impl Listener {
         }
         let arguments = Text::get(function.arguments.as_ref());
         let input = Text::get(function.input.as_ref());
-        let written =
-            [("arguments", arguments, Kind::Arguments), ("input", input, Kind::Input)];
+        let written = [("arguments", arguments, Kind::Arguments), ("input", input, Kind::Input)];
         for (name, text, kind) in written {
             self.went_on(item, part, text.unwrap_or_default());
             self.piece(heard, path, name, text, Channel { kind, item, part });

@@ -81,10 +81,7 @@ pub(super) fn flag(call: &Map<String, Value>, name: &'static str) -> Result<bool
 }
 
 /// A member that is a number of something, or not there.
-pub(super) fn count(
-    call: &Map<String, Value>,
-    name: &'static str,
-) -> Result<Option<u64>, Invalid> {
+pub(super) fn count(call: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, Invalid> {
     match call.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => value.as_u64().map(Some).ok_or(Invalid::Member(name)),
@@ -164,8 +161,11 @@ pub(super) fn rewritten(
     if added.is_empty() {
         return None;
     }
-    let mut members =
-        added.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect::<Vec<_>>().join(",");
+    let mut members = added
+        .iter()
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect::<Vec<_>>()
+        .join(",");
     if !call.is_empty() {
         members.push(',');
     }

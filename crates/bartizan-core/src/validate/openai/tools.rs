@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::Invalid;
 use super::super::said::Unfit;
+use super::Invalid;
 use crate::authorize::{Denial, Grant, OnDeniedTool};
 
 /// Looks through the offer; what may not be offered is taken out, or the call is refused, as the

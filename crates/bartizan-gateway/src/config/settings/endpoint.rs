@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan::upstream::{BreakerRules, Patience};
-use bartizan_core::authorize::{Names, Permission};
 use bartizan_core::authorize::endpoint::{About, Access, OnDisconnect};
 use bartizan_core::authorize::tenant::TenantAt;
+use bartizan_core::authorize::{Names, Permission};
 use bartizan_core::validate::Protocol;
 use bartizan_core::validate::schema::{MAX_SCHEMA, Schema};
 use http::{HeaderValue, Method, Uri};
@@ -189,12 +189,9 @@ fn protocol(entry: &Located<file::Endpoint>) -> Protocol {
         Some(file::Protocol::Openai) => Protocol::OpenAi,
         Some(file::Protocol::Anthropic) => Protocol::Anthropic,
         // The others are refused before (`unsupported`).
-        Some(
-            file::Protocol::Http
-            | file::Protocol::Mcp
-            | file::Protocol::A2a,
-        )
-        | None => Protocol::Http,
+        Some(file::Protocol::Http | file::Protocol::Mcp | file::Protocol::A2a) | None => {
+            Protocol::Http
+        }
     }
 }
 
@@ -488,54 +485,56 @@ impl One<'_> {
     fn resolve(&self, resolver: &mut Resolver<'_>, protocol: Protocol) -> Option<Upstream> {
         let file = self;
         let url =
-        resolver.text(file.url).and_then(|text| upstream_url(resolver, &file.url.place, &text));
-    let usual = match url.as_ref().and_then(Uri::host) {
-        Some("api.openai.com") => Some("OPENAI_API_KEY"),
-        Some("api.anthropic.com") => Some("ANTHROPIC_API_KEY"),
-        _ => None,
-    };
-    let credential = match (file.credential, usual) {
-        (Some(source), _) => resolver.secret(source).map(|secret| (secret, source.place.clone())),
-        (None, Some(variable)) => {
-            let key = resolver.outside.variable(variable).ok();
-            if key.is_none() && protocol.has_models() {
-                let help = format!(
-                    "write `credential: {{ env: NAME }}`, or set the environment variable `{variable}`"
-                );
-                resolver.warn(
-                    file.key,
-                    "the upstream has no `credential`: the provider will refuse every call",
-                    help,
-                );
+            resolver.text(file.url).and_then(|text| upstream_url(resolver, &file.url.place, &text));
+        let usual = match url.as_ref().and_then(Uri::host) {
+            Some("api.openai.com") => Some("OPENAI_API_KEY"),
+            Some("api.anthropic.com") => Some("ANTHROPIC_API_KEY"),
+            _ => None,
+        };
+        let credential = match (file.credential, usual) {
+            (Some(source), _) => {
+                resolver.secret(source).map(|secret| (secret, source.place.clone()))
             }
-            key.map(|key| (SecretString::from(key), file.key.clone()))
+            (None, Some(variable)) => {
+                let key = resolver.outside.variable(variable).ok();
+                if key.is_none() && protocol.has_models() {
+                    let help = format!(
+                        "write `credential: {{ env: NAME }}`, or set the environment variable `{variable}`"
+                    );
+                    resolver.warn(
+                        file.key,
+                        "the upstream has no `credential`: the provider will refuse every call",
+                        help,
+                    );
+                }
+                key.map(|key| (SecretString::from(key), file.key.clone()))
+            }
+            (None, None) => None,
+        };
+        if let Some((secret, place)) = &credential
+            && HeaderValue::from_str(secret.expose_secret()).is_err()
+        {
+            resolver.wrong(place, "the credential holds characters that no header can carry");
         }
-        (None, None) => None,
-    };
-    if let Some((secret, place)) = &credential
-        && HeaderValue::from_str(secret.expose_secret()).is_err()
-    {
-        resolver.wrong(place, "the credential holds characters that no header can carry");
+        if let (Some(prior), Some("https")) = (file.http2, url.as_ref().and_then(Uri::scheme_str)) {
+            resolver.error(
+                &prior.key,
+                "`http2: prior` is for `http://` addresses",
+                "remove it: over TLS HTTP/2 is negotiated",
+            );
+        }
+        Some(Upstream {
+            url: url?,
+            http2_prior: file.http2.is_some(),
+            native_verbs: file.verbs.is_some_and(|verbs| verbs.value == UpstreamVerbs::Native),
+            credential: credential.map(|(secret, _)| secret),
+            anthropic: protocol == Protocol::Anthropic,
+            serves: Vec::new(),
+            model: None,
+            fallbacks: Vec::new(),
+            patience: Patience::default(),
+        })
     }
-    if let (Some(prior), Some("https")) = (file.http2, url.as_ref().and_then(Uri::scheme_str)) {
-        resolver.error(
-            &prior.key,
-            "`http2: prior` is for `http://` addresses",
-            "remove it: over TLS HTTP/2 is negotiated",
-        );
-    }
-    Some(Upstream {
-        url: url?,
-        http2_prior: file.http2.is_some(),
-        native_verbs: file.verbs.is_some_and(|verbs| verbs.value == UpstreamVerbs::Native),
-        credential: credential.map(|(secret, _)| secret),
-        anthropic: protocol == Protocol::Anthropic,
-        serves: Vec::new(),
-        model: None,
-        fallbacks: Vec::new(),
-        patience: Patience::default(),
-    })
-}
 }
 
 fn upstream_url(resolver: &mut Resolver<'_>, place: &Place, text: &str) -> Option<Uri> {
