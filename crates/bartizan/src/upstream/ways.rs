@@ -36,8 +36,8 @@ pub struct Way {
     pub model: Option<Arc<str>>,
 }
 
-/// How long to try, and how often.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// How long to try, and how often: by default once, and as long as the endpoint says.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Patience {
     /// How often one upstream is asked again.
     pub retries: u32,
@@ -47,12 +47,6 @@ pub struct Patience {
     pub first_byte: Option<Duration>,
     /// How long an answer may take to its end; `None`: as long as something comes.
     pub total: Option<Duration>,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { retries: 0, breaker: None, first_byte: None, total: None }
-    }
 }
 
 /// Several upstreams for one endpoint, the preferred one first.
