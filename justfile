@@ -34,6 +34,10 @@ pages:
 bench *ARGS:
     cargo xtask bench {{ARGS}}
 
+# searches for inputs that break a promise
+fuzz *ARGS:
+    cargo xtask fuzz {{ARGS}}
+
 # the policy with Cedar in it, which the default build leaves out
 cedar:
     cargo test -p bartizan-core -p bartizan-gateway --features bartizan-core/cedar,bartizan-gateway/cedar --lib

@@ -20,6 +20,7 @@ const NIGHTLY: &[Long] = &[
         env: &[("PROPTEST_CASES", "20000")],
         words: &["cargo", "test", "--workspace", "--release", "--lib", "--tests"],
     },
+    Long { what: "a search for inputs that break a promise", env: &[], words: SEARCH },
     // Not for every change: it builds a hundred crates more, four minutes of two cores.
     Long { what: "the policy with Cedar in it", env: &[], words: CEDAR },
     Long { what: "the road, timed", env: &[], words: BENCH },
@@ -27,6 +28,7 @@ const NIGHTLY: &[Long] = &[
     Long { what: "the comparison with nginx and HAProxy", env: &[], words: COMPARISON },
 ];
 
+const SEARCH: &[&str] = &["cargo", "xtask", "fuzz", "--seconds", "60"];
 const CEDAR: &[&str] = &[
     "cargo",
     "test",

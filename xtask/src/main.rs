@@ -3,6 +3,7 @@
 mod command;
 mod conformance;
 mod count;
+mod fuzz;
 mod long;
 mod needs;
 mod pages;
@@ -25,6 +26,7 @@ cargo xtask COMMAND
   bench [ARGS]        the road without network; ARGS go to the benchmark
   bench gateway [ARGS]  the gateway beside nginx and HAProxy; ARGS go to `bench/gateway`
   pii-eval [--presidio]  the accuracy of the personal data scanner, into docs/; beside Presidio
+  fuzz [TARGET…] [--seconds N]  searches for inputs that break a promise, 60 s in each target of fuzz/
   nightly             what takes long: properties on many more cases, the comparison with other gateways";
 
 fn main() -> ExitCode {
@@ -49,6 +51,7 @@ fn dispatch(root: &Path, args: &[&str]) -> Result<()> {
         ["bench", "gateway", rest @ ..] => long::compare(root, rest),
         ["bench", rest @ ..] => long::bench(root, rest),
         ["pii-eval", rest @ ..] => pii_eval::evaluate(root, rest),
+        ["fuzz", rest @ ..] => fuzz::search(root, rest),
         ["nightly"] => long::nightly(root),
         [] | ["help" | "-h" | "--help"] => {
             eprintln!("{HELP}");

@@ -96,6 +96,13 @@ pub(crate) const COUNTING: &[Need] = &[
     },
 ];
 
+/// What the programs of fuzz/ are linked with.
+pub(crate) const FUZZING: &[Need] = &[Need {
+    name: "a C++ compiler, which builds libFuzzer",
+    present: &["c++", "--version"],
+    cure: Cure::Debian(&["g++"]),
+}];
+
 /// Where the runner of the benchmarks that count instructions lies.
 pub(crate) const RUNNER: &str = "target/tools/cargo/bin/gungraun-runner";
 
