@@ -6,7 +6,7 @@ use bartizan_core::authorize::{Denial, NameRule, Named, OnDeniedTool};
 use bartizan_core::validate::{Invalid, Protocol, Unfit};
 use serde_json::json;
 
-use super::{Place, rules, sent};
+use super::place::{Place, rules, sent};
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -172,6 +172,23 @@ fn a_tool_without_a_right_is_refused_or_taken_out_of_the_offer() {
         let place = Place::new(protocol).tools(&["search"], OnDeniedTool::Refuse);
         let refused = place.read(path, &text).map(drop);
         assert!(matches!(refused, Err(Unfit::Denied(Denial::Tool(_)))), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_tool_cannot_hide_behind_the_name_that_the_other_dialect_reads() {
+    let place = openai().tools(&["good"], OnDeniedTool::Refuse);
+    for path in [CHAT, "/v1/responses"] {
+        for tool in [
+            json!({ "type": "function", "name": "bad", "function": { "name": "good" } }),
+            json!({ "type": "function", "name": "good", "function": { "name": "bad" } }),
+            json!({ "type": "custom", "custom": { "name": "good" }, "function": { "name": "bad" } }),
+            json!({ "function": { "name": "bad" } }),
+        ] {
+            let body = json!({ "tools": [tool] }).to_string();
+            let refused = place.read(path, &body).map(drop);
+            assert_eq!(refused, Err(Unfit::Denied(Denial::Tool("bad".into()))), "{body}");
+        }
     }
 }
 

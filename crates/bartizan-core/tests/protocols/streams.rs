@@ -10,7 +10,7 @@ use bartizan_pii::{Action, Config, Masker, Scanner};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::Place;
+use super::place::Place;
 use bartizan_core::authorize::OnDeniedTool;
 
 fn masker(action: Action) -> Masker {

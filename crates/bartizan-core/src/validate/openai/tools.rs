@@ -54,30 +54,39 @@ fn filter(
 ) -> Result<(), Unfit> {
     let mut kept = Vec::with_capacity(offer.len());
     for tool in offer.drain(..) {
-        let name = name(&tool).ok_or(Invalid::Member(member))?;
-        if grant.tool(name).is_some() {
-            kept.push(tool);
-        } else if !remove {
-            return Err(Denial::Tool(Arc::from(name)).into());
+        let names = names(&tool);
+        if names.is_empty() {
+            return Err(Invalid::Member(member).into());
+        }
+        match denied(&names, grant) {
+            None => kept.push(tool),
+            Some(_) if remove => {}
+            Some(name) => return Err(Denial::Tool(Arc::from(name)).into()),
         }
     }
     *offer = kept;
     Ok(())
 }
 
-/// The name of a function or of a tool of the client's own; for the provider's own tools their
-/// type, `web_search` for one.
-fn name(tool: &Value) -> Option<&str> {
+/// The names of a function or of a tool of the client's own; for the provider's own tools their
+/// type, `web_search` for one. The two dialects have the name in different places, and whoever reads
+/// the other place must not find another name there: all of them count.
+fn names(tool: &Value) -> Vec<&str> {
     let kind = tool.get("type").and_then(Value::as_str);
-    let name = match kind {
-        None => tool.get("name"),
-        Some("function" | "custom") => {
-            let inner = tool.get("function").or_else(|| tool.get("custom"));
-            inner.and_then(|inner| inner.get("name")).or_else(|| tool.get("name"))
+    let places = match kind {
+        None | Some("function" | "custom") => {
+            let inner = |name| tool.get(name).and_then(|inner: &Value| inner.get("name"));
+            vec![inner("function"), inner("custom"), tool.get("name")]
         }
-        Some(_) => tool.get("type"),
+        Some(_) => vec![tool.get("type")],
     };
-    name?.as_str().filter(|name| name.len() <= 256)
+    let names = places.into_iter().flatten().filter_map(Value::as_str);
+    names.filter(|name| name.len() <= 256).collect()
+}
+
+/// The first of the names to which there is no right.
+fn denied<'a>(names: &[&'a str], grant: &Grant) -> Option<&'a str> {
+    names.iter().copied().find(|name| grant.tool(name).is_none())
 }
 
 /// A choice that names what is not offered any more would be an error to the provider.
@@ -85,7 +94,8 @@ fn forget_choice(call: &mut Map<String, Value>, grant: &Grant) {
     let none_left = call.get("tools").is_none() && call.get("functions").is_none();
     for member in ["tool_choice", "function_call"] {
         let gone = |choice: &Value| {
-            choice.is_object() && name(choice).is_none_or(|name| grant.tool(name).is_none())
+            let names = names(choice);
+            choice.is_object() && (names.is_empty() || denied(&names, grant).is_some())
         };
         if call.get(member).is_some_and(|choice| none_left || gone(choice)) {
             call.remove(member);

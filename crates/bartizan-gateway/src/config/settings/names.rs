@@ -59,7 +59,12 @@ fn models(
 
 /// Rights that nobody would look at protect nothing.
 fn misplaced(resolver: &mut Resolver<'_>, entry: &Located<file::Endpoint>, protocol: Protocol) {
-    if !protocol.is_spoken() {
+    // Of those that are not built it is told elsewhere.
+    let unbuilt = entry
+        .protocol
+        .as_ref()
+        .is_some_and(|written| matches!(written.value, file::Protocol::Mcp | file::Protocol::A2a));
+    if !protocol.is_spoken() && !unbuilt {
         let help = "say what is spoken: `protocol: openai` or `anthropic`";
         for tool in entry.tools.values().take(1) {
             resolver.error(&tool.key, "`tools` needs a `protocol` that has some", help);
