@@ -80,6 +80,11 @@ const NEEDS: &[Need] = &[
         cure: Cure::Pip(&["authlib>=1.9,<2", "httpx>=0.27,<1"]),
     },
     Need {
+        name: "the SDKs of OpenAI and Anthropic",
+        present: &["target/tools/python/bin/python", "-c", "import openai, anthropic"],
+        cure: Cure::Pip(&["openai>=2,<4", "anthropic>=1,<3"]),
+    },
+    Need {
         name: "Node.js with npm",
         present: &["npm", "--version"],
         cure: Cure::Debian(&["nodejs", "npm"]),

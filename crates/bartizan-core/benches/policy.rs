@@ -13,7 +13,7 @@ use bartizan_core::authorize::condition::Conditions;
 use bartizan_core::authorize::endpoint::{About, Cost, OnDisconnect};
 use bartizan_core::authorize::statement::Target;
 use bartizan_core::authorize::{
-    Access, Circumstances, Effect, Endpoint, Permission, Policy, Roles, Scopes, Statement,
+    Access, Circumstances, Effect, Endpoint, Names, Permission, Policy, Roles, Scopes, Statement,
     Statements,
 };
 use bartizan_core::mask::Profile;
@@ -42,6 +42,7 @@ fn endpoint(index: usize) -> Endpoint {
         }),
         tenant: None,
         approval: false,
+        names: Names::default(),
         protocol: Protocol::Http,
         schema: None,
         max_request_size: 1000,

@@ -29,7 +29,7 @@ use crate::problem::{self, Context};
 use crate::refusal::{Objection, Outage, Refusal, Upstream, Waiting};
 use crate::settle::{self, Spent, rehearsed};
 use crate::time::Timestamp;
-use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol};
+use crate::validate::{Call, Estimate, Intake, Invalid, Listener, Media, Payload, Protocol, Unfit};
 
 /// A request, and proof of how far it has come.
 ///
@@ -54,6 +54,12 @@ struct Memory {
 }
 
 impl Memory {
+    /// Notes what is to be remembered of the way in.
+    fn note(&self, note: Note) {
+        let Note { event, outcome, reason, details } = note;
+        drop(self.dossier.note(event, outcome, self.now, reason, details));
+    }
+
     /// Notes what was found on the way in.
     fn found(&self, profile: &Profile, by: By<'_>, detections: &[Detection]) {
         note_detections(&self.dossier, profile, by, detections, self.now);
@@ -173,6 +179,8 @@ pub struct Departure<B> {
     pub roles: Vec<Arc<str>>,
     /// To which endpoint.
     pub endpoint: Arc<Endpoint>,
+    /// The model that it asks for, if it asks one.
+    pub model: Option<Arc<str>>,
 }
 
 /// What stays at the gate while the request is away.
@@ -181,6 +189,8 @@ pub struct Departure<B> {
 pub struct Journey {
     permit: Box<Permit>,
     model: Option<Arc<str>>,
+    estimate: Estimate,
+    listener: Option<Listener>,
     /// What was put aside, and comes back in the answer.
     vault: Option<Arc<Vault>>,
     memory: Box<Memory>,
@@ -433,11 +443,16 @@ impl Exchange<Authorized<()>> {
             if grant.need().is_some() {
                 grant.is_for(digest(head, &body)?);
             }
-            let call = Box::new(Call::parse(&grant, &head.headers, body)?);
-            if let Some(model) = call.model() {
-                dossier.learn(|facts| facts.model = Some(Arc::clone(model)));
+            let call = Box::new(Call::parse(&grant, head, body)?);
+            if call.model().is_some() || call.tool().is_some() {
+                dossier.learn(|facts| {
+                    (facts.model, facts.tool) = (call.model().cloned(), call.tool().cloned());
+                });
             }
-            Ok::<_, Invalid>(Validated { grant, call })
+            if let Some(because) = call.approval() {
+                grant.asks_for(Arc::clone(because), digest(head, call.body())?);
+            }
+            Ok::<_, Unfit>(Validated { grant, call })
         })
     }
 }
@@ -557,9 +572,7 @@ impl<B> Exchange<Masked<B>> {
 
     /// Notes what a hook wants to have remembered.
     pub fn note(&self, note: Note) {
-        let Note { event, outcome, reason, details } = note;
-        let Memory { dossier, now, .. } = &*self.memory;
-        drop(dossier.note(event, outcome, *now, reason, details));
+        self.memory.note(note);
     }
 
     /// Ends the exchange because a hook says so; what was reserved goes back.
@@ -646,7 +659,10 @@ impl<B> Exchange<Agreed<B>> {
 
     /// Tells the log that the request is about to depart; it departs when that is durable.
     pub fn announce(self) -> (Exchange<Announced<B>>, Receipt) {
-        let Self { head, memory, state: Agreed { permit, call, approval } } = self;
+        let Self { head, memory, state: Agreed { permit, mut call, approval } } = self;
+        for note in call.take_notes() {
+            memory.note(note);
+        }
         let details = approval.as_deref().map_or_else(Map::new, agreed);
         let Memory { dossier, now, .. } = &*memory;
         let receipt = dossier.note(Event::RequestStart, Outcome::Allow, *now, None, details);
@@ -699,7 +715,7 @@ impl<B> Exchange<Announced<B>> {
         announced: Result<(), Lost>,
         departed: Result<(), Unavailable>,
     ) -> Result<(Departure<B>, Journey), Refused> {
-        let Self { mut head, mut memory, state: Announced { mut permit, call } } = self;
+        let Self { mut head, mut memory, state: Announced { mut permit, mut call } } = self;
         let vault = memory.vault.take().filter(|vault| !vault.is_empty());
         let endpoint = Arc::clone(permit.grant().endpoint());
         let outage = match (announced, departed) {
@@ -726,14 +742,16 @@ impl<B> Exchange<Announced<B>> {
             }
         }
         let caller = permit.grant().caller().clone();
-        let model = call.model().cloned();
+        let (model, estimate) = (call.model().cloned(), call.estimate());
+        let listener = call.take_listener();
         let roles = permit.grant().roles().to_vec();
         permit.hand_over();
-        let (body, document) = call.into_body();
         let Facts { request_id: id, client, .. } = *memory.dossier.facts();
-        let departure = Departure { id, client, head, body, document, caller, roles, endpoint };
+        let (asked, (body, document)) = (model.clone(), call.into_body());
+        let departure =
+            Departure { id, client, head, body, document, caller, roles, endpoint, model: asked };
         let vault = vault.map(Arc::from);
-        Ok((departure, Journey { permit, model, vault, memory }))
+        Ok((departure, Journey { permit, model, estimate, listener, vault, memory }))
     }
 }
 
@@ -748,6 +766,17 @@ impl Journey {
     #[must_use]
     pub fn grant(&self) -> &Grant {
         self.permit.grant()
+    }
+
+    /// Hands out who listens to the answer, where its protocol is understood.
+    pub fn take_listener(&mut self) -> Option<Listener> {
+        self.listener.take()
+    }
+
+    /// The most that the call was thought to use.
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        self.estimate
     }
 
     /// How the counters stand: for the header fields of the answer.

@@ -26,4 +26,5 @@ pub mod decimal;
 pub mod id;
 pub mod json;
 pub mod seam;
+pub mod sse;
 pub mod time;

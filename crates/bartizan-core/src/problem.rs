@@ -147,15 +147,17 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
         },
         Refusal::Forbidden(denial) => match denial {
             Denial::Cedar(_)
+            | Denial::Model(_)
             | Denial::NotAllowed
             | Denial::NotPermitted { .. }
             | Denial::Role(_)
             | Denial::Scope(_)
             | Denial::Statement(_)
-            | Denial::Tenant => &FORBIDDEN,
+            | Denial::Tenant
+            | Denial::Tool(_) => &FORBIDDEN,
             Denial::Approval(_) => &APPROVAL_LAPSED,
             Denial::Override => &MALFORMED,
-            Denial::UnknownPath => &NOT_FOUND,
+            Denial::Api | Denial::UnknownPath => &NOT_FOUND,
             Denial::UnknownVerb(_) => &METHOD_REFUSED,
         },
         Refusal::Invalid(invalid) => match invalid {
@@ -197,13 +199,14 @@ pub fn answer(refusal: &Refusal, context: &Context<'_>) -> Response<Bytes> {
         Protocol::Http => as_problem(problem, refusal, context),
         Protocol::OAuth => as_oauth(problem, refusal),
         Protocol::OpenAi => as_openai(problem, refusal),
+        Protocol::Anthropic => as_anthropic(problem, refusal, context),
     };
     let mut response = Response::new(Bytes::from(body.to_string()));
-    *response.status_mut() = problem.status;
+    *response.status_mut() = told(problem.status, context.protocol);
     let headers = response.headers_mut();
     let media = match context.protocol {
         Protocol::Http => "application/problem+json",
-        Protocol::OAuth | Protocol::OpenAi => "application/json",
+        Protocol::OAuth | Protocol::OpenAi | Protocol::Anthropic => "application/json",
     };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -274,7 +277,11 @@ fn detail(refusal: &Refusal) -> String {
         Refusal::Unavailable(outage) => match outage {
             Outage::Overload => "too much is under way; try again later".into(),
             Outage::ShuttingDown => "the gateway is shutting down; try again".into(),
-            Outage::Approvals(_) | Outage::Audit | Outage::Identities | Outage::Meter(_) => {
+            Outage::Approvals(_)
+            | Outage::Audit
+            | Outage::Identities
+            | Outage::Meter(_)
+            | Outage::Upstream => {
                 "something this request depends on cannot be reached; try again later".into()
             }
         },
@@ -290,7 +297,13 @@ fn detail(refusal: &Refusal) -> String {
         Refusal::Invalid(Invalid::Unread) | Refusal::Failed => "the request failed".into(),
         Refusal::Misdirected(_)
         | Refusal::Forbidden(
-            Denial::Approval(_) | Denial::Override | Denial::UnknownPath | Denial::UnknownVerb(_),
+            Denial::Api
+            | Denial::Approval(_)
+            | Denial::Model(_)
+            | Denial::Override
+            | Denial::Tool(_)
+            | Denial::UnknownPath
+            | Denial::UnknownVerb(_),
         )
         | Refusal::Invalid(_)
         | Refusal::Blocked(_)
@@ -361,6 +374,82 @@ fn as_openai(problem: &Problem, refusal: &Refusal) -> Value {
     json!({ "error": { "message": detail(refusal), "type": kind, "param": null, "code": code } })
 }
 
+/// The error object that Anthropic's SDKs turn into their typed errors.
+fn as_anthropic(problem: &Problem, refusal: &Refusal, context: &Context<'_>) -> Value {
+    let kind = match problem.status {
+        StatusCode::UNAUTHORIZED => "authentication_error",
+        StatusCode::FORBIDDEN => "permission_error",
+        StatusCode::NOT_FOUND => "not_found_error",
+        StatusCode::PAYLOAD_TOO_LARGE => "request_too_large",
+        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+        StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
+        status if status.is_client_error() => "invalid_request_error",
+        _ => "api_error",
+    };
+    json!({
+        "type": "error",
+        "error": { "type": kind, "message": detail(refusal) },
+        "request_id": context.request_id.to_string(),
+    })
+}
+
+/// The event by which a stream of that protocol ends that may not go on; `None` where the protocol
+/// has none, so that breaking it off is all that can be done.
+#[must_use]
+pub fn event(refusal: &Refusal, context: &Context<'_>) -> Option<Bytes> {
+    let problem = kind(refusal);
+    let text = match context.protocol {
+        Protocol::Http | Protocol::OAuth => return None,
+        Protocol::OpenAi => format!("data: {}\n\n", as_openai(problem, refusal)),
+        Protocol::Anthropic => {
+            format!("event: error\ndata: {}\n\n", as_anthropic(problem, refusal, context))
+        }
+    };
+    Some(text.into())
+}
+
+/// The status as the dialect has it: the APIs of models know no 422, and their SDKs no typed error
+/// for it but that of 400.
+fn told(status: StatusCode, protocol: Protocol) -> StatusCode {
+    match protocol {
+        Protocol::OpenAi | Protocol::Anthropic if status == StatusCode::UNPROCESSABLE_ENTITY => {
+            StatusCode::BAD_REQUEST
+        }
+        Protocol::Http | Protocol::OAuth | Protocol::OpenAi | Protocol::Anthropic => status,
+    }
+}
+
+/// How the counters stand in the fields that OpenAI's SDKs and their users read: of several that
+/// count the same, the one with the least left.
+pub fn openai_standings(standings: &[Standing], headers: &mut HeaderMap) {
+    let names = [
+        (
+            Measure::Requests,
+            [
+                "x-ratelimit-limit-requests",
+                "x-ratelimit-remaining-requests",
+                "x-ratelimit-reset-requests",
+            ],
+        ),
+        (
+            Measure::Tokens,
+            [
+                "x-ratelimit-limit-tokens",
+                "x-ratelimit-remaining-tokens",
+                "x-ratelimit-reset-tokens",
+            ],
+        ),
+    ];
+    for (measure, [limit, remaining, reset]) in names {
+        let told = standings.iter().filter(|s| is_told(s) && s.measure == measure);
+        let Some(least) = told.min_by_key(|standing| standing.remaining) else { continue };
+        let wait = format!("{}s", whole_seconds(least.reset));
+        put(headers, HeaderName::from_static(limit), least.limit.to_string().as_bytes());
+        put(headers, HeaderName::from_static(remaining), least.remaining.to_string().as_bytes());
+        put(headers, HeaderName::from_static(reset), wait.as_bytes());
+    }
+}
+
 /// What the header fields of a refusal tell the client to do next.
 fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
     match refusal {
@@ -400,6 +489,9 @@ fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
             let wait = whole_seconds(exhausted.retry_after);
             headers.insert(header::RETRY_AFTER, wait.max(1).into());
             standings(&exhausted.standings, headers);
+            if context.protocol == Protocol::OpenAi {
+                openai_standings(&exhausted.standings, headers);
+            }
         }
         // Every second we look again ourselves, at whatever was out of reach or too busy.
         Refusal::Unavailable(_) => {

@@ -9,7 +9,7 @@ use crate::authorize::{Denial, Denied};
 use crate::limit::permit::Unpriced;
 use crate::limit::{Exhausted, Unavailable};
 use crate::mask::Blocked;
-use crate::validate::Invalid;
+use crate::validate::{Invalid, Unfit};
 
 /// Why there is no answer but this one. [`crate::problem`] words it for the outside.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -116,6 +116,9 @@ pub enum Outage {
     /// The gateway is about to stop.
     #[error("the gateway is shutting down")]
     ShuttingDown,
+    /// Every upstream that could answer has failed of late, and is left alone.
+    #[error("the upstream has failed of late and is left alone for a while")]
+    Upstream,
 }
 
 /// What went wrong behind us.
@@ -133,6 +136,15 @@ pub enum Upstream {
     /// No connection, or one that broke.
     #[error("the upstream could not be reached")]
     Unreachable,
+}
+
+impl From<Unfit> for Refusal {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Invalid(invalid) => Self::Invalid(invalid),
+            Unfit::Denied(denial) => Self::Forbidden(denial),
+        }
+    }
 }
 
 impl From<Denied> for Refusal {

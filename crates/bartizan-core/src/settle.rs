@@ -6,21 +6,7 @@ use crate::audit;
 use crate::authorize::Endpoint;
 use crate::limit::permit::Permit;
 use crate::limit::{Draw, Kind, Measure, Usage, actual_draws, nothing_used, price};
-
-/// What a handler or an upstream says that a call used.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Reported {
-    /// Tokens of the request, cached ones included.
-    pub tokens_in: u64,
-    /// Tokens of the answer.
-    pub tokens_out: u64,
-    /// Of the request's tokens, those that the provider had in its cache.
-    pub tokens_cached: u64,
-    /// The cost in nano-dollars, where it is known without a price.
-    pub usd_nano: Option<u64>,
-    /// The model that answered, where it is not the one that was asked.
-    pub model: Option<Arc<str>>,
-}
+pub use crate::validate::Reported;
 
 /// How a call ended, as far as money is concerned.
 #[derive(Clone, Debug, Eq, PartialEq)]

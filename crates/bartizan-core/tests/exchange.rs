@@ -8,7 +8,7 @@ use std::time::Duration;
 use bartizan_core::audit::{Entry, Event, Lost, Outcome, Receipt, Trail};
 use bartizan_core::authenticate::{Caller, Identity, Places, Principal};
 use bartizan_core::authorize::endpoint::{About, By, Cost, Limit, OnDisconnect};
-use bartizan_core::authorize::{Access, Endpoint, Policy};
+use bartizan_core::authorize::{Access, Endpoint, Names, Policy};
 use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Refused};
 use bartizan_core::id::RequestId;
 use bartizan_core::limit::permit::Returns;
@@ -73,10 +73,11 @@ fn policy(action: Action) -> Policy {
         permission: None,
         tenant: None,
         approval: false,
+        names: Names::default(),
         protocol: Protocol::Http,
         schema: None,
         max_request_size: 1000,
-        limits: vec![Arc::new(Limit { rule: Arc::new(rule), by: By::User })],
+        limits: vec![Arc::new(Limit::new(Arc::new(rule), By::User))],
         cost: Cost::default(),
         profile: Profile { request: Some(guard), log_detections: true, ..Profile::default() },
         timeout: Duration::from_secs(1),

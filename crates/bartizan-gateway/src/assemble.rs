@@ -19,16 +19,18 @@ use bartizan::core::issue::Identities;
 use bartizan::core::limit::Meter;
 use bartizan::endpoint::Served;
 use bartizan::fetch::{Fetch, HttpFetch};
+use bartizan::handler::Handler;
 use bartizan::serve::Workers;
 use bartizan::token::{self, TokenEndpoint};
 use bartizan::upstream::{
-    Address, Connections, Credential, Http, Network, Target, Trust, Upstream, Verbs,
+    Address, Connections, Credential, Http, Network, Patience, Target, Trust, Upstream, Upstreams,
+    Verbs, Way,
 };
 use bartizan::{App, Json, endpoint};
 use bartizan_store::durable::DurableMeter;
 use bartizan_store::memory::MemoryMeter;
 use bartizan_store::{Database, SplitMeter};
-use http::Method;
+use http::{HeaderName, Method};
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -328,6 +330,7 @@ fn serve(
         .access(configured.access.clone())
         .about(configured.about.clone())
         .protocol(configured.protocol)
+        .names(configured.names.clone())
         .max_request_size(configured.max_request_size)
         .timeout(configured.timeouts.upstream)
         .on_disconnect(configured.on_disconnect)
@@ -351,26 +354,46 @@ fn serve(
     }
     Ok(match &configured.target {
         configured::Target::Health => draft.call(|_| async { Ok(Json(Health::HEALTHY)) }),
-        configured::Target::Upstream(upstream) => {
-            draft.handler(upstream_of(upstream, connections)?)
-        }
+        configured::Target::Upstream(upstream) => draft.handler(upstreams(upstream, connections)?),
     })
 }
 
-fn upstream_of(
-    upstream: &configured::Upstream,
+/// Who answers: one upstream, or several that are asked in their order.
+fn upstreams(
+    first: &configured::Upstream,
     connections: &Connections,
-) -> anyhow::Result<Upstream> {
+) -> anyhow::Result<Arc<dyn Handler>> {
+    let plain = first.patience == Patience::default()
+        && first.fallbacks.is_empty()
+        && first.serves.is_empty();
+    if plain {
+        let upstream = Upstream::new(target(first)?, connections.clone());
+        return Ok(Arc::new(upstream.with_context(|| format!("upstream `{}`", first.url))?));
+    }
+    let all = std::iter::once(first).chain(&first.fallbacks);
+    let ways = all.map(|one| {
+        let (serves, model) = (one.serves.clone(), one.model.clone());
+        anyhow::Ok(Way { target: target(one)?, serves, model })
+    });
+    let ways = ways.collect::<anyhow::Result<Vec<_>>>()?;
+    let upstreams = Upstreams::new(ways, first.patience, connections);
+    Ok(Arc::new(upstreams.with_context(|| format!("upstream `{}`", first.url))?))
+}
+
+fn target(upstream: &configured::Upstream) -> anyhow::Result<Target> {
     let url = upstream.url.to_string();
     let address = Address::parse(&url).with_context(|| format!("upstream `{url}`"))?;
-    let credential = upstream.credential.as_ref().map(Credential::bearer).transpose();
-    let target = Target {
+    let show = |secret| match upstream.anthropic {
+        true => Credential::field(HeaderName::from_static("x-api-key"), secret),
+        false => Credential::bearer(secret),
+    };
+    let credential = upstream.credential.as_ref().map(show).transpose();
+    Ok(Target {
         verbs: if upstream.native_verbs { Verbs::Native } else { Verbs::Post },
         http: if upstream.http2_prior { Http::Prior } else { Http::Negotiated },
         credential: credential.with_context(|| format!("upstream `{url}`"))?,
         ..Target::new(address)
-    };
-    Upstream::new(target, connections.clone()).with_context(|| format!("upstream `{url}`"))
+    })
 }
 
 fn cost(configured: &configured::Endpoint, settings: &Settings) -> Cost {
@@ -413,7 +436,10 @@ fn built_in(settings: &Settings) -> BuiltIn {
 /// Whether any upstream is reached over TLS.
 fn speaks_tls(settings: &Settings) -> bool {
     settings.endpoints.iter().any(|endpoint| match &endpoint.target {
-        configured::Target::Upstream(upstream) => upstream.url.scheme_str() == Some("https"),
+        configured::Target::Upstream(upstream) => {
+            let all = std::iter::once(&**upstream).chain(&upstream.fallbacks);
+            all.into_iter().any(|upstream| upstream.url.scheme_str() == Some("https"))
+        }
         configured::Target::Health => false,
     })
 }

@@ -77,7 +77,7 @@ impl Masker {
     /// # Errors
     /// What is not JSON is refused, not passed on: in it nothing can be found for sure.
     pub fn mask_json<'j>(&self, json: &'j [u8]) -> Result<MaskedJson<'j>, JsonError> {
-        self.walk(json, None)
+        self.walk(json, None, None)
     }
 
     /// The same, and puts into the vault what is tokenised.
@@ -89,24 +89,61 @@ impl Masker {
         json: &'j [u8],
         vault: &mut Vault,
     ) -> Result<MaskedJson<'j>, JsonError> {
-        self.walk(json, Some(vault))
+        self.walk(json, Some(vault), None)
+    }
+
+    /// The same, with some strings written by another hand: for each `hand` is given its JSON
+    /// Pointer and what it means, and says what is to stand there, or `None` where it is to be
+    /// masked like all others. What it finds and does is its own to report.
+    ///
+    /// # Errors
+    /// As [`Masker::mask_json`].
+    pub fn mask_json_with<'j>(
+        &self,
+        json: &'j [u8],
+        hand: &mut dyn FnMut(&str, &str) -> Option<String>,
+    ) -> Result<MaskedJson<'j>, JsonError> {
+        self.walk(json, None, Some(hand))
     }
 
     fn walk<'j>(
         &self,
         json: &'j [u8],
         vault: Option<&mut Vault>,
+        hand: Option<Hand<'_>>,
     ) -> Result<MaskedJson<'j>, JsonError> {
-        let text = std::str::from_utf8(json)
-            .map_err(|error| JsonError::Syntax { offset: error.valid_up_to() })?;
-        let mut walk = Walk::new(self, vault, text);
+        let mut walk = Walk::new(Some(self), vault, as_text(json)?);
+        walk.hand = hand;
         walk.document("")?;
-        let bytes = if walk.edits.is_empty() {
-            Cow::Borrowed(json)
-        } else {
-            Cow::Owned(apply(text, &walk.edits).into_bytes())
-        };
-        Ok(MaskedJson { bytes, findings: walk.findings, blocked: walk.blocked })
+        let Walk { edits, findings, blocked, .. } = walk;
+        Ok(MaskedJson { bytes: edited(json, &edits), findings, blocked })
+    }
+}
+
+/// A JSON document with some of its strings written by another hand, as
+/// [`Masker::mask_json_with`] has it written, and with nothing masked.
+///
+/// # Errors
+/// Where the document is no JSON, or nested too deeply.
+pub fn rewrite_json<'j>(
+    json: &'j [u8],
+    hand: &mut dyn FnMut(&str, &str) -> Option<String>,
+) -> Result<Cow<'j, [u8]>, JsonError> {
+    let mut walk = Walk::new(None, None, as_text(json)?);
+    walk.hand = Some(hand);
+    walk.document("")?;
+    Ok(edited(json, &walk.edits))
+}
+
+fn as_text(json: &[u8]) -> Result<&str, JsonError> {
+    str::from_utf8(json).map_err(|error| JsonError::Syntax { offset: error.valid_up_to() })
+}
+
+/// The document with the edits made; borrowed if there are none.
+fn edited<'j>(json: &'j [u8], edits: &[Edit]) -> Cow<'j, [u8]> {
+    match str::from_utf8(json) {
+        Ok(text) if !edits.is_empty() => Cow::Owned(apply(text, edits).into_bytes()),
+        Ok(_) | Err(_) => Cow::Borrowed(json),
     }
 }
 
@@ -144,9 +181,14 @@ pub(crate) fn in_source(json: &str, raw: &Range<usize>, meant: &[Edit]) -> Vec<E
     meant.iter().zip(places.chunks_exact(2)).filter_map(outer).collect()
 }
 
-struct Walk<'m, 'j> {
-    masker: &'m Masker,
+/// Whoever writes some of the strings instead.
+type Hand<'h> = &'h mut dyn FnMut(&str, &str) -> Option<String>;
+
+struct Walk<'m, 'h, 'j> {
+    /// Nothing is looked for where there is none.
+    masker: Option<&'m Masker>,
     vault: Option<&'m mut Vault>,
+    hand: Option<Hand<'h>>,
     json: &'j str,
     at: usize,
     /// What of the document must change, in its order.
@@ -159,11 +201,12 @@ struct Walk<'m, 'j> {
     nesting: usize,
 }
 
-impl<'m, 'j> Walk<'m, 'j> {
-    fn new(masker: &'m Masker, vault: Option<&'m mut Vault>, json: &'j str) -> Self {
+impl<'m, 'j> Walk<'m, '_, 'j> {
+    fn new(masker: Option<&'m Masker>, vault: Option<&'m mut Vault>, json: &'j str) -> Self {
         Self {
             masker,
             vault,
+            hand: None,
             json,
             at: 0,
             edits: Vec::new(),
@@ -190,7 +233,10 @@ impl<'m, 'j> Walk<'m, 'j> {
             Some(b'[') => self.array(depth + 1, hint),
             Some(b'"') => {
                 let (raw, text) = self.string()?;
-                self.mask_string(raw, &text, hint);
+                match self.hand.as_mut().and_then(|hand| hand(&self.pointer, &text)) {
+                    Some(written) => self.put(raw, &text, written),
+                    None => self.mask_string(raw, &text, hint),
+                }
                 Ok(())
             }
             Some(b't') => self.literal("true"),
@@ -264,16 +310,22 @@ impl<'m, 'j> Walk<'m, 'j> {
     }
 
     fn scan(&mut self, text: &str, hint: &str) -> Vec<Finding> {
+        let Some(masker) = self.masker else { return Vec::new() };
         if may_name(hint) {
-            return self.scan_assigned(text, hint);
+            return self.scan_assigned(masker, text, hint);
         }
         let window = Window::whole(text.as_bytes()).with_hint(hint);
-        self.masker.scanner.scan_with(&mut self.reader, &window)
+        masker.scanner.scan_with(&mut self.reader, &window)
+    }
+
+    /// What becomes of what was found.
+    fn action(&self, entity: &Entity) -> &'m Action {
+        self.masker.map_or(&Action::Detect, |masker| masker.action(entity))
     }
 
     /// The same for the value of a member that is named like a password or a key: rows that look at
     /// what a value is assigned to see the name before it, as they do in a text.
-    fn scan_assigned(&mut self, text: &str, name: &str) -> Vec<Finding> {
+    fn scan_assigned(&mut self, masker: &Masker, text: &str, name: &str) -> Vec<Finding> {
         let quote = ['"', '\'', '`'].into_iter().find(|quote| !text.contains(*quote));
         let assigned = match quote {
             Some(quote) => format!("{name}={quote}{text}"),
@@ -281,7 +333,7 @@ impl<'m, 'j> Walk<'m, 'j> {
         };
         let before = assigned.len() - text.len();
         let window = Window::whole(assigned.as_bytes()).with_hint(name);
-        let mut findings = self.masker.scanner.scan_with(&mut self.reader, &window);
+        let mut findings = masker.scanner.scan_with(&mut self.reader, &window);
         findings.retain(|finding| finding.end > before);
         for finding in &mut findings {
             finding.start = finding.start.saturating_sub(before);
@@ -290,7 +342,18 @@ impl<'m, 'j> Walk<'m, 'j> {
         findings
     }
 
+    /// Writes what another hand wants to stand in the string that is written at `raw`.
+    fn put(&mut self, raw: Range<usize>, text: &str, written: String) {
+        if written != text {
+            let whole = Edit { start: 0, end: text.len(), value: written };
+            self.edits.extend(in_source(self.json, &raw, &[whole]));
+        }
+    }
+
     fn mask_string(&mut self, raw: Range<usize>, text: &str, hint: &str) {
+        if self.masker.is_none() {
+            return;
+        }
         if self.nesting < MAX_NESTING && is_container(text) && self.mask_nested(&raw, text, hint) {
             return;
         }
@@ -320,7 +383,7 @@ impl<'m, 'j> Walk<'m, 'j> {
         }
         let mut edits = Vec::with_capacity(findings.len());
         for finding in findings {
-            let action = self.masker.action(&finding.entity);
+            let action = self.action(&finding.entity);
             if *action != Action::Detect {
                 let value = text.get(finding.start..finding.end).unwrap_or_default();
                 let is_number = is_number && value.len() == text.len();
@@ -347,7 +410,7 @@ impl<'m, 'j> Walk<'m, 'j> {
     fn record(&mut self, findings: &[Finding]) -> bool {
         let mut changes = false;
         for finding in findings {
-            let action = self.masker.action(&finding.entity);
+            let action = self.action(&finding.entity);
             self.blocked |= *action == Action::Block;
             changes |= *action != Action::Detect;
             let here = |located: &&mut Located| {
@@ -388,7 +451,7 @@ impl<'m, 'j> Walk<'m, 'j> {
         let text = json.get(raw.clone()).unwrap_or_default();
         if NUMBERS.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
             let findings = self.scan(text, hint);
-            if findings.iter().any(|f| *self.masker.action(&f.entity) != Action::Detect) {
+            if findings.iter().any(|f| *self.action(&f.entity) != Action::Detect) {
                 let quote = |at| Edit { start: at, end: at, value: "\"".to_owned() };
                 let end = raw.end;
                 self.edits.push(quote(start));

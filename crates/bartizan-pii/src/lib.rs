@@ -59,7 +59,7 @@ pub use anchor::Anchor;
 pub use config::{Config, ConfigError, MAX_REGIONS};
 pub use custom::CustomPattern;
 pub use entity::{Entity, EntityError};
-pub use json::{JsonError, Located, MAX_DEPTH, MaskedJson};
+pub use json::{JsonError, Located, MAX_DEPTH, MaskedJson, rewrite_json};
 pub use key::{Key, KeyError, OpenError};
 pub use mask::{Action, Masked, Masker, Tally};
 pub use recognizer::{CONTEXT_BOOST, COUNTER_WEIGHT, End, RECOGNIZERS, Recognizer, Run};

@@ -1,21 +1,21 @@
 //! What may the client see of the answer? Screens it, learns its cost, and closes the exchange.
 
 mod homebound;
-mod sse;
-mod usage;
 
 use std::sync::Arc;
 
-use bartizan_core::exchange::{Refused, is_event_stream, media};
+use bartizan_core::audit::{Event, Note, Outcome};
+use bartizan_core::exchange::{Journey, Refused, is_event_stream, media};
 use bartizan_core::id::RequestId;
-use bartizan_core::mask::{self, Blocked, Screened};
+use bartizan_core::mask::{self, AnswerStream, Blocked, Screened, Vault};
 use bartizan_core::problem;
 use bartizan_core::refusal::{Objection, Outage, Refusal, Upstream};
-use bartizan_core::settle::Spent;
-use bartizan_core::validate::{Media, Protocol};
+use bartizan_core::settle::{Reported, Spent};
+use bartizan_core::validate::{Heard, Listener, Media, Protocol};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
+use serde_json::Map;
 
 use crate::body::Body;
 use crate::clock;
@@ -24,7 +24,6 @@ use crate::handler::{Answer, Failure};
 use crate::hook::{Hook, Look, Opinion, unseen};
 use crate::settle::Away;
 use homebound::{Homebound, Screen};
-use sse::{Events, Withheld};
 
 /// The largest answer that is read whole to be inspected, in bytes. A larger one is withheld.
 pub const MAX_INSPECTED: usize = 10 * 1024 * 1024;
@@ -54,11 +53,16 @@ pub async fn bring_home(
         away.note(note);
     }
     sign(&away, response.headers_mut());
+    let listener = away.take_listener();
+    if listener.is_some() && !response.status().is_success() {
+        // Providers charge nothing for an error.
+        away.used(Spent::Reported(Reported { usd_nano: Some(0), ..Reported::default() }));
+    }
     let curious: Vec<_> = hooks.iter().filter(|hook| hook.looks_at_answers()).collect();
-    match plan(&away, &response, !curious.is_empty()) {
+    match plan(&away, &response, listener.is_some(), !curious.is_empty()) {
         Plan::Withhold => refuse(away, Refusal::Upstream(Upstream::Blocked)),
-        Plan::Whole => whole(away, response, &curious).await,
-        Plan::Stream(screen) => Ok(stream(away, response, screen)),
+        Plan::Whole => whole(away, response, listener, &curious).await,
+        Plan::Stream(passage) => Ok(stream(away, response, passage, listener)),
     }
 }
 
@@ -69,49 +73,63 @@ enum Plan {
     /// It is read whole first.
     Whole,
     /// It passes as it comes.
-    Stream(Screen),
+    Stream(Passage),
 }
 
-fn plan(away: &Away, response: &Response<Body>, hooked: bool) -> Plan {
+/// What is looked at in an answer that passes as it comes.
+enum Passage {
+    /// Nothing.
+    Nothing,
+    /// It is one text, screened where there is something to screen it with.
+    Text(Option<Box<bartizan_pii::Stream>>),
+    /// It is events.
+    Events,
+}
+
+fn plan(away: &Away, response: &Response<Body>, spoken: bool, hooked: bool) -> Plan {
     let profile = away.profile();
     let headers = response.headers();
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // A tunnel has no end at which a hook could look.
-        return if hooked { Plan::Withhold } else { Plan::Stream(Screen::Nothing) };
+        return if hooked { Plan::Withhold } else { Plan::Stream(Passage::Nothing) };
     }
-    let Some(guard) = profile.response else { return unscreened(away, response, hooked) };
+    let Some(guard) = profile.response else { return unscreened(away, response, spoken, hooked) };
     if is_encoded(headers) {
         return Plan::Withhold;
     }
     match media(headers) {
         Media::Other if !is_picture_or_sound(headers) => Plan::Withhold,
         _ if hooked => Plan::Whole,
-        _ if is_event_stream(headers) => Plan::Stream(Screen::Events(Some(guard))),
+        _ if is_event_stream(headers) => Plan::Stream(Passage::Events),
         Media::Json | Media::Form => Plan::Whole,
-        Media::Text => Plan::Stream(Screen::Text(Some(Box::new(guard.masker().stream())))),
+        Media::Text => Plan::Stream(Passage::Text(Some(Box::new(guard.masker().stream())))),
         Media::Unnamed => Plan::Whole,
-        Media::Other => Plan::Stream(Screen::Nothing),
+        Media::Other => Plan::Stream(Passage::Nothing),
     }
 }
 
 /// The plan for an answer in which nothing is looked for; values may have to be put back into it.
-fn unscreened(away: &Away, response: &Response<Body>, hooked: bool) -> Plan {
+fn unscreened(away: &Away, response: &Response<Body>, spoken: bool, hooked: bool) -> Plan {
     let headers = response.headers();
-    let metered = away.journey().is_some_and(|j| j.endpoint().protocol == Protocol::OpenAi);
-    // Placeholders are no secret: what cannot be read passes with them.
-    let restores = away.vault().is_some() && !is_encoded(headers);
+    let restores = vault(away, headers).is_some();
     if hooked || response.body().whole().is_some() {
         return Plan::Whole;
     }
-    if is_event_stream(headers) && (metered || restores) {
-        return Plan::Stream(Screen::Events(None));
+    if is_event_stream(headers) && (spoken || restores) {
+        return Plan::Stream(Passage::Events);
     }
     match media(headers) {
-        Media::Json if metered || restores => Plan::Whole,
+        Media::Json if spoken || restores => Plan::Whole,
         Media::Form | Media::Unnamed if restores => Plan::Whole,
-        Media::Text if restores => Plan::Stream(Screen::Text(None)),
-        _ => Plan::Stream(Screen::Nothing),
+        Media::Text if restores => Plan::Stream(Passage::Text(None)),
+        _ => Plan::Stream(Passage::Nothing),
     }
+}
+
+/// What is to be put back into an answer. Placeholders are no secret: what cannot be read passes
+/// with them.
+fn vault(away: &Away, headers: &HeaderMap) -> Option<Arc<Vault>> {
+    away.vault().filter(|_| !is_encoded(headers))
 }
 
 fn refuse(away: Away, refusal: Refusal) -> Result<Response<Body>, Refused> {
@@ -134,6 +152,7 @@ pub(crate) fn failed() -> Response<Body> {
 async fn whole(
     mut away: Away,
     response: Response<Body>,
+    mut listener: Option<Listener>,
     hooks: &[&Arc<dyn Hook>],
 ) -> Result<Response<Body>, Refused> {
     let (mut head, body) = response.into_parts();
@@ -141,10 +160,15 @@ async fn whole(
         Ok(bytes) => bytes,
         Err(upstream) => return refuse(away, Refusal::Upstream(upstream)),
     };
-    if let Some(reported) = usage::of_document(&away, &bytes) {
-        away.used(Spent::Reported(reported));
-    }
-    let Screened { bytes, detections } = match screen(&mut away, &head.headers, bytes) {
+    let bytes = match listener.as_mut().filter(|_| !is_event_stream(&head.headers)) {
+        Some(listener) => hear(&mut away, listener, bytes),
+        None => Some(bytes),
+    };
+    let Some(bytes) = bytes else { return refuse(away, Refusal::Upstream(Upstream::Blocked)) };
+    // What is restored is listened to once more, for where its texts stand.
+    let again = listener.as_ref().filter(|_| away.vault().is_some()).cloned();
+    let screened = screen(&mut away, &head.headers, bytes, listener);
+    let Screened { bytes, detections } = match screened {
         Ok(screened) => screened,
         Err(Blocked { detections }) => {
             away.detected(&detections);
@@ -154,7 +178,7 @@ async fn whole(
     away.detected(&detections);
     let asked = ask(hooks, &away, &head.headers, bytes.clone()).await;
     let answer = match asked {
-        Ok(answer) => restored(&away, &head.headers, answer),
+        Ok(answer) => restored(&away, &head.headers, answer, again),
         Err(refusal) => return refuse(away, refusal),
     };
     let changed = !detections.is_empty() || answer != bytes;
@@ -175,20 +199,46 @@ async fn whole(
     Ok(Response::from_parts(head, Body::full(bytes)))
 }
 
+/// What an answer says in the words of its protocol, and what of it goes on; `None` where it may
+/// not pass at all.
+fn hear(away: &mut Away, listener: &mut Listener, bytes: Bytes) -> Option<Bytes> {
+    let heard = listener.hear_whole(&bytes, away.journey()?.grant());
+    let Heard { calls, denied, instead, .. } = heard;
+    if let Some(reported) = listener.used() {
+        away.used(Spent::Reported(reported));
+    }
+    calls.into_iter().for_each(|call| away.note(call.note()));
+    if let Some(tool) = denied {
+        away.note(denied_tool(&tool));
+        return None;
+    }
+    Some(instead.map_or(bytes, Bytes::from))
+}
+
+/// What the log is told about a tool that a model has called and its caller may not use.
+fn denied_tool(tool: &str) -> Note {
+    let details = Map::from_iter([("tool".to_owned(), tool.into())]);
+    let reason = Some("the tool is not granted".to_owned());
+    Note { event: Event::ToolCall, outcome: Outcome::Deny, reason, details }
+}
+
 /// Takes out what must not pass; usage is read in passing where it stands in events.
-fn screen(away: &mut Away, headers: &HeaderMap, bytes: Bytes) -> Result<Screened, Blocked> {
+fn screen(
+    away: &mut Away,
+    headers: &HeaderMap,
+    bytes: Bytes,
+    listener: Option<Listener>,
+) -> Result<Screened, Blocked> {
     let profile = away.profile();
     if is_event_stream(headers) {
-        let mut events = Events::new(profile.response, None);
-        let lines = events.feed(bytes);
-        let screened = lines.and_then(|out| Ok([out, events.finish()?].concat().into()));
-        let detections = events.detections();
-        if let Some(reported) = events.used() {
-            away.used(Spent::Reported(reported));
-        }
-        return match screened {
+        let mut screen = Screen::events(away, listener, None);
+        let fed = screen.feed(&bytes, away);
+        let all = fed.and_then(|fed| Ok([fed, screen.finish(away)?].concat().into()));
+        let detections = screen.detections();
+        screen.tell(away);
+        return match all {
             Ok(bytes) => Ok(Screened { bytes, detections }),
-            Err(Withheld) => Err(Blocked { detections }),
+            Err(_stopped) => Err(Blocked { detections }),
         };
     }
     match profile.response {
@@ -238,14 +288,18 @@ async fn ask(
 }
 
 /// Puts back what was put aside of the request.
-fn restored(away: &Away, headers: &HeaderMap, bytes: Bytes) -> Bytes {
-    let Some(vault) = away.vault().filter(|_| !is_encoded(headers)) else { return bytes };
+fn restored(away: &Away, headers: &HeaderMap, bytes: Bytes, listener: Option<Listener>) -> Bytes {
+    let Some(vault) = vault(away, headers) else { return bytes };
     if is_event_stream(headers) {
-        let mut events = Events::new(None, Some(vault));
-        let lines = events.feed(bytes.clone());
-        let lines = lines.and_then(|out| Ok([out, events.finish()?].concat().into()));
-        // A line that is too long to be looked at has its placeholders still.
-        return lines.unwrap_or(bytes);
+        let Some(grant) = away.journey().map(Journey::grant) else { return bytes };
+        let mut events = AnswerStream::new(listener, None, grant).restoring(Some(vault));
+        let mut out = Vec::with_capacity(bytes.len());
+        let fed = events.feed(&bytes, grant, &mut out);
+        return match fed.and_then(|()| events.finish(grant, &mut out)) {
+            Ok(()) => out.into(),
+            // An event that is too long to be looked at has its placeholders still.
+            Err(_stopped) => bytes,
+        };
     }
     if is_picture_or_sound(headers) {
         return bytes;
@@ -261,10 +315,21 @@ fn unrecorded(request_id: RequestId, protocol: Protocol) -> Response<Body> {
 }
 
 /// Lets an answer pass as it comes; the exchange is closed when it has ended.
-fn stream(mut away: Away, response: Response<Body>, screen: Screen) -> Response<Body> {
+fn stream(
+    mut away: Away,
+    response: Response<Body>,
+    passage: Passage,
+    listener: Option<Listener>,
+) -> Response<Body> {
     let (mut head, body) = response.into_parts();
+    let vault = vault(&away, &head.headers);
+    let screen = match passage {
+        Passage::Nothing => Screen::Nothing,
+        Passage::Text(stream) => Screen::text(stream, vault),
+        Passage::Events => Screen::events(&away, listener, vault),
+    };
     away.answered(head.status.as_u16());
-    if screen.changes() || away.vault().is_some() {
+    if screen.changes() {
         head.headers.remove(header::CONTENT_LENGTH);
         head.headers.remove(header::ETAG);
     }
@@ -292,6 +357,9 @@ async fn collect(mut body: Body) -> Result<Bytes, Upstream> {
 fn sign(away: &Away, headers: &mut HeaderMap) {
     let Some(journey) = away.journey() else { return };
     problem::standings(journey.standings(), headers);
+    if journey.endpoint().protocol == Protocol::OpenAi {
+        problem::openai_standings(journey.standings(), headers);
+    }
 }
 
 /// The name of the exchange, for the client to quote.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use bartizan_core::authenticate::Caller;
 use bartizan_core::authorize::endpoint::{About, Cost, Limit, OnDisconnect};
 use bartizan_core::authorize::tenant::TenantAt;
-use bartizan_core::authorize::{Access, Endpoint, Permission};
+use bartizan_core::authorize::{Access, Endpoint, Names, Permission};
 use bartizan_core::limit::Measure;
 use bartizan_core::mask::Profile;
 use bartizan_core::validate::{Protocol, Schema, SchemaError};
@@ -62,6 +62,7 @@ pub(crate) struct Sketch {
     pub(crate) permission: Option<(Arc<str>, Option<Arc<str>>)>,
     pub(crate) tenant: Option<Tenant>,
     pub(crate) approval: bool,
+    pub(crate) names: Names,
     pub(crate) protocol: Protocol,
     pub(crate) schema: Option<Result<Arc<Schema>, SchemaError>>,
     pub(crate) max_request_size: Option<u64>,
@@ -101,6 +102,7 @@ pub fn endpoint(verb: &str, path: &str) -> Draft<NoPolicy> {
         permission: None,
         tenant: None,
         approval: false,
+        names: Names::default(),
         protocol: Protocol::Http,
         schema: None,
         max_request_size: None,
@@ -268,6 +270,13 @@ impl<P> Draft<P> {
     #[must_use]
     pub fn approval(mut self) -> Self {
         self.sketch.approval = true;
+        self
+    }
+
+    /// Which tools and models its calls may name.
+    #[must_use]
+    pub fn names(mut self, names: Names) -> Self {
+        self.sketch.names = names;
         self
     }
 
@@ -467,6 +476,7 @@ impl Sketch {
             permission,
             tenant,
             approval: self.approval,
+            names: self.names,
             protocol: self.protocol,
             schema,
             max_request_size: self.max_request_size.unwrap_or(defaults.max_request_size),

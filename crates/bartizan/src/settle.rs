@@ -11,6 +11,7 @@ use bartizan_core::limit::{Draw, Meter, ReservationId, Settlement};
 use bartizan_core::mask::{Detection, Profile, Vault};
 use bartizan_core::refusal::Refusal;
 use bartizan_core::settle::Spent;
+use bartizan_core::validate::Listener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -175,6 +176,11 @@ impl Away {
     /// The client sees the head of the answer now.
     pub(crate) fn answered(&mut self, status: u16) {
         self.0.status = Some(status);
+    }
+
+    /// Who listens to the answer, to be taken once.
+    pub(crate) fn take_listener(&mut self) -> Option<Listener> {
+        self.0.journey.as_mut()?.take_listener()
     }
 
     /// What the call used is known now.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::Method;
 
+use super::named::{self, Names};
 use super::role::Permission;
 use super::tenant::TenantAt;
 use crate::authenticate::Caller;
@@ -36,6 +37,8 @@ pub struct Endpoint {
     pub tenant: Option<TenantAt>,
     /// Whether somebody must agree to each call first.
     pub approval: bool,
+    /// Which tools and models its calls may name.
+    pub names: Names,
     /// What the bodies look like.
     pub protocol: Protocol,
     /// What a body must conform to.
@@ -103,6 +106,18 @@ pub struct Limit {
     pub rule: Arc<Rule>,
     /// Who shares one counter.
     pub by: By,
+    /// Which calls alone it counts, by what they name; all where nothing is said.
+    pub only: Option<Arc<CallNames>>,
+}
+
+/// What a call must name to be counted: any of the models, if some are written, and any of the
+/// tools. Each is a name or a pattern with `*`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CallNames {
+    /// One of these models.
+    pub models: Vec<Arc<str>>,
+    /// One of these tools.
+    pub tools: Vec<Arc<str>>,
 }
 
 /// Who shares one counter.
@@ -179,7 +194,31 @@ impl Access {
     }
 }
 
+impl CallNames {
+    /// Whether a call that names this model and this tool is counted.
+    #[must_use]
+    pub fn cover(&self, model: Option<&str>, tool: Option<&str>) -> bool {
+        let any = |patterns: &[Arc<str>], name: Option<&str>| {
+            let fits = |name: &str| patterns.iter().any(|pattern| named::fits(pattern, name));
+            patterns.is_empty() || name.is_some_and(fits)
+        };
+        any(&self.models, model) && any(&self.tools, tool)
+    }
+}
+
 impl Limit {
+    /// A limit that counts all calls.
+    #[must_use]
+    pub fn new(rule: Arc<Rule>, by: By) -> Self {
+        Self { rule, by, only: None }
+    }
+
+    /// Whether a call that names this model and this tool is counted.
+    #[must_use]
+    pub fn counts(&self, model: Option<&str>, tool: Option<&str>) -> bool {
+        self.only.as_ref().is_none_or(|only| only.cover(model, tool))
+    }
+
     /// Whether it is decided at the door, before any credential is looked at.
     #[must_use]
     pub fn at_the_door(&self) -> bool {

@@ -2,6 +2,7 @@
 
 pub mod endpoint;
 pub mod scope;
+pub mod named;
 pub mod role;
 pub mod tenant;
 pub mod condition;
@@ -20,6 +21,8 @@ use approval::{Lapse, Need};
 use condition::Asked;
 pub use condition::Circumstances;
 pub use endpoint::{Access, Endpoint};
+use named::{Held, Right};
+pub use named::{NameRule, Named, Names, OnDeniedTool};
 pub use role::{Permission, Roles};
 pub use route::{Route, RouteError, Routes};
 pub use scope::Scopes;
@@ -39,6 +42,8 @@ pub struct Grant {
     roles: Vec<Arc<str>>,
     /// What it still waits for.
     approval: Option<Box<Need>>,
+    /// What may be named under it; absent where the endpoint says nothing about names.
+    held: Option<Box<Held>>,
 }
 
 /// The policy in force, precompiled.
@@ -65,12 +70,19 @@ pub struct Policy {
 /// Why a caller may not do it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Denial {
+    /// The path is one of the protocol's that nobody here can read, at an endpoint that is not
+    /// written for it.
+    #[error("this part of the API needs an endpoint of its own")]
+    Api,
     /// The approval that was shown cannot be used.
     #[error(transparent)]
     Approval(#[from] Lapse),
     /// Cedar's policies forbid it, or none of them permits it.
     #[error("cedar: {0}")]
     Cedar(Arc<str>),
+    /// A model to which the caller has no right.
+    #[error("the model `{0}` is not granted")]
+    Model(Arc<str>),
     /// Statements that allow speak of the endpoint, and none of them holds.
     #[error("no policy that allows holds")]
     NotAllowed,
@@ -91,6 +103,9 @@ pub enum Denial {
     /// A statement denies it.
     #[error("the policy `{0}` denies it")]
     Statement(Arc<str>),
+    /// A tool to which the caller has no right.
+    #[error("the tool `{0}` is not granted")]
+    Tool(Arc<str>),
     /// The request is about the data of a tenant that is not the caller's.
     #[error("the request is not about the caller's own tenant")]
     Tenant,
@@ -149,12 +164,32 @@ impl Policy {
         match self.judge(&caller, &endpoint, &roles, circumstances) {
             // Nobody can be held to what they were allowed who has no name.
             Ok(Some(_)) if caller.is_anonymous() => Err(self.stranger(&endpoint)),
-            Ok(approval) => Ok(Grant { caller, endpoint, roles, approval }),
+            Ok(approval) => {
+                let held = self.held(&caller, &endpoint, &roles);
+                Ok(Grant { caller, endpoint, roles, approval, held })
+            }
             Err(_) if caller.is_anonymous() && !endpoint.access.is_public() => {
                 Err(self.stranger(&endpoint))
             }
             Err(denial) => Err(Denied::Forbidden(denial)),
         }
+    }
+
+    /// What of the names that the endpoint knows the caller may use.
+    fn held(&self, caller: &Caller, endpoint: &Endpoint, roles: &[Arc<str>]) -> Option<Box<Held>> {
+        let Names { tools, models, .. } = &endpoint.names;
+        if tools.is_none() && models.is_none() {
+            return None;
+        }
+        let held = |named: &Option<Arc<Named>>| {
+            let scopes = (&self.scopes, caller.scopes());
+            named.as_ref().map(|named| named.held(scopes, (&self.roles, roles)))
+        };
+        let (tools, models) = (held(tools), held(models));
+        Some(Box::new(Held {
+            tools: tools.unwrap_or_default(),
+            models: models.unwrap_or_default(),
+        }))
     }
 
     fn stranger(&self, endpoint: &Endpoint) -> Denied {
@@ -282,6 +317,29 @@ impl Grant {
     #[must_use]
     pub fn endpoint(&self) -> &Arc<Endpoint> {
         &self.endpoint
+    }
+
+    /// The caller's right to a tool of that name: `None` where there is none, `Some` also where the
+    /// endpoint says nothing about tools.
+    #[must_use]
+    pub fn tool(&self, name: &str) -> Option<Right<'_>> {
+        let Some(tools) = &self.endpoint.names.tools else { return Some(Right::default()) };
+        let right = tools.right(name, &self.held.as_ref()?.tools)?;
+        // Nobody can be held to what they were allowed who has no name.
+        (!right.approval || !self.caller.is_anonymous()).then_some(right)
+    }
+
+    /// The caller's right to a model of that name, as [`Grant::tool`].
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<Right<'_>> {
+        let Some(models) = &self.endpoint.names.models else { return Some(Right::default()) };
+        models.right(name, &self.held.as_ref()?.models)
+    }
+
+    /// Somebody must agree besides, because of what the call names.
+    pub(crate) fn asks_for(&mut self, because: Arc<str>, digest: approval::CallDigest) {
+        let need = || Box::new(Need { because, digest: Some(digest) });
+        self.approval.get_or_insert_with(need);
     }
 
     /// Says which call it is that somebody must agree to.

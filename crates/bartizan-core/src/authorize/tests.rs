@@ -29,6 +29,7 @@ pub(super) fn endpoint(verb_name: &str, path: &str, access: Access) -> Endpoint 
         permission: None,
         tenant: None,
         approval: false,
+        names: Names::default(),
         protocol: Protocol::Http,
         schema: None,
         max_request_size: 1000,

@@ -109,7 +109,9 @@ fn request_body(endpoint: &Endpoint) -> Option<Value> {
         (None, Protocol::OAuth) => {
             ("application/x-www-form-urlencoded", json!({ "type": "object" }))
         }
-        (None, Protocol::OpenAi) => ("application/json", json!({ "type": "object" })),
+        (None, Protocol::OpenAi | Protocol::Anthropic) => {
+            ("application/json", json!({ "type": "object" }))
+        }
         (None, Protocol::Http) => return None,
     };
     Some(json!({ "required": true, "content": { media: { "schema": schema } } }))

@@ -7,7 +7,7 @@ use super::price::find;
 use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict, nothing_used};
 use crate::admit::ClientAddress;
 use crate::authenticate::{Caller, Kind};
-use crate::authorize::endpoint::By;
+use crate::authorize::endpoint::{By, Limit};
 use crate::authorize::{Endpoint, Grant};
 use crate::validate::{Call, Estimate};
 
@@ -107,11 +107,13 @@ pub fn on_the_road<B>(
 ) -> Result<Vec<Draw>, Unpriced> {
     let endpoint = grant.endpoint();
     let mut draws = Vec::with_capacity(endpoint.limits.len());
-    for limit in endpoint.limits.iter().filter(|limit| !limit.at_the_door()) {
+    let (model, tool) = (call.model().map(|name| &**name), call.tool().map(|name| &**name));
+    let counting = |limit: &&Arc<Limit>| !limit.at_the_door() && limit.counts(model, tool);
+    for limit in endpoint.limits.iter().filter(counting) {
         // A call of which nobody knows what it costs draws nothing yet: an overdraft stops it all
         // the same, and what its handler reports afterwards is charged.
         let amount = amount(endpoint, call, limit.rule.measure)?;
-        let subject = subject(grant, call.model(), client.bucket(), &limit.by);
+        let subject = subject(grant, call, client.bucket(), &limit.by);
         draws.push(Draw::new(Arc::clone(&limit.rule), &subject, amount));
     }
     Ok(draws)
@@ -133,7 +135,7 @@ fn cost(endpoint: &Endpoint, model: Option<&Arc<str>>, worst: Estimate) -> Resul
 }
 
 /// Whose counter it is. An attribute that the caller lacks is one shared bucket, never none.
-fn subject(grant: &Grant, model: Option<&Arc<str>>, bucket: IpAddr, by: &By) -> String {
+fn subject<B>(grant: &Grant, call: &Call<B>, bucket: IpAddr, by: &By) -> String {
     const NOBODY: &str = "-";
     let caller = grant.caller();
     match by {
@@ -142,10 +144,11 @@ fn subject(grant: &Grant, model: Option<&Arc<str>>, bucket: IpAddr, by: &By) -> 
         By::Everybody => NOBODY.into(),
         By::Ip => bucket.to_string(),
         By::Key if caller.principal().kind == Kind::Key => caller.principal().name(),
-        By::Key | By::Tool => NOBODY.into(),
-        By::Model => model.map_or_else(|| NOBODY.into(), |model| model.to_string()),
+        By::Key => NOBODY.into(),
+        By::Model => call.model().map_or_else(|| NOBODY.into(), |model| model.to_string()),
         By::Role => grant.roles().first().map_or_else(|| NOBODY.into(), |role| role.to_string()),
         By::Tenant => caller.tenant().map_or_else(|| NOBODY.into(), |tenant| tenant.to_string()),
+        By::Tool => call.tool().map_or_else(|| NOBODY.into(), |tool| tool.to_string()),
         By::User if caller.is_anonymous() => format!("ip:{bucket}"),
         By::User => caller.principal().name(),
         By::Verb => grant.endpoint().verb.to_string(),

@@ -1,20 +1,24 @@
 //! What must not pass? Texts in, the same texts without it out; and back, where it was only put
 //! aside.
 
+mod bare;
 mod restore;
+pub mod stream;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bartizan_pii::{
-    Action, Config, ConfigError, CustomPattern, Entity, Finding, MaskedJson, Masker, Scanner,
+    Action, Config, ConfigError, CustomPattern, Entity, Finding, Located, MaskedJson, Masker,
+    Scanner,
 };
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 pub use bartizan_pii::{Restorer, Spelling, Vault};
 pub use restore::restore;
+pub use stream::{AnswerStream, Stopped};
 
 use crate::validate::media::Media;
 
@@ -199,15 +203,7 @@ impl Pass<'_, '_> {
     fn screen_json(&mut self, bytes: Bytes) -> Result<Screened, Blocked> {
         let unreadable = |_| Blocked { detections: Vec::new() };
         let masked = self.mask_json(&bytes).map_err(unreadable)?;
-        let detections: Vec<_> = masked
-            .findings
-            .into_iter()
-            .map(|located| Detection {
-                entity: located.entity,
-                pointer: located.pointer,
-                count: located.count,
-            })
-            .collect();
+        let detections = located(masked.findings);
         if masked.blocked {
             return Err(Blocked { detections });
         }
@@ -275,6 +271,11 @@ struct Word<'a> {
     text: Cow<'a, str>,
     findings: Vec<Finding>,
     blocked: bool,
+}
+
+fn located(findings: Vec<Located>) -> Vec<Detection> {
+    let row = |Located { pointer, entity, count }| Detection { entity, pointer, count };
+    findings.into_iter().map(row).collect()
 }
 
 /// How often each entity was found, at one place.

@@ -1,8 +1,9 @@
 //! How does an answer get back what was put aside of its request?
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use bartizan_pii::Vault;
+use bartizan_pii::{Restorer, Spelling, Vault};
 use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -24,6 +25,50 @@ pub fn restore(vault: &Vault, media: Media, bytes: Bytes) -> Bytes {
     match restored {
         Cow::Borrowed(_) => bytes,
         Cow::Owned(restored) => restored.into(),
+    }
+}
+
+/// Puts values back into one text of an answer that comes in pieces.
+#[derive(Debug)]
+pub(super) struct TextBack {
+    vault: Arc<Vault>,
+    is_json: bool,
+    /// From the first letter on: that tells a text from JSON.
+    restorer: Option<Restorer>,
+}
+
+impl TextBack {
+    /// For the text of a JSON document where `is_json` says so; any other is one if it begins like
+    /// one, as a model's output after a schema does.
+    pub(super) fn new(vault: Arc<Vault>, is_json: bool) -> Self {
+        Self { vault, is_json, restorer: None }
+    }
+
+    /// What may go out after one more piece; with the last one everything.
+    pub(super) fn go_on(&mut self, piece: &str, last: bool) -> String {
+        let restorer = match &mut self.restorer {
+            Some(restorer) => restorer,
+            None => {
+                let text = piece.trim_start();
+                if text.is_empty() {
+                    return piece.to_owned();
+                }
+                let is_json = self.is_json || text.starts_with('{');
+                let spelling = if is_json { Spelling::Json } else { Spelling::Plain };
+                self.restorer.insert(Restorer::new(Arc::clone(&self.vault), spelling))
+            }
+        };
+        let mut out = Vec::with_capacity(piece.len() + restorer.held());
+        restorer.feed(piece.as_bytes(), &mut out);
+        if last {
+            restorer.finish(&mut out);
+        }
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    /// Whether something is held back.
+    pub(super) fn holds(&self) -> bool {
+        self.restorer.as_ref().is_some_and(|restorer| restorer.held() > 0)
     }
 }
 

@@ -1,22 +1,32 @@
 //! Is the call sound, and inside the grant? Bytes in, [`Call`] out.
 
 mod json;
+mod prompt;
+mod text;
 pub mod media;
-pub mod openai;
 pub mod protocol;
+pub mod said;
+pub mod listener;
+pub mod reported;
 pub mod schema;
+pub mod openai;
+pub mod anthropic;
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::request::Parts;
 use serde_json::Value;
 
+pub use listener::{Heard, Listener};
 pub use media::Media;
 pub use protocol::Protocol;
+pub use reported::Reported;
+pub use said::{Asked, Said, Unfit};
 pub use schema::{Schema, SchemaError, Violation};
 
+use crate::audit::Note;
 use crate::authorize::Grant;
 use crate::json::Unsound;
 
@@ -27,10 +37,8 @@ pub struct Call<B> {
     body: Payload<B>,
     /// What kind of text it is.
     media: Media,
-    /// What it may use.
-    estimate: Estimate,
-    /// The model it names.
-    model: Option<Arc<str>>,
+    /// What its protocol understood; nothing where it is plain HTTP.
+    said: Option<Box<Said>>,
     /// What its schema was checked against: the body, read.
     document: Option<Box<Value>>,
 }
@@ -114,39 +122,39 @@ impl<B> Call<B> {
     /// There is no other way to a call than through a grant that covers it.
     ///
     /// # Errors
-    /// [`Invalid`] where the body is not what the endpoint takes.
-    pub fn parse(grant: &Grant, headers: &HeaderMap, body: Payload<B>) -> Result<Self, Invalid> {
+    /// [`Unfit`] where the body is not what the endpoint takes, or names what is not granted.
+    pub fn parse(grant: &Grant, head: &Parts, body: Payload<B>) -> Result<Self, Unfit> {
         let endpoint = grant.endpoint();
-        let media = Media::of(headers);
+        let media = Media::of(&head.headers);
         let bytes = match (&body, grant.intake()) {
-            (Payload::Stream(_), Intake::Whole(_)) => return Err(Invalid::Unread),
+            (Payload::Stream(_), Intake::Whole(_)) => return Err(Invalid::Unread.into()),
             (Payload::Stream(_), Intake::Stream(_)) => {
-                let estimate = Estimate::default();
-                return Ok(Self { body, media, estimate, model: None, document: None });
+                return Ok(Self { body, media, said: None, document: None });
             }
             (Payload::Whole(bytes), Intake::Whole(max) | Intake::Stream(max)) => {
                 if bytes.len() as u64 > max {
-                    return Err(Invalid::TooLarge(max));
+                    return Err(Invalid::TooLarge(max).into());
                 }
                 bytes
             }
         };
-        let (estimate, model) = match endpoint.protocol {
-            Protocol::Http | Protocol::OAuth => (Estimate::default(), None),
-            Protocol::OpenAi => {
-                let call = openai::read(bytes, media, endpoint.cost.max_output_tokens)?;
-                (call.estimate, call.model)
-            }
-        };
-        let document = match &endpoint.schema {
+        let mut said = understood(&Asked { grant, head, bytes, media })?;
+        let mut document = match &endpoint.schema {
             Some(schema) => Some(Box::new(conforming(json::document(bytes, media)?, schema)?)),
             None => None,
         };
         let readable = media != Media::Other || bytes.is_empty();
         if endpoint.profile.request.is_some() && !readable {
-            return Err(Invalid::Media);
+            return Err(Invalid::Media.into());
         }
-        Ok(Self { body, media, estimate, model, document })
+        let body = match said.as_mut().and_then(|said| said.body.take()) {
+            Some(changed) => {
+                document = None;
+                Payload::Whole(changed)
+            }
+            None => body,
+        };
+        Ok(Self { body, media, said, document })
     }
 
     /// What kind of text the body is.
@@ -158,13 +166,35 @@ impl<B> Call<B> {
     /// The most it can use.
     #[must_use]
     pub fn estimate(&self) -> Estimate {
-        self.estimate
+        self.said.as_ref().map(|said| said.estimate).unwrap_or_default()
     }
 
-    /// The model it names.
+    /// The model it names, as it is called behind the gate.
     #[must_use]
     pub fn model(&self) -> Option<&Arc<str>> {
-        self.model.as_ref()
+        self.said.as_ref()?.model.as_ref()
+    }
+
+    /// The tool that it calls.
+    #[must_use]
+    pub fn tool(&self) -> Option<&Arc<str>> {
+        self.said.as_ref()?.tool.as_ref()
+    }
+
+    /// Why somebody must agree to it first, if somebody must because of what it names.
+    #[must_use]
+    pub fn approval(&self) -> Option<&Arc<str>> {
+        self.said.as_ref()?.approval.as_ref()
+    }
+
+    /// What the log is to know when it departs.
+    pub(crate) fn take_notes(&mut self) -> Vec<Note> {
+        self.said.as_mut().map(|said| std::mem::take(&mut said.notes)).unwrap_or_default()
+    }
+
+    /// Hands out who listens to its answer.
+    pub fn take_listener(&mut self) -> Option<Listener> {
+        self.said.as_mut()?.listener.take()
     }
 
     /// What will be sent.
@@ -190,6 +220,16 @@ impl<B> Call<B> {
 fn conforming(document: Value, schema: &Schema) -> Result<Value, Invalid> {
     let violations = schema.check(&document);
     if violations.is_empty() { Ok(document) } else { Err(Invalid::Schema(violations)) }
+}
+
+/// What the endpoint's protocol understands of a call.
+fn understood(asked: &Asked<'_>) -> Result<Option<Box<Said>>, Unfit> {
+    let said = match asked.grant.endpoint().protocol {
+        Protocol::Http | Protocol::OAuth => return Ok(None),
+        Protocol::OpenAi => openai::read(asked),
+        Protocol::Anthropic => anthropic::read(asked),
+    };
+    Ok(Some(Box::new(said?)))
 }
 
 impl Estimate {

@@ -11,4 +11,27 @@ pub enum Protocol {
     OAuth,
     /// OpenAI's API.
     OpenAi,
+    /// Anthropic's API.
+    Anthropic,
+}
+
+impl Protocol {
+    /// Whether what it says is the gate's business: its calls are read whole, and its answers
+    /// listened to.
+    #[must_use]
+    pub fn is_spoken(self) -> bool {
+        match self {
+            Self::Http | Self::OAuth => false,
+            Self::OpenAi | Self::Anthropic => true,
+        }
+    }
+
+    /// Whether its calls go to a language model, and cost what that takes.
+    #[must_use]
+    pub fn has_models(self) -> bool {
+        match self {
+            Self::Http | Self::OAuth => false,
+            Self::OpenAi | Self::Anthropic => true,
+        }
+    }
 }

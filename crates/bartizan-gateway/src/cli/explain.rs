@@ -15,9 +15,10 @@ use bartizan_core::authorize::{Circumstances, Endpoint, Grant, Reason};
 use bartizan_core::exchange::NotAuthenticated;
 use bartizan_core::issue::identities::Identities;
 use bartizan_core::time::Timestamp;
-use bartizan_core::validate::{Call, Invalid, Payload, Protocol};
+use bartizan_core::validate::{Call, Invalid, Payload, Protocol, Unfit};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, header};
 use serde_json::json;
 
 use super::identities::{Format, Rights};
@@ -242,7 +243,7 @@ async fn decide(
         Some(file) => read(file, endpoint.as_ref().map_or(0, |e| e.max_request_size))?,
     };
     if let (Some(_), Ok(grant)) = (&args.body, &decided) {
-        look_into(grant, &body, &mut reasons);
+        look_into(grant, &head, &body, &mut reasons);
     }
     let mut request = Request::from_parts(head, Body::full(body));
     if args.body.is_some() {
@@ -269,17 +270,18 @@ fn wants_body(endpoint: &Endpoint) -> bool {
 }
 
 /// What exactly is wrong with a body: a client is told as much.
-fn look_into(grant: &Grant, body: &Bytes, reasons: &mut Vec<Reason>) {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    match Call::<()>::parse(grant, &headers, Payload::Whole(body.clone())) {
+fn look_into(grant: &Grant, head: &Parts, body: &Bytes, reasons: &mut Vec<Reason>) {
+    let mut head = head.clone();
+    let json = HeaderValue::from_static("application/json");
+    head.headers.entry(header::CONTENT_TYPE).or_insert(json);
+    match Call::<()>::parse(grant, &head, Payload::Whole(body.clone())) {
         Ok(_) => reasons.push(Reason { holds: true, what: "the body is sound".into() }),
-        Err(Invalid::Schema(violations)) => {
+        Err(Unfit::Invalid(Invalid::Schema(violations))) => {
             let told =
                 violations.iter().map(|v| format!("the body at `{}`: {}", v.pointer, v.detail));
             reasons.extend(told.map(|what| Reason { holds: false, what }));
         }
-        Err(invalid) => reasons.push(Reason { holds: false, what: invalid.to_string() }),
+        Err(unfit) => reasons.push(Reason { holds: false, what: unfit.to_string() }),
     }
 }
 

@@ -397,7 +397,7 @@ fn no_budget(settings: &Settings) -> Vec<At> {
                     })
             })
         };
-        endpoint.protocol == Protocol::OpenAi && !endpoint.verbs.iter().all(covered)
+        endpoint.protocol.has_models() && !endpoint.verbs.iter().all(covered)
     })
 }
 
@@ -423,7 +423,7 @@ fn public_unlimited(settings: &Settings) -> Vec<At> {
 
 fn models_unmasked(settings: &Settings) -> Vec<At> {
     endpoints(settings, "", |endpoint| {
-        endpoint.protocol == Protocol::OpenAi && endpoint.pii.request.is_none()
+        endpoint.protocol.has_models() && endpoint.pii.request.is_none()
     })
 }
 

@@ -37,31 +37,21 @@ const ROWS: &[Row] = &[
         when: Some(is_postgres),
         help: "use `file://PATH` or `stdout:`",
     },
-    Row { at: "/limits/*/by", when: Some(is_tool), help: "count by `user`, `key` or `endpoint`" },
     Row { at: "/limits/*/match/host", when: None, help: MATCH },
     Row { at: "/limits/*/match/role", when: None, help: MATCH },
     Row { at: "/limits/*/match/tenant", when: None, help: MATCH },
-    Row { at: "/limits/*/match/model", when: None, help: MATCH },
-    Row { at: "/limits/*/match/tool", when: None, help: MATCH },
     Row { at: "/budgets/*/match/host", when: None, help: MATCH },
     Row { at: "/budgets/*/match/role", when: None, help: MATCH },
     Row { at: "/budgets/*/match/tenant", when: None, help: MATCH },
-    Row { at: "/budgets/*/match/model", when: None, help: MATCH },
-    Row { at: "/budgets/*/match/tool", when: None, help: MATCH },
     Row {
         at: "/endpoints/*/timeouts/body",
         when: None,
         help: "set it for all endpoints under `server`",
     },
     Row {
-        at: "/endpoints/*/tools",
-        when: None,
-        help: "give the whole endpoint its `scopes` or `roles`",
-    },
-    Row {
         at: "/endpoints/*/protocol",
         when: Some(is_later_protocol),
-        help: "use `http`, which looks at no body, or `openai`",
+        help: "use `http`, which looks at no body, `openai` or `anthropic`",
     },
 ];
 
@@ -69,12 +59,8 @@ fn is_postgres(text: &str) -> bool {
     text.starts_with("postgres:") || text.starts_with("postgresql:")
 }
 
-fn is_tool(text: &str) -> bool {
-    text == "tool"
-}
-
 fn is_later_protocol(text: &str) -> bool {
-    ["anthropic", "mcp", "a2a"].contains(&text)
+    ["mcp", "a2a"].contains(&text)
 }
 
 /// Tells every key that is not built, and returns their pointers.

@@ -16,6 +16,7 @@ mod fastapi;
 mod gateway;
 mod guide;
 mod http;
+mod llm;
 mod mcp;
 mod money;
 mod oauth;

@@ -16,6 +16,7 @@ mod wire;
 mod attacks;
 mod commands;
 mod complaints;
+mod failover;
 mod forwarding;
 mod guessing;
 mod identities;

@@ -6,12 +6,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bartizan_core::mask::{Detection, Guard, Restorer, Spelling};
+use bartizan_core::mask::{AnswerStream, Detection, Restorer, Spelling, Stopped, Vault};
+use bartizan_core::problem;
+use bartizan_core::refusal::{Refusal, Upstream};
 use bartizan_core::settle::Spent;
+use bartizan_core::validate::Listener;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::sse::{Events, Withheld};
+use super::denied_tool;
 use crate::body::{Body, BodyError};
 use crate::settle::Away;
 
@@ -19,74 +22,239 @@ use crate::settle::Away;
 pub(super) enum Screen {
     /// They pass as they are.
     Nothing,
-    /// They are one text, screened where there is something to screen it with.
-    Text(Option<Box<bartizan_pii::Stream>>),
-    /// They are events; usage is read from them, and each is screened where there is a guard.
-    Events(Option<Arc<Guard>>),
+    /// They are one text.
+    Text(Text),
+    /// They are events: listened to where their protocol is understood, screened where something
+    /// must not pass, and restored where something was put aside.
+    Events(Box<AnswerStream>),
+}
+
+/// A text: what must not pass goes out of it, and then what was put aside comes back.
+pub(super) struct Text {
+    stream: Option<Box<bartizan_pii::Stream>>,
+    restorer: Option<Restorer>,
 }
 
 impl Screen {
+    /// For an answer that is one text.
+    pub(super) fn text(
+        stream: Option<Box<bartizan_pii::Stream>>,
+        vault: Option<Arc<Vault>>,
+    ) -> Self {
+        let restorer = vault.map(|vault| Restorer::new(vault, Spelling::Plain));
+        Self::Text(Text { stream, restorer })
+    }
+
+    /// For an answer in events.
+    pub(super) fn events(
+        away: &Away,
+        listener: Option<Listener>,
+        vault: Option<Arc<Vault>>,
+    ) -> Self {
+        let guard = away.profile().response;
+        let Some(journey) = away.journey() else { return Self::Nothing };
+        let events = AnswerStream::new(listener, guard, journey.grant());
+        Self::Events(Box::new(events.restoring(vault)))
+    }
+
     /// Whether what comes out may differ from what goes in.
     pub(super) fn changes(&self) -> bool {
-        !matches!(self, Self::Nothing | Self::Text(None) | Self::Events(None))
+        match self {
+            Self::Nothing => false,
+            Self::Text(_) => true,
+            Self::Events(events) => events.changes(),
+        }
+    }
+
+    /// What may go out of a chunk; where the answer may not go on, what may still go out.
+    pub(super) fn feed(&mut self, data: &Bytes, away: &Away) -> Result<Bytes, Halt> {
+        match self {
+            Self::Nothing => Ok(data.clone()),
+            Self::Text(text) => text.pass(Some(data)),
+            Self::Events(events) => {
+                let Some(journey) = away.journey() else { return Ok(Bytes::new()) };
+                let mut out = Vec::with_capacity(data.len());
+                let fed = events.feed(data, journey.grant(), &mut out);
+                halted(fed, out)
+            }
+        }
+    }
+
+    /// What was held back, at the end.
+    pub(super) fn finish(&mut self, away: &Away) -> Result<Bytes, Halt> {
+        match self {
+            Self::Nothing => Ok(Bytes::new()),
+            Self::Text(text) => text.pass(None),
+            Self::Events(events) => {
+                let Some(journey) = away.journey() else { return Ok(Bytes::new()) };
+                let mut out = Vec::new();
+                let finished = events.finish(journey.grant(), &mut out);
+                halted(finished, out)
+            }
+        }
+    }
+
+    /// What was found so far.
+    pub(super) fn detections(&self) -> Vec<Detection> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Text(text) => {
+                let detection = |tally: &bartizan_pii::Tally| Detection {
+                    entity: tally.entity.clone(),
+                    pointer: String::new(),
+                    count: tally.count,
+                };
+                let found = text.stream.as_ref().map(|stream| stream.findings());
+                found.into_iter().flatten().map(detection).collect()
+            }
+            Self::Events(events) => events.detections(),
+        }
+    }
+
+    /// Tells what was learnt of the call by now: what it used, and which tools were called. What
+    /// nobody told is counted, as far as it was seen.
+    pub(super) fn tell(&mut self, away: &mut Away) {
+        let Self::Events(events) = self else { return };
+        events.take_notes().into_iter().for_each(|note| away.note(note));
+        let tokens_in = away.journey().map_or(0, |journey| journey.estimate().tokens_in);
+        if let Some(used) = events.used().or_else(|| events.used_so_far(tokens_in)) {
+            away.used(Spent::Reported(used));
+        }
+    }
+}
+
+/// Why an answer may not go on, and what of it may still go out.
+pub(super) struct Halt {
+    why: Stopped,
+    out: Bytes,
+}
+
+impl Text {
+    /// What comes out for a chunk, or for the end of the text.
+    fn pass(&mut self, chunk: Option<&[u8]>) -> Result<Bytes, Halt> {
+        let mut screened = Vec::with_capacity(chunk.map_or(0, <[u8]>::len));
+        match (&mut self.stream, chunk) {
+            (Some(stream), Some(chunk)) => stream.feed(chunk, &mut screened),
+            (Some(stream), None) => stream.finish(&mut screened),
+            (None, chunk) => screened.extend_from_slice(chunk.unwrap_or_default()),
+        }
+        let blocked = self.stream.as_ref().is_some_and(|stream| stream.is_blocked());
+        let stopped = if blocked { Err(Stopped::Blocked) } else { Ok(()) };
+        let Some(restorer) = &mut self.restorer else { return halted(stopped, screened) };
+        let mut restored = Vec::with_capacity(screened.len());
+        restorer.feed(&screened, &mut restored);
+        if chunk.is_none() {
+            restorer.finish(&mut restored);
+        }
+        halted(stopped, restored)
+    }
+}
+
+fn halted(fed: Result<(), Stopped>, out: Vec<u8>) -> Result<Bytes, Halt> {
+    let out = Bytes::from(out);
+    match fed {
+        Ok(()) => Ok(out),
+        Err(why) => Err(Halt { why, out }),
     }
 }
 
 /// The body of an answer on its way home.
 pub(super) struct Homebound {
     body: Body,
-    machine: Machine,
+    screen: Screen,
     away: Option<Away>,
     /// The last frame, which waits until the end of the exchange is on record.
     last: Option<Frame<Bytes>>,
     closing: Option<Pin<Box<dyn Future<Output = bool> + Send>>>,
 }
 
-enum Machine {
-    Nothing,
-    Text(Text),
-    Events(Events),
-}
-
-/// A text: what must not pass goes out of it, and then what was put aside comes back.
-struct Text {
-    stream: Option<Box<bartizan_pii::Stream>>,
-    restorer: Option<Restorer>,
-}
-
 impl Homebound {
     pub(super) fn new(body: Body, screen: Screen, away: Away) -> Self {
-        let vault = away.vault();
-        let machine = match screen {
-            Screen::Nothing => Machine::Nothing,
-            Screen::Text(stream) => {
-                let restorer = vault.map(|vault| Restorer::new(vault, Spelling::Plain));
-                Machine::Text(Text { stream, restorer })
-            }
-            Screen::Events(guard) => Machine::Events(Events::new(guard, vault)),
-        };
-        Self { body, machine, away: Some(away), last: None, closing: None }
+        Self { body, screen, away: Some(away), last: None, closing: None }
     }
 
     /// Ends the exchange; the last frame goes out when that is on record.
     fn close(&mut self, last: Option<Frame<Bytes>>) {
         let Some(mut away) = self.away.take() else { return };
-        let (detections, used) = self.machine.learnt();
-        away.detected(&detections);
-        if let Some(used) = used {
-            away.used(used);
-        }
+        away.detected(&self.screen.detections());
+        self.screen.tell(&mut away);
         self.last = last;
         self.closing = Some(Box::pin(async move { away.end().await.durable().await.is_ok() }));
     }
 
     fn fail(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Some(away) = self.away.take() {
-            let (detections, _) = self.machine.learnt();
-            away.detected(&detections);
+        if let Some(mut away) = self.away.take() {
+            away.detected(&self.screen.detections());
+            self.screen.tell(&mut away);
             away.fail();
         }
         Poll::Ready(Some(Err(error)))
+    }
+
+    /// The answer may not go on. It ends as its protocol tells an error in a stream; where that has
+    /// no word for it, it is broken off, so that nobody takes it for whole.
+    fn halt(&mut self, halt: Halt) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Halt { why, out } = halt;
+        let away = self.away.as_ref();
+        if let (Stopped::Denied(tool), Some(away)) = (&why, away) {
+            away.note(denied_tool(tool));
+        }
+        let event = away.and_then(Away::journey).and_then(|journey| {
+            let context = problem::Context {
+                request_id: journey.request_id(),
+                protocol: journey.endpoint().protocol,
+                realm: "",
+                resource_metadata: None,
+                dpop: false,
+            };
+            problem::event(&Refusal::Upstream(Upstream::Blocked), &context)
+        });
+        let failed = self.fail(BodyError::Stopped("withheld"));
+        // Dropping it tells the other side that nobody listens any more.
+        self.body = Body::empty();
+        match event {
+            Some(event) => {
+                let last = Bytes::from([out, event].concat());
+                Poll::Ready(Some(Ok(Frame::data(last))))
+            }
+            None => failed,
+        }
+    }
+
+    /// What goes out for a frame; with the last one, everything that was held back.
+    ///
+    /// Trailers pass only where nothing is looked for: they could hold it, and nothing may stand
+    /// before them that is decided after they came.
+    fn pass(&mut self, frame: Frame<Bytes>, last: bool) -> Result<Option<Frame<Bytes>>, Halt> {
+        let Some(away) = &self.away else { return Ok(None) };
+        let out = match frame.into_data() {
+            Ok(data) => self.screen.feed(&data, away)?,
+            Err(trailers) if matches!(self.screen, Screen::Nothing) => return Ok(Some(trailers)),
+            Err(_trailers) => Bytes::new(),
+        };
+        let rest = match last {
+            true => self.screen.finish(away).map_err(|halt| {
+                let out = Bytes::from([out.clone(), halt.out].concat());
+                Halt { out, ..halt }
+            })?,
+            false => Bytes::new(),
+        };
+        let out = match (out.is_empty(), rest.is_empty()) {
+            (_, true) => out,
+            (true, false) => rest,
+            (false, false) => [out, rest].concat().into(),
+        };
+        Ok((!out.is_empty()).then(|| Frame::data(out)))
+    }
+}
+
+/// A client that hangs up leaves what was learnt so far.
+impl Drop for Homebound {
+    fn drop(&mut self) {
+        if let Some(away) = &mut self.away {
+            away.detected(&self.screen.detections());
+            self.screen.tell(away);
+        }
     }
 }
 
@@ -113,20 +281,24 @@ impl HttpBody for Homebound {
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => return self.fail(error),
-                None => match self.machine.finish() {
-                    Ok(rest) => {
-                        self.close((!rest.is_empty()).then(|| Frame::data(rest)));
-                        continue;
+                None => {
+                    let this = &mut *self;
+                    let Some(away) = &this.away else { return Poll::Ready(None) };
+                    match this.screen.finish(away) {
+                        Ok(rest) => {
+                            self.close((!rest.is_empty()).then(|| Frame::data(rest)));
+                            continue;
+                        }
+                        Err(halt) => return self.halt(halt),
                     }
-                    Err(Withheld) => return self.fail(BodyError::Stopped("withheld")),
-                },
+                }
             };
             let over = self.body.is_end_stream() || frame.is_trailers();
-            match self.machine.pass(frame, over) {
+            match self.pass(frame, over) {
                 Ok(last) if over => self.close(last),
                 Ok(Some(frame)) => return Poll::Ready(Some(Ok(frame))),
                 Ok(None) => {}
-                Err(Withheld) => return self.fail(BodyError::Stopped("withheld")),
+                Err(halt) => return self.halt(halt),
             }
         }
     }
@@ -136,84 +308,9 @@ impl HttpBody for Homebound {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.machine {
-            Machine::Nothing => self.body.size_hint(),
-            Machine::Text(_) | Machine::Events(_) => SizeHint::default(),
+        match self.screen {
+            Screen::Nothing => self.body.size_hint(),
+            Screen::Text(_) | Screen::Events(_) => SizeHint::default(),
         }
-    }
-}
-
-impl Machine {
-    /// What goes out for a frame; with the last one, everything that was held back.
-    ///
-    /// Trailers pass only where nothing is looked for: they could hold it, and nothing may stand
-    /// before them that is decided after they came.
-    fn pass(&mut self, frame: Frame<Bytes>, last: bool) -> Result<Option<Frame<Bytes>>, Withheld> {
-        let out = match frame.into_data() {
-            Ok(data) => self.feed(data)?,
-            Err(trailers) if matches!(self, Self::Nothing) => return Ok(Some(trailers)),
-            Err(_trailers) => Bytes::new(),
-        };
-        let rest = if last { self.finish()? } else { Bytes::new() };
-        let out = match (out.is_empty(), rest.is_empty()) {
-            (_, true) => out,
-            (true, false) => rest,
-            (false, false) => [out, rest].concat().into(),
-        };
-        Ok((!out.is_empty()).then(|| Frame::data(out)))
-    }
-
-    fn feed(&mut self, data: Bytes) -> Result<Bytes, Withheld> {
-        match self {
-            Self::Nothing => Ok(data),
-            Self::Text(text) => text.pass(Some(&data)),
-            Self::Events(events) => events.feed(data),
-        }
-    }
-
-    fn finish(&mut self) -> Result<Bytes, Withheld> {
-        match self {
-            Self::Nothing => Ok(Bytes::new()),
-            Self::Text(text) => text.pass(None),
-            Self::Events(events) => events.finish(),
-        }
-    }
-
-    fn learnt(&self) -> (Vec<Detection>, Option<Spent>) {
-        match self {
-            Self::Nothing => (Vec::new(), None),
-            Self::Text(text) => {
-                let detection = |tally: &bartizan_pii::Tally| Detection {
-                    entity: tally.entity.clone(),
-                    pointer: String::new(),
-                    count: tally.count,
-                };
-                let found = text.stream.as_ref().map(|stream| stream.findings());
-                (found.into_iter().flatten().map(detection).collect(), None)
-            }
-            Self::Events(events) => (events.detections(), events.used().map(Spent::Reported)),
-        }
-    }
-}
-
-impl Text {
-    /// What comes out for a chunk, or for the end of the text.
-    fn pass(&mut self, chunk: Option<&[u8]>) -> Result<Bytes, Withheld> {
-        let mut screened = Vec::new();
-        match (&mut self.stream, chunk) {
-            (Some(stream), Some(chunk)) => stream.feed(chunk, &mut screened),
-            (Some(stream), None) => stream.finish(&mut screened),
-            (None, chunk) => screened.extend_from_slice(chunk.unwrap_or_default()),
-        }
-        if self.stream.as_ref().is_some_and(|stream| stream.is_blocked()) {
-            return Err(Withheld);
-        }
-        let Some(restorer) = &mut self.restorer else { return Ok(screened.into()) };
-        let mut restored = Vec::with_capacity(screened.len());
-        restorer.feed(&screened, &mut restored);
-        if chunk.is_none() {
-            restorer.finish(&mut restored);
-        }
-        Ok(restored.into())
     }
 }

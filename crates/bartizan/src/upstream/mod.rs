@@ -1,11 +1,14 @@
 //! How does a call reach somebody else's service, and how does its answer come back?
 
 mod address;
+mod breaker;
 mod connections;
 mod fields;
+mod lifetime;
 mod outgoing;
 mod told;
 mod tunnel;
+mod ways;
 
 use std::error::Error as _;
 use std::fmt;
@@ -21,7 +24,9 @@ use hyper_util::client::legacy;
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use address::{Address, AddressError};
+pub use breaker::BreakerRules;
 pub use connections::{Connections, Network, Trust, TrustError};
+pub use ways::{Patience, Upstreams, Way};
 
 use crate::body::{Body, BodyError};
 use crate::handler::{Answer, Failure, Handler, Work};

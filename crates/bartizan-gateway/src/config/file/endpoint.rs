@@ -62,9 +62,18 @@ pub struct Endpoint {
     pub handler: Option<Located<Handler>>,
     /// What is spoken. Default: `http`.
     pub protocol: Option<Located<Protocol>>,
-    /// Rights of single tools (MCP, A2A), by name or pattern. Tools that are not listed are denied.
+    /// Rights of single tools, by name or pattern: those that are called (MCP, A2A), and those that
+    /// are offered to a model (`openai`, `anthropic`). Tools that are not listed are denied. Default
+    /// for models: all may be offered.
     #[serde(default)]
     pub tools: BTreeMap<String, Located<Tool>>,
+    /// What becomes of a call that offers a model a tool to which its caller has no right. Default:
+    /// `refuse`.
+    pub on_denied_tool: Option<Located<OnDeniedTool>>,
+    /// Rights of single models, by name or pattern. Models that are not listed are denied. Default:
+    /// all may be used.
+    #[serde(default)]
+    pub models: BTreeMap<String, Located<Model>>,
     /// Whether a person must agree first.
     pub approval: Option<Located<Approval>>,
     /// The largest request body. Default: the server's.
@@ -161,9 +170,52 @@ pub struct Upstream {
     /// `prior` speaks HTTP/2 to an `http://` address without asking. Default: HTTP/1.1; to an `https://` address what
     /// the upstream prefers.
     pub http2: Option<Located<UpstreamHttp2>>,
-    /// What the gateway itself shows to the upstream, as a bearer token. Environment:
-    /// `OPENAI_API_KEY`, for `https://api.openai.com`.
+    /// What the gateway itself shows to the upstream, as a bearer token; with `protocol: anthropic`
+    /// in `x-api-key`. Environment: `OPENAI_API_KEY`, for `https://api.openai.com`, and
+    /// `ANTHROPIC_API_KEY`, for `https://api.anthropic.com`.
     pub credential: Option<Located<Source>>,
+    /// The models that it serves, by name or pattern. Default: all.
+    #[serde(default)]
+    pub serves: Vec<Located<Word>>,
+    /// How often it is asked again where no connection came about, or where it answered 429 or 5xx
+    /// to a call of a model or to a method that may be repeated. Default: 0.
+    pub retries: Option<Located<Count>>,
+    /// When it is left alone because it fails. Default: never.
+    pub breaker: Option<Located<Breaker>>,
+    /// Who is asked, in this order, where it does not answer.
+    #[serde(default)]
+    pub fallbacks: Vec<Located<Fallback>>,
+}
+
+/// Another upstream of an endpoint.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fallback {
+    /// The address, as that of the first one.
+    pub url: Located<Source>,
+    /// How verbs of one's own go on. Default: `post`.
+    pub verbs: Option<Located<UpstreamVerbs>>,
+    /// As for the first one.
+    pub http2: Option<Located<UpstreamHttp2>>,
+    /// What the gateway itself shows there, as for the first one.
+    pub credential: Option<Located<Source>>,
+    /// The models that it serves, by name or pattern. Default: all.
+    #[serde(default)]
+    pub serves: Vec<Located<Word>>,
+    /// The model to ask for there, in place of the one that was asked. Default: the same.
+    pub model: Option<Located<Word>>,
+}
+
+/// When an upstream is left alone.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Breaker {
+    /// After so many failures in a row. Default: 5.
+    pub failures: Option<Located<Count>>,
+    /// For so long. Default: `10s`.
+    pub pause: Option<Located<Span>>,
+    /// How many may ask at the same time after that, until one of them has an answer. Default: 1.
+    pub probes: Option<Located<Count>>,
 }
 
 /// How long to wait for what, at this endpoint.
@@ -174,6 +226,10 @@ pub struct EndpointTimeouts {
     pub body: Option<Located<Span>>,
     /// For the upstream's answer to begin, and between its parts.
     pub upstream: Option<Located<Span>>,
+    /// For the answer of each single upstream to begin. Default: as `upstream`.
+    pub first_byte: Option<Located<Span>>,
+    /// For the whole of an answer. Default: as long as something comes.
+    pub total: Option<Located<Span>>,
 }
 
 /// How verbs of one's own go on.
@@ -206,6 +262,30 @@ pub struct Tool {
     pub roles: Vec<Located<Word>>,
     /// Whether a person must agree first.
     pub approval: Option<Located<Approval>>,
+}
+
+/// What becomes of a call that offers a tool without a right to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDeniedTool {
+    /// It is refused.
+    Refuse,
+    /// The tool is taken out of the offer.
+    Remove,
+}
+
+/// Rights of one model.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// The caller needs all of these scopes.
+    #[serde(default)]
+    pub scopes: Vec<Located<Word>>,
+    /// The caller needs one of these roles.
+    #[serde(default)]
+    pub roles: Vec<Located<Word>>,
+    /// The name stands for this model.
+    pub stands_for: Option<Located<Word>>,
 }
 
 /// A JSON Schema, written here or in a file.

@@ -1,10 +1,12 @@
 //! What does an entry of `endpoints` mean? Who may do what there, and where it goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bartizan_core::authorize::Permission;
+use bartizan::upstream::{BreakerRules, Patience};
 use bartizan_core::authorize::endpoint::{About, Access, OnDisconnect};
 use bartizan_core::authorize::tenant::TenantAt;
+use bartizan_core::authorize::{Names, Permission};
 use bartizan_core::validate::Protocol;
 use bartizan_core::validate::schema::{MAX_SCHEMA, Schema};
 use http::{HeaderValue, Method, Uri};
@@ -12,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::super::decode::Located;
 use super::super::file::endpoint::{self as file, Handler, SchemaSource, UpstreamVerbs};
-use super::super::file::leaf::Word;
+use super::super::file::leaf::{Count, Source, Span, Word};
 use super::super::file::{File, OpenApiAccess};
 use super::super::substitute::Missing;
 use super::super::tree::Place;
@@ -20,7 +22,7 @@ use super::auth::Tokens;
 use super::resolver::{Resolver, words};
 use super::route::{self, Table};
 use super::server::{Server, Timeouts};
-use super::{AccessRules, Pii, personal};
+use super::{AccessRules, Pii, names, personal};
 
 /// One entry of `endpoints`: one path, several verbs.
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ pub struct Endpoint {
     pub tenant: Option<TenantAt>,
     /// Whether somebody must agree to each call.
     pub approval: bool,
+    /// Which tools and models calls may name.
+    pub names: Names,
     /// What is spoken.
     pub protocol: Protocol,
     /// What a body must conform to.
@@ -69,7 +73,7 @@ pub enum Target {
     /// The gateway itself: `{"status":"healthy"}`.
     Health,
     /// A server behind it.
-    Upstream(Upstream),
+    Upstream(Box<Upstream>),
 }
 
 /// A server behind the gateway.
@@ -84,6 +88,16 @@ pub struct Upstream {
     pub http2_prior: bool,
     /// What the gateway itself shows, as a bearer token.
     pub credential: Option<SecretString>,
+    /// Whether it is shown as Anthropic's API wants it: in `x-api-key`.
+    pub anthropic: bool,
+    /// The models that it serves; all where empty.
+    pub serves: Vec<Arc<str>>,
+    /// The model to ask for there in place of the one that was asked.
+    pub model: Option<Arc<str>>,
+    /// Who is asked where it does not answer.
+    pub fallbacks: Vec<Upstream>,
+    /// How long to try.
+    pub patience: Patience,
 }
 
 /// What endpoints fall back to.
@@ -147,6 +161,7 @@ fn endpoint(
         action: shared(entry.action.as_ref()),
         tenant: entry.tenant.as_ref().and_then(|tenant| self::tenant(resolver, entry, tenant)),
         approval: entry.approval.is_some(),
+        names: names::resolve(resolver, entry, protocol, base.access),
         protocol,
         max_request_size: resolver.size(entry.max_request_size.as_ref(), size),
         timeouts: self::timeouts(resolver, entry, timeouts),
@@ -172,14 +187,11 @@ fn endpoint(
 fn protocol(entry: &Located<file::Endpoint>) -> Protocol {
     match entry.protocol.as_ref().map(|protocol| protocol.value) {
         Some(file::Protocol::Openai) => Protocol::OpenAi,
+        Some(file::Protocol::Anthropic) => Protocol::Anthropic,
         // The others are refused before (`unsupported`).
-        Some(
-            file::Protocol::Http
-            | file::Protocol::Anthropic
-            | file::Protocol::Mcp
-            | file::Protocol::A2a,
-        )
-        | None => Protocol::Http,
+        Some(file::Protocol::Http | file::Protocol::Mcp | file::Protocol::A2a) | None => {
+            Protocol::Http
+        }
     }
 }
 
@@ -207,7 +219,7 @@ fn verbs(
                 route::verb(resolver, &text.place, text).map(|verb| (verb, text.place.clone()))
             })
             .collect(),
-        None if protocol == Protocol::OpenAi => at(&[Method::GET, Method::POST, Method::DELETE]),
+        None if protocol.has_models() => at(&[Method::GET, Method::POST, Method::DELETE]),
         None if entry.handler.is_some() => at(&[Method::GET]),
         None => {
             resolver.error(
@@ -365,7 +377,8 @@ fn target(
 ) -> Option<Target> {
     match (&entry.upstream, &entry.handler) {
         (Some(upstream), None) => {
-            self::upstream(resolver, upstream, protocol).map(Target::Upstream)
+            self::upstream(resolver, upstream, entry.timeouts.as_ref(), protocol)
+                .map(|upstream| Target::Upstream(Box::new(upstream)))
         }
         (None, Some(handler)) => match handler.value {
             Handler::Health => Some(Target::Health),
@@ -392,45 +405,136 @@ fn target(
 fn upstream(
     resolver: &mut Resolver<'_>,
     file: &Located<file::Upstream>,
+    timeouts: Option<&Located<file::EndpointTimeouts>>,
     protocol: Protocol,
 ) -> Option<Upstream> {
-    let url =
-        resolver.text(&file.url).and_then(|text| upstream_url(resolver, &file.url.place, &text));
-    let openai = url.as_ref().and_then(Uri::host) == Some("api.openai.com");
-    let credential = match &file.credential {
-        Some(source) => resolver.secret(source).map(|secret| (secret, source.place.clone())),
-        None if openai => {
-            let key = resolver.outside.variable("OPENAI_API_KEY").ok();
-            if key.is_none() && protocol == Protocol::OpenAi {
-                let help = "write `credential: { env: NAME }`, or set the environment variable `OPENAI_API_KEY`";
-                resolver.warn(
-                    &file.key,
-                    "the upstream has no `credential`: the provider will refuse every call",
-                    help,
-                );
-            }
-            key.map(|key| (SecretString::from(key), file.key.clone()))
-        }
-        None => None,
+    let fallbacks = file.fallbacks.iter();
+    let fallbacks: Vec<_> =
+        fallbacks.filter_map(|other| self::fallback(resolver, other, protocol)).collect();
+    let one = One {
+        key: &file.key,
+        url: &file.url,
+        credential: file.credential.as_ref(),
+        http2: file.http2.as_ref(),
+        verbs: file.verbs.as_ref(),
     };
-    if let Some((secret, place)) = &credential
-        && HeaderValue::from_str(secret.expose_secret()).is_err()
-    {
-        resolver.wrong(place, "the credential holds characters that no header can carry");
+    let mut upstream = one.resolve(resolver, protocol)?;
+    upstream.serves = words(&file.serves);
+    upstream.fallbacks = fallbacks;
+    upstream.patience = patience(resolver, file, timeouts);
+    Some(upstream)
+}
+
+fn fallback(
+    resolver: &mut Resolver<'_>,
+    file: &Located<file::Fallback>,
+    protocol: Protocol,
+) -> Option<Upstream> {
+    let one = One {
+        key: &file.key,
+        url: &file.url,
+        credential: file.credential.as_ref(),
+        http2: file.http2.as_ref(),
+        verbs: file.verbs.as_ref(),
+    };
+    let mut upstream = one.resolve(resolver, protocol)?;
+    upstream.serves = words(&file.serves);
+    upstream.model = shared(file.model.as_ref());
+    if let Some(model) = file.model.as_ref().filter(|_| !protocol.has_models()) {
+        let help = "say what is spoken, or remove `model`";
+        resolver.error(&model.key, "`model` needs a `protocol` that has models", help);
     }
-    if let (Some(prior), Some("https")) = (&file.http2, url.as_ref().and_then(Uri::scheme_str)) {
-        resolver.error(
-            &prior.key,
-            "`http2: prior` is for `http://` addresses",
-            "remove it: over TLS HTTP/2 is negotiated",
-        );
+    Some(upstream)
+}
+
+fn patience(
+    resolver: &mut Resolver<'_>,
+    file: &Located<file::Upstream>,
+    timeouts: Option<&Located<file::EndpointTimeouts>>,
+) -> Patience {
+    let small = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let breaker = file.breaker.as_ref().map(|breaker| {
+        let usual = BreakerRules::default();
+        let mut count = |text: Option<&Located<Count>>, usual: u32| {
+            small(resolver.count(text, usual.into(), 1..=10_000))
+        };
+        let failures = count(breaker.failures.as_ref(), usual.failures);
+        let probes = count(breaker.probes.as_ref(), usual.probes);
+        let pause = resolver.span(breaker.pause.as_ref(), usual.pause);
+        BreakerRules { failures, pause, probes }
+    });
+    let mut span = |text: Option<&Located<Span>>| {
+        text.map(|text| resolver.span(Some(text), Duration::from_secs(60)))
+    };
+    let first_byte = span(timeouts.and_then(|timeouts| timeouts.first_byte.as_ref()));
+    let total = span(timeouts.and_then(|timeouts| timeouts.total.as_ref()));
+    let retries = small(resolver.count(file.retries.as_ref(), 0, 0..=10));
+    Patience { retries, breaker, first_byte, total }
+}
+
+/// What the first upstream and every further one are described by.
+struct One<'a> {
+    key: &'a Place,
+    url: &'a Located<Source>,
+    credential: Option<&'a Located<Source>>,
+    http2: Option<&'a Located<file::UpstreamHttp2>>,
+    verbs: Option<&'a Located<UpstreamVerbs>>,
+}
+
+impl One<'_> {
+    fn resolve(&self, resolver: &mut Resolver<'_>, protocol: Protocol) -> Option<Upstream> {
+        let file = self;
+        let url =
+            resolver.text(file.url).and_then(|text| upstream_url(resolver, &file.url.place, &text));
+        let usual = match url.as_ref().and_then(Uri::host) {
+            Some("api.openai.com") => Some("OPENAI_API_KEY"),
+            Some("api.anthropic.com") => Some("ANTHROPIC_API_KEY"),
+            _ => None,
+        };
+        let credential = match (file.credential, usual) {
+            (Some(source), _) => {
+                resolver.secret(source).map(|secret| (secret, source.place.clone()))
+            }
+            (None, Some(variable)) => {
+                let key = resolver.outside.variable(variable).ok();
+                if key.is_none() && protocol.has_models() {
+                    let help = format!(
+                        "write `credential: {{ env: NAME }}`, or set the environment variable `{variable}`"
+                    );
+                    resolver.warn(
+                        file.key,
+                        "the upstream has no `credential`: the provider will refuse every call",
+                        help,
+                    );
+                }
+                key.map(|key| (SecretString::from(key), file.key.clone()))
+            }
+            (None, None) => None,
+        };
+        if let Some((secret, place)) = &credential
+            && HeaderValue::from_str(secret.expose_secret()).is_err()
+        {
+            resolver.wrong(place, "the credential holds characters that no header can carry");
+        }
+        if let (Some(prior), Some("https")) = (file.http2, url.as_ref().and_then(Uri::scheme_str)) {
+            resolver.error(
+                &prior.key,
+                "`http2: prior` is for `http://` addresses",
+                "remove it: over TLS HTTP/2 is negotiated",
+            );
+        }
+        Some(Upstream {
+            url: url?,
+            http2_prior: file.http2.is_some(),
+            native_verbs: file.verbs.is_some_and(|verbs| verbs.value == UpstreamVerbs::Native),
+            credential: credential.map(|(secret, _)| secret),
+            anthropic: protocol == Protocol::Anthropic,
+            serves: Vec::new(),
+            model: None,
+            fallbacks: Vec::new(),
+            patience: Patience::default(),
+        })
     }
-    Some(Upstream {
-        url: url?,
-        http2_prior: file.http2.is_some(),
-        native_verbs: file.verbs.as_ref().is_some_and(|verbs| verbs.value == UpstreamVerbs::Native),
-        credential: credential.map(|(secret, _)| secret),
-    })
 }
 
 fn upstream_url(resolver: &mut Resolver<'_>, place: &Place, text: &str) -> Option<Uri> {

@@ -11,6 +11,7 @@ pub mod spending;
 pub mod personal;
 pub mod hook;
 pub mod endpoint;
+mod names;
 mod route;
 
 use std::collections::{BTreeMap, BTreeSet};

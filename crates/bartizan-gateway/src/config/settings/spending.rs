@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan_core::authorize::endpoint::{By, Limit as Applied};
+use bartizan_core::authorize::endpoint::{By, CallNames, Limit as Applied};
 use bartizan_core::limit::rate::Rate;
 use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, OnCrash, Period, Price, Rule, Shape};
 use bartizan_store::fallback::OnFailure;
@@ -54,17 +54,24 @@ pub struct Budget {
 pub struct Applies {
     paths: Vec<String>,
     verbs: Vec<String>,
+    /// What a call must name; looked at when it is read.
+    pub named: Option<Arc<CallNames>>,
 }
 
 impl Applies {
     fn read(matches: &file::Match) -> Self {
-        let texts = |many: &Option<OneOrMany>| {
-            many.iter()
-                .flat_map(|OneOrMany(texts)| texts)
-                .map(|text| text.value.0.clone())
-                .collect()
+        let texts = |many: &Option<OneOrMany>| -> Vec<String> {
+            let texts = many.iter().flat_map(|OneOrMany(texts)| texts);
+            texts.map(|text| text.value.0.clone()).collect()
         };
-        Applies { paths: texts(&matches.path), verbs: texts(&matches.verb) }
+        let patterns = |many| texts(many).into_iter().map(Arc::from).collect();
+        let named = CallNames { models: patterns(&matches.model), tools: patterns(&matches.tool) };
+        let names = !named.models.is_empty() || !named.tools.is_empty();
+        Applies {
+            paths: texts(&matches.path),
+            verbs: texts(&matches.verb),
+            named: names.then(|| Arc::new(named)),
+        }
     }
 
     /// Whether it applies to a verb at a path template. No paths, or no verbs, are all of them.
@@ -95,10 +102,10 @@ impl Applies {
 
 /// Who may share a budget.
 const BUDGET_BY: &[&str] =
-    &["global", "tenant", "user", "key", "role", "endpoint", "model", "verb"];
+    &["global", "tenant", "user", "key", "role", "endpoint", "model", "tool", "verb"];
 /// What may be counted together.
 const LIMIT_BY: &[&str] =
-    &["ip", "user", "key", "role", "tenant", "endpoint", "verb", "model", "global"];
+    &["ip", "user", "key", "role", "tenant", "endpoint", "verb", "model", "tool", "global"];
 
 pub(super) fn limits(resolver: &mut Resolver<'_>, files: &[Located<file::Limit>]) -> Vec<Limit> {
     let mut limits: Vec<Limit> = Vec::new();
@@ -114,13 +121,23 @@ pub(super) fn limits(resolver: &mut Resolver<'_>, files: &[Located<file::Limit>]
         let shapes = shapes(resolver, file);
         let applies = applies(resolver, file.matches.as_ref());
         let Some(by) = by else { continue };
+        if let Some(matches) = file.matches.as_ref().filter(|_| applies.named.is_some())
+            && by == By::Ip
+        {
+            let help = "match by `path` and `verb`, or count by something else";
+            resolver.error(
+                &matches.key,
+                "at the door nobody knows which model or tool a call names",
+                help,
+            );
+        }
         if let Some(tpm) = file.tpm.as_ref().filter(|_| by == By::Ip) {
             let help = "count tokens `by: user` or `by: key`; at the door nobody knows how many a call takes";
             resolver.error(&tpm.place, "`tpm` does not go with `by: ip`", help);
         }
         limits.push(Limit {
             name: name(&file.name),
-            rules: rules(&file.name, &by, shapes),
+            rules: rules(&file.name, &by, applies.named.as_ref(), shapes),
             applies,
             on_failure: match file.on_failure.as_ref().map(|on_failure| on_failure.value) {
                 None | Some(file::OnFailure::Closed) => OnFailure::Closed,
@@ -165,7 +182,7 @@ pub(super) fn budgets(
             let rule = Rule::new(&*file.name.value, measure, shape).on_crash(on_crash(file));
             let soft = file.soft_limit.as_ref().is_some_and(|soft| soft.value);
             let rule = Arc::new(if soft { rule.soft() } else { rule });
-            Arc::new(Applied { rule, by: by.clone() })
+            Arc::new(Applied { rule, by: by.clone(), only: applies.named.clone() })
         };
         budgets.push(Budget {
             name: name(&file.name),
@@ -267,12 +284,15 @@ fn name(text: &Located<Word>) -> Arc<str> {
     Arc::from(&*text.value)
 }
 
-fn rules(name: &Located<Word>, by: &By, shapes: Vec<(Measure, Shape)>) -> Vec<Arc<Applied>> {
+fn rules(
+    name: &Located<Word>,
+    by: &By,
+    only: Option<&Arc<CallNames>>,
+    shapes: Vec<(Measure, Shape)>,
+) -> Vec<Arc<Applied>> {
     let rule = |(measure, shape)| Arc::new(Rule::new(&*name.value, measure, shape));
-    shapes
-        .into_iter()
-        .map(|shape| Arc::new(Applied { rule: rule(shape), by: by.clone() }))
-        .collect()
+    let applied = |shape| Applied { rule: rule(shape), by: by.clone(), only: only.cloned() };
+    shapes.into_iter().map(|shape| Arc::new(applied(shape))).collect()
 }
 
 fn by(resolver: &mut Resolver<'_>, text: &Located<Word>, known: &[&str]) -> Option<By> {
@@ -444,8 +464,11 @@ fn applies(resolver: &mut Resolver<'_>, matches: Option<&Located<file::Match>>) 
     for path in paths.filter(|path| !path.starts_with('/')) {
         resolver.wrong(&path.place, "a path begins with `/`");
     }
-    if matches.path.is_none() && matches.verb.is_none() {
-        resolver.error(&matches.key, "`match` is empty", "write `path` or `verb`, or remove it");
+    let written =
+        [&matches.path, &matches.verb, &matches.model, &matches.tool].iter().any(|m| m.is_some());
+    if !written {
+        let help = "write `path`, `verb`, `model` or `tool`, or remove it";
+        resolver.error(&matches.key, "`match` is empty", help);
     }
     Applies::read(matches)
 }

@@ -1,0 +1,421 @@
+//! What may the client see of an answer in events, while it is still being written?
+//!
+//! Texts come in pieces, a few letters in each event, and what must not pass may be spread over
+//! them. Each text of the answer runs through a search of its own ([`bartizan_pii::Stream`]), which
+//! holds back only what may become something that must not pass; so for every way in which the
+//! provider cuts its texts into events and the network its events into chunks, the client reads what
+//! it would read if the answer had been masked as a whole. What is held back of a text when it ends
+//! goes out in an event of its own before that end.
+//!
+//! What was put aside of the request comes back behind that search, in the same texts: a model spreads
+//! placeholders over events like anything else.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bartizan_pii::{Stream, Tally, Vault, rewrite_json};
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::bare::Bare;
+use super::restore::{TextBack, restore};
+use super::{Detection, Guard};
+use crate::audit::Note;
+use crate::authorize::Grant;
+use crate::sse::{self, Event, Reader};
+use crate::validate::listener::{Channel, Ends, Heard, Kind, Piece};
+use crate::validate::{Listener, Media, Reported};
+
+/// An answer in events on its way to the client.
+#[derive(Debug)]
+pub struct AnswerStream {
+    reader: Reader,
+    listener: Option<Listener>,
+    guard: Option<Arc<Guard>>,
+    vault: Option<Arc<Vault>>,
+    /// Whether the bytes go out as they come, because nothing can change in them.
+    passes: bool,
+    texts: Vec<OpenText>,
+    detections: Vec<Detection>,
+    notes: Vec<Note>,
+}
+
+/// Why an answer may not go on.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Stopped {
+    /// Something was found that must not pass.
+    #[error("it holds what must not pass")]
+    Blocked,
+    /// A tool is called to which the caller has no right.
+    #[error("it calls the tool `{0}`, which is not granted")]
+    Denied(Arc<str>),
+    /// An event that is too long to be inspected, or too many texts at the same time.
+    #[error("it cannot be inspected")]
+    TooLong,
+}
+
+/// How many texts of one answer may be open at the same time.
+const MAX_TEXTS: usize = 256;
+
+/// A text that comes in pieces.
+#[derive(Debug)]
+struct OpenText {
+    channel: Channel,
+    /// Where its first piece stood in its event.
+    pointer: String,
+    /// Where something must not pass.
+    stream: Option<Stream>,
+    /// For the text of a JSON document.
+    bare: Option<Bare>,
+    /// Where something was put aside.
+    back: Option<TextBack>,
+    /// The last event with a piece of it, as it went out, and where the piece stands: the form of
+    /// the event that brings the rest. Kept only while something is held back.
+    last: Option<(Event, Bytes, Piece)>,
+}
+
+impl AnswerStream {
+    /// An answer to which `listener` listens and in which `guard` looks for what must not pass.
+    /// `grant` is what it was asked for under.
+    #[must_use]
+    pub fn new(listener: Option<Listener>, guard: Option<Arc<Guard>>, grant: &Grant) -> Self {
+        let judged = grant.endpoint().names.tools.is_some();
+        let changes = listener.as_ref().is_some_and(|ear| ear.changes() || judged);
+        let passes = guard.is_none() && !changes;
+        let (reader, texts, detections) = (Reader::default(), Vec::new(), Vec::new());
+        let notes = Vec::new();
+        Self { reader, listener, guard, vault: None, passes, texts, detections, notes }
+    }
+
+    /// The same, and what was put aside of the request comes back in it.
+    #[must_use]
+    pub fn restoring(mut self, vault: Option<Arc<Vault>>) -> Self {
+        self.passes &= vault.is_none();
+        self.vault = vault;
+        self
+    }
+
+    /// Whether what comes out may differ from what goes in.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        !self.passes
+    }
+
+    /// Takes a chunk, and appends to `out` what may go out by now.
+    ///
+    /// # Errors
+    /// [`Stopped`] where the answer may not go on; what `out` holds may go out all the same.
+    pub fn feed(&mut self, chunk: &[u8], grant: &Grant, out: &mut Vec<u8>) -> Result<(), Stopped> {
+        self.reader.push(chunk);
+        if self.passes {
+            out.extend_from_slice(chunk);
+        }
+        loop {
+            match self.reader.next_event() {
+                Ok(Some(event)) => self.event(&event, grant, out)?,
+                Ok(None) => return Ok(()),
+                Err(sse::TooLong) if self.passes => {
+                    // Nothing is looked for in it but usage, which it does not tell.
+                    self.reader = Reader::default();
+                    return Ok(());
+                }
+                Err(sse::TooLong) => return Err(Stopped::TooLong),
+            }
+        }
+    }
+
+    /// Ends the answer: appends what was held back.
+    ///
+    /// # Errors
+    /// As [`AnswerStream::feed`].
+    pub fn finish(&mut self, grant: &Grant, out: &mut Vec<u8>) -> Result<(), Stopped> {
+        if let Some(event) = self.reader.rest() {
+            self.event(&event, grant, out)?;
+        }
+        self.end(&Ends::All, &[], out)
+    }
+
+    /// What was found so far.
+    #[must_use]
+    pub fn detections(&self) -> Vec<Detection> {
+        let open = self.texts.iter().flat_map(OpenText::detections);
+        self.detections.iter().cloned().chain(open).collect()
+    }
+
+    /// Hands out what the log is to know by now.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// What the call used, where that was said to the end.
+    #[must_use]
+    pub fn used(&self) -> Option<Reported> {
+        self.listener.as_ref()?.used()
+    }
+
+    /// What the provider will charge for an answer that ends here; see [`Listener::used_so_far`].
+    #[must_use]
+    pub fn used_so_far(&self, tokens_in: u64) -> Option<Reported> {
+        self.listener.as_ref()?.used_so_far(tokens_in)
+    }
+
+    fn event(&mut self, event: &Event, grant: &Grant, out: &mut Vec<u8>) -> Result<(), Stopped> {
+        let data = event.data();
+        let listener = self.listener.as_mut().filter(|_| event.has_data());
+        let heard = listener.map(|ear| ear.hear(&data, grant)).unwrap_or_default();
+        let Heard { pieces, ends, calls, denied, hidden, instead } = heard;
+        self.notes.extend(calls.into_iter().map(|call| call.note()));
+        if self.passes {
+            return Ok(());
+        }
+        if let Some(tool) = denied {
+            return Err(Stopped::Denied(tool));
+        }
+        self.end(&ends, &pieces, out)?;
+        if hidden {
+            return Ok(());
+        }
+        let changed = instead.is_some();
+        let data = instead.map_or(data, Into::into);
+        if self.guard.is_none() && self.vault.is_none() {
+            if changed {
+                event.write(&data, out);
+            } else {
+                out.extend_from_slice(event.raw());
+            }
+            return Ok(());
+        }
+        let data = if data.trim_ascii_start().starts_with(b"{") {
+            self.json(&data, &pieces, &ends)?
+        } else {
+            self.text(Bytes::copy_from_slice(&data))?
+        };
+        self.write(event, &data, out)?;
+        if self.texts.iter().any(OpenText::is_blocked) {
+            return Err(Stopped::Blocked);
+        }
+        self.remember(event, &data, &pieces);
+        self.close(&ends);
+        Ok(())
+    }
+
+    /// Writes an event with the data that may go out; what stands beside it is treated likewise.
+    fn write(&mut self, event: &Event, data: &Bytes, out: &mut Vec<u8>) -> Result<(), Stopped> {
+        let mut lines = Vec::new();
+        let mut same = true;
+        for line in event.other_lines() {
+            if line.starts_with(b"event: ") && line.iter().all(is_plain) {
+                lines.push(Bytes::copy_from_slice(line));
+                continue;
+            }
+            let line = Bytes::copy_from_slice(line);
+            let mut written = self.text(line.clone())?;
+            if written.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+                // A value of several lines has no room in one.
+                written = line.clone();
+            }
+            same &= written == line;
+            lines.push(written);
+        }
+        if same && event.has_data() {
+            event.write(data, out);
+        } else if same {
+            out.extend_from_slice(event.raw());
+        } else {
+            let lines: Vec<&[u8]> = lines.iter().map(|line| &line[..]).collect();
+            if event.has_data() {
+                sse::write(&lines, data, out);
+            } else {
+                lines.iter().for_each(|line| out.extend([line, &b"\n"[..]].concat()));
+                out.push(b'\n');
+            }
+        }
+        Ok(())
+    }
+
+    /// A text that stands in one event as a whole, as far as it may go out.
+    fn text(&mut self, text: Bytes) -> Result<Bytes, Stopped> {
+        let text = match &self.guard {
+            Some(guard) => {
+                let screened = guard.screen(Media::Text, text);
+                let screened = screened.map_err(|blocked| self.blocked(blocked.detections))?;
+                self.detections.extend(screened.detections);
+                screened.bytes
+            }
+            None => text,
+        };
+        Ok(self.restored(Media::Text, text))
+    }
+
+    /// The data of an event with its pieces as far as they may go out, and everything else masked
+    /// and restored.
+    fn json(&mut self, data: &[u8], pieces: &[Piece], ends: &Ends) -> Result<Bytes, Stopped> {
+        for piece in pieces {
+            self.open(piece)?;
+        }
+        let texts = &mut self.texts;
+        let mut hand = |pointer: &str, text: &str| {
+            let Piece { channel, .. } = pieces.iter().find(|piece| piece.pointer == pointer)?;
+            let open = texts.iter_mut().find(|open| open.channel == *channel)?;
+            Some(open.go_on(text, ends.cover(*channel)))
+        };
+        let bytes = match &self.guard {
+            Some(guard) => {
+                let masked = guard.masker().mask_json_with(data, &mut hand);
+                let masked = masked.map_err(|_| Stopped::Blocked)?;
+                let detections = super::located(masked.findings);
+                if masked.blocked {
+                    return Err(self.blocked(detections));
+                }
+                self.detections.extend(detections);
+                masked.bytes
+            }
+            // What nobody can read has its placeholders still.
+            None => rewrite_json(data, &mut hand).unwrap_or(Cow::Borrowed(data)),
+        };
+        Ok(self.restored(Media::Json, Bytes::from(bytes.into_owned())))
+    }
+
+    /// What stands in one event as a whole, with the values that were put aside.
+    fn restored(&self, media: Media, bytes: Bytes) -> Bytes {
+        match &self.vault {
+            Some(vault) => restore(vault, media, bytes),
+            None => bytes,
+        }
+    }
+
+    fn open(&mut self, piece: &Piece) -> Result<(), Stopped> {
+        let channel = piece.channel;
+        if self.texts.iter().any(|text| text.channel == channel) {
+            return Ok(());
+        }
+        if self.texts.len() >= MAX_TEXTS {
+            return Err(Stopped::TooLong);
+        }
+        let is_json = channel.kind == Kind::Arguments;
+        let stream = self.guard.as_ref().map(|guard| guard.masker().stream());
+        let bare = (is_json && stream.is_some()).then(Bare::default);
+        let back = self.vault.as_ref().map(|vault| TextBack::new(Arc::clone(vault), is_json));
+        let pointer = piece.pointer.clone();
+        self.texts.push(OpenText { channel, pointer, stream, bare, back, last: None });
+        Ok(())
+    }
+
+    /// Keeps the form of the event for texts of which something is held back.
+    fn remember(&mut self, event: &Event, data: &Bytes, pieces: &[Piece]) {
+        for piece in pieces {
+            let open = self.texts.iter_mut().find(|open| open.channel == piece.channel);
+            if let Some(open) = open {
+                let last = || (event.clone(), data.clone(), piece.clone());
+                open.last = open.holds().then(last);
+            }
+        }
+    }
+
+    /// Texts that are over: what was held back of them goes out, but for those that have a piece in
+    /// the very event that ends them, which brings the rest itself.
+    fn end(&mut self, ends: &Ends, pieces: &[Piece], out: &mut Vec<u8>) -> Result<(), Stopped> {
+        if *ends == Ends::None {
+            return Ok(());
+        }
+        let brings = |channel| pieces.iter().any(|piece| piece.channel == channel);
+        let listener = self.listener.as_ref();
+        let mut blocked = false;
+        for open in &mut self.texts {
+            if !ends.cover(open.channel) || brings(open.channel) {
+                continue;
+            }
+            let rest = open.go_on("", true);
+            blocked |= open.is_blocked();
+            if let (Some((event, data, piece)), false) = (open.last.take(), rest.is_empty()) {
+                carry(listener, &event, &data, &piece, rest, out);
+            }
+        }
+        if blocked { Err(Stopped::Blocked) } else { Ok(()) }
+    }
+
+    /// Forgets texts that are over, and keeps what was found in them.
+    fn close(&mut self, ends: &Ends) {
+        for over in self.texts.extract_if(.., |open| ends.cover(open.channel)) {
+            self.detections.extend(over.detections());
+        }
+    }
+
+    fn blocked(&mut self, detections: Vec<Detection>) -> Stopped {
+        self.detections.extend(detections);
+        Stopped::Blocked
+    }
+}
+
+impl OpenText {
+    /// What may go out after one more piece; with the last one everything.
+    ///
+    /// What was put aside comes back behind the search: what the client has sent itself is not masked.
+    fn go_on(&mut self, piece: &str, last: bool) -> String {
+        let searched = self.search(piece, last);
+        match &mut self.back {
+            Some(back) => back.go_on(&searched, last),
+            None => searched,
+        }
+    }
+
+    fn search(&mut self, piece: &str, last: bool) -> String {
+        let Some(stream) = &mut self.stream else { return piece.to_owned() };
+        let mut out = Vec::with_capacity(piece.len() + stream.held());
+        stream.feed(piece.as_bytes(), &mut out);
+        if last {
+            stream.finish(&mut out);
+        }
+        let out = String::from_utf8_lossy(&out).into_owned();
+        let Some(bare) = &mut self.bare else { return out };
+        let mends = !stream.findings().is_empty();
+        let mut mended = String::with_capacity(out.len());
+        bare.feed(&out, mends, &mut mended);
+        if last {
+            bare.finish(mends, &mut mended);
+        }
+        mended
+    }
+
+    fn holds(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.held() > 0)
+            || self.bare.as_ref().is_some_and(Bare::holds)
+            || self.back.as_ref().is_some_and(TextBack::holds)
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.stream.as_ref().is_some_and(Stream::is_blocked)
+    }
+
+    fn detections(&self) -> impl Iterator<Item = Detection> {
+        let found = self.stream.as_ref().map(Stream::findings).unwrap_or_default();
+        found.iter().map(|Tally { entity, count }| Detection {
+            entity: entity.clone(),
+            pointer: self.pointer.clone(),
+            count: *count,
+        })
+    }
+}
+
+/// Writes an event of the form of `event` that brings nothing but `rest`.
+fn carry(
+    listener: Option<&Listener>,
+    event: &Event,
+    data: &[u8],
+    piece: &Piece,
+    rest: String,
+    out: &mut Vec<u8>,
+) {
+    let Ok(data) = serde_json::from_slice::<Value>(data) else { return };
+    let Some(listener) = listener else { return };
+    let data = listener.carry(data, piece, rest);
+    let kind = data.get("type").and_then(Value::as_str).unwrap_or_default();
+    let named = event.other_lines().any(|line| line.starts_with(b"event:"));
+    let name = format!("event: {kind}");
+    let lines: &[&[u8]] = if named && !kind.is_empty() { &[name.as_bytes()] } else { &[] };
+    sse::write(lines, data.to_string().as_bytes(), out);
+}
+
+fn is_plain(byte: &u8) -> bool {
+    byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.' | b':' | b' ')
+}

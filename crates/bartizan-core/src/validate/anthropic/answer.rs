@@ -1,0 +1,281 @@
+//! What does an answer of Anthropic's API say? Whole, and in events.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::authorize::Grant;
+use crate::validate::Reported;
+use crate::validate::listener::{
+    Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
+};
+
+/// Listens to one answer.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    lists_models: bool,
+    counts: Option<Counts>,
+    /// Whether the counts are the last ones.
+    told: bool,
+    model: Option<Arc<str>>,
+    seen: Tokens,
+    open: Vec<Calling>,
+}
+
+/// A document or an event, as far as it matters.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Message<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    model: Option<Cow<'a, str>>,
+    usage: Option<Counts>,
+    #[serde(borrow)]
+    message: Option<Box<Message<'a>>>,
+    #[serde(borrow)]
+    content: Vec<Block<'a>>,
+    index: Option<u64>,
+    #[serde(borrow)]
+    content_block: Option<Block<'a>>,
+    #[serde(borrow)]
+    delta: Option<Delta<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Block<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    thinking: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Delta<'a> {
+    #[serde(borrow)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    thinking: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    partial_json: Option<Cow<'a, str>>,
+}
+
+/// Counts add up over the events of a stream: each tells those that it knows, as they are by then.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct Counts {
+    input_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+}
+
+impl Listener {
+    pub(super) fn new(lists_models: bool) -> Self {
+        let (counts, model, seen) = (None, None, Tokens::default());
+        Self { lists_models, counts, told: false, model, seen, open: Vec::new() }
+    }
+
+    pub(in crate::validate) fn used(&self) -> Option<Reported> {
+        let counts = self.counts.filter(|_| self.told)?;
+        Some(self.reported(counts, counts.output_tokens.unwrap_or(0)))
+    }
+
+    /// The first event tells what came in; of what goes out it knows only the first token.
+    pub(in crate::validate) fn used_so_far(&self, tokens_in: u64) -> Option<Reported> {
+        let heard = self.counts.is_some() || self.seen != Tokens::default();
+        let so_far = || {
+            let out = self.counts.and_then(|counts| counts.output_tokens).unwrap_or(0);
+            let out = out.max(self.seen.count());
+            match self.counts.filter(|counts| counts.input_tokens.is_some()) {
+                Some(counts) => self.reported(counts, out),
+                None => {
+                    let model = self.model.clone();
+                    Reported { tokens_in, tokens_out: out, model, ..Reported::default() }
+                }
+            }
+        };
+        self.used().or_else(|| heard.then(so_far))
+    }
+
+    /// `input_tokens` does not hold what was read from a cache or written into one.
+    fn reported(&self, counts: Counts, tokens_out: u64) -> Reported {
+        let cached = counts.cache_read_input_tokens.unwrap_or(0);
+        let tokens_in = counts.input_tokens.unwrap_or(0);
+        let tokens_in = tokens_in.saturating_add(cached);
+        let written = counts.cache_creation_input_tokens.unwrap_or(0);
+        Reported {
+            tokens_in: tokens_in.saturating_add(written),
+            tokens_out,
+            tokens_cached: cached,
+            usd_nano: None,
+            model: self.model.clone(),
+        }
+    }
+
+    pub(in crate::validate) fn hear_whole(&mut self, document: &[u8], grant: &Grant) -> Heard {
+        if self.lists_models {
+            return Heard { instead: granted_models(document, grant), ..Heard::default() };
+        }
+        let Ok(message) = serde_json::from_slice::<Message<'_>>(document) else {
+            return Heard::default();
+        };
+        self.account(&message);
+        self.told = message.usage.is_some();
+        let mut heard = Heard::default();
+        for block in message.content.iter().filter(|block| block.is_call()) {
+            let name = block.name.as_deref().unwrap_or_default();
+            heard.check(name, grant);
+            let input = block.input.map(|input| input.get().as_bytes()).unwrap_or_default();
+            heard.calls.push(ToolCall::new(name, input));
+        }
+        heard
+    }
+
+    pub(in crate::validate) fn hear(&mut self, data: &[u8], grant: &Grant) -> Heard {
+        let Ok(message) = serde_json::from_slice::<Message<'_>>(data) else {
+            return Heard::default();
+        };
+        let mut heard = Heard::default();
+        let item = message.index.unwrap_or(0);
+        match message.kind.as_deref() {
+            Some("message_start") => {
+                self.account(message.message.as_deref().unwrap_or(&message));
+            }
+            Some("content_block_start") => {
+                if let Some(block) = &message.content_block {
+                    self.begin(item, block, grant, &mut heard);
+                }
+            }
+            Some("content_block_delta") => {
+                if let Some(delta) = &message.delta {
+                    self.went_on(item, delta, &mut heard);
+                }
+            }
+            Some("content_block_stop") => {
+                heard.ends = Ends::Item(item);
+                self.close(Some(item), &mut heard);
+            }
+            Some("message_delta" | "message_stop" | "error") => {
+                self.account(&message);
+                self.told |= message.usage.is_some();
+                heard.ends = Ends::All;
+                self.close(None, &mut heard);
+            }
+            _ => {}
+        }
+        heard
+    }
+
+    fn account(&mut self, message: &Message<'_>) {
+        if self.model.is_none() {
+            self.model = message.model.as_deref().map(Arc::from);
+        }
+        let Some(told) = message.usage else { return };
+        let before = self.counts.unwrap_or_default();
+        self.counts = Some(Counts {
+            input_tokens: told.input_tokens.or(before.input_tokens),
+            output_tokens: told.output_tokens.or(before.output_tokens),
+            cache_read_input_tokens: told
+                .cache_read_input_tokens
+                .or(before.cache_read_input_tokens),
+            cache_creation_input_tokens: told
+                .cache_creation_input_tokens
+                .or(before.cache_creation_input_tokens),
+        });
+    }
+
+    fn begin(&mut self, item: u64, block: &Block<'_>, grant: &Grant, heard: &mut Heard) {
+        if block.is_call() {
+            let name = block.name.as_deref().unwrap_or_default();
+            heard.check(name, grant);
+            if self.open.len() < MAX_CALLS {
+                self.open.push(Calling::new(item, 0, name));
+            }
+        }
+        for (name, text, kind) in
+            [("text", &block.text, Kind::Text), ("thinking", &block.thinking, Kind::Reasoning)]
+        {
+            self.piece("/content_block", name, text.as_deref(), (kind, item), heard);
+        }
+    }
+
+    fn went_on(&mut self, item: u64, delta: &Delta<'_>, heard: &mut Heard) {
+        if let (Some(text), Some(open)) =
+            (&delta.partial_json, self.open.iter_mut().find(|open| open.item == item))
+        {
+            open.push(text);
+        }
+        for (name, text, kind) in [
+            ("text", &delta.text, Kind::Text),
+            ("thinking", &delta.thinking, Kind::Reasoning),
+            ("partial_json", &delta.partial_json, Kind::Arguments),
+        ] {
+            self.piece("/delta", name, text.as_deref(), (kind, item), heard);
+        }
+    }
+
+    fn piece(
+        &mut self,
+        path: &str,
+        name: &str,
+        text: Option<&str>,
+        (kind, item): (Kind, u64),
+        heard: &mut Heard,
+    ) {
+        let Some(text) = text else { return };
+        self.seen.add(text);
+        let channel = Channel { kind, item, part: 0 };
+        heard.pieces.push(Piece { pointer: format!("{path}/{name}"), channel });
+    }
+
+    /// The calls of one block are over, or of all.
+    fn close(&mut self, item: Option<u64>, heard: &mut Heard) {
+        let over = self.open.extract_if(.., |open| item.is_none_or(|item| open.item == item));
+        heard.calls.extend(over.map(Calling::end));
+    }
+}
+
+impl Block<'_> {
+    fn is_call(&self) -> bool {
+        let kind = self.kind.as_deref();
+        matches!(kind, Some("tool_use" | "server_tool_use" | "mcp_tool_use"))
+    }
+}
+
+/// Turns the beginning of a block into an event by which it goes on, and tells where the text stands
+/// in that.
+pub(in crate::validate) fn went_on(event: &mut Value, pointer: &str) -> String {
+    let Some(name) = pointer.strip_prefix("/content_block/") else { return pointer.to_owned() };
+    let mut delta = serde_json::Map::new();
+    delta.insert("type".into(), format!("{name}_delta").into());
+    delta.insert(name.to_owned(), "".into());
+    if let Some(members) = event.as_object_mut() {
+        members.remove("content_block");
+        members.insert("type".into(), "content_block_delta".into());
+        members.insert("delta".into(), delta.into());
+    }
+    format!("/delta/{name}")
+}
+
+/// The list of models, with those alone that the caller may use. `None` where all of them pass.
+fn granted_models(document: &[u8], grant: &Grant) -> Option<Vec<u8>> {
+    grant.endpoint().names.models.as_ref()?;
+    let mut document: Value = serde_json::from_slice(document).ok()?;
+    let models = document.get_mut("data")?.as_array_mut()?;
+    models.retain(|model| {
+        let id = model.get("id").and_then(Value::as_str);
+        id.is_some_and(|id| grant.model(id).is_some())
+    });
+    Some(document.to_string().into_bytes())
+}

@@ -1,0 +1,145 @@
+//! What does a call to Anthropic's API ask for? The model, the tools it offers, and the most tokens
+//! it may use.
+
+mod answer;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::openai::{count, flag, rewritten};
+use super::said::{Asked, Said, Unfit};
+use super::{Estimate, Invalid, json, listener, prompt};
+use crate::authorize::{Denial, Grant, OnDeniedTool};
+
+pub use answer::Listener;
+pub(super) use answer::went_on;
+
+/// A part of the API, as far as its calls and answers differ for us.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Api {
+    /// `/messages`.
+    Messages,
+    /// `/messages/count_tokens`: nothing is generated, and nothing charged.
+    Count,
+    /// `/models`.
+    Models,
+    /// Whatever else: nothing of it is read.
+    Unread,
+}
+
+/// The first segments of everything in the API.
+const ROOTS: [&str; 5] = ["complete", "files", "messages", "models", "skills"];
+
+impl Api {
+    /// As with OpenAI's: what cannot be read needs an endpoint that names it.
+    fn of(template: &str, path: &str) -> Option<Self> {
+        let fixed = template.split('{').next().unwrap_or_default();
+        let own = fixed.split('/').position(|segment| ROOTS.contains(&segment));
+        let rest = match own {
+            Some(root) => path.split('/').skip(root).collect::<Vec<_>>().join("/"),
+            None => path.strip_prefix(fixed).unwrap_or(path).trim_start_matches('/').to_owned(),
+        };
+        match rest.strip_prefix("v1/").unwrap_or(&rest) {
+            "messages" => Some(Self::Messages),
+            "messages/count_tokens" => Some(Self::Count),
+            "models" => Some(Self::Models),
+            rest if rest.starts_with("models/") => Some(Self::Models),
+            // Batches are made under `messages`, and are something else.
+            _ => own.map(|_| Self::Unread).filter(|_| fixed == path || !path.contains("/batches")),
+        }
+    }
+}
+
+/// Reads a call.
+pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
+    let api = Api::of(&asked.grant.endpoint().path, asked.head.uri.path()).ok_or(Denial::Api)?;
+    let lists_models = api == Api::Models;
+    let listener = || Some(listener::Listener::Anthropic(Listener::new(lists_models)));
+    if api == Api::Unread {
+        return Ok(Said::default());
+    }
+    if asked.bytes.is_empty() {
+        return Ok(Said { listener: listener(), ..Said::default() });
+    }
+    let Value::Object(mut call) = json::document(asked.bytes, asked.media)? else {
+        return Err(Invalid::Member("body").into());
+    };
+    let mut changed = false;
+    let takes_model = matches!(api, Api::Messages | Api::Count);
+    let model = prompt::model(&mut call, takes_model, asked.grant, &mut changed)?;
+    changed |= tools(&mut call, asked.grant)?;
+    let streams = flag(&call, "stream")?;
+    let mut added = Vec::new();
+    let estimate = match api {
+        Api::Messages => estimate(&call, asked, &mut added)?,
+        Api::Count | Api::Models | Api::Unread => Estimate::default(),
+    };
+    let body = rewritten(asked.bytes, call, changed, &added);
+    Ok(Said { estimate, model, streams, body, listener: listener(), ..Said::default() })
+}
+
+/// The most that the call can use; where it names no bound of its answer, the endpoint's is added.
+fn estimate(
+    call: &Map<String, Value>,
+    asked: &Asked<'_>,
+    added: &mut Vec<(&'static str, Value)>,
+) -> Result<Estimate, Invalid> {
+    let configured = asked.grant.endpoint().cost.max_output_tokens;
+    let tokens_out = match count(call, "max_tokens")? {
+        Some(named) => named,
+        None if configured > 0 => {
+            added.push(("max_tokens", configured.into()));
+            configured
+        }
+        None => prompt::UNBOUNDED,
+    };
+    Ok(Estimate { tokens_in: prompt::tokens(asked.bytes, call), tokens_out })
+}
+
+/// Looks through the tools that are offered; see [`OnDeniedTool`]. The provider's own tools and
+/// whole servers of tools have names, too.
+fn tools(call: &mut Map<String, Value>, grant: &Grant) -> Result<bool, Unfit> {
+    let names = &grant.endpoint().names;
+    if names.tools.is_none() {
+        return Ok(false);
+    }
+    let remove = names.on_denied_tool == OnDeniedTool::Remove;
+    let mut changed = false;
+    for member in ["tools", "mcp_servers"] {
+        let Some(offer) = call.get_mut(member) else { continue };
+        let offer = match offer {
+            Value::Array(offer) => offer,
+            Value::Null => continue,
+            _ => return Err(Invalid::Member(member).into()),
+        };
+        let mut kept = Vec::with_capacity(offer.len());
+        for tool in offer.drain(..) {
+            let name = tool.get("name").or_else(|| tool.get("mcp_server_name"));
+            let name = name.and_then(Value::as_str).filter(|name| name.len() <= 256);
+            let name = name.ok_or(Invalid::Member(member))?;
+            if grant.tool(name).is_some() {
+                kept.push(tool);
+            } else if remove {
+                changed = true;
+            } else {
+                return Err(Denial::Tool(Arc::from(name)).into());
+            }
+        }
+        *offer = kept;
+    }
+    if changed {
+        forget_choice(call, grant);
+    }
+    Ok(changed)
+}
+
+/// A choice of what is not offered any more would be an error to the provider.
+fn forget_choice(call: &mut Map<String, Value>, grant: &Grant) {
+    let none_left = call.get("tools").and_then(Value::as_array).is_none_or(Vec::is_empty);
+    let Some(choice) = call.get("tool_choice") else { return };
+    let named = choice.get("name").and_then(Value::as_str);
+    if none_left || named.is_some_and(|name| grant.tool(name).is_none()) {
+        call.remove("tool_choice");
+    }
+}

@@ -1,0 +1,292 @@
+//! What does an answer tell the road, whatever it is spoken in? Messages in, what they say out.
+//!
+//! A message is a whole document, or the data of one event of a stream. A listener reads; it
+//! neither waits nor sends.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::{anthropic, openai};
+use crate::audit::{Event, Note, Outcome};
+use crate::authorize::Grant;
+use crate::settle::Reported;
+
+/// Who listens to the answer of a call: one variant for each protocol.
+#[derive(Clone, Debug)]
+pub enum Listener {
+    /// OpenAI's API.
+    OpenAi(openai::Listener),
+    /// Anthropic's API.
+    Anthropic(anthropic::Listener),
+}
+
+/// What one message says.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// The pieces of texts that stand in it.
+    pub pieces: Vec<Piece>,
+    /// The texts that are over now: what was held back of them goes out before this message.
+    pub ends: Ends,
+    /// Tools that were called, now that all of their arguments are known.
+    pub calls: Vec<ToolCall>,
+    /// What is called or offered in it, and must not be: neither it nor anything after it passes.
+    pub denied: Option<Arc<str>>,
+    /// Whether it is there only because the gate asked for it: the client does not see it.
+    pub hidden: bool,
+    /// What goes on in place of it.
+    pub instead: Option<Vec<u8>>,
+}
+
+/// A piece of a text that comes in pieces.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Piece {
+    /// Where it stands in its message: a JSON Pointer (RFC 6901).
+    pub pointer: String,
+    /// Of which text it is.
+    pub channel: Channel,
+}
+
+/// One of the texts of an answer, among those that come at the same time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Channel {
+    /// What it is.
+    pub kind: Kind,
+    /// In which choice, item or block.
+    pub item: u64,
+    /// Which part of it, or which tool call.
+    pub part: u64,
+}
+
+/// What a text of an answer is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// The answer itself.
+    Text,
+    /// Why there is none.
+    Refusal,
+    /// How the model came to it.
+    Reasoning,
+    /// The same in short.
+    Summary,
+    /// The arguments of a tool call: JSON, in pieces of its text.
+    Arguments,
+    /// The input of a tool that takes a text.
+    Input,
+    /// What was said, in letters.
+    Transcript,
+    /// Any other.
+    Other,
+}
+
+/// Which texts are over.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Ends {
+    /// None.
+    #[default]
+    None,
+    /// This one.
+    One(Channel),
+    /// All of a choice, an item or a block.
+    Item(u64),
+    /// All.
+    All,
+}
+
+/// A tool that a model has called.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ToolCall {
+    /// Its name.
+    pub name: Arc<str>,
+    /// SHA-256 of the arguments as the model wrote them, in hexadecimal digits.
+    pub digest: String,
+}
+
+impl Listener {
+    /// Hears the answer as a whole.
+    pub fn hear_whole(&mut self, document: &[u8], grant: &Grant) -> Heard {
+        match self {
+            Self::OpenAi(listener) => listener.hear_whole(document, grant),
+            Self::Anthropic(listener) => listener.hear_whole(document, grant),
+        }
+    }
+
+    /// Hears the data of one event.
+    pub fn hear(&mut self, data: &[u8], grant: &Grant) -> Heard {
+        match self {
+            Self::OpenAi(listener) => listener.hear(data, grant),
+            Self::Anthropic(listener) => listener.hear(data, grant),
+        }
+    }
+
+    /// Whether the client may see other events than those that come.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::OpenAi(listener) => listener.changes(),
+            Self::Anthropic(_) => false,
+        }
+    }
+
+    /// An event of the form of `event`, in which `piece` stands, that brings nothing but `text` of
+    /// the same text.
+    #[must_use]
+    pub fn carry(&self, mut event: Value, piece: &Piece, text: String) -> Value {
+        let pointer = match self {
+            Self::OpenAi(_) => piece.pointer.clone(),
+            Self::Anthropic(_) => anthropic::went_on(&mut event, &piece.pointer),
+        };
+        let path: Vec<&str> = pointer.split('/').skip(1).collect();
+        bare_bones(&mut event, &path, true);
+        if let Some(place) = event.pointer_mut(&bones_of(&path)) {
+            *place = text.into();
+        }
+        event
+    }
+
+    /// What the call used, where that was said to the end.
+    #[must_use]
+    pub fn used(&self) -> Option<Reported> {
+        match self {
+            Self::OpenAi(listener) => listener.used(),
+            Self::Anthropic(listener) => listener.used(),
+        }
+    }
+
+    /// What the provider will charge for an answer that was cut off here, as far as that can be
+    /// known: `tokens_in` is what was estimated for the request. `None` where nothing was heard.
+    #[must_use]
+    pub fn used_so_far(&self, tokens_in: u64) -> Option<Reported> {
+        match self {
+            Self::OpenAi(listener) => listener.used_so_far(tokens_in),
+            Self::Anthropic(listener) => listener.used_so_far(tokens_in),
+        }
+    }
+}
+
+impl Ends {
+    /// Whether `channel` is over.
+    #[must_use]
+    pub fn cover(&self, channel: Channel) -> bool {
+        match self {
+            Self::None => false,
+            Self::One(one) => *one == channel,
+            Self::Item(item) => *item == channel.item,
+            Self::All => true,
+        }
+    }
+}
+
+impl ToolCall {
+    /// A call with all of its arguments.
+    #[must_use]
+    pub fn new(name: &str, arguments: &[u8]) -> Self {
+        Self { name: beginning(name), digest: hex(&Sha256::digest(arguments)) }
+    }
+
+    /// What the log is told about it.
+    #[must_use]
+    pub fn note(self) -> Note {
+        let details = Map::from_iter([
+            ("tool".to_owned(), Value::from(&*self.name)),
+            ("arguments_sha256".to_owned(), self.digest.into()),
+        ]);
+        Note { event: Event::ToolCall, outcome: Outcome::Allow, reason: None, details }
+    }
+}
+
+/// Leaves of an event what is on the way to one of its strings, and what says which event it is:
+/// what was told once, as a name or an identifier, must not be told twice, for clients put together
+/// what comes in pieces.
+fn bare_bones(value: &mut Value, path: &[&str], root: bool) {
+    let Some((next, rest)) = path.split_first() else { return };
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, value| {
+                name == next
+                    || (root && !value.is_array() && name != "usage")
+                    || matches!(name.as_str(), "index" | "type")
+                    || value.is_null()
+            });
+            if let Some(value) = members.get_mut(*next) {
+                bare_bones(value, rest, false);
+            }
+        }
+        Value::Array(elements) => {
+            let kept = next.parse().ok().and_then(|at: usize| elements.get_mut(at));
+            if let Some(mut kept) = kept.map(Value::take) {
+                bare_bones(&mut kept, rest, false);
+                *elements = vec![kept];
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// The pointer for `path` where each array on its way has one element.
+fn bones_of(path: &[&str]) -> String {
+    path.iter().fold(String::new(), |pointer, token| {
+        let first = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit());
+        pointer + "/" + if first { "0" } else { token }
+    })
+}
+
+/// A tool call whose arguments are still coming.
+#[derive(Clone, Debug)]
+pub(super) struct Calling {
+    pub(super) item: u64,
+    pub(super) part: u64,
+    name: Arc<str>,
+    arguments: Sha256,
+}
+
+impl Calling {
+    pub(super) fn new(item: u64, part: u64, name: &str) -> Self {
+        Self { item, part, name: beginning(name), arguments: Sha256::new() }
+    }
+
+    pub(super) fn push(&mut self, piece: &str) {
+        self.arguments.update(piece.as_bytes());
+    }
+
+    pub(super) fn end(self) -> ToolCall {
+        ToolCall { name: self.name, digest: hex(&self.arguments.finalize()) }
+    }
+}
+
+/// How many calls of tools may be open at the same time in one answer.
+pub(super) const MAX_CALLS: usize = 128;
+
+/// A name as far as it is remembered: nobody calls a tool by a longer one.
+fn beginning(name: &str) -> Arc<str> {
+    name.get(..name.floor_char_boundary(128)).unwrap_or_default().into()
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// How many tokens a text is, at the least a cut call is charged: three letters each, and one for
+/// every byte of other scripts and pictures, for there tokenizers need up to that.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Tokens {
+    ascii: u64,
+    other: u64,
+}
+
+impl Tokens {
+    pub(super) fn add(&mut self, text: &str) {
+        let other = text.bytes().filter(|byte| !byte.is_ascii()).count() as u64;
+        self.other = self.other.saturating_add(other);
+        self.ascii = self.ascii.saturating_add(text.len() as u64 - other);
+    }
+
+    pub(super) fn count(self) -> u64 {
+        self.ascii.div_ceil(3).saturating_add(self.other)
+    }
+}

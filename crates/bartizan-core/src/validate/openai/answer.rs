@@ -1,0 +1,459 @@
+//! What does an answer of OpenAI's API say? In both of its dialects, chat completions and responses,
+//! whole and in events.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::api::Api;
+use crate::authorize::Grant;
+use crate::validate::Reported;
+use crate::validate::listener::{
+    Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
+};
+use crate::validate::text::Text;
+
+/// Listens to one answer.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    api: Api,
+    /// Whether the usage is told only because the gate asked for it.
+    hides_usage: bool,
+    used: Option<Reported>,
+    model: Option<Arc<str>>,
+    seen: Tokens,
+    open: Vec<Calling>,
+}
+
+/// A document or an event, as far as it matters. What is not of the expected type counts as not
+/// there: it is the upstream's own business, and masked like everything.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Message<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    model: Option<Cow<'a, str>>,
+    usage: Option<Counts>,
+    #[serde(borrow)]
+    choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow)]
+    response: Option<Box<Message<'a>>>,
+    #[serde(borrow)]
+    output: Option<Vec<Item<'a>>>,
+    #[serde(borrow)]
+    item: Option<Item<'a>>,
+    #[serde(borrow)]
+    delta: Option<Text<'a>>,
+    output_index: Option<u64>,
+    content_index: Option<u64>,
+    summary_index: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Choice<'a> {
+    index: Option<u64>,
+    #[serde(borrow)]
+    delta: Option<Said<'a>>,
+    #[serde(borrow)]
+    message: Option<Said<'a>>,
+    #[serde(borrow)]
+    text: Option<Text<'a>>,
+    #[serde(borrow)]
+    finish_reason: Option<Cow<'a, str>>,
+}
+
+/// What a model said, or went on to say.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Said<'a> {
+    #[serde(borrow)]
+    content: Option<Text<'a>>,
+    #[serde(borrow)]
+    refusal: Option<Text<'a>>,
+    #[serde(borrow)]
+    reasoning_content: Option<Text<'a>>,
+    #[serde(borrow)]
+    reasoning: Option<Text<'a>>,
+    #[serde(borrow)]
+    tool_calls: Option<Vec<Call<'a>>>,
+    #[serde(borrow)]
+    function_call: Option<Function<'a>>,
+    #[serde(borrow)]
+    audio: Option<Audio<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Call<'a> {
+    index: Option<u64>,
+    #[serde(borrow)]
+    function: Option<Function<'a>>,
+    #[serde(borrow)]
+    custom: Option<Function<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Function<'a> {
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    arguments: Option<Text<'a>>,
+    #[serde(borrow)]
+    input: Option<Text<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Audio<'a> {
+    #[serde(borrow)]
+    transcript: Option<Text<'a>>,
+}
+
+/// An item of a response.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Item<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    arguments: Option<Text<'a>>,
+    #[serde(borrow)]
+    input: Option<Text<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Counts {
+    #[serde(alias = "input_tokens")]
+    prompt_tokens: Option<u64>,
+    #[serde(alias = "output_tokens")]
+    completion_tokens: Option<u64>,
+    #[serde(alias = "input_tokens_details")]
+    prompt_tokens_details: Option<Details>,
+}
+
+#[derive(Deserialize)]
+struct Details {
+    cached_tokens: Option<u64>,
+}
+
+impl<'a> Message<'a> {
+    fn choices(&self) -> &[Choice<'a>] {
+        self.choices.as_deref().unwrap_or_default()
+    }
+}
+
+impl Listener {
+    pub(super) fn new(api: Api) -> Self {
+        let (used, model, seen) = (None, None, Tokens::default());
+        Self { api, hides_usage: false, used, model, seen, open: Vec::new() }
+    }
+
+    /// The client did not ask for the usage: it does not see the event that tells nothing else.
+    pub(super) fn hide_usage(&mut self) {
+        self.hides_usage = true;
+    }
+
+    pub(in crate::validate) fn changes(&self) -> bool {
+        self.hides_usage
+    }
+
+    pub(in crate::validate) fn used(&self) -> Option<Reported> {
+        self.used.clone()
+    }
+
+    pub(in crate::validate) fn used_so_far(&self, tokens_in: u64) -> Option<Reported> {
+        let so_far = || {
+            let (tokens_out, model) = (self.seen.count(), self.model.clone());
+            Reported { tokens_in, tokens_out, model, ..Reported::default() }
+        };
+        let heard = self.model.is_some() || self.seen != Tokens::default();
+        self.used.clone().or_else(|| heard.then(so_far))
+    }
+
+    pub(in crate::validate) fn hear_whole(&mut self, document: &[u8], grant: &Grant) -> Heard {
+        if self.api == Api::Models {
+            return Heard { instead: granted_models(document, grant), ..Heard::default() };
+        }
+        let Ok(message) = serde_json::from_slice::<Message<'_>>(document) else {
+            return Heard::default();
+        };
+        self.account(&message);
+        let mut heard = Heard::default();
+        for said in message.choices.iter().flatten().filter_map(|choice| choice.message.as_ref()) {
+            for function in said.functions() {
+                heard.call(&function.name, function.written(), grant);
+            }
+        }
+        for item in message.output.iter().flatten().filter(|item| item.is_call()) {
+            heard.call(&item.name, item.written(), grant);
+        }
+        heard
+    }
+
+    pub(in crate::validate) fn hear(&mut self, data: &[u8], grant: &Grant) -> Heard {
+        if data.trim_ascii() == b"[DONE]" {
+            let mut heard = Heard { ends: Ends::All, ..Heard::default() };
+            self.close(&mut heard);
+            return heard;
+        }
+        let Ok(message) = serde_json::from_slice::<Message<'_>>(data) else {
+            return Heard::default();
+        };
+        self.account(&message);
+        let only_usage = message.usage.is_some() && message.choices().is_empty();
+        let mut heard = Heard { hidden: self.hides_usage && only_usage, ..Heard::default() };
+        for (at, choice) in message.choices().iter().enumerate() {
+            self.choice(at, choice, grant, &mut heard);
+        }
+        if let Some(kind) = message.kind.as_deref() {
+            self.event(kind, &message, grant, &mut heard);
+        }
+        if heard.ends == Ends::All {
+            self.close(&mut heard);
+        }
+        heard
+    }
+
+    /// What the message says about the model and the usage.
+    fn account(&mut self, message: &Message<'_>) {
+        let inner = message.response.as_deref().unwrap_or(message);
+        if self.model.is_none() {
+            self.model = inner.model.as_deref().map(Arc::from);
+        }
+        let Some(counts) = &inner.usage else { return };
+        let Some(tokens_in) = counts.prompt_tokens else { return };
+        let cached = counts.prompt_tokens_details.as_ref().and_then(|told| told.cached_tokens);
+        self.used = Some(Reported {
+            tokens_in,
+            tokens_out: counts.completion_tokens.unwrap_or(0),
+            tokens_cached: cached.unwrap_or(0),
+            usd_nano: None,
+            model: self.model.clone(),
+        });
+    }
+
+    /// A choice of a chunk, which stands at `at`.
+    fn choice(&mut self, at: usize, choice: &Choice<'_>, grant: &Grant, heard: &mut Heard) {
+        let item = choice.index.unwrap_or(0);
+        let channel = |kind, part| Channel { kind, item, part };
+        let path = format!("/choices/{at}");
+        self.piece(heard, &path, "text", Text::get(choice.text.as_ref()), channel(Kind::Text, 0));
+        if let Some(said) = &choice.delta {
+            let path = format!("{path}/delta");
+            for (name, text, kind) in said.texts() {
+                self.piece(heard, &path, name, text, channel(kind, 0));
+            }
+            let audio = said.audio.as_ref().and_then(|audio| audio.transcript.as_ref());
+            let spoken = channel(Kind::Transcript, 0);
+            self.piece(heard, &format!("{path}/audio"), "transcript", Text::get(audio), spoken);
+            for (at, call) in said.tool_calls.iter().flatten().enumerate() {
+                let path = format!("{path}/tool_calls/{at}");
+                for (name, function) in [("function", &call.function), ("custom", &call.custom)] {
+                    let Some(function) = function else { continue };
+                    let path = format!("{path}/{name}");
+                    self.function(
+                        &path,
+                        function,
+                        (item, call.index.unwrap_or(at as u64)),
+                        grant,
+                        heard,
+                    );
+                }
+            }
+            if let Some(function) = &said.function_call {
+                let path = format!("{path}/function_call");
+                self.function(&path, function, (item, u64::MAX), grant, heard);
+            }
+        }
+        if choice.finish_reason.is_some() {
+            heard.ends = Ends::Item(item);
+            self.close_item(item, heard);
+        }
+    }
+
+    /// A function that a choice calls, or goes on to call.
+    fn function(
+        &mut self,
+        path: &str,
+        function: &Function<'_>,
+        (item, part): (u64, u64),
+        grant: &Grant,
+        heard: &mut Heard,
+    ) {
+        if let Some(name) = function.name.as_deref().filter(|name| !name.is_empty()) {
+            self.begin(item, part, name, grant, heard);
+        }
+        let arguments = Text::get(function.arguments.as_ref());
+        let input = Text::get(function.input.as_ref());
+        let written = [("arguments", arguments, Kind::Arguments), ("input", input, Kind::Input)];
+        for (name, text, kind) in written {
+            self.went_on(item, part, text.unwrap_or_default());
+            self.piece(heard, path, name, text, Channel { kind, item, part });
+        }
+    }
+
+    /// An event of the responses API.
+    fn event(&mut self, kind: &str, message: &Message<'_>, grant: &Grant, heard: &mut Heard) {
+        let Some(name) = kind.strip_prefix("response.") else {
+            if kind == "error" {
+                heard.ends = Ends::All;
+            }
+            return;
+        };
+        let item = message.output_index.unwrap_or(0);
+        let channel = |name: &str| {
+            let kind = channel_kind(name);
+            let part = match kind {
+                Kind::Summary => message.summary_index,
+                _ => message.content_index,
+            };
+            Channel { kind, item, part: part.unwrap_or(0) }
+        };
+        match name {
+            "completed" | "incomplete" | "failed" => heard.ends = Ends::All,
+            "output_item.added" => {
+                if let Some(call) = message.item.as_ref().filter(|item| item.is_call()) {
+                    self.begin(item, 0, call.name.as_deref().unwrap_or_default(), grant, heard);
+                }
+            }
+            "output_item.done" => {
+                heard.ends = Ends::Item(item);
+                self.close_item(item, heard);
+            }
+            _ => {
+                if let Some(name) = name.strip_suffix(".delta").filter(|name| *name != "audio") {
+                    let (text, channel) = (Text::get(message.delta.as_ref()), channel(name));
+                    if matches!(channel.kind, Kind::Arguments | Kind::Input) {
+                        self.went_on(item, 0, text.unwrap_or_default());
+                    }
+                    self.piece(heard, "", "delta", text, channel);
+                } else if let Some(name) = name.strip_suffix(".done") {
+                    heard.ends = Ends::One(channel(name));
+                }
+            }
+        }
+    }
+
+    fn piece(
+        &mut self,
+        heard: &mut Heard,
+        path: &str,
+        name: &str,
+        text: Option<&str>,
+        channel: Channel,
+    ) {
+        let Some(text) = text else { return };
+        self.seen.add(text);
+        heard.pieces.push(Piece { pointer: format!("{path}/{name}"), channel });
+    }
+
+    fn begin(&mut self, item: u64, part: u64, name: &str, grant: &Grant, heard: &mut Heard) {
+        heard.check(name, grant);
+        let known = self.open.iter().any(|open| (open.item, open.part) == (item, part));
+        if !known && self.open.len() < MAX_CALLS {
+            self.open.push(Calling::new(item, part, name));
+        }
+    }
+
+    fn went_on(&mut self, item: u64, part: u64, text: &str) {
+        let open = self.open.iter_mut().find(|open| (open.item, open.part) == (item, part));
+        if let Some(open) = open {
+            open.push(text);
+        }
+    }
+
+    fn close_item(&mut self, item: u64, heard: &mut Heard) {
+        let over = self.open.extract_if(.., |open| open.item == item);
+        heard.calls.extend(over.map(Calling::end));
+    }
+
+    fn close(&mut self, heard: &mut Heard) {
+        heard.calls.extend(self.open.drain(..).map(Calling::end));
+    }
+}
+
+impl Heard {
+    /// A tool is called: it must be granted.
+    pub(in crate::validate) fn check(&mut self, name: &str, grant: &Grant) {
+        if grant.tool(name).is_none() && self.denied.is_none() {
+            self.denied = Some(ToolCall::new(name, b"").name);
+        }
+    }
+
+    fn call(&mut self, name: &Option<Cow<'_, str>>, arguments: &str, grant: &Grant) {
+        let name = name.as_deref().unwrap_or_default();
+        self.check(name, grant);
+        self.calls.push(ToolCall::new(name, arguments.as_bytes()));
+    }
+}
+
+impl<'a> Said<'a> {
+    /// Its texts, but for those of tool calls.
+    fn texts(&self) -> [(&'static str, Option<&str>, Kind); 4] {
+        [
+            ("content", Text::get(self.content.as_ref()), Kind::Text),
+            ("refusal", Text::get(self.refusal.as_ref()), Kind::Refusal),
+            ("reasoning_content", Text::get(self.reasoning_content.as_ref()), Kind::Reasoning),
+            ("reasoning", Text::get(self.reasoning.as_ref()), Kind::Summary),
+        ]
+    }
+
+    fn functions(&self) -> impl Iterator<Item = &Function<'a>> {
+        let calls = self.tool_calls.iter().flatten();
+        let calls = calls.filter_map(|call| call.function.as_ref().or(call.custom.as_ref()));
+        calls.chain(&self.function_call)
+    }
+}
+
+impl Function<'_> {
+    fn written(&self) -> &str {
+        Text::get(self.arguments.as_ref()).or(Text::get(self.input.as_ref())).unwrap_or_default()
+    }
+}
+
+impl Item<'_> {
+    fn is_call(&self) -> bool {
+        let kind = self.kind.as_deref();
+        matches!(kind, Some("function_call" | "custom_tool_call" | "mcp_call"))
+    }
+
+    fn written(&self) -> &str {
+        Text::get(self.arguments.as_ref()).or(Text::get(self.input.as_ref())).unwrap_or_default()
+    }
+}
+
+fn channel_kind(name: &str) -> Kind {
+    match name {
+        "output_text" => Kind::Text,
+        "refusal" => Kind::Refusal,
+        "reasoning_text" | "reasoning" => Kind::Reasoning,
+        "reasoning_summary_text" | "reasoning_summary" => Kind::Summary,
+        "function_call_arguments" | "mcp_call_arguments" | "mcp_call.arguments" => Kind::Arguments,
+        "custom_tool_call_input" | "code_interpreter_call_code" => Kind::Input,
+        "audio.transcript" | "audio_transcript" => Kind::Transcript,
+        _ => Kind::Other,
+    }
+}
+
+/// The list of models, with those alone that the caller may use. `None` where all of them pass.
+fn granted_models(document: &[u8], grant: &Grant) -> Option<Vec<u8>> {
+    grant.endpoint().names.models.as_ref()?;
+    let mut document: Value = serde_json::from_slice(document).ok()?;
+    let models = document.get_mut("data")?.as_array_mut()?;
+    models.retain(|model| {
+        let id = model.get("id").and_then(Value::as_str);
+        id.is_some_and(|id| grant.model(id).is_some())
+    });
+    // llama.cpp tells them twice.
+    if let Some(members) = document.as_object_mut() {
+        members.remove("models");
+    }
+    Some(document.to_string().into_bytes())
+}

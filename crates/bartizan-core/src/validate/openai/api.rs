@@ -1,0 +1,122 @@
+//! Which part of OpenAI's API is it? By the path: only what is understood passes, unless the
+//! endpoint is written for it.
+
+/// A part of the API, as far as its calls and answers differ for us.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Api {
+    /// `/chat/completions`.
+    Chat,
+    /// `/completions`.
+    Completions,
+    /// `/responses`.
+    Responses,
+    /// `/embeddings`, `/moderations`, `/images/generations`, `/audio/speech`: a model, and no text
+    /// in return that must be bounded.
+    Plain,
+    /// `/models`.
+    Models,
+    /// What is neither created nor billed: a response that is fetched, cancelled or deleted.
+    Stored,
+    /// `/files`, `/batches` and whatever else: nothing of it is read.
+    Unread,
+}
+
+/// The first segments of everything in the API, by which an endpoint shows what it is written for.
+const ROOTS: [&str; 16] = [
+    "assistants",
+    "audio",
+    "batches",
+    "chat",
+    "completions",
+    "containers",
+    "embeddings",
+    "files",
+    "fine_tuning",
+    "images",
+    "models",
+    "moderations",
+    "responses",
+    "threads",
+    "uploads",
+    "vector_stores",
+];
+
+impl Api {
+    /// The part that `path` belongs to, at the endpoint with the path `template`. `None` where
+    /// nothing of it can be read, and the endpoint does not name it: it needs one of its own, with
+    /// rights of its own.
+    pub(super) fn of(template: &str, path: &str) -> Option<Self> {
+        let fixed = template.split('{').next().unwrap_or_default();
+        let own = fixed.split('/').position(|segment| ROOTS.contains(&segment));
+        let rest = match own {
+            Some(root) => path.split('/').skip(root).collect::<Vec<_>>().join("/"),
+            None => path.strip_prefix(fixed).unwrap_or(path).trim_start_matches('/').to_owned(),
+        };
+        let rest = rest.strip_prefix("v1/").unwrap_or(&rest);
+        match Self::read(rest) {
+            Self::Unread if own.is_none() => None,
+            api => Some(api),
+        }
+    }
+
+    fn read(path: &str) -> Self {
+        match path {
+            "chat/completions" => Self::Chat,
+            "completions" => Self::Completions,
+            "responses" => Self::Responses,
+            "embeddings" | "moderations" | "images/generations" | "audio/speech" => Self::Plain,
+            "models" => Self::Models,
+            _ if path.starts_with("models/") => Self::Models,
+            _ if path.starts_with("responses/") => Self::Stored,
+            _ => Self::Unread,
+        }
+    }
+
+    /// Whether a call must name a model where models have rights.
+    pub(super) fn takes_model(self) -> bool {
+        match self {
+            Self::Chat | Self::Completions | Self::Responses | Self::Plain => true,
+            Self::Models | Self::Stored | Self::Unread => false,
+        }
+    }
+
+    /// The member that bounds the answer; `None` where there is no text to bound.
+    pub(super) fn bound(self) -> Option<&'static str> {
+        match self {
+            Self::Chat => Some("max_completion_tokens"),
+            Self::Completions => Some("max_tokens"),
+            Self::Responses => Some("max_output_tokens"),
+            Self::Plain | Self::Models | Self::Stored | Self::Unread => None,
+        }
+    }
+
+    /// Whether a stream tells its usage only to those who ask.
+    pub(super) fn tells_usage_on_demand(self) -> bool {
+        matches!(self, Self::Chat | Self::Completions)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_can_read_needs_an_endpoint_that_names_it() {
+        for (template, path, api) in [
+            ("/v1/{*rest}", "/v1/chat/completions", Some(Api::Chat)),
+            ("/openai/{*rest}", "/openai/v1/responses", Some(Api::Responses)),
+            ("/openai/{*rest}", "/openai/embeddings", Some(Api::Plain)),
+            ("/v1/chat/completions", "/v1/chat/completions", Some(Api::Chat)),
+            ("/v1/models/{id}", "/v1/models/gpt-4o", Some(Api::Models)),
+            ("/v1/{*rest}", "/v1/responses/resp_1/cancel", Some(Api::Stored)),
+            ("/v1/files/{*rest}", "/v1/files/file_1/content", Some(Api::Unread)),
+            ("/v1/batches", "/v1/batches", Some(Api::Unread)),
+            ("/v1/{*rest}", "/v1/files", None),
+            ("/v1/{*rest}", "/v1/files/chat/completions", None),
+            ("/v1/{*rest}", "/v1/audio/transcriptions", None),
+            ("/v1/{*rest}", "/v1/", None),
+        ] {
+            assert_eq!(Api::of(template, path), api, "{template} {path}");
+        }
+    }
+}

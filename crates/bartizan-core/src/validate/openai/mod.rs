@@ -1,0 +1,171 @@
+//! What does a call to OpenAI's API ask for? The model, the tools it offers, and the most tokens it
+//! may use.
+
+mod answer;
+mod api;
+mod tools;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use super::said::{Asked, Said, Unfit};
+use super::{Estimate, Invalid, json, listener, prompt};
+use crate::authorize::{Denial, Grant};
+
+pub use answer::Listener;
+use api::Api;
+
+/// The longest model name that is taken, in bytes.
+pub(super) const MAX_MODEL: usize = 256;
+
+/// Reads a call.
+pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
+    let api = Api::of(&asked.grant.endpoint().path, asked.head.uri.path()).ok_or(Denial::Api)?;
+    let listener = |api| Some(listener::Listener::OpenAi(Listener::new(api)));
+    if api == Api::Unread {
+        return Ok(Said::default());
+    }
+    if asked.bytes.is_empty() {
+        let listener = listener(api);
+        return Ok(Said { listener, ..Said::default() });
+    }
+    let Value::Object(mut call) = json::document(asked.bytes, asked.media)? else {
+        return Err(Invalid::Member("body").into());
+    };
+    let mut changed = false;
+    let model = model(&mut call, api, asked.grant, &mut changed)?;
+    changed |= tools::check(&mut call, asked.grant)?;
+    let streams = flag(&call, "stream")?;
+    let mut added = Vec::new();
+    let estimate = estimate(&call, api, asked, &mut added)?;
+    let mut ear = Listener::new(api);
+    if streams && api.tells_usage_on_demand() && wants_usage(&mut call, &mut changed, &mut added)? {
+        ear.hide_usage();
+    }
+    let body = rewritten(asked.bytes, call, changed, &added);
+    let listener = Some(listener::Listener::OpenAi(ear));
+    Ok(Said { estimate, model, streams, body, listener, ..Said::default() })
+}
+
+/// The model, as it is called behind the gate; every other that the call names as a replacement
+/// must be granted, too.
+fn model(
+    call: &mut Map<String, Value>,
+    api: Api,
+    grant: &Grant,
+    changed: &mut bool,
+) -> Result<Option<Arc<str>>, Unfit> {
+    for other in call.get("models").and_then(Value::as_array).into_iter().flatten() {
+        let other = other.as_str().ok_or(Invalid::Member("models"))?;
+        grant.model(other).ok_or_else(|| Denial::Model(short(other)))?;
+    }
+    super::prompt::model(call, api.takes_model(), grant, changed)
+}
+
+fn short(name: &str) -> Arc<str> {
+    name.get(..name.floor_char_boundary(MAX_MODEL)).unwrap_or_default().into()
+}
+
+/// A member that is `true` or not there.
+pub(super) fn flag(call: &Map<String, Value>, name: &'static str) -> Result<bool, Invalid> {
+    match call.get(name) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(_) => Err(Invalid::Member(name)),
+    }
+}
+
+/// A member that is a number of something, or not there.
+pub(super) fn count(call: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, Invalid> {
+    match call.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => value.as_u64().map(Some).ok_or(Invalid::Member(name)),
+    }
+}
+
+/// The most that the call can use; where it names no bound of its answer, the endpoint's is added.
+fn estimate(
+    call: &Map<String, Value>,
+    api: Api,
+    asked: &Asked<'_>,
+    added: &mut Vec<(&'static str, Value)>,
+) -> Result<Estimate, Invalid> {
+    let tokens_in = prompt::tokens(asked.bytes, call);
+    let Some(bound) = api.bound() else { return Ok(Estimate { tokens_in, tokens_out: 0 }) };
+    // All three are in use; the largest is the worst case.
+    let named = [
+        count(call, "max_tokens")?,
+        count(call, "max_completion_tokens")?,
+        count(call, "max_output_tokens")?,
+    ];
+    let configured = asked.grant.endpoint().cost.max_output_tokens;
+    let output = match named.into_iter().flatten().max() {
+        Some(named) => named,
+        None if configured > 0 => {
+            added.push((bound, configured.into()));
+            configured
+        }
+        None => prompt::UNBOUNDED,
+    };
+    let choices = count(call, "n")?.unwrap_or(1).max(count(call, "best_of")?.unwrap_or(1)).max(1);
+    Ok(Estimate { tokens_in, tokens_out: output.saturating_mul(choices) })
+}
+
+/// Has the usage told at the end of the stream. `true` where the client did not ask for it.
+fn wants_usage(
+    call: &mut Map<String, Value>,
+    changed: &mut bool,
+    added: &mut Vec<(&'static str, Value)>,
+) -> Result<bool, Invalid> {
+    const OPTIONS: &str = "stream_options";
+    match call.get_mut(OPTIONS) {
+        None => {
+            added.push((OPTIONS, serde_json::json!({ "include_usage": true })));
+            Ok(true)
+        }
+        Some(options @ Value::Null) => {
+            *options = serde_json::json!({ "include_usage": true });
+            *changed = true;
+            Ok(true)
+        }
+        Some(Value::Object(options)) => {
+            let asked = flag(options, "include_usage").map_err(|_| Invalid::Member(OPTIONS))?;
+            if !asked {
+                options.insert("include_usage".into(), true.into());
+                *changed = true;
+            }
+            Ok(!asked)
+        }
+        Some(_) => Err(Invalid::Member(OPTIONS)),
+    }
+}
+
+/// What goes on in place of the body. What is only added stands before the first member, so that
+/// the rest stays as it was written; `None` where nothing changes.
+pub(super) fn rewritten(
+    bytes: &Bytes,
+    mut call: Map<String, Value>,
+    changed: bool,
+    added: &[(&'static str, Value)],
+) -> Option<Bytes> {
+    let open = bytes.iter().position(|byte| *byte == b'{')? + 1;
+    if changed {
+        call.extend(added.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        return Some(Value::Object(call).to_string().into());
+    }
+    if added.is_empty() {
+        return None;
+    }
+    let mut members = added
+        .iter()
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect::<Vec<_>>()
+        .join(",");
+    if !call.is_empty() {
+        members.push(',');
+    }
+    let (before, behind) = bytes.split_at_checked(open)?;
+    Some([before, members.as_bytes(), behind].concat().into())
+}

@@ -1,0 +1,105 @@
+//! What do calls to language models have in common? A model with a right to it, and a prompt of so
+//! many tokens.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::Invalid;
+use super::openai::MAX_MODEL;
+use super::said::Unfit;
+use crate::authorize::{Denial, Grant};
+
+/// Fewer bytes than any tokenizer in use needs for a token of ordinary text, on average; the
+/// settlement corrects it by what the provider reports.
+const BYTES_PER_TOKEN: u64 = 3;
+
+/// What a picture or a document inside of a prompt is taken for, whatever its size in bytes:
+/// providers scale pictures down, and charge at most about this.
+const TOKENS_PER_PICTURE: u64 = 2000;
+
+/// What is reserved for an answer that nothing bounds.
+pub(super) const UNBOUNDED: u64 = 4096;
+
+/// Shorter strings are no pictures.
+const MIN_PICTURE: usize = 512;
+
+/// Reads `model`, looks whether the caller has a right to it, and puts what it stands for in its
+/// place.
+pub(super) fn model(
+    call: &mut Map<String, Value>,
+    required: bool,
+    grant: &Grant,
+    changed: &mut bool,
+) -> Result<Option<Arc<str>>, Unfit> {
+    let name: Arc<str> = match call.get("model") {
+        Some(Value::String(model)) if model.len() <= MAX_MODEL => Arc::from(model.as_str()),
+        // Where models have rights, a call without one would be a way around them.
+        None if required && grant.endpoint().names.models.is_some() => {
+            return Err(Invalid::Member("model").into());
+        }
+        None => return Ok(None),
+        Some(_) => return Err(Invalid::Member("model").into()),
+    };
+    let right = grant.model(&name).ok_or_else(|| Denial::Model(Arc::clone(&name)))?;
+    let Some(meant) = right.stands_for else { return Ok(Some(name)) };
+    call.insert("model".into(), Value::String(meant.to_string()));
+    *changed = true;
+    Ok(Some(Arc::clone(meant)))
+}
+
+/// How many tokens a prompt is, rather too many than too few.
+pub(super) fn tokens(bytes: &[u8], call: &Map<String, Value>) -> u64 {
+    let mut pictures = Pictures::default();
+    if bytes.len() > MIN_PICTURE {
+        call.values().for_each(|value| pictures.look(value));
+    }
+    let text = (bytes.len() as u64).saturating_sub(pictures.bytes);
+    text.div_ceil(BYTES_PER_TOKEN).saturating_add(pictures.count.saturating_mul(TOKENS_PER_PICTURE))
+}
+
+/// What of a prompt is no text.
+#[derive(Default)]
+struct Pictures {
+    count: u64,
+    bytes: u64,
+}
+
+impl Pictures {
+    /// The depth is bounded: the document was read with a bound.
+    fn look(&mut self, value: &Value) {
+        match value {
+            Value::String(text) if text.len() >= MIN_PICTURE && is_picture(text) => {
+                self.count += 1;
+                self.bytes += text.len() as u64;
+            }
+            Value::Array(elements) => elements.iter().for_each(|element| self.look(element)),
+            Value::Object(members) => members.values().for_each(|member| self.look(member)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+}
+
+/// Whether a string is bytes in base64, with or without a `data:` before them.
+fn is_picture(text: &str) -> bool {
+    let data = text.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
+    let data = data.map_or(text, |(_, data)| data);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    data.len() >= MIN_PICTURE && data.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_does_not_count_by_its_bytes_and_a_text_does() {
+        let count = |text: &str| {
+            let body = serde_json::json!({ "messages": [{ "content": text }] });
+            tokens(body.to_string().as_bytes(), body.as_object().unwrap())
+        };
+        let picture = format!("data:image/png;base64,{}", "iVBORw0KGgo".repeat(30_000));
+        assert!((2000..2100).contains(&count(&picture)));
+        assert!(count(&"word ".repeat(6000)) >= 10_000);
+    }
+}

@@ -1,0 +1,213 @@
+//! What does a call say, and what of it is not granted?
+
+use std::sync::Arc;
+
+use bartizan_core::authorize::{Denial, NameRule, Named, OnDeniedTool};
+use bartizan_core::validate::{Invalid, Protocol, Unfit};
+use serde_json::json;
+
+use super::place::{Place, rules, sent};
+
+const CHAT: &str = "/v1/chat/completions";
+
+fn openai() -> Place {
+    Place::new(Protocol::OpenAi)
+}
+
+#[test]
+fn the_worst_case_counts_and_a_bound_is_put_in_where_there_is_none() {
+    let place = Place { max_output_tokens: 100, ..openai() };
+    for (path, body, tokens_out, bound) in [
+        (CHAT, json!({ "model": "m" }), 100, Some("max_completion_tokens")),
+        ("/v1/responses", json!({ "model": "m" }), 100, Some("max_output_tokens")),
+        ("/v1/completions", json!({ "model": "m", "best_of": 3 }), 300, Some("max_tokens")),
+        (CHAT, json!({ "max_tokens": 7 }), 7, None),
+        (CHAT, json!({ "max_tokens": 7, "max_completion_tokens": 9, "n": 3 }), 27, None),
+        (CHAT, json!({ "max_tokens": u64::MAX, "n": 2 }), u64::MAX, None),
+        ("/v1/embeddings", json!({ "model": "e", "input": "x" }), 0, None),
+    ] {
+        let call = place.read(path, &body.to_string()).unwrap();
+        assert_eq!(call.estimate().tokens_out, tokens_out, "{body}");
+        let mut expected = body;
+        if let Some(bound) = bound {
+            expected[bound] = 100.into();
+        }
+        assert_eq!(sent(&call), expected);
+    }
+}
+
+#[test]
+fn what_cannot_be_counted_is_refused_and_never_taken_for_nothing() {
+    for body in [
+        r#"{"max_tokens":-1}"#,
+        r#"{"max_tokens":"9"}"#,
+        r#"{"n":1.5}"#,
+        r#"{"model":7}"#,
+        r#"{"stream":"yes"}"#,
+        r#"{"model":"a","model":"b"}"#,
+        "[]",
+    ] {
+        for place in [openai(), Place::new(Protocol::Anthropic)] {
+            if place.protocol == Protocol::Anthropic && body.contains("\"n\"") {
+                continue;
+            }
+            let path = if place.protocol == Protocol::OpenAi { CHAT } else { "/v1/messages" };
+            let read = place.read(path, body).map(drop);
+            assert!(matches!(read, Err(Unfit::Invalid(_))), "{body}: {read:?}");
+        }
+    }
+}
+
+#[test]
+fn usage_is_asked_for_in_streams_and_the_rest_stays_as_it_was_written() {
+    let body = r#"{ "model": "m",  "seed": 18446744073709551615, "stream": true }"#;
+    let call = openai().read(CHAT, body).unwrap();
+    assert_eq!(sent(&call)["stream_options"], json!({ "include_usage": true }));
+    let bartizan_core::validate::Payload::Whole(bytes) = call.body() else { panic!() };
+    assert!(bytes.ends_with(br#" "model": "m",  "seed": 18446744073709551615, "stream": true }"#));
+    for (path, body) in [
+        (CHAT, json!({ "stream": false })),
+        (CHAT, json!({ "stream": true, "stream_options": { "include_usage": true } })),
+        ("/v1/responses", json!({ "stream": true })),
+    ] {
+        assert_eq!(sent(&openai().read(path, &body.to_string()).unwrap()), body);
+    }
+    let partly = json!({ "stream": true, "stream_options": { "x": 1 } });
+    let call = openai().read(CHAT, &partly.to_string()).unwrap();
+    assert_eq!(sent(&call)["stream_options"], json!({ "x": 1, "include_usage": true }));
+}
+
+#[test]
+fn a_model_is_named_by_its_alias_and_only_where_there_is_a_right_to_it() {
+    for (protocol, path) in [
+        (Protocol::OpenAi, CHAT),
+        (Protocol::Anthropic, "/v1/messages"),
+        (Protocol::Anthropic, "/v1/messages/count_tokens"),
+    ] {
+        let mut place = Place::new(protocol);
+        let mut models = rules(&["gpt-4o*", "o3"]);
+        models.push(NameRule {
+            pattern: "fast".into(),
+            stands_for: Some("gpt-4o-mini".into()),
+            ..NameRule::default()
+        });
+        models[1].roles = vec!["research".into()];
+        place.names.models = Some(Arc::new(Named::new(models)));
+        let read = |model: &str| {
+            let body = json!({ "model": model, "max_tokens": 1 }).to_string();
+            let call = place.read(path, &body)?;
+            let sent = sent(&call)["model"].as_str().unwrap().to_owned();
+            assert_eq!(call.model().map(|model| &**model), Some(sent.as_str()));
+            Ok::<_, Unfit>(sent)
+        };
+        assert_eq!(read("gpt-4o-2024-08-06").unwrap(), "gpt-4o-2024-08-06");
+        assert_eq!(read("fast").unwrap(), "gpt-4o-mini");
+        for denied in ["o3", "o3-pro", "GPT-4o", ""] {
+            let expected = Err(Unfit::Denied(Denial::Model(denied.into())));
+            assert_eq!(read(denied), expected);
+        }
+        let nameless = place.read(path, r#"{"max_tokens":1}"#).map(drop);
+        assert_eq!(nameless, Err(Unfit::Invalid(Invalid::Member("model"))));
+    }
+}
+
+#[test]
+fn a_model_that_is_only_a_replacement_needs_a_right_as_well() {
+    let mut place = openai();
+    place.names.models = Some(Arc::new(Named::new(rules(&["small"]))));
+    let body = json!({ "model": "small", "models": ["small", "large"] }).to_string();
+    assert_eq!(
+        place.read(CHAT, &body).map(drop),
+        Err(Unfit::Denied(Denial::Model("large".into())))
+    );
+}
+
+#[test]
+fn a_tool_without_a_right_is_refused_or_taken_out_of_the_offer() {
+    let chat = json!({
+        "tools": [
+            { "type": "function", "function": { "name": "search" } },
+            { "type": "function", "function": { "name": "delete_all" } },
+            { "type": "custom", "custom": { "name": "shell" } }
+        ],
+        "tool_choice": { "type": "function", "function": { "name": "delete_all" } },
+        "functions": [{ "name": "delete_one" }],
+        "web_search_options": {}
+    });
+    let responses = json!({
+        "tools": [{ "type": "function", "name": "search" }, { "type": "web_search" }, { "type": "mcp", "server_label": "x" }],
+        "tool_choice": "auto"
+    });
+    let messages = json!({
+        "max_tokens": 1,
+        "tools": [{ "name": "search" }, { "type": "bash_20250124", "name": "bash" }],
+        "mcp_servers": [{ "name": "far", "url": "https://x.example" }],
+        "tool_choice": { "type": "tool", "name": "bash" }
+    });
+    for (protocol, path, body, left) in [
+        (
+            Protocol::OpenAi,
+            CHAT,
+            chat,
+            json!({ "tools": [{ "type": "function", "function": { "name": "search" } }] }),
+        ),
+        (
+            Protocol::OpenAi,
+            "/v1/responses",
+            responses,
+            json!({ "tools": [{ "type": "function", "name": "search" }], "tool_choice": "auto" }),
+        ),
+        (
+            Protocol::Anthropic,
+            "/v1/messages",
+            messages,
+            json!({ "max_tokens": 1, "tools": [{ "name": "search" }], "mcp_servers": [] }),
+        ),
+    ] {
+        let text = body.to_string();
+        let all = Place::new(protocol).read(path, &text).unwrap();
+        assert_eq!(sent(&all), body, "nothing is said about tools: all pass");
+        let place = Place::new(protocol).tools(&["search"], OnDeniedTool::Remove);
+        assert_eq!(sent(&place.read(path, &text).unwrap()), left);
+        let place = Place::new(protocol).tools(&["search"], OnDeniedTool::Refuse);
+        let refused = place.read(path, &text).map(drop);
+        assert!(matches!(refused, Err(Unfit::Denied(Denial::Tool(_)))), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_tool_cannot_hide_behind_the_name_that_the_other_dialect_reads() {
+    let place = openai().tools(&["good"], OnDeniedTool::Refuse);
+    for path in [CHAT, "/v1/responses"] {
+        for tool in [
+            json!({ "type": "function", "name": "bad", "function": { "name": "good" } }),
+            json!({ "type": "function", "name": "good", "function": { "name": "bad" } }),
+            json!({ "type": "custom", "custom": { "name": "good" }, "function": { "name": "bad" } }),
+            json!({ "function": { "name": "bad" } }),
+        ] {
+            let body = json!({ "tools": [tool] }).to_string();
+            let refused = place.read(path, &body).map(drop);
+            assert_eq!(refused, Err(Unfit::Denied(Denial::Tool("bad".into()))), "{body}");
+        }
+    }
+}
+
+#[test]
+fn what_of_an_api_nobody_can_read_needs_an_endpoint_of_its_own() {
+    for (protocol, known, unknown) in [
+        (Protocol::OpenAi, CHAT, "/v1/files"),
+        (Protocol::OpenAi, "/v1/models", "/v1/batches"),
+        (Protocol::Anthropic, "/v1/messages", "/v1/messages/batches"),
+        (Protocol::Anthropic, "/v1/models/x", "/v1/files"),
+    ] {
+        let place = Place::new(protocol);
+        assert!(place.read(known, "{}").is_ok(), "{known}");
+        assert_eq!(place.read(unknown, "{}").map(drop), Err(Unfit::Denied(Denial::Api)));
+    }
+    for (protocol, path) in
+        [(Protocol::OpenAi, "/v1/batches"), (Protocol::Anthropic, "/v1/messages/batches")]
+    {
+        let own = Place { path, ..Place::new(protocol) };
+        assert!(own.read(path, "{}").is_ok(), "{path}");
+    }
+}

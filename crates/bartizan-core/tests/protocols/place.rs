@@ -1,0 +1,95 @@
+//! An endpoint for calls of models, and what somebody may do there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bartizan_core::authenticate::{Caller, Identity, Principal};
+use bartizan_core::authorize::endpoint::{About, Cost, OnDisconnect};
+use bartizan_core::authorize::{
+    Access, Circumstances, Endpoint, Grant, NameRule, Named, Names, OnDeniedTool, Policy,
+};
+use bartizan_core::mask::Profile;
+use bartizan_core::time::Timestamp;
+use bartizan_core::validate::{Call, Payload, Protocol, Unfit};
+use bytes::Bytes;
+use http::{Method, Request};
+
+/// An endpoint for everything below `/v1`, and what its calls may name.
+pub(crate) struct Place {
+    pub(crate) protocol: Protocol,
+    pub(crate) path: &'static str,
+    pub(crate) names: Names,
+    pub(crate) max_output_tokens: u64,
+}
+
+impl Place {
+    pub(crate) fn new(protocol: Protocol) -> Self {
+        let names = Names::default();
+        Self { protocol, path: "/v1/{*rest}", names, max_output_tokens: 0 }
+    }
+
+    /// The tools that everybody may offer.
+    pub(crate) fn tools(mut self, patterns: &[&str], on_denied: OnDeniedTool) -> Self {
+        self.names.tools = Some(Arc::new(Named::new(rules(patterns))));
+        self.names.on_denied_tool = on_denied;
+        self
+    }
+
+    /// What the caller `ann` is granted here.
+    pub(crate) fn grant(&self) -> Grant {
+        let endpoint = Endpoint {
+            index: 0,
+            verb: Method::POST,
+            path: self.path.into(),
+            aliases: Vec::new(),
+            method_override: true,
+            access: Access::Authenticated,
+            permission: None,
+            tenant: None,
+            approval: false,
+            names: self.names.clone(),
+            protocol: self.protocol,
+            schema: None,
+            max_request_size: 1_000_000,
+            limits: Vec::new(),
+            cost: Cost { max_output_tokens: self.max_output_tokens, ..Cost::default() },
+            profile: Profile::default(),
+            timeout: Duration::from_secs(1),
+            on_disconnect: OnDisconnect::Cancel,
+            about: About::default(),
+        };
+        let mut policy = Policy::default();
+        policy.routes.add(endpoint).unwrap();
+        let mut identity = Identity::bare(Principal::parse("ann"));
+        identity.roles = vec!["user".into()];
+        let path = self.path.replace("{*rest}", "x");
+        let route = policy.routes.find(&Method::POST, None, &path);
+        let now = Circumstances {
+            now: Timestamp(1),
+            address: [192, 0, 2, 1].into(),
+            path: None,
+            headers: None,
+        };
+        policy.decide(Caller::assert(identity), &route, &now).unwrap()
+    }
+
+    /// Reads a call to `path`.
+    pub(crate) fn read(&self, path: &str, body: &str) -> Result<Call<()>, Unfit> {
+        let request = Request::post(path).header("content-type", "application/json");
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        Call::parse(&self.grant(), &head, Payload::Whole(Bytes::from(body.to_owned())))
+    }
+}
+
+pub(crate) fn rules(patterns: &[&str]) -> Vec<NameRule> {
+    let rule = |pattern: &&str| NameRule { pattern: (*pattern).into(), ..NameRule::default() };
+    patterns.iter().map(rule).collect()
+}
+
+/// What goes on of a call.
+pub(crate) fn sent(call: &Call<()>) -> serde_json::Value {
+    match call.body() {
+        Payload::Whole(bytes) => serde_json::from_slice(bytes).unwrap(),
+        Payload::Stream(()) => panic!("it was read whole"),
+    }
+}

@@ -1,0 +1,235 @@
+//! What becomes of a call whose upstream fails? Sent again where nothing came of it, and never twice
+//! where something might have.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::program::{Program, until};
+use crate::wire::{raw, status};
+
+/// What an upstream does with a call.
+#[derive(Clone, Copy)]
+enum Act {
+    /// It answers with this status, and says when to come back.
+    Say(u16, &'static str),
+    /// It takes the call and says nothing.
+    Silence,
+    /// It takes the call and hangs up.
+    HangUp,
+    /// It begins an answer that never ends.
+    Drip,
+}
+
+/// An upstream that does one thing after the other, and the last one for ever.
+struct Scripted {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Scripted {
+    async fn start(acts: &'static [Act]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::<Mutex<Vec<Value>>>::default();
+        let book = Arc::clone(&seen);
+        tokio::spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                let book = Arc::clone(&book);
+                tokio::spawn(async move { serve(socket, acts, &book).await });
+            }
+        });
+        Self { address, seen }
+    }
+
+    fn calls(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+}
+
+async fn serve(mut socket: TcpStream, acts: &[Act], book: &Mutex<Vec<Value>>) {
+    let mut call = Vec::new();
+    let mut piece = [0; 4096];
+    let body = loop {
+        let count = socket.read(&mut piece).await.unwrap_or(0);
+        if count == 0 {
+            return;
+        }
+        call.extend(&piece[..count]);
+        let text = String::from_utf8_lossy(&call);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+            break body.to_owned();
+        }
+    };
+    let act = {
+        let mut book = book.lock().unwrap();
+        book.push(serde_json::from_str(&body).unwrap_or_default());
+        acts[(book.len() - 1).min(acts.len() - 1)]
+    };
+    match act {
+        Act::Say(status, wait) => {
+            let body = json!({ "model": "m", "choices": [],
+                "usage": { "prompt_tokens": 3, "completion_tokens": 2 } });
+            let body = body.to_string();
+            let answer = format!(
+                "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{wait}\
+                 content-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = socket.write_all(answer.as_bytes()).await;
+        }
+        Act::Silence => std::future::pending().await,
+        Act::HangUp => {}
+        Act::Drip => {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+            let _ = socket.write_all(head.as_bytes()).await;
+            while socket.write_all(b": still here\n\n").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+/// A gateway whose endpoint `/llm` has this `upstream`, and `/http` the same without a protocol.
+fn gateway(upstream: &str, more: &str) -> Program {
+    let nobody = "127.0.0.1:9".parse().unwrap();
+    Program::with(nobody, &[], |configuration| {
+        format!(
+            "{configuration}\n  - path: \"/llm/{{*rest}}\"\n    protocol: openai\n    public: true\n    \
+             upstream: {upstream}\n{more}\n  - path: /http\n    verbs: [POST]\n    public: true\n    \
+             upstream: {upstream}\n{more}\n"
+        )
+    })
+}
+
+async fn call(program: &Program, path: &str) -> String {
+    let body = json!({ "model": "m", "max_tokens": 5, "messages": [] }).to_string();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        program.address,
+        body.len()
+    );
+    raw(program.address, request).await
+}
+
+const CHAT: &str = "/llm/chat/completions";
+
+/// An address at which nobody listens.
+async fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_listens_the_next_is_asked_and_the_call_is_one() {
+    let (first, second) = (nobody().await, Scripted::start(&[Act::Say(200, "")]).await);
+    let upstream = format!(
+        "{{ url: \"http://{first}\", retries: 1, fallbacks: [{{ url: \"http://{}\", model: other }}] }}",
+        second.address
+    );
+    let program = gateway(&upstream.replace(", model: other", ""), "");
+    assert_eq!(status(&call(&program, "/http").await), 200);
+    assert_eq!(status(&call(&program, CHAT).await), 200);
+    assert_eq!(second.calls(), 2);
+    let ends = || program.records().iter().filter(|r| r["event"] == "REQUEST_END").count();
+    until(|| ends() == 2, || format!("{:?}", program.records()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_model_is_asked_only_where_it_is_written() {
+    let first = Scripted::start(&[Act::Say(503, "retry-after: 60\r\n")]).await;
+    let second = Scripted::start(&[Act::Say(200, "")]).await;
+    let upstream = format!(
+        "{{ url: \"http://{}\", retries: 3, fallbacks: [{{ url: \"http://{}\", serves: [x] }}, {{ url: \"http://{}\" }}] }}",
+        first.address, first.address, second.address
+    );
+    let program = gateway(&upstream, "");
+    assert_eq!(status(&call(&program, CHAT).await), 200);
+    assert_eq!(first.calls(), 1, "a minute is not waited for");
+    assert_eq!(second.seen.lock().unwrap()[0]["model"], "m");
+    let written = upstream.replace("serves: [x]", "model: other");
+    let written = written.replace(
+        &format!("model: other }}, {{ url: \"http://{}\"", second.address),
+        &format!("serves: [x] }}, {{ url: \"http://{}\", model: other", second.address),
+    );
+    let program = Program::with(first.address, &[], |configuration| {
+        format!(
+            "{configuration}\n  - path: \"/llm/{{*rest}}\"\n    protocol: openai\n    public: true\n    upstream: {written}\n"
+        )
+    });
+    assert_eq!(status(&call(&program, CHAT).await), 200);
+    assert_eq!(second.seen.lock().unwrap()[1]["model"], "other");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_call_of_a_model_is_sent_again_and_any_other_post_is_not() {
+    let acts = &[Act::Say(503, ""), Act::Say(429, "retry-after-ms: 5\r\n"), Act::Say(200, "")];
+    let upstream = Scripted::start(acts).await;
+    let program = gateway(&format!("{{ url: \"http://{}\", retries: 2 }}", upstream.address), "");
+    assert_eq!(status(&call(&program, CHAT).await), 200);
+    assert_eq!(upstream.calls(), 3);
+    let upstream = Scripted::start(acts).await;
+    let program = gateway(&format!("{{ url: \"http://{}\", retries: 2 }}", upstream.address), "");
+    assert_eq!(status(&call(&program, "/http").await), 503);
+    assert_eq!(upstream.calls(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_have_been_worked_on_is_never_sent_again() {
+    for (acts, expected) in [(&[Act::HangUp], 502), (&[Act::Silence], 504)] {
+        let upstream = Scripted::start(acts).await;
+        let second = Scripted::start(&[Act::Say(200, "")]).await;
+        let ways = format!(
+            "{{ url: \"http://{}\", retries: 2, fallbacks: [{{ url: \"http://{}\" }}] }}",
+            upstream.address, second.address
+        );
+        let program = gateway(&ways, "    timeouts: { first_byte: 300ms }");
+        assert_eq!(status(&call(&program, CHAT).await), expected);
+        assert_eq!((upstream.calls(), second.calls()), (1, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_fails_is_left_alone_and_a_single_call_asks_whether_it_is_back() {
+    let acts = &[Act::Say(500, ""), Act::Say(500, ""), Act::Silence];
+    let upstream = Scripted::start(acts).await;
+    let breaker = "breaker: { failures: 2, pause: 500ms, probes: 1 }";
+    let ways = format!("{{ url: \"http://{}\", {breaker} }}", upstream.address);
+    let program = Arc::new(gateway(&ways, "    timeouts: { first_byte: 10s }"));
+    for expected in [500, 500, 503, 503] {
+        let answer = call(&program, CHAT).await;
+        assert_eq!(status(&answer), expected);
+        assert_eq!(answer.contains("retry-after"), expected == 503);
+    }
+    assert_eq!(upstream.calls(), 2);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let program = Arc::clone(&program);
+            tokio::spawn(async move { status(&call(&program, CHAT).await) })
+        })
+        .collect();
+    until(|| upstream.calls() == 3, || "nobody asks whether it is back".to_owned());
+    let mut refused = 0;
+    for call in calls {
+        let answer = tokio::time::timeout(Duration::from_secs(2), call).await;
+        refused += usize::from(matches!(answer, Ok(Ok(503))));
+    }
+    assert_eq!((refused, upstream.calls()), (19, 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_never_ends_is_broken_off_in_time() {
+    let upstream = Scripted::start(&[Act::Drip]).await;
+    let ways = format!("{{ url: \"http://{}\" }}", upstream.address);
+    let program = gateway(&ways, "    timeouts: { total: 500ms }");
+    let answer = call(&program, CHAT).await;
+    assert!(answer.contains("still here") && !answer.ends_with("0\r\n\r\n"), "{answer}");
+}

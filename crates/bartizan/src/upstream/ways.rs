@@ -1,0 +1,308 @@
+//! Where does a call go when its upstream does not answer? Several upstreams in their order, asked
+//! again only where nothing has come of it yet.
+//!
+//! A call is sent again only where it cannot have been worked on (no connection came about), or
+//! where its upstream has said before any other byte that it was not: 429 and 5xx, for calls of a
+//! language model and for methods that may be repeated. What is reserved for the call is reserved
+//! once, and the answer that goes home is the only one that is charged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bartizan_core::authorize::named;
+use bartizan_core::exchange::Departure;
+use bartizan_core::refusal::{self, Outage, Refusal};
+use bartizan_core::validate::Payload;
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header};
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::breaker::{Breaker, BreakerRules, Leave};
+use super::lifetime::Lifetime;
+use super::{Connections, Target, Upstream, UpstreamError};
+use crate::body::Body;
+use crate::clock;
+use crate::handler::{Answer, Failure, Handler, Work};
+
+/// One of the upstreams of an endpoint.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// Where it is.
+    pub target: Target,
+    /// The models that it serves, names or patterns with `*`; all where empty.
+    pub serves: Vec<Arc<str>>,
+    /// The model to ask for there, in place of the one that was asked.
+    pub model: Option<Arc<str>>,
+}
+
+/// How long to try, and how often: by default once, and as long as the endpoint says.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Patience {
+    /// How often one upstream is asked again.
+    pub retries: u32,
+    /// When an upstream is left alone; `None`: never.
+    pub breaker: Option<BreakerRules>,
+    /// How long each of them may take until its answer begins; `None`: as long as all together.
+    pub first_byte: Option<Duration>,
+    /// How long an answer may take to its end; `None`: as long as something comes.
+    pub total: Option<Duration>,
+}
+
+/// Several upstreams for one endpoint, the preferred one first.
+#[derive(Clone, Debug)]
+pub struct Upstreams {
+    ways: Arc<[Open]>,
+    patience: Patience,
+}
+
+/// A way, and how it fares.
+#[derive(Debug)]
+struct Open {
+    upstream: Upstream,
+    serves: Vec<Arc<str>>,
+    model: Option<Arc<str>>,
+    breaker: Option<Breaker>,
+}
+
+/// The first pause between two attempts; each further one is twice as long, and all of them are
+/// shortened by chance, so that those who failed together do not come back together.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// The longest pause, also where an upstream asks for a longer one: the client waits.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+
+impl Upstreams {
+    /// These upstreams, in the order in which they are asked.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] where one of them does not fit the connections.
+    pub fn new(
+        ways: Vec<Way>,
+        patience: Patience,
+        connections: &Connections,
+    ) -> Result<Self, UpstreamError> {
+        let open = |Way { target, serves, model }| {
+            let upstream = Upstream::new(target, connections.clone())?;
+            let breaker = patience.breaker.map(Breaker::new);
+            Ok(Open { upstream, serves, model, breaker })
+        };
+        let ways = ways.into_iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { ways: ways.into(), patience })
+    }
+}
+
+impl Handler for Upstreams {
+    fn answer(&self, departure: Departure<Body>) -> Work {
+        let (ways, patience) = (Arc::clone(&self.ways), self.patience);
+        Box::pin(async move { attempts(&ways, patience, departure).await })
+    }
+}
+
+/// What one attempt came to.
+enum Outcome {
+    /// This goes home.
+    Done(Result<Answer, Failure>),
+    /// Nothing was worked on; how long the upstream wants to be left alone, if it says so.
+    Again(Result<Answer, Failure>, Option<Duration>),
+}
+
+async fn attempts(
+    ways: &[Open],
+    patience: Patience,
+    departure: Departure<Body>,
+) -> Result<Answer, Failure> {
+    let began = Instant::now();
+    let whole = matches!(departure.body, Payload::Whole(_));
+    let mut spare = Some(departure);
+    let mut last = None;
+    let most = if whole { patience.retries } else { 0 };
+    for way in ways {
+        let Some(departure) = &spare else { break };
+        if !way.serves(departure.model.as_deref()) {
+            continue;
+        }
+        for attempt in 0..=most {
+            let Some(leave) = way.leave() else { break };
+            let Some(departure) = next(&mut spare, whole, way) else { break };
+            match way.ask(departure, patience, leave).await {
+                Outcome::Done(result) => return lasting(result, patience.total, began),
+                Outcome::Again(result, wait) => {
+                    last = Some(result);
+                    let pause = wait.unwrap_or_else(|| pause(attempt));
+                    if attempt < most && pause <= MAX_PAUSE {
+                        sleep(pause).await;
+                    } else {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    let nobody = || {
+        let refusal = Refusal::Unavailable(Outage::Upstream);
+        Err(Failure { refusal, departed: false })
+    };
+    lasting(last.unwrap_or_else(nobody), patience.total, began)
+}
+
+/// The call as it goes this way; what has a body that comes in chunks goes once.
+fn next(spare: &mut Option<Departure<Body>>, whole: bool, way: &Open) -> Option<Departure<Body>> {
+    let mut departure = match (whole, spare.as_ref()?) {
+        (true, departure) => copy(departure)?,
+        (false, _) => spare.take()?,
+    };
+    if let (Some(model), Payload::Whole(bytes)) = (&way.model, &departure.body) {
+        let renamed = renamed(bytes, model)?;
+        departure.head.headers.insert(header::CONTENT_LENGTH, renamed.len().into());
+        departure.body = Payload::Whole(renamed);
+    }
+    Some(departure)
+}
+
+fn copy(departure: &Departure<Body>) -> Option<Departure<Body>> {
+    let Payload::Whole(bytes) = &departure.body else { return None };
+    Some(Departure {
+        id: departure.id,
+        client: departure.client,
+        head: departure.head.clone(),
+        body: Payload::Whole(bytes.clone()),
+        // An upstream is sent bytes.
+        document: None,
+        caller: departure.caller.clone(),
+        roles: departure.roles.clone(),
+        endpoint: Arc::clone(&departure.endpoint),
+        model: departure.model.clone(),
+    })
+}
+
+/// The same call to another model.
+fn renamed(bytes: &[u8], model: &str) -> Option<Bytes> {
+    let mut call: Value = serde_json::from_slice(bytes).ok()?;
+    let members = call.as_object_mut()?;
+    members.insert("model".to_owned(), model.into());
+    Some(call.to_string().into())
+}
+
+impl Open {
+    fn serves(&self, model: Option<&str>) -> bool {
+        let fits = |model: &str| self.serves.iter().any(|pattern| named::fits(pattern, model));
+        self.serves.is_empty() || model.is_some_and(fits)
+    }
+
+    /// Leave to ask it: `Some(None)` where nobody keeps count.
+    fn leave(&self) -> Option<Option<Leave<'_>>> {
+        match &self.breaker {
+            None => Some(None),
+            Some(breaker) => breaker.leave(clock::now()).map(Some),
+        }
+    }
+
+    async fn ask(
+        &self,
+        departure: Departure<Body>,
+        patience: Patience,
+        leave: Option<Leave<'_>>,
+    ) -> Outcome {
+        let repeatable = departure.endpoint.protocol.has_models()
+            || matches!(
+                departure.head.method,
+                Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+            );
+        let work = self.upstream.answer(departure);
+        let result = match patience.first_byte {
+            None => work.await,
+            Some(limit) => timeout(limit, work).await.unwrap_or_else(|_elapsed| {
+                let refusal = refusal::Upstream::TooSlow.into();
+                Err(Failure { refusal, departed: true })
+            }),
+        };
+        let failed = match &result {
+            Ok(answer) => answer.response.status().is_server_error(),
+            Err(failure) => matches!(failure.refusal, Refusal::Upstream(_)),
+        };
+        match leave {
+            Some(leave) if failed => leave.failed(clock::now()),
+            Some(leave) => leave.succeeded(),
+            None => {}
+        }
+        let again = match &result {
+            Ok(answer) => repeatable && is_refused(answer.response.status()),
+            Err(failure) => !failure.departed && matches!(failure.refusal, Refusal::Upstream(_)),
+        };
+        if !again {
+            return Outcome::Done(result);
+        }
+        let wait = match &result {
+            Ok(answer) => asked_to_wait(answer.response.headers()),
+            Err(_) => None,
+        };
+        Outcome::Again(result, wait)
+    }
+}
+
+/// Whether an upstream says that it did not work on a call: too many, or not well.
+fn is_refused(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504 | 529)
+}
+
+/// How long an upstream wants to be left alone: `Retry-After` in seconds (RFC 9110 section 10.2.3),
+/// or `retry-after-ms`, which some providers send besides.
+fn asked_to_wait(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
+    number("retry-after-ms")
+        .map(Duration::from_millis)
+        .or_else(|| number("retry-after").map(Duration::from_secs))
+}
+
+/// The pause before the next attempt: somewhere between half of the full one and all of it.
+fn pause(attempt: u32) -> Duration {
+    let full = FIRST_PAUSE.saturating_mul(1 << attempt.min(6)).min(MAX_PAUSE);
+    let chance = u32::try_from(clock::chance() & 0xFFFF).unwrap_or(0);
+    full / 2 + (full / 2) * chance / 0xFFFF
+}
+
+/// An answer that ends in time, or is broken off.
+fn lasting(
+    result: Result<Answer, Failure>,
+    total: Option<Duration>,
+    began: Instant,
+) -> Result<Answer, Failure> {
+    let Some(total) = total else { return result };
+    let mut answer = result?;
+    if answer.response.body().whole().is_none() {
+        answer.response = answer.response.map(|body| Lifetime::wrap(body, began + total));
+    }
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_are_never_alike_for_all() {
+        for attempt in 0..40 {
+            let full = FIRST_PAUSE.saturating_mul(1 << attempt.min(6)).min(MAX_PAUSE);
+            let pauses: Vec<_> = (0..20).map(|_| pause(attempt)).collect();
+            assert!(pauses.iter().all(|pause| *pause >= full / 2 && *pause <= full));
+            assert!(pauses.iter().any(|pause| *pause != pauses[0]));
+        }
+    }
+
+    #[test]
+    fn an_upstream_is_left_alone_for_as_long_as_it_asks() {
+        let wait = |fields: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            fields.iter().for_each(|(name, value)| {
+                headers.insert(*name, value.parse().unwrap());
+            });
+            asked_to_wait(&headers)
+        };
+        assert_eq!(wait(&[("retry-after", "3")]), Some(Duration::from_secs(3)));
+        let both = [("retry-after", "3"), ("retry-after-ms", "2500")];
+        assert_eq!(wait(&both), Some(Duration::from_millis(2500)));
+        assert_eq!(wait(&[("retry-after", "-1")]), None);
+        assert_eq!(wait(&[]), None);
+    }
+}
