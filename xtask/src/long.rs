@@ -21,6 +21,7 @@ const NIGHTLY: &[Long] = &[
         words: &["cargo", "test", "--workspace", "--release", "--lib", "--tests"],
     },
     Long { what: "a search for inputs that break a promise", env: &[], words: SEARCH },
+    Long { what: "the SDKs of providers and a real model", env: &[], words: MODEL },
     // Not for every change: it builds a hundred crates more, four minutes of two cores.
     Long { what: "the policy with Cedar in it", env: &[], words: CEDAR },
     Long { what: "the road, timed", env: &[], words: BENCH },
@@ -28,6 +29,8 @@ const NIGHTLY: &[Long] = &[
     Long { what: "the comparison with nginx and HAProxy", env: &[], words: COMPARISON },
 ];
 
+const MODEL: &[&str] = &["cargo", "xtask", "model"];
+const TALK: &[&str] = &["cargo", "test", "--package", "bartizan-gateway", "--test", "model"];
 const SEARCH: &[&str] = &["cargo", "xtask", "fuzz", "--seconds", "60"];
 const CEDAR: &[&str] = &[
     "cargo",
@@ -67,6 +70,13 @@ fn count(root: &Path) -> Result<()> {
         bail!("`{}` failed", COUNT.join(" "));
     }
     Ok(())
+}
+
+/// The SDKs of providers, through the gateway, to a real model on this machine.
+pub(crate) fn model(root: &Path) -> Result<()> {
+    needs::provide(root)?;
+    needs::provide_all(root, needs::MODEL)?;
+    run(root, TALK)
 }
 
 /// The gateway beside others on the same machine; `args` go to the script.

@@ -27,6 +27,7 @@ cargo xtask COMMAND
   bench gateway [ARGS]  the gateway beside nginx and HAProxy; ARGS go to `bench/gateway`
   pii-eval [--presidio]  the accuracy of the personal data scanner, into docs/; beside Presidio
   fuzz [TARGET…] [--seconds N]  searches for inputs that break a promise, 60 s in each target of fuzz/
+  model               the SDKs of OpenAI and Anthropic against a real model on this machine
   nightly             what takes long: properties on many more cases, the comparison with other gateways";
 
 fn main() -> ExitCode {
@@ -52,6 +53,7 @@ fn dispatch(root: &Path, args: &[&str]) -> Result<()> {
         ["bench", rest @ ..] => long::bench(root, rest),
         ["pii-eval", rest @ ..] => pii_eval::evaluate(root, rest),
         ["fuzz", rest @ ..] => fuzz::search(root, rest),
+        ["model"] => long::model(root),
         ["nightly"] => long::nightly(root),
         [] | ["help" | "-h" | "--help"] => {
             eprintln!("{HELP}");

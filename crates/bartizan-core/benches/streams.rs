@@ -1,6 +1,5 @@
 //! How many bytes of an answer in events are screened in a second?
 
-#![expect(missing_docs, reason = "the macros of the benchmark make items without documentation")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -152,7 +152,15 @@ impl Event {
             return;
         }
         let lines: Vec<&[u8]> = self.other_lines().collect();
+        out.extend_from_slice(self.lead());
         write(&lines, data, out);
+    }
+
+    /// The line feed that belongs to the line end of the event before, if that ended with the carriage
+    /// return of both.
+    #[must_use]
+    pub fn lead(&self) -> &[u8] {
+        if self.raw.starts_with(b"\n") { b"\n" } else { b"" }
     }
 }
 

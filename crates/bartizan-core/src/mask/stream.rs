@@ -223,6 +223,7 @@ impl AnswerStream {
             out.extend_from_slice(event.raw());
         } else {
             let lines: Vec<&[u8]> = lines.iter().map(|line| &line[..]).collect();
+            out.extend_from_slice(event.lead());
             if event.has_data() {
                 sse::write(&lines, data, out);
             } else {

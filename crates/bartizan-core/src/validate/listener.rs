@@ -9,10 +9,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{anthropic, openai};
+use super::{Reported, anthropic, openai};
 use crate::audit::{Event, Note, Outcome};
 use crate::authorize::Grant;
-use crate::settle::Reported;
 
 /// Who listens to the answer of a call: one variant for each protocol.
 #[derive(Clone, Debug)]

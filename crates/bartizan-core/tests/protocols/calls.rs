@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bartizan_core::authorize::{Denial, NameRule, Named, OnDeniedTool};
+use bartizan_core::mask::{Guard, Profile};
 use bartizan_core::validate::{Invalid, Protocol, Unfit};
+use bartizan_pii::{Action, Config, Masker, Scanner};
 use serde_json::json;
 
 use super::place::{Place, rules, sent};
@@ -190,6 +192,20 @@ fn a_tool_cannot_hide_behind_the_name_that_the_other_dialect_reads() {
             assert_eq!(refused, Err(Unfit::Denied(Denial::Tool("bad".into()))), "{body}");
         }
     }
+}
+
+#[test]
+fn what_is_masked_in_the_text_is_not_spelled_out_beside_it() {
+    let scanner = Arc::new(Scanner::new(&Config::default()).unwrap());
+    let guard = Guard::new(Masker::new(scanner, Action::MASK));
+    let masked = Profile { response: Some(Arc::new(guard)), ..Profile::default() };
+    let body = json!({ "model": "m", "max_tokens": 1, "logprobs": true, "top_logprobs": 5,
+        "include": ["message.output_text.logprobs", "file_search_call.results"] });
+    let left = json!({ "model": "m", "max_tokens": 1, "include": ["file_search_call.results"] });
+    let text = body.to_string();
+    assert_eq!(sent(&openai().read(CHAT, &text).unwrap()), body);
+    let place = Place { profile: masked, ..openai() };
+    assert_eq!(sent(&place.read(CHAT, &text).unwrap()), left);
 }
 
 #[test]

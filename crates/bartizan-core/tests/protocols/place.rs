@@ -20,12 +20,14 @@ pub(crate) struct Place {
     pub(crate) path: &'static str,
     pub(crate) names: Names,
     pub(crate) max_output_tokens: u64,
+    pub(crate) profile: Profile,
 }
 
 impl Place {
     pub(crate) fn new(protocol: Protocol) -> Self {
         let names = Names::default();
-        Self { protocol, path: "/v1/{*rest}", names, max_output_tokens: 0 }
+        let profile = Profile::default();
+        Self { protocol, path: "/v1/{*rest}", names, max_output_tokens: 0, profile }
     }
 
     /// The tools that everybody may offer.
@@ -53,7 +55,7 @@ impl Place {
             max_request_size: 1_000_000,
             limits: Vec::new(),
             cost: Cost { max_output_tokens: self.max_output_tokens, ..Cost::default() },
-            profile: Profile::default(),
+            profile: self.profile.clone(),
             timeout: Duration::from_secs(1),
             on_disconnect: OnDisconnect::Cancel,
             about: About::default(),

@@ -145,11 +145,11 @@ async fn the_sdks_work_unchanged_and_raise_their_own_errors() {
     }
     assert_eq!(told["models"], json!(["smollm2-135m", "flaky"]));
     assert_eq!(told["openai stream usage unasked"], false);
-    assert_eq!(told["openai stream usage asked"], json!([40]));
+    assert_eq!(told["openai stream usage asked"], json!([44]));
     assert_eq!(told["openai limits"], "1000");
     assert_eq!(told["responses done"][0], told["responses stream"]);
     assert!(told["responses stream"].as_str().unwrap().contains(MASKED));
-    assert_eq!(told["flaky"], "length");
+    assert_eq!(told["flaky"], "stop");
     for name in ["openai blocked", "anthropic blocked"] {
         assert!(told[name].as_str().is_some_and(|error| error.starts_with("API")), "{told}");
     }
@@ -173,8 +173,8 @@ async fn the_sdks_work_unchanged_and_raise_their_own_errors() {
     let ends: Vec<_> = records.iter().filter(|record| record["event"] == "REQUEST_END").collect();
     let flaky = ends.iter().filter(|end| end["action"]["model"] == "flaky").count();
     assert_eq!(flaky, 1, "three attempts are one call");
-    let stream = ends.iter().find(|end| end["usage"]["tokens_in"] == 52).unwrap();
-    assert_eq!(stream["usage"]["tokens_out"], 40);
+    let stream = ends.iter().find(|end| end["usage"]["tokens_in"] == 37).unwrap();
+    assert_eq!(stream["usage"]["tokens_out"], 44);
 }
 
 /// Asks for a stream, and hangs up when some of it has come.
@@ -229,6 +229,6 @@ async fn a_stream_that_may_finish_does_so_without_its_client_and_is_charged_exac
     ask("GET", "/go").at(provider.address).await;
     let end = only_end(&gateway).await;
     assert_eq!(end["outcome"], "abandoned");
-    assert_eq!((&end["usage"]["tokens_in"], &end["usage"]["tokens_out"]), (&json!(52), &json!(40)));
+    assert_eq!((&end["usage"]["tokens_in"], &end["usage"]["tokens_out"]), (&json!(37), &json!(44)));
     assert_eq!(provider.seen().await[0]["ended"], true);
 }

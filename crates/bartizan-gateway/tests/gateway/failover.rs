@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::program::{Program, until};
-use crate::wire::{raw, status};
+use crate::wire::{ask, raw, status};
 
 /// What an upstream does with a call.
 #[derive(Clone, Copy)]
@@ -103,7 +103,7 @@ fn gateway(upstream: &str, more: &str) -> Program {
     Program::with(nobody, &[], |configuration| {
         format!(
             "{configuration}\n  - path: \"/llm/{{*rest}}\"\n    protocol: openai\n    public: true\n    \
-             upstream: {upstream}\n{more}\n  - path: /http\n    verbs: [POST]\n    public: true\n    \
+             upstream: {upstream}\n{more}\n  - path: /http\n    verbs: [GET, POST]\n    public: true\n    \
              upstream: {upstream}\n{more}\n"
         )
     })
@@ -131,11 +131,11 @@ async fn nobody() -> SocketAddr {
 async fn where_nobody_listens_the_next_is_asked_and_the_call_is_one() {
     let (first, second) = (nobody().await, Scripted::start(&[Act::Say(200, "")]).await);
     let upstream = format!(
-        "{{ url: \"http://{first}\", retries: 1, fallbacks: [{{ url: \"http://{}\", model: other }}] }}",
+        "{{ url: \"http://{first}\", retries: 1, fallbacks: [{{ url: \"http://{}\" }}] }}",
         second.address
     );
-    let program = gateway(&upstream.replace(", model: other", ""), "");
-    assert_eq!(status(&call(&program, "/http").await), 200);
+    let program = gateway(&upstream, "");
+    assert_eq!(status(&ask(program.address, "GET /http", &[]).await), 200);
     assert_eq!(status(&call(&program, CHAT).await), 200);
     assert_eq!(second.calls(), 2);
     let ends = || program.records().iter().filter(|r| r["event"] == "REQUEST_END").count();

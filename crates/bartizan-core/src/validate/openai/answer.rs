@@ -227,7 +227,8 @@ impl Listener {
         if self.model.is_none() {
             self.model = inner.model.as_deref().map(Arc::from);
         }
-        let Some(counts) = &inner.usage else { return };
+        // What is only fetched was paid for when it was made.
+        let Some(counts) = inner.usage.as_ref().filter(|_| self.api != Api::Stored) else { return };
         let Some(tokens_in) = counts.prompt_tokens else { return };
         let cached = counts.prompt_tokens_details.as_ref().and_then(|told| told.cached_tokens);
         self.used = Some(Reported {

@@ -37,6 +37,7 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let mut changed = false;
     let model = model(&mut call, api, asked.grant, &mut changed)?;
     changed |= tools::check(&mut call, asked.grant)?;
+    changed |= asked.grant.endpoint().profile.response.is_some() && keep_to_text(&mut call);
     let streams = flag(&call, "stream")?;
     let mut added = Vec::new();
     let estimate = estimate(&call, api, asked, &mut added)?;
@@ -111,6 +112,21 @@ fn estimate(
     };
     let choices = count(call, "n")?.unwrap_or(1).max(count(call, "best_of")?.unwrap_or(1)).max(1);
     Ok(Estimate { tokens_in, tokens_out: output.saturating_mul(choices) })
+}
+
+/// Asks for no probabilities of single tokens: they would spell out, token by token, what is masked in
+/// the text. `true` where they were asked for.
+fn keep_to_text(call: &mut Map<String, Value>) -> bool {
+    let mut changed = false;
+    for member in ["logprobs", "top_logprobs"] {
+        changed |= call.remove(member).is_some();
+    }
+    if let Some(Value::Array(include)) = call.get_mut("include") {
+        let before = include.len();
+        include.retain(|part| !part.as_str().is_some_and(|part| part.ends_with("logprobs")));
+        changed |= include.len() < before;
+    }
+    changed
 }
 
 /// Has the usage told at the end of the stream. `true` where the client did not ask for it.

@@ -60,10 +60,7 @@ fn models(
 /// Rights that nobody would look at protect nothing.
 fn misplaced(resolver: &mut Resolver<'_>, entry: &Located<file::Endpoint>, protocol: Protocol) {
     // Of those that are not built it is told elsewhere.
-    let unbuilt = entry
-        .protocol
-        .as_ref()
-        .is_some_and(|written| matches!(written.value, file::Protocol::Mcp | file::Protocol::A2a));
+    let unbuilt = resolver.lost(&format!("{}/protocol", entry.place.pointer));
     if !protocol.is_spoken() && !unbuilt {
         let help = "say what is spoken: `protocol: openai` or `anthropic`";
         for tool in entry.tools.values().take(1) {
