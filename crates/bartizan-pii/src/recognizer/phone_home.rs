@@ -77,7 +77,7 @@ fn written_at_home(window: &Window<'_>, at: usize, plan: &Plan) -> Peek<Option<E
         let mut values = digits::values(window, first, end);
         lead.bytes().all(|expected| values.next() == Some(expected - b'0'))
     };
-    if !plan.leads.iter().any(|lead| begins(lead)) || is_day(window, first, end) {
+    if !plan.leads.iter().any(begins) || is_day(window, first, end) {
         return Ok(None);
     }
     phone::finish(window, end)
