@@ -153,7 +153,8 @@ impl JsonSchema for Treatment {
         let short = generator.subschema_for::<Action>();
         let long = generator.subschema_for::<Particulars>();
         json_schema!({
-            "x-expects": "an action, or `{ action, keep_first, keep_last }`",
+            "x-expects": "`detect`, `mask`, `redact`, `replace`, `hash`, `encrypt`, `encrypt_digits`, \
+                          `tokenise` or `block`, or `{ action, keep_first, keep_last }`",
             "anyOf": [short, long],
         })
     }
