@@ -101,7 +101,7 @@ pub struct Treatment {
     pub keep_last: Option<Located<Count>>,
 }
 
-/// The long form of a [`Treatment`].
+/// What happens to one entity, with its particulars.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Particulars {
