@@ -204,7 +204,7 @@ impl HttpFetch {
     }
 
     /// The scheme, and an address that stands in the URL itself: no resolver is asked for that.
-    fn check(&self, uri: &Uri, url: &str) -> Result<(), FetchError> {
+    pub(crate) fn check(&self, uri: &Uri, url: &str) -> Result<(), FetchError> {
         let host = uri.host().unwrap_or_default();
         let address = literal(host);
         let here = host == "localhost" || address.is_some_and(|ip| ip.is_loopback());

@@ -85,6 +85,7 @@ impl Webhook {
         let uri: http::Uri = url.parse().map_err(|_| address())?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(address)?;
         let fetch = HttpFetch::keeping(vec![host.to_owned()], IDLE)?;
+        fetch.check(&uri, url)?;
         let secret = key(secret).ok_or_else(|| BadWebhook::Secret(name.to_owned()))?;
         Ok(Self {
             name: name.to_owned(),
@@ -330,5 +331,8 @@ mod tests {
         assert!(matches!(Webhook::new("x", url, "whsec_?"), Err(BadWebhook::Secret(_))));
         let secret = "0123456789abcdef01234567";
         assert!(matches!(Webhook::new("x", "/path", secret), Err(BadWebhook::Address(_))));
+        for url in ["ftp://127.0.0.1/", "http://example.org/"] {
+            assert!(matches!(Webhook::new("x", url, secret), Err(BadWebhook::Fetch(_))), "{url}");
+        }
     }
 }

@@ -11,8 +11,11 @@ use super::complain;
 /// The name of standard input.
 pub(super) const STDIN: &str = "-";
 
-/// How many bytes are looked at to tell text from something else.
+/// How many bytes are looked at to tell text from something else, and read at a time.
 pub(super) const PIECE: u64 = 64 * 1024;
+
+/// The first bytes of an input, and what reads the rest.
+pub(super) type Begun = (Vec<u8>, Box<dyn Read>);
 
 /// One input.
 #[derive(Debug)]
@@ -40,13 +43,15 @@ impl Input {
         })
     }
 
-    /// Its first bytes, and the rest; nothing where it was found in a folder and is no text.
-    pub(super) fn text(&self) -> io::Result<Option<(Vec<u8>, Box<dyn Read>)>> {
-        let mut rest = self.open()?;
-        let mut first = Vec::new();
-        rest.by_ref().take(PIECE).read_to_end(&mut first)?;
-        let walked = matches!(self, Self::File { walked: true, .. });
-        Ok((!walked || !first.contains(&0)).then_some((first, rest)))
+    /// The bytes that had to be read to tell what it is, and the rest; nothing where it was found in
+    /// a folder and is no text.
+    pub(super) fn text(&self) -> io::Result<Option<Begun>> {
+        let (mut first, mut rest) = (Vec::new(), self.open()?);
+        // What was named is looked at in any case, and nobody waits for more of a pipe than there is.
+        if matches!(self, Self::File { walked: true, .. }) {
+            rest.by_ref().take(PIECE).read_to_end(&mut first)?;
+        }
+        Ok((!first.contains(&0)).then_some((first, rest)))
     }
 
     /// How large it is, where that is known.

@@ -85,15 +85,20 @@ fn mask_all(
 
 /// Whether something was found.
 fn mask(masker: &Masker, input: &Input, out: &mut dyn Write) -> anyhow::Result<bool> {
-    let Some((mut piece, mut rest)) = input.text()? else { return Ok(false) };
-    let (mut stream, mut masked) = (masker.stream(), Vec::with_capacity(piece.len()));
-    let mut filled = piece.len();
-    while filled > 0 {
-        masked.clear();
-        stream.feed(piece.get(..filled).unwrap_or_default(), &mut masked);
+    let Some((first, mut rest)) = input.text()? else { return Ok(false) };
+    let (mut stream, mut masked) = (masker.stream(), Vec::with_capacity(first.len()));
+    stream.feed(&first, &mut masked);
+    let mut piece = vec![0; 64 * 1024];
+    loop {
+        // At once, for who reads on the other end of a pipe.
         out.write_all(&masked)?;
-        piece.resize(64 * 1024, 0);
-        filled = rest.read(&mut piece)?;
+        out.flush()?;
+        masked.clear();
+        let filled = rest.read(&mut piece)?;
+        if filled == 0 {
+            break;
+        }
+        stream.feed(piece.get(..filled).unwrap_or_default(), &mut masked);
     }
     masked.clear();
     stream.finish(&mut masked);

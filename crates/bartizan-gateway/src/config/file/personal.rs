@@ -101,7 +101,7 @@ pub struct Treatment {
     pub keep_last: Option<Located<Count>>,
 }
 
-/// The long form of a [`Treatment`].
+/// What happens to one entity, with its particulars.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Particulars {
@@ -153,7 +153,8 @@ impl JsonSchema for Treatment {
         let short = generator.subschema_for::<Action>();
         let long = generator.subschema_for::<Particulars>();
         json_schema!({
-            "x-expects": "an action, or `{ action, keep_first, keep_last }`",
+            "x-expects": "`detect`, `mask`, `redact`, `replace`, `hash`, `encrypt`, `encrypt_digits`, \
+                          `tokenise` or `block`, or `{ action, keep_first, keep_last }`",
             "anyOf": [short, long],
         })
     }

@@ -218,7 +218,12 @@ impl Vocabulary {
 
 fn key(resolver: &mut Resolver<'_>, source: &Located<Source>) -> Option<Key> {
     let secret = resolver.secret(source)?;
-    resolver.take(&source.place, Key::new(secret.expose_secret().trim().as_bytes()))
+    let key = Key::new(secret.expose_secret().trim().as_bytes()).ok();
+    if key.is_none() {
+        let help = "make one with `openssl rand -hex 32`";
+        resolver.error(&source.place, "`key` is shorter than 32 bytes", help);
+    }
+    key
 }
 
 fn mask_character(resolver: &mut Resolver<'_>, text: &Located<Word>) -> Option<char> {
