@@ -66,6 +66,11 @@ const NEEDS: &[Need] = &[
         cure: Cure::Pip(&["authlib>=1.9,<2", "httpx>=0.27,<1"]),
     },
     Need {
+        name: "canaille, an identity provider with opaque tokens",
+        present: &["target/tools/python/bin/python", "-c", "import canaille, flask_alembic"],
+        cure: Cure::Pip(&["canaille[sqlite,oidc,front]>=0.3.6,<0.4", "flask-alembic>=3.3,<4"]),
+    },
+    Need {
         name: "Node.js with npm",
         present: &["npm", "--version"],
         cure: Cure::Debian(&["nodejs", "npm"]),
