@@ -233,7 +233,8 @@ mod tests {
     fn a_client_proves_itself_in_its_own_way_and_in_no_other() {
         let secret = |text: &str| Shown::Secret(text.into());
         let now = Timestamp(0);
-        let proves = |client: &Client, shown| client.prove(&shown, None, None, &["us"], now).is_ok();
+        let proves =
+            |client: &Client, shown| client.prove(&shown, None, None, &["us"], now).is_ok();
         let mut confidential = client(Proof::Secret(Hash::of("s", None)));
         assert!(proves(&confidential, secret("s")));
         assert!(!proves(&confidential, secret("S")));

@@ -80,7 +80,13 @@ pub fn desk(path: &Path, part: Part, env: Lookup<'_>) -> Result<Desk, Findings> 
         ["/store/durable", "/access/roles", "/audit/destination", "/auth/pepper", "/secrets"];
     match part {
         Part::Approvals => {
-            tree.keep(&[&always[..], &["/access/scopes", "/access/assign", "/approvals", "/auth/api_keys/keys"]].concat());
+            tree.keep(
+                &[
+                    &always[..],
+                    &["/access/scopes", "/access/assign", "/approvals", "/auth/api_keys/keys"],
+                ]
+                .concat(),
+            );
         }
         Part::Identities => tree.keep(&always),
     }

@@ -232,7 +232,10 @@ async fn an_approval_outlives_the_gateway_and_can_be_given_from_the_command_line
     let told: Vec<_> = records.iter().filter(|r| r["event"] == "APPROVAL_DECIDED").collect();
     assert_eq!(told.len(), 1, "{log}");
     let details = &told[0]["details"];
-    assert_eq!((&details["decided_by"], &details["decision"]), (&"key:bob".into(), &"approved".into()));
+    assert_eq!(
+        (&details["decided_by"], &details["decision"]),
+        (&"key:bob".into(), &"approved".into())
+    );
     assert_eq!(details["requester"], "key:ann");
     let second = Gateway::in_folder(&folder, &[]);
     let other = of("ann", "DELETE", "/files/old").header("x-approval-id", &id);

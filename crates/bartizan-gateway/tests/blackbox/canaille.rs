@@ -86,7 +86,8 @@ endpoints:
 }
 
 #[tokio::test]
-async fn a_token_that_names_no_subject_is_its_clients_where_that_is_configured_and_nobodys_elsewhere() {
+async fn a_token_that_names_no_subject_is_its_clients_where_that_is_configured_and_nobodys_elsewhere()
+ {
     let provider = Canaille::start();
     let token = provider.token("svc").await;
     let named = gateway(&provider, "[sub, client_id]");

@@ -75,7 +75,8 @@ async fn a13_the_token_endpoint_describes_itself_truly_and_leads_nowhere_else() 
     assert_eq!(metadata, get("/.well-known/openid-configuration").await);
     assert_eq!(metadata["issuer"], "https://gate.example");
     let members = metadata.as_object().unwrap();
-    let addresses = members.iter().filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri");
+    let addresses =
+        members.iter().filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri");
     for (name, address) in addresses {
         assert!(address.as_str().unwrap().starts_with("https://gate.example/"), "{name} {address}");
     }
@@ -116,8 +117,10 @@ async fn a14_no_consent_can_be_borrowed_and_no_address_of_a_stranger_is_read() {
         } else {
             header[member] = address.clone().into();
         }
-        let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
-        let field = format!("Authorization: Bearer {header}.{claims}.{}", URL_SAFE_NO_PAD.encode([7; 64]));
+        let [header, claims] =
+            [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        let field =
+            format!("Authorization: Bearer {header}.{claims}.{}", URL_SAFE_NO_PAD.encode([7; 64]));
         assert_eq!(status(&ask(program.address, "GET /guarded", &[&field]).await), 401, "{member}");
     }
     assert!(elsewhere.seen().is_empty(), "{:?}", elsewhere.seen());

@@ -197,8 +197,7 @@ async fn a_client_of_the_token_endpoint_is_known_by_its_certificate_and_by_no_ot
          - {{ id: worker, certificate: {{ san_uri: \"{SPIFFE}\" }}, scopes: [\"data:read\"] }}\n      \
          - {{ id: plain, secret_hash: \"sha256:{hash}\", scopes: [\"data:read\"] }}\n"
     );
-    let gateway =
-        gateway(&upstream, folder.path(), &authority, ", client_auth: optional", &tokens);
+    let gateway = gateway(&upstream, folder.path(), &authority, ", client_auth: optional", &tokens);
     let ask_token = async |client: Option<&Client>, fields: &str| {
         let form = format!("grant_type=client_credentials&{fields}");
         let request = format!(
@@ -234,6 +233,7 @@ async fn a_client_of_the_token_endpoint_is_known_by_its_certificate_and_by_no_ot
     }
     let answer = ask_token(Some(&worker), &format!("client_id=plain&client_secret={secret}")).await;
     assert_eq!(status(&answer), 200, "a certificate is no second proof: {answer}");
-    let metadata = ask(&gateway, None, "/.well-known/oauth-authorization-server", "").await.unwrap();
+    let metadata =
+        ask(&gateway, None, "/.well-known/oauth-authorization-server", "").await.unwrap();
     assert!(metadata.contains("\"tls_client_auth\""), "{metadata}");
 }

@@ -123,12 +123,16 @@ async fn decider(by: &str, deciders: &Deciders, desk: &Desk<'_>) -> anyhow::Resu
     let principal = Principal::parse(by);
     let name = &*principal.subject;
     let found = match &*principal.issuer {
-        LOCAL => desk.store.user(name).await?.map(|user| {
-            (user.scopes, user.roles, user.tenant, user.disabled)
-        }),
-        CLIENT => desk.store.client(name).await?.map(|client| {
-            (client.scopes, client.roles, client.tenant, client.disabled)
-        }),
+        LOCAL => desk
+            .store
+            .user(name)
+            .await?
+            .map(|user| (user.scopes, user.roles, user.tenant, user.disabled)),
+        CLIENT => desk
+            .store
+            .client(name)
+            .await?
+            .map(|client| (client.scopes, client.roles, client.tenant, client.disabled)),
         api_key::ISSUER => known_key(name, deciders, desk).await?.map(|key| {
             let over = key.expires.is_some_and(|end| end <= desk.now);
             (key.scopes, key.roles, key.tenant, over || key.revoked.is_some())

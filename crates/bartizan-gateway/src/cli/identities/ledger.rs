@@ -38,11 +38,7 @@ impl Ledger {
     }
 
     /// Records what is about to be changed. It is on the disk when this returns.
-    pub(super) async fn record(
-        &mut self,
-        note: Note,
-        now: Timestamp,
-    ) -> anyhow::Result<()> {
+    pub(super) async fn record(&mut self, note: Note, now: Timestamp) -> anyhow::Result<()> {
         let Note { event, outcome, reason, details } = note;
         let mut facts = operator();
         facts.extend(details);

@@ -220,8 +220,9 @@ fn conditions(
     for principal in asked.principals {
         let text = &principal.value.0;
         if !text.contains([':', '*']) && text != "anonymous" {
-            let help =
-                format!("write `local:{text}` for somebody of the token endpoint, or `ISSUER:{text}`");
+            let help = format!(
+                "write `local:{text}` for somebody of the token endpoint, or `ISSUER:{text}`"
+            );
             resolver.error(&principal.place, format!("`{text}` names no issuer"), help);
         }
     }
