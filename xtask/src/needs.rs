@@ -85,6 +85,11 @@ const NEEDS: &[Need] = &[
         cure: Cure::Pip(&["openai>=2,<4", "anthropic>=1,<3"]),
     },
     Need {
+        name: "canaille, an identity provider with opaque tokens",
+        present: &["target/tools/python/bin/python", "-c", "import canaille, flask_alembic"],
+        cure: Cure::Pip(&["canaille[sqlite,oidc,front]>=0.3.6,<0.4", "flask-alembic>=3.3,<4"]),
+    },
+    Need {
         name: "Node.js with npm",
         present: &["npm", "--version"],
         cure: Cure::Debian(&["nodejs", "npm"]),

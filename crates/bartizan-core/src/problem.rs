@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::admit::Misdirected;
-use crate::authenticate::{Rejection, dpop};
+use crate::authenticate::{Rejection, Scheme, dpop};
 use crate::authorize::Denial;
 use crate::decimal;
 use crate::describe::resource::OFFLINE;
@@ -151,7 +151,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             | Denial::NotAllowed
             | Denial::NotPermitted { .. }
             | Denial::Role(_)
-            | Denial::Scope(_)
+            | Denial::Scope { .. }
             | Denial::Statement(_)
             | Denial::Tenant
             | Denial::Tool(_) => &FORBIDDEN,
@@ -253,7 +253,7 @@ fn detail(refusal: &Refusal) -> String {
             | Denial::NotAllowed
             | Denial::NotPermitted { .. }
             | Denial::Role(_)
-            | Denial::Scope(_)
+            | Denial::Scope { .. }
             | Denial::Statement(_)
             | Denial::Tenant,
         ) => "Not authorized".into(),
@@ -463,12 +463,11 @@ fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
             };
             // Of a proof that failed only the scheme that has proofs can say anything.
             if !matches!(rejection, Rejection::Nonce(_) | Rejection::Proof(_)) {
-                let challenge = challenge(context, "Bearer", error, scopes);
+                let challenge = challenge(context, Scheme::Bearer, error, scopes);
                 put(headers, header::WWW_AUTHENTICATE, challenge.as_bytes());
             }
             if context.dpop {
-                let mut challenge = challenge(context, "DPoP", error, scopes);
-                let _ = write!(challenge, ", algs=\"{}\"", dpop::ALGORITHMS);
+                let challenge = challenge(context, Scheme::Dpop, error, scopes);
                 if let Ok(challenge) = HeaderValue::from_str(&challenge) {
                     headers.append(header::WWW_AUTHENTICATE, challenge);
                 }
@@ -477,8 +476,9 @@ fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
                 put(headers, dpop::DPOP_NONCE.clone(), nonce.to_string().as_bytes());
             }
         }
-        Refusal::Forbidden(Denial::Scope(scopes)) => {
-            let challenge = challenge(context, "Bearer", Some("insufficient_scope"), scopes);
+        Refusal::Forbidden(Denial::Scope { scopes, scheme }) => {
+            // In the scheme of the token that falls short: another would be a step down.
+            let challenge = challenge(context, *scheme, Some("insufficient_scope"), scopes);
             put(headers, header::WWW_AUTHENTICATE, challenge.as_bytes());
         }
         Refusal::Forbidden(Denial::UnknownVerb(allow)) => {
@@ -505,11 +505,15 @@ fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
 /// section 7.1).
 fn challenge(
     context: &Context<'_>,
-    scheme: &str,
+    scheme: Scheme,
     error: Option<&str>,
     scopes: &[std::sync::Arc<str>],
 ) -> String {
-    let mut text = format!("{scheme} realm=\"{}\"", context.realm);
+    let name = match scheme {
+        Scheme::Bearer => "Bearer",
+        Scheme::Dpop => "DPoP",
+    };
+    let mut text = format!("{name} realm=\"{}\"", context.realm);
     if let Some(error) = error {
         let _ = write!(text, ", error=\"{error}\"");
     }
@@ -520,6 +524,9 @@ fn challenge(
     }
     if let Some(url) = context.resource_metadata {
         let _ = write!(text, ", resource_metadata=\"{url}\"");
+    }
+    if scheme == Scheme::Dpop {
+        let _ = write!(text, ", algs=\"{}\"", dpop::ALGORITHMS);
     }
     text
 }

@@ -98,9 +98,6 @@ impl Reach {
     }
 }
 
-/// How many verified credentials are remembered.
-const REMEMBERED: usize = 10_000;
-
 /// How long a gateway that stops waits for alerts to be told.
 const TELLING: Duration = Duration::from_secs(5);
 
@@ -551,7 +548,7 @@ async fn authenticate(
         identities: Arc::clone(&standing.identities),
         issuers,
         revocations: standing.revocations.clone(),
-        remembered: REMEMBERED,
+        remembered: settings.auth.remembered,
         certificates: settings.auth.certificates.clone(),
         proofs,
         patience: settings.auth.patience,
@@ -579,6 +576,7 @@ async fn token_endpoint(
         refresh_ttl: tokens.refresh_ttl,
         users: tokens.users.clone(),
         clients: tokens.clients.clone(),
+        certificates: settings.server.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()),
         throttle: token::Throttle::default(),
         at_once: token::half_the_cores(),
         waiting: LOGINS_WAITING,

@@ -146,6 +146,7 @@ async fn clients_come_back_as_they_were_put(store: &dyn Identities) {
         client("app", Proof::Secret(hash)),
         client("phone", Proof::Public),
         client("robot", Proof::Keys(keys.parse().unwrap())),
+        client("worker", Proof::Certificate("san_uri:spiffe://example.org/w".parse().unwrap())),
     ];
     for client in &clients {
         store.put_client(client.clone()).await.unwrap();
@@ -155,6 +156,8 @@ async fn clients_come_back_as_they_were_put(store: &dyn Identities) {
     let proof = async |id| store.client(id).await.unwrap().unwrap().proof;
     assert!(matches!(proof("app").await, Proof::Secret(stored) if stored == hash));
     assert!(matches!(proof("robot").await, Proof::Keys(stored) if stored.as_str() == keys));
+    let name = "san_uri:spiffe://example.org/w";
+    assert!(matches!(proof("worker").await, Proof::Certificate(n) if n.to_string() == name));
     assert!(store.remove_client("app").await.unwrap());
     assert!(store.client("app").await.unwrap().is_none());
 }

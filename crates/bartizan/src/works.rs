@@ -44,7 +44,7 @@ use bartizan_store::{Database, SplitMeter};
 
 use crate::app::{App, AppBuilder, BadApp, BadPart, Works};
 use crate::audit::FileTrail;
-use crate::authenticate::{Authenticate, Means, Pace, Provider, Revocations};
+use crate::authenticate::{Authenticate, Means, Pace, Provider, REMEMBERED, Revocations};
 use crate::clock;
 use crate::fetch::{Fetch, HttpFetch};
 use crate::layer::Guard;
@@ -54,9 +54,6 @@ use sources::Sources;
 pub use key::ApiKey;
 pub use log::{Audit, DEFAULT_DESTINATION};
 pub use tokens::Tokens;
-
-/// How many verified credentials are remembered.
-const REMEMBERED: usize = 10_000;
 
 impl AppBuilder {
     /// Believes the tokens of this issuer that are meant for `audience`. Its keys are found by

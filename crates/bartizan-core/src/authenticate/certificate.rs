@@ -3,6 +3,8 @@
 //! Whether a certificate is good — its chain, its signatures, that the client has its key — the
 //! TLS handshake has decided before. Here its names are read, and nothing of it is verified.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use super::claims::MAX_SUBJECT;
@@ -44,6 +46,62 @@ pub enum Naming {
     Spiffe,
 }
 
+/// A name that a certificate must hold: what is registered of a client (RFC 8705 section 2.1.2).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Name {
+    /// A DNS name; in lower case.
+    Dns(Arc<str>),
+    /// A URI, to the letter.
+    Uri(Arc<str>),
+}
+
+/// Why a name cannot be registered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "a name of a certificate is `san_uri:` or `san_dns:` and then the whole name, without \
+     wildcards, in at most {MAX_SUBJECT} ASCII characters"
+)]
+pub struct NameError;
+
+impl Name {
+    /// One of these, of a certificate's subject alternative names.
+    ///
+    /// # Errors
+    /// [`NameError`] where no certificate could hold it as the name of one.
+    pub fn new(naming: Naming, name: &str) -> Result<Self, NameError> {
+        let plain = (1..=MAX_SUBJECT).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'*');
+        match naming {
+            Naming::SanDns if plain => Ok(Self::Dns(name.to_ascii_lowercase().into())),
+            Naming::SanUri if plain && name.contains(':') => Ok(Self::Uri(name.into())),
+            Naming::Spiffe if is_spiffe(name) => Ok(Self::Uri(name.into())),
+            Naming::SanDns | Naming::SanUri | Naming::Spiffe => Err(NameError),
+        }
+    }
+}
+
+/// As it is stored: `san_uri:URI` or `san_dns:HOST`.
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => write!(f, "san_dns:{name}"),
+            Self::Uri(name) => write!(f, "san_uri:{name}"),
+        }
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text.split_once(':') {
+            Some(("san_dns", name)) => Self::new(Naming::SanDns, name),
+            Some(("san_uri", name)) => Self::new(Naming::SanUri, name),
+            _ => Err(NameError),
+        }
+    }
+}
+
 /// How certificates become callers.
 #[derive(Clone, Debug)]
 pub struct Certificates {
@@ -79,6 +137,15 @@ impl Certificate {
     /// [`Rejection::Expired`] where it is.
     pub fn check(&self, now: Timestamp) -> Result<(), Rejection> {
         if now < self.ends { Ok(()) } else { Err(Rejection::Expired) }
+    }
+
+    /// Whether this is among its names.
+    #[must_use]
+    pub fn holds(&self, name: &Name) -> bool {
+        match name {
+            Name::Dns(host) => self.hosts.iter().any(|one| one.eq_ignore_ascii_case(host)),
+            Name::Uri(uri) => self.uris.contains(uri),
+        }
     }
 
     fn subject(&self, naming: Naming) -> Result<Arc<str>, Rejection> {

@@ -1,6 +1,7 @@
 //! Is this token theirs to show? What it is bound to (RFC 7800), and the proof of that.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{Caller, Rejection};
+use super::{Caller, Identity, Method, Rejection, Scheme};
 
 /// The SHA-256 digest by which a key (RFC 7638) or a certificate (RFC 8705 section 3.1) is known.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
@@ -92,24 +93,29 @@ pub struct Proven {
 #[derive(Clone, Debug)]
 pub struct Holder {
     caller: Caller,
-    binding: Binding,
+    /// Apart, and for most absent: they are remembered by the million.
+    binding: Option<Arc<Binding>>,
 }
 
 impl Holder {
-    pub(super) fn new(caller: Caller, binding: Binding) -> Self {
-        Self { caller, binding }
+    pub(super) fn new(identity: Identity, method: Method, binding: Binding) -> Self {
+        let scheme = if binding.key.is_some() { Scheme::Dpop } else { Scheme::Bearer };
+        let caller = Caller::shown(identity, method, scheme);
+        let bound = binding != Binding::default();
+        Self { caller, binding: bound.then(|| Arc::new(binding)) }
     }
 
     /// Somebody whose credential is bound to nothing: whoever shows it is they.
     #[must_use]
     pub fn bearer(caller: Caller) -> Self {
-        Self { caller, binding: Binding::default() }
+        Self { caller, binding: None }
     }
 
     /// What the token is bound to.
     #[must_use]
     pub fn binding(&self) -> &Binding {
-        &self.binding
+        const NOTHING: &Binding = &Binding { certificate: None, key: None };
+        self.binding.as_deref().unwrap_or(NOTHING)
     }
 
     /// The claims of the token, which say who it is and prove nothing about who shows it.
@@ -129,12 +135,11 @@ impl Holder {
             (Some(_), None) => false,
             (Some(Thumbprint(bound)), Some(Thumbprint(shown))) => bound.ct_eq(&shown).into(),
         };
-        if !same(self.binding.certificate, proven.certificate)
-            || !same(self.binding.key, proven.key)
-        {
+        let Binding { certificate, key } = *self.binding();
+        if !same(certificate, proven.certificate) || !same(key, proven.key) {
             return Err(Rejection::Untrusted("it is bound to a key, and comes without its proof"));
         }
-        if self.binding.key.is_none() && proven.key.is_some() {
+        if key.is_none() && proven.key.is_some() {
             return Err(Rejection::Untrusted("it is bound to no key; send it as Bearer"));
         }
         Ok(self.caller)
@@ -143,6 +148,7 @@ impl Holder {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Principal;
     use super::*;
 
     fn cnf(text: &str) -> Result<Binding, Rejection> {
@@ -173,7 +179,8 @@ mod tests {
     fn every_binding_must_be_proved_and_no_proof_may_be_idle() {
         let (one, two) = (Some(Thumbprint::of(b"1")), Some(Thumbprint::of(b"2")));
         let shown = |certificate, key, proven_certificate, proven_key| {
-            let holder = Holder::new(Caller::anonymous(), Binding { certificate, key });
+            let identity = Identity::bare(Principal::parse("corp:ann"));
+            let holder = Holder::new(identity, Method::Jwt, Binding { certificate, key });
             holder.show(&Proven { certificate: proven_certificate, key: proven_key }).is_ok()
         };
         assert!(shown(None, None, None, None));

@@ -166,7 +166,7 @@ impl Issuer {
         check_use(claims)?;
         let binding = Binding::read(claims)?;
         let identity = Identity { within, ..self.identity(claims, Some(expires))? };
-        Ok(Holder::new(Caller::verified(identity, Method::Jwt), binding))
+        Ok(Holder::new(identity, Method::Jwt, binding))
     }
 
     /// What its introspection endpoint said of a token (RFC 7662 section 2.2), believed as far as
@@ -201,7 +201,7 @@ impl Issuer {
         check_use(&claims)?;
         let binding = Binding::read(&claims)?;
         let identity = self.identity(&claims, expires)?;
-        Ok(Holder::new(Caller::verified(identity, Method::Introspection), binding))
+        Ok(Holder::new(identity, Method::Introspection, binding))
     }
 
     fn check_sort(&self, jws: &Jws<'_>) -> Result<(), Rejection> {

@@ -38,6 +38,7 @@ struct Verified {
     scopes: Vec<Arc<str>>,
     roles: Vec<Arc<str>>,
     method: Method,
+    scheme: Scheme,
     claims: Map<String, Value>,
     expires: Option<Timestamp>,
     within: Option<Arc<str>>,
@@ -85,6 +86,15 @@ pub enum Method {
     None,
 }
 
+/// By which authentication scheme a caller shows a token (RFC 9110 section 11.1).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scheme {
+    /// By the token alone, or by something else than a token (RFC 6750).
+    Bearer,
+    /// By the token and a proof of the key that it is bound to (RFC 9449).
+    Dpop,
+}
+
 /// What an embedding program vouches for in [`Caller::assert`], and what this folder builds
 /// callers from.
 #[derive(Clone, Debug)]
@@ -128,9 +138,13 @@ impl Caller {
     }
 
     fn verified(identity: Identity, method: Method) -> Self {
+        Self::shown(identity, method, Scheme::Bearer)
+    }
+
+    fn shown(identity: Identity, method: Method, scheme: Scheme) -> Self {
         let Identity { principal, tenant, scopes, roles, claims, expires, within } = identity;
         let verified =
-            Verified { principal, tenant, scopes, roles, method, claims, expires, within };
+            Verified { principal, tenant, scopes, roles, method, scheme, claims, expires, within };
         Self(Arc::new(verified))
     }
 
@@ -162,6 +176,12 @@ impl Caller {
     #[must_use]
     pub fn method(&self) -> Method {
         self.0.method
+    }
+
+    /// By which scheme they show their token.
+    #[must_use]
+    pub fn scheme(&self) -> Scheme {
+        self.0.scheme
     }
 
     /// The claims of their token.

@@ -11,6 +11,7 @@ pub mod approval;
 #[cfg(feature = "cedar")]
 pub mod cedar;
 pub mod route;
+mod lookup;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ pub use scope::Scopes;
 use statement::Said;
 pub use statement::{Effect, Statement, Statements};
 
-use crate::authenticate::{Caller, Principal, Rejection};
+use crate::authenticate::{Caller, Principal, Rejection, Scheme};
 use crate::describe::resource::Resources;
 
 /// What one caller may do at one endpoint: the authority left to be checked against the call.
@@ -39,7 +40,8 @@ use crate::describe::resource::Resources;
 pub struct Grant {
     caller: Caller,
     endpoint: Arc<Endpoint>,
-    roles: Vec<Arc<str>>,
+    /// With the assigned ones, where there are any; else those of the caller are all.
+    roles: Option<Box<[Arc<str>]>>,
     /// What it still waits for.
     approval: Option<Box<Need>>,
     /// What may be named under it; absent where the endpoint says nothing about names.
@@ -98,8 +100,13 @@ pub enum Denial {
     #[error("the caller has none of the roles {}", list(.0))]
     Role(Vec<Arc<str>>),
     /// Not all of the scopes that the endpoint asks for.
-    #[error("the caller lacks one of the scopes {}", list(.0))]
-    Scope(Vec<Arc<str>>),
+    #[error("the caller lacks one of the scopes {}", list(.scopes))]
+    Scope {
+        /// What the endpoint asks for.
+        scopes: Vec<Arc<str>>,
+        /// By which the caller showed a token, and would show one that has them.
+        scheme: Scheme,
+    },
     /// A statement denies it.
     #[error("the policy `{0}` denies it")]
     Statement(Arc<str>),
@@ -152,20 +159,17 @@ impl Policy {
                 });
             }
         };
-        if !caller.reaches(&endpoint.path) {
-            let rejection = Rejection::Untrusted("it is meant for another resource");
-            return Err(Denied::Unauthenticated(rejection, endpoint.access.scopes().to_vec()));
-        }
-        if self.resources.as_ref().is_some_and(|all| !all.admit(&caller, &endpoint, &self.routes)) {
+        if !self.is_for(&caller, &endpoint) {
             let rejection = Rejection::Untrusted("it is meant for another address");
             return Err(Denied::Unauthenticated(rejection, endpoint.access.scopes().to_vec()));
         }
-        let roles = self.roles_of(&caller);
-        match self.judge(&caller, &endpoint, &roles, circumstances) {
+        let roles = self.with_assigned(&caller);
+        let all = roles.as_deref().unwrap_or_else(|| caller.roles());
+        match self.judge(&caller, &endpoint, all, circumstances) {
             // Nobody can be held to what they were allowed who has no name.
             Ok(Some(_)) if caller.is_anonymous() => Err(self.stranger(&endpoint)),
             Ok(approval) => {
-                let held = self.held(&caller, &endpoint, &roles);
+                let held = self.held(&caller, &endpoint, all);
                 Ok(Grant { caller, endpoint, roles, approval, held })
             }
             Err(_) if caller.is_anonymous() && !endpoint.access.is_public() => {
@@ -192,6 +196,13 @@ impl Policy {
         }))
     }
 
+    /// Whether the caller's credential is meant for this endpoint: for the path that it was issued
+    /// for (RFC 8707), and for one of the addresses in its `aud` where those are ours (RFC 9728).
+    fn is_for(&self, caller: &Caller, endpoint: &Endpoint) -> bool {
+        caller.reaches(&endpoint.path)
+            && self.resources.as_ref().is_none_or(|all| all.admit(caller, endpoint, &self.routes))
+    }
+
     fn stranger(&self, endpoint: &Endpoint) -> Denied {
         Denied::Unauthenticated(Rejection::Missing, endpoint.access.scopes().to_vec())
     }
@@ -207,7 +218,7 @@ impl Policy {
         let circumstances = Circumstances { path: None, headers: None, ..*circumstances };
         let usable = move |endpoint: &&Arc<Endpoint>| {
             let judged = self.judge(caller, endpoint, &roles, &circumstances);
-            caller.reaches(&endpoint.path)
+            self.is_for(caller, endpoint)
                 && judged.is_ok_and(|need| need.is_none() || !caller.is_anonymous())
         };
         self.routes.endpoints().filter(usable)
@@ -228,11 +239,16 @@ impl Policy {
     /// The roles a caller really has: those of the credential and those assigned to them.
     #[must_use]
     pub fn roles_of(&self, caller: &Caller) -> Vec<Arc<str>> {
-        let mut roles = caller.roles().to_vec();
-        if !self.assigned.is_empty() && !caller.is_anonymous() {
-            roles.extend(self.assigned_to(caller.principal()).iter().cloned());
+        self.with_assigned(caller).map_or_else(|| caller.roles().to_vec(), <[_]>::into_vec)
+    }
+
+    /// The same, where any are assigned to them.
+    fn with_assigned(&self, caller: &Caller) -> Option<Box<[Arc<str>]>> {
+        if self.assigned.is_empty() || caller.is_anonymous() {
+            return None;
         }
-        roles
+        let assigned = self.assigned_to(caller.principal());
+        (!assigned.is_empty()).then(|| caller.roles().iter().chain(assigned).cloned().collect())
     }
 
     fn assigned_to(&self, principal: &Principal) -> &[Arc<str>] {
@@ -283,12 +299,12 @@ impl Policy {
         match &endpoint.access {
             Access::Public => {}
             Access::Authenticated | Access::Held { .. } if caller.is_anonymous() => {
-                return Some(Denial::Scope(endpoint.access.scopes().to_vec()));
+                return Some(lacking(caller, endpoint.access.scopes()));
             }
             Access::Authenticated => {}
             Access::Held { scopes, roles: any_of } => {
                 if !scopes.iter().all(|scope| self.scopes.hold(caller.scopes(), scope)) {
-                    return Some(Denial::Scope(scopes.clone()));
+                    return Some(lacking(caller, scopes));
                 }
                 if !any_of.is_empty() && !any_of.iter().any(|role| self.roles.hold(roles, role)) {
                     return Some(Denial::Role(any_of.clone()));
@@ -301,6 +317,10 @@ impl Policy {
             || Denial::NotPermitted { resource: Arc::clone(resource), action: Arc::clone(action) };
         (!permitted).then(denial)
     }
+}
+
+fn lacking(caller: &Caller, scopes: &[Arc<str>]) -> Denial {
+    Denial::Scope { scopes: scopes.to_vec(), scheme: caller.scheme() }
 }
 
 /// What an endpoint that asks for an approval itself is called in reasons.
@@ -352,7 +372,7 @@ impl Grant {
     /// The roles the caller has here, assigned ones included.
     #[must_use]
     pub fn roles(&self) -> &[Arc<str>] {
-        &self.roles
+        self.roles.as_deref().unwrap_or_else(|| self.caller.roles())
     }
 }
 

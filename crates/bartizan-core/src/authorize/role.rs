@@ -1,7 +1,9 @@
 //! What do roles permit? Actions on resources, with wildcards by segment.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use super::lookup::{Set, Table};
 
 /// An action on a resource; in a role both may be patterns.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,7 +17,7 @@ pub struct Permission {
 /// What each role permits and contains, closed over inheritance.
 #[derive(Clone, Debug, Default)]
 pub struct Roles {
-    reach: HashMap<Arc<str>, Reach>,
+    reach: Table<Reach>,
 }
 
 /// What one role permits, with what it inherits.
@@ -24,9 +26,9 @@ struct Reach {
     /// How many steps the longest way of its inheritance has.
     steps: usize,
     /// The roles that it inherits from, over any number of steps.
-    contains: HashSet<Arc<str>>,
+    contains: Set,
     /// The actions, by the resources that are named in full.
-    exact: HashMap<Arc<str>, Vec<Arc<str>>>,
+    exact: Table<Vec<Arc<str>>>,
     /// The permissions whose resource is a pattern.
     patterns: Vec<Permission>,
 }
@@ -82,7 +84,7 @@ impl Roles {
     /// [`RoleError`] where a role inherits from itself, from nothing, or too much.
     pub fn inheriting(permissions: &Permissions, parents: &Parents) -> Result<Self, RoleError> {
         let mut closure =
-            Closure { permissions, parents, left: MAX_INHERITED, reach: HashMap::new() };
+            Closure { permissions, parents, left: MAX_INHERITED, reach: Table::default() };
         for role in permissions.keys() {
             closure.reach(role, &mut Vec::new())?;
         }
@@ -157,7 +159,7 @@ struct Closure<'a> {
     parents: &'a Parents,
     /// How much more the roles may hold together.
     left: usize,
-    reach: HashMap<Arc<str>, Reach>,
+    reach: Table<Reach>,
 }
 
 impl Closure<'_> {

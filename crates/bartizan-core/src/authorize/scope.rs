@@ -3,10 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::lookup::{Set, Table};
+
 /// Which scopes imply which, closed over any number of steps.
 #[derive(Clone, Debug, Default)]
 pub struct Scopes {
-    implied_by: HashMap<Arc<str>, HashSet<Arc<str>>>,
+    implied_by: Table<Set>,
 }
 
 impl Scopes {
@@ -15,7 +17,7 @@ impl Scopes {
     pub fn new(implies: &[(Arc<str>, Vec<Arc<str>>)]) -> Self {
         let direct: HashMap<&Arc<str>, &Vec<Arc<str>>> =
             implies.iter().map(|(scope, implied)| (scope, implied)).collect();
-        let mut implied_by: HashMap<Arc<str>, HashSet<Arc<str>>> = HashMap::new();
+        let mut implied_by: Table<Set> = Table::default();
         for (scope, _) in implies {
             let mut seen = HashSet::from([scope]);
             let mut open = vec![scope];

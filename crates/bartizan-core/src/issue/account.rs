@@ -10,6 +10,7 @@ use super::Refused;
 use super::assertion::{Once, verify};
 use super::request::{GrantType, Shown};
 use crate::authenticate::api_key::{Hash, Pepper};
+use crate::authenticate::certificate::{Certificate, Name};
 use crate::authenticate::claims::Grants;
 use crate::authenticate::jwks::{KeySet, KeySetError};
 use crate::authenticate::password::PasswordHash;
@@ -63,6 +64,9 @@ pub enum Proof {
     Secret(Hash),
     /// It signs by one of these keys (RFC 7523).
     Keys(PublicKeys),
+    /// Its connection has a certificate of this name, which an authority of ours signed (RFC 8705
+    /// section 2.1).
+    Certificate(Name),
     /// It cannot: whatever is in a program that people carry around is no secret (RFC 6749
     /// section 2.1).
     Public,
@@ -78,12 +82,15 @@ pub struct PublicKeys {
 impl Client {
     /// Whether what is shown proves that it is this client, for one of `audiences`: us, by the
     /// names that we have. What may count only once is given back, for the store to say.
+    /// `certificate` is that of the connection: it proves those who are registered by one, and is
+    /// no second proof for others.
     ///
     /// # Errors
     /// [`Refused::InvalidClient`], whatever is wrong.
     pub fn prove(
         &self,
         shown: &Shown,
+        certificate: Option<&Certificate>,
         pepper: Option<&Pepper>,
         audiences: &[&str],
         now: Timestamp,
@@ -100,8 +107,15 @@ impl Client {
             (Proof::Keys(PublicKeys { set, .. }), Shown::Assertion(assertion)) => {
                 verify(assertion, &self.id, set, audiences, now).map(Some)
             }
+            (Proof::Certificate(name), Shown::Nothing)
+                if certificate.is_some_and(|one| one.holds(name) && one.check(now).is_ok()) =>
+            {
+                Ok(None)
+            }
             (Proof::Public, Shown::Nothing) => Ok(None),
-            (Proof::Secret(_) | Proof::Keys(_) | Proof::Public, _) => Err(Refused::InvalidClient),
+            (Proof::Secret(_) | Proof::Keys(_) | Proof::Certificate(_) | Proof::Public, _) => {
+                Err(Refused::InvalidClient)
+            }
         }
     }
 
@@ -126,6 +140,7 @@ impl Proof {
         match self {
             Self::Secret(_) => "client_secret",
             Self::Keys(_) => "private_key_jwt",
+            Self::Certificate(_) => "tls_client_auth",
             Self::Public => "none",
         }
     }
@@ -218,7 +233,8 @@ mod tests {
     fn a_client_proves_itself_in_its_own_way_and_in_no_other() {
         let secret = |text: &str| Shown::Secret(text.into());
         let now = Timestamp(0);
-        let proves = |client: &Client, shown| client.prove(&shown, None, &["us"], now).is_ok();
+        let proves =
+            |client: &Client, shown| client.prove(&shown, None, None, &["us"], now).is_ok();
         let mut confidential = client(Proof::Secret(Hash::of("s", None)));
         assert!(proves(&confidential, secret("s")));
         assert!(!proves(&confidential, secret("S")));
@@ -230,6 +246,24 @@ mod tests {
         assert!(proves(&public, Shown::Nothing));
         assert!(!proves(&public, secret("s")), "it has none");
         assert!(!proves(&public, secret("")));
+    }
+
+    #[test]
+    fn a_name_of_a_certificate_is_whole_and_says_of_which_sort_it_is() {
+        for (text, stored) in [
+            ("san_uri:spiffe://example.org/a", "san_uri:spiffe://example.org/a"),
+            ("san_dns:Worker.Example.org", "san_dns:worker.example.org"),
+        ] {
+            assert_eq!(text.parse::<Name>().unwrap().to_string(), stored);
+        }
+        for text in ["", "san_dns:", "san_dns:*.example.org", "san_uri:worker", "dn:CN=a", "a b"] {
+            assert!(text.parse::<Name>().is_err(), "{text}");
+        }
+        let worker = client(Proof::Certificate("san_dns:a.example".parse().unwrap()));
+        for shown in [Shown::Nothing, Shown::Secret("san_dns:a.example".into())] {
+            let proved = worker.prove(&shown, None, None, &["us"], Timestamp(0));
+            assert_eq!(proved.err(), Some(Refused::InvalidClient));
+        }
     }
 
     #[test]

@@ -41,12 +41,13 @@ pub const RESOURCE_PATH: &str = "/.well-known/oauth-protected-resource";
 ///
 /// An `authorization_endpoint` is named though nothing is authorized there: the standard lets it
 /// be left out, and clients that demand it (the SDKs of MCP among them) would read nothing of the
-/// rest.
+/// rest. `certificates` says whether connections are asked for one (RFC 8705 section 2.1.1).
 #[must_use]
-pub fn metadata(issuer: &str, paths: &Paths, grants: &[GrantType]) -> Value {
+pub fn metadata(issuer: &str, paths: &Paths, grants: &[GrantType], certificates: bool) -> Value {
     let origin = origin(issuer);
     let grants: Vec<_> = grants.iter().map(|grant| grant.as_str()).collect();
-    let proved = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+    let mut proved = vec!["client_secret_basic", "client_secret_post", "private_key_jwt"];
+    proved.extend(certificates.then_some("tls_client_auth"));
     let any = [&proved[..], &["none"]].concat();
     let algorithms: Vec<_> = Algorithm::ASYMMETRIC.iter().map(|one| one.as_str()).collect();
     let mut document = json!({
@@ -131,7 +132,7 @@ mod tests {
     #[test]
     fn addresses_are_of_the_issuers_origin() {
         let issuer = "https://gate.example/tenant";
-        let document = metadata(issuer, &Paths::default(), &GrantType::ALL);
+        let document = metadata(issuer, &Paths::default(), &GrantType::ALL, false);
         assert_eq!(document["issuer"], "https://gate.example/tenant");
         assert_eq!(document["token_endpoint"], "https://gate.example/token");
         assert_eq!(document["jwks_uri"], "https://gate.example/.well-known/jwks.json");
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn nobody_proves_themselves_to_an_introspection_by_nothing() {
-        let document = metadata("https://gate.example", &Paths::default(), &GrantType::ALL);
+        let document = metadata("https://gate.example", &Paths::default(), &GrantType::ALL, false);
         let methods = document["introspection_endpoint_auth_methods_supported"].to_string();
         assert!(!methods.contains("none"));
         assert!(document["token_endpoint_auth_methods_supported"].to_string().contains("none"));

@@ -55,24 +55,41 @@ pub fn load(path: &Path, overrides: &Overrides, env: Lookup<'_>) -> Result<Setti
     examine(path, overrides, env).into_settings()
 }
 
-/// What commands on identities need of a file: the store, the names of roles, and where records
-/// go. Everything else may be wrong, or lean on variables that are set for the gateway alone.
+/// What a command is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    /// Calls that wait for somebody to agree.
+    Approvals,
+    /// Users, clients, keys and tokens.
+    Identities,
+}
+
+/// What commands need of a file: the store, the names of roles, and where records go; for
+/// approvals also who may decide. Everything else may be wrong, or lean on variables that are set
+/// for the gateway alone.
 ///
 /// # Errors
 ///
 /// What is wrong with these parts.
-pub fn desk(path: &Path, env: Lookup<'_>) -> Result<Desk, Findings> {
+pub fn desk(path: &Path, part: Part, env: Lookup<'_>) -> Result<Desk, Findings> {
     let seen = Seen::default();
     let text = read(path, &seen).map_err(Findings::unusable)?;
     let (mut tree, _) =
         tree::parse(&text).map_err(|fault| Findings::unusable(finding_of(fault)))?;
-    tree.keep(&[
-        "/store/durable",
-        "/access/roles",
-        "/audit/destination",
-        "/auth/pepper",
-        "/secrets",
-    ]);
+    let always =
+        ["/store/durable", "/access/roles", "/audit/destination", "/auth/pepper", "/secrets"];
+    match part {
+        Part::Approvals => {
+            tree.keep(
+                &[
+                    &always[..],
+                    &["/access/scopes", "/access/assign", "/approvals", "/auth/api_keys/keys"],
+                ]
+                .concat(),
+            );
+        }
+        Part::Identities => tree.keep(&always),
+    }
     let mut findings = Findings::default();
     let folder = path.parent().unwrap_or(Path::new(""));
     let outside = Outside::new(env, folder, &seen);
@@ -80,7 +97,7 @@ pub fn desk(path: &Path, env: Lookup<'_>) -> Result<Desk, Findings> {
         Some(read) if !findings.has_errors() => read,
         Some(_) | None => return Err(findings),
     };
-    settings::desk(&file, outside, &lost, &mut findings).ok_or(findings)
+    settings::desk(&file, part, outside, &lost, &mut findings).ok_or(findings)
 }
 
 /// Everything that can be said about a file.

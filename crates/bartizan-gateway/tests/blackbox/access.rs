@@ -211,10 +211,32 @@ async fn an_approval_outlives_the_gateway_and_can_be_given_from_the_command_line
     let listed = ran(folder.path(), &["approvals", "list", "--format", "json"]);
     let row: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!(row["approval_id"], *id, "{row}");
-    let own = ran(folder.path(), &["approvals", "decide", &id, "approve", "--by", "key:ann"]);
-    assert_eq!(own.status.code(), Some(2));
-    let decided = ran(folder.path(), &["approvals", "decide", &id, "approve"]);
+    // As over HTTP: not their own, and not without the right; also not because of the machine.
+    for (by, why) in [
+        (&["--by", "key:ann"][..], "nobody decides about a call of their own"),
+        (&["--by", "key:mallory"], "has no right to decide"),
+        (&["--by", "corp:bob"], "has no right to decide"),
+        (&[], "has no right to decide"),
+    ] {
+        let refused = ran(folder.path(), &[&["approvals", "decide", &id, "approve"], by].concat());
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{by:?}");
+        assert!(said.contains(why), "{by:?}: {said}");
+    }
+    let decide = ["approvals", "decide", &id, "approve", "--by", "key:bob"];
+    let decided = ran(folder.path(), &decide);
     assert!(decided.status.success(), "{}", String::from_utf8_lossy(&decided.stderr));
+    let log = folder.path().join("audit.admin.jsonl");
+    let log = std::fs::read_to_string(log).unwrap();
+    let records: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = records.iter().filter(|r| r["event"] == "APPROVAL_DECIDED").collect();
+    assert_eq!(told.len(), 1, "{log}");
+    let details = &told[0]["details"];
+    assert_eq!(
+        (&details["decided_by"], &details["decision"]),
+        (&"key:bob".into(), &"approved".into())
+    );
+    assert_eq!(details["requester"], "key:ann");
     let second = Gateway::in_folder(&folder, &[]);
     let other = of("ann", "DELETE", "/files/old").header("x-approval-id", &id);
     other.at(second.address).await.is_problem(403, "approval-not-usable");

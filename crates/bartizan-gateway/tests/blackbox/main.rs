@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod canaille;
 mod crash;
 mod curl;
 mod fastapi;

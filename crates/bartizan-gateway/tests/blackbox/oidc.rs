@@ -235,6 +235,16 @@ async fn a_token_that_is_bound_to_a_key_counts_with_a_proof_and_only_once_with_e
         assert!(challenge.contains("algs=\""), "{challenge}");
         let custom = proof("SUMMARIZE", &good).await;
         assert_eq!(shown("SUMMARIZE", "dpop", Some(&custom)).await.status, 200);
+        // Whoever falls short is told so in the scheme that they speak: Bearer would be a step down.
+        let htu = "https://gate.example/write";
+        let lacking = provider.tell(&format!("proof?htm=GET&htu={htu}{good}")).await;
+        let asked = ask("GET", "/write").header("authorization", format!("DPoP {token}"));
+        let answer = asked.header("dpop", lacking).at(gateway.address).await;
+        assert_eq!(answer.status, 403);
+        let challenges: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
+        let challenge = challenges[0].to_str().unwrap();
+        assert!(challenges.len() == 1 && challenge.starts_with("DPoP "), "{challenges:?}");
+        assert!(challenge.contains("insufficient_scope") && challenge.contains("data:write"));
         let stolen = proof("GET", "&token=another").await;
         let other = proof("POST", &good).await;
         let early = proof("GET", &format!("{good}&iat=1000000000")).await;

@@ -13,11 +13,16 @@ use crate::wire::{ask, status};
 
 /// A provider on loopback: its metadata, and one key. It ends with the test's runtime.
 pub(crate) async fn provider(key: &SigningKey) -> SocketAddr {
+    publish(json!({ "keys": [Value::Object(key.public_jwk().clone())] })).await
+}
+
+/// The same with any keys.
+pub(crate) async fn publish(keys: Value) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let url = format!("http://{address}");
     let metadata = json!({ "issuer": url, "jwks_uri": format!("{url}/keys") }).to_string();
-    let keys = json!({ "keys": [Value::Object(key.public_jwk().clone())] }).to_string();
+    let keys = keys.to_string();
     tokio::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
             let (metadata, keys) = (metadata.clone(), keys.clone());

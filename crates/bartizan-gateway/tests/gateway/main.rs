@@ -14,6 +14,7 @@ mod upstream;
 mod wire;
 
 mod attacks;
+mod authorization;
 mod commands;
 mod complaints;
 mod failover;

@@ -85,10 +85,21 @@ fn gateway(
 
 /// Asks with a certificate or without.
 async fn ask(
-    (program, trusted): &(Program, CertificateDer<'static>),
+    gateway: &(Program, CertificateDer<'static>),
     client: Option<&Client>,
     path: &str,
     field: &str,
+) -> std::io::Result<String> {
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{field}Connection: close\r\n\r\n");
+    send(gateway, client, &request).await
+}
+
+/// Sends a request with a certificate or without.
+async fn send(
+    (program, trusted): &(Program, CertificateDer<'static>),
+    client: Option<&Client>,
+    request: &str,
 ) -> std::io::Result<String> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
@@ -107,8 +118,6 @@ async fn ask(
     let socket = TcpStream::connect(program.address).await?;
     let name = ServerName::try_from("localhost").unwrap();
     let mut stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{field}Connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer).await {
@@ -175,4 +184,56 @@ async fn a_token_that_is_bound_to_a_certificate_counts_with_it_alone() {
     assert_eq!(shown(Some(&one), &token(json!({ "jkt": one.thumbprint() }))).await, 401);
     assert_eq!(shown(Some(&one), "").await, 401, "certificates name nobody here");
     assert_eq!(shown(Some(&one), &bound).await, 200);
+}
+
+#[tokio::test]
+async fn a_client_of_the_token_endpoint_is_known_by_its_certificate_and_by_no_other() {
+    let (upstream, folder) = (Upstream::start().await, tempfile::tempdir().unwrap());
+    let authority = Authority::new();
+    let secret = URL_SAFE_NO_PAD.encode([7; 32]);
+    let hash: String = Sha256::digest(&secret).iter().map(|byte| format!("{byte:02x}")).collect();
+    let tokens = format!(
+        "  tokens:\n    issuer: https://localhost\n    clients:\n      \
+         - {{ id: worker, certificate: {{ san_uri: \"{SPIFFE}\" }}, scopes: [\"data:read\"] }}\n      \
+         - {{ id: plain, secret_hash: \"sha256:{hash}\", scopes: [\"data:read\"] }}\n"
+    );
+    let gateway = gateway(&upstream, folder.path(), &authority, ", client_auth: optional", &tokens);
+    let ask_token = async |client: Option<&Client>, fields: &str| {
+        let form = format!("grant_type=client_credentials&{fields}");
+        let request = format!(
+            "POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n\r\n{form}",
+            form.len()
+        );
+        send(&gateway, client, &request).await.unwrap()
+    };
+    let worker = authority.named(SPIFFE);
+    let answer = ask_token(Some(&worker), "client_id=worker").await;
+    assert_eq!(status(&answer), 200, "{answer}");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    let field = format!("Authorization: Bearer {}\r\n", body["access_token"].as_str().unwrap());
+    assert_eq!(status(&ask(&gateway, None, "/guarded", &field).await.unwrap()), 200);
+    assert_eq!(upstream.only().headers["x-bartizan-subject"], "client:worker");
+
+    let other = authority.named("spiffe://example.org/agents/one/other");
+    let host = authority.client(&[SanType::DnsName(SPIFFE.try_into().unwrap())]);
+    let secrets = format!("client_id=worker&client_secret={secret}");
+    for (client, fields, why) in [
+        (None, "client_id=worker", "no certificate"),
+        (Some(&other), "client_id=worker", "another name"),
+        (Some(&host), "client_id=worker", "the name as another sort of name"),
+        (Some(&worker), "client_id=plain", "it proves nobody who is known by a secret"),
+        (Some(&worker), "client_id=nobody", "nobody"),
+        (Some(&worker), &secrets, "a secret that it does not have"),
+    ] {
+        let answer = ask_token(client, fields).await;
+        assert_eq!(status(&answer), 401, "{why}: {answer}");
+        assert!(answer.contains("invalid_client"), "{why}: {answer}");
+    }
+    let answer = ask_token(Some(&worker), &format!("client_id=plain&client_secret={secret}")).await;
+    assert_eq!(status(&answer), 200, "a certificate is no second proof: {answer}");
+    let metadata =
+        ask(&gateway, None, "/.well-known/oauth-authorization-server", "").await.unwrap();
+    assert!(metadata.contains("\"tls_client_auth\""), "{metadata}");
 }

@@ -9,9 +9,11 @@ use bartizan_core::issue::request::{Presented, Shown};
 use bartizan_core::issue::{Client, Refused};
 use bartizan_core::limit::{Draw, ReservationId, Verdict, nothing_used};
 use bartizan_core::time::Timestamp;
+use http::request::Parts;
 
 use super::{TokenEndpoint, out_of_reach};
 use crate::clock;
+use crate::peer::Peer;
 
 /// How long an attempt may take before what it reserved is given back by itself.
 const ATTEMPT: Duration = Duration::from_mins(1);
@@ -27,13 +29,14 @@ impl TokenEndpoint {
     pub(super) async fn client(
         &self,
         presented: Option<Presented>,
+        head: &Parts,
         address: ClientAddress,
         now: Timestamp,
     ) -> Result<Option<Client>, Refused> {
         let Some(Presented { id, shown }) = presented else { return Ok(None) };
         let attempt = self.attempt(&format!("client {id}"), address, now).await?;
         let proved = match self.known(&id).await {
-            Ok(Some(client)) => self.proved(client, &shown, now).await,
+            Ok(Some(client)) => self.proved(client, &shown, head, now).await,
             Ok(None) => Err(Refused::InvalidClient),
             Err(refused) => Err(refused),
         };
@@ -56,10 +59,13 @@ impl TokenEndpoint {
         &self,
         client: Client,
         shown: &Shown,
+        head: &Parts,
         now: Timestamp,
     ) -> Result<Client, Refused> {
+        let certificate = head.extensions.get::<Peer>().and_then(Peer::certificate);
+        let certificate = certificate.map(|certificate| &**certificate);
         let names: Vec<&str> = self.names.iter().map(|name| &**name).collect();
-        if let Some(once) = client.prove(shown, Some(&self.pepper), &names, now)? {
+        if let Some(once) = client.prove(shown, certificate, Some(&self.pepper), &names, now)? {
             let first = self.identities.use_once(&once.id, once.until, now).await;
             if !first.map_err(|error| out_of_reach(&error))? {
                 tracing::warn!(client = %client.id, "an assertion was shown twice");

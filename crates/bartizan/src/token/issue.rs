@@ -107,7 +107,7 @@ impl TokenEndpoint {
         let request = TokenRequest::read(&head.headers, &form, &self.settings.grants)?;
         let sort = request.grant.sort();
         details.insert("grant".into(), sort.as_str().into());
-        let client = self.client(request.client, address, now).await?;
+        let client = self.client(request.client, head, address, now).await?;
         if let Some(client) = &client {
             details.insert("client".into(), (*client.id).into());
             if !client.may_use(sort) {

@@ -66,6 +66,8 @@ pub struct Settings {
     pub users: Vec<User>,
     /// Clients beside those in the store.
     pub clients: Vec<Client>,
+    /// Whether connections are asked for a certificate, by which clients may prove who they are.
+    pub certificates: bool,
     /// How much guessing is borne.
     pub throttle: Throttle,
     /// How many passwords are checked at once; each takes 19 MiB and a core.
@@ -238,7 +240,7 @@ impl TokenEndpoint {
                 None => return Decided::quietly(Refused::Unavailable.answer()),
             },
             path if metadata_paths(issuer).iter().any(|one| one == path) => {
-                documents::metadata(issuer, paths, grants)
+                documents::metadata(issuer, paths, grants, self.settings.certificates)
             }
             _ => return Decided::quietly(not_found()),
         };

@@ -127,7 +127,7 @@ impl TokenEndpoint {
     ) -> Result<(Option<Client>, Form), Refused> {
         let form = read(head, body)?;
         let presented = Presented::read(&head.headers, &form)?;
-        Ok((self.client(presented, address, now).await?, form))
+        Ok((self.client(presented, head, address, now).await?, form))
     }
 }
 

@@ -95,6 +95,7 @@ fn settings() -> Settings {
         refresh_ttl: Duration::from_hours(720),
         users: vec![user("agent1")],
         clients: vec![client("app"), client("other")],
+        certificates: false,
         throttle: Throttle::default(),
         at_once: 2,
         waiting: 64,

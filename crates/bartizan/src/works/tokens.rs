@@ -107,6 +107,7 @@ impl Tokens {
             refresh_ttl: self.refresh_ttl,
             users,
             clients: Vec::new(),
+            certificates: false,
             throttle: Throttle::default(),
             at_once: token::half_the_cores(),
             waiting: WAITING,

@@ -4,11 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use bartizan::actions::approvals::row;
-use bartizan_core::authorize::approval::{Approval, ApprovalId, Approvals as Book, Decision};
-use serde_json::json;
+use bartizan::actions::approvals::{note, row};
+use bartizan_core::authenticate::api_key::Record;
+use bartizan_core::authenticate::jwt::{CLIENT, LOCAL};
+use bartizan_core::authenticate::{Caller, Identity, Principal, api_key};
+use bartizan_core::authorize::approval::{
+    Approval, ApprovalId, Approvals as Book, Decision, NotTheirs, State,
+};
 
 use super::{Desk, span};
+use crate::config::settings::Deciders;
 
 /// Calls that wait for somebody to agree.
 #[derive(clap::Subcommand, Clone, Debug)]
@@ -27,12 +32,12 @@ pub struct Decide {
     /// Whether the call may be made.
     #[arg(value_enum)]
     pub decision: Word,
-    /// Who decides, for the audit log; never whoever asks.
+    /// Who decides: somebody whom the configuration gives the right; never whoever asks.
     #[arg(long, value_name = "SUBJECT", default_value = "operator:cli")]
     pub by: String,
-    /// How long the call may then be made.
-    #[arg(long = "for", value_parser = span, default_value = "1h", value_name = "SPAN")]
-    pub patience: Duration,
+    /// How long the call may then be made. Default: as long as `approvals.expires` says.
+    #[arg(long = "for", value_parser = span, value_name = "SPAN")]
+    pub patience: Option<Duration>,
 }
 
 /// What may be decided.
@@ -47,11 +52,12 @@ pub enum Word {
 pub(super) async fn run(
     command: &Approvals,
     book: Arc<dyn Book>,
+    deciders: &Deciders,
     desk: &mut Desk<'_>,
 ) -> anyhow::Result<()> {
     match command {
         Approvals::List => list(&*book, desk).await,
-        Approvals::Decide(decide) => self::decide(decide, &*book, desk).await,
+        Approvals::Decide(decide) => self::decide(decide, &*book, deciders, desk).await,
     }
 }
 
@@ -67,25 +73,28 @@ async fn list(book: &dyn Book, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     }
 }
 
-async fn decide(decide: &Decide, book: &dyn Book, desk: &mut Desk<'_>) -> anyhow::Result<()> {
+async fn decide(
+    decide: &Decide,
+    book: &dyn Book,
+    deciders: &Deciders,
+    desk: &mut Desk<'_>,
+) -> anyhow::Result<()> {
     let Decide { id, decision, by, patience } = decide;
     let unknown = || anyhow!("there is no approval `{id}`; `bartizan approvals list` shows them");
     let known = ApprovalId::parse(id).ok_or_else(unknown)?;
     let approval = book.approval(known, desk.now).await?.ok_or_else(unknown)?;
-    let by = bartizan_core::authenticate::Principal::parse(by).to_string();
-    if by == *approval.requester {
-        bail!("`{by}` asks for it: nobody decides about a call of their own");
-    }
-    let decision = match decision {
-        Word::Approve => Decision::Approve,
-        Word::Decline => Decision::Decline,
+    let decider = decider(by, deciders, desk).await?;
+    let by = decider.principal().to_string();
+    let Deciders { approvers, policy, .. } = deciders;
+    approvers.may_decide(policy, &decider, &approval).map_err(|why| not_theirs(why, &by))?;
+    let (decision, state) = match decision {
+        Word::Approve => (Decision::Approve, State::Approved),
+        Word::Decline => (Decision::Decline, State::Declined),
     };
-    let word = if decision == Decision::Approve { "approve" } else { "decline" };
-    let details = json!({
-        "approval_id": id, "decision": word, "decided_by": by, "requester": &*approval.requester,
-    });
-    desk.record("approvals.decide", details).await?;
-    let until = desk.now.plus(*patience);
+    let mut told = note(&Approval { state, ..approval });
+    told.details.insert("decided_by".into(), by.as_str().into());
+    desk.note(told).await?;
+    let until = desk.now.plus(patience.unwrap_or(approvers.patience));
     let decided = book.decide(known, decision, &by, until, desk.now).await?;
     let (approval, new) =
         decided.with_context(|| format!("there is no approval `{id}` any more"))?;
@@ -93,6 +102,60 @@ async fn decide(decide: &Decide, book: &dyn Book, desk: &mut Desk<'_>) -> anyhow
         bail!("`{id}` is {} already", approval.state.as_str());
     }
     desk.tell(&format!("{} `{id}`", approval.state.as_str()), &row(&approval))
+}
+
+/// A key of the file or of the store.
+async fn known_key(
+    id: &str,
+    deciders: &Deciders,
+    desk: &Desk<'_>,
+) -> anyhow::Result<Option<Record>> {
+    let own = deciders.keys.iter().find(|key| *key.id == *id);
+    Ok(match own {
+        Some(key) => Some(key.clone()),
+        None => desk.store.key(id).await?,
+    })
+}
+
+/// Whoever decides, with the rights that the store or their key gives them; those that the configuration assigns
+/// come with the policy.
+async fn decider(by: &str, deciders: &Deciders, desk: &Desk<'_>) -> anyhow::Result<Caller> {
+    let principal = Principal::parse(by);
+    let name = &*principal.subject;
+    let found = match &*principal.issuer {
+        LOCAL => desk
+            .store
+            .user(name)
+            .await?
+            .map(|user| (user.scopes, user.roles, user.tenant, user.disabled)),
+        CLIENT => desk
+            .store
+            .client(name)
+            .await?
+            .map(|client| (client.scopes, client.roles, client.tenant, client.disabled)),
+        api_key::ISSUER => known_key(name, deciders, desk).await?.map(|key| {
+            let over = key.expires.is_some_and(|end| end <= desk.now);
+            (key.scopes, key.roles, key.tenant, over || key.revoked.is_some())
+        }),
+        _ => None,
+    };
+    let (scopes, roles, tenant, disabled) = found.unwrap_or_default();
+    if disabled {
+        bail!("`{principal}` may do nothing any more");
+    }
+    Ok(Caller::assert(Identity { scopes, roles, tenant, ..Identity::bare(principal) }))
+}
+
+/// Why `by` may not decide, and what to do about it.
+fn not_theirs(why: NotTheirs, by: &str) -> anyhow::Error {
+    match why {
+        NotTheirs::Own => anyhow!("`{by}` asks for it: {why}"),
+        NotTheirs::Delegated => anyhow!("{why}"),
+        NotTheirs::Unknown => anyhow!(
+            "`{by}` has no right to decide about it; name somebody who has by `--by`, or give `{by}` \
+             a role of `approvals.roles` by `access.assign`"
+        ),
+    }
 }
 
 fn line(approval: &Approval) -> String {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use bartizan_core::authenticate::api_key::Hash;
+use bartizan_core::authenticate::certificate::Name;
 use bartizan_core::authenticate::claims::Grants;
 use bartizan_core::issue::account::{Proof, PublicKeys};
 use bartizan_core::issue::{Client, GrantType, account};
@@ -41,8 +42,12 @@ pub struct Add {
     /// Instead of a secret: the file with the public keys (JWK Set) by which it signs.
     #[arg(long, value_name = "FILE")]
     pub jwks: Option<PathBuf>,
+    /// Instead of a secret: the name that the certificate of its connection must hold, as
+    /// `san_uri:URI` or `san_dns:HOST`.
+    #[arg(long, value_name = "NAME", conflicts_with = "jwks")]
+    pub certificate: Option<Name>,
     /// Instead of a secret: nothing. Anybody may say that they are this client.
-    #[arg(long, conflicts_with = "jwks")]
+    #[arg(long, conflicts_with_all = ["jwks", "certificate"])]
     pub public: bool,
     /// The most scopes that it may have when it acts for somebody, such as `data:*`.
     #[arg(long, value_delimiter = ',', value_name = "SCOPES", default_value = "*")]
@@ -109,6 +114,9 @@ async fn add(add: &Add, desk: &mut Desk<'_>) -> anyhow::Result<()> {
 async fn proof(add: &Add, desk: &Desk<'_>) -> anyhow::Result<(Proof, Option<String>)> {
     if add.public {
         return Ok((Proof::Public, None));
+    }
+    if let Some(name) = &add.certificate {
+        return Ok((Proof::Certificate(name.clone()), None));
     }
     if let Some(file) = &add.jwks {
         let what = || format!("the keys in `{}`", file.display());

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bartizan::audit::{Destination, FileTrail, OpenError, Settings};
-use bartizan_core::audit::{Entry, Event, Outcome, Trail as _};
+use bartizan_core::audit::{Entry, Event, Note, Outcome, Trail as _};
 use bartizan_core::time::Timestamp;
 use serde_json::{Map, Value};
 
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Ledger {
     file: PathBuf,
-    open: Option<(FileTrail, Map<String, Value>)>,
+    open: Option<(FileTrail, Event, Map<String, Value>)>,
 }
 
 impl Ledger {
@@ -38,31 +38,28 @@ impl Ledger {
     }
 
     /// Records what is about to be changed. It is on the disk when this returns.
-    pub(super) async fn record(
-        &mut self,
-        action: &str,
-        details: Value,
-        now: Timestamp,
-    ) -> anyhow::Result<()> {
+    pub(super) async fn record(&mut self, note: Note, now: Timestamp) -> anyhow::Result<()> {
+        let Note { event, outcome, reason, details } = note;
         let mut facts = operator();
-        facts.insert("action".into(), action.into());
-        facts.extend(details.as_object().cloned().unwrap_or_default());
+        facts.extend(details);
         if self.open.is_none() {
-            self.open = Some((self.trail(now).await?, Map::new()));
+            self.open = Some((self.trail(now).await?, event, Map::new()));
         }
-        let Some((trail, last)) = &mut self.open else { return Ok(()) };
-        last.clone_from(&facts);
-        write(trail, facts, Outcome::Allow, None, now).await
+        let Some((trail, last, known)) = &mut self.open else { return Ok(()) };
+        *last = event;
+        known.clone_from(&facts);
+        write(trail, Note { event, outcome, reason, details: facts }, now).await
     }
 
     /// Records that the last change did not come about, and closes the log.
     pub(super) async fn close(self, failed: Option<&anyhow::Error>, now: Timestamp) {
-        let Some((trail, facts)) = self.open else { return };
-        if let Some(error) = failed
-            && let Err(error) =
-                write(&trail, facts, Outcome::Error, Some(format!("{error:#}")), now).await
-        {
-            tracing::error!(%error, "that the command failed is not recorded");
+        let Some((trail, event, details)) = self.open else { return };
+        if let Some(error) = failed {
+            let reason = Some(format!("{error:#}"));
+            let note = Note { event, outcome: Outcome::Error, reason, details };
+            if let Err(error) = write(&trail, note, now).await {
+                tracing::error!(%error, "that the command failed is not recorded");
+            }
         }
         trail.close();
     }
@@ -84,14 +81,8 @@ impl Ledger {
     }
 }
 
-async fn write(
-    trail: &FileTrail,
-    details: Map<String, Value>,
-    outcome: Outcome,
-    reason: Option<String>,
-    time: Timestamp,
-) -> anyhow::Result<()> {
-    let event = Event::AdminAction;
+async fn write(trail: &FileTrail, note: Note, time: Timestamp) -> anyhow::Result<()> {
+    let Note { event, outcome, reason, details } = note;
     let entry = Entry { event, outcome, time, facts: None, reason, details, end: None };
     trail.append(&entry).durable().await.context("nothing is changed that cannot be recorded")
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use bartizan::clock;
+use bartizan_core::audit::{Event, Note, Outcome};
 use bartizan_core::authenticate::api_key::Pepper;
 use bartizan_core::issue::identities::Identities;
 use bartizan_core::time::Timestamp;
@@ -25,7 +26,7 @@ pub use users::Users;
 
 use super::budgets::{self, Budgets};
 use super::tokens::{self, Tokens};
-use crate::config::{self, Paint, units};
+use crate::config::{self, Paint, Part, units};
 use ledger::Ledger;
 
 /// Which configuration names the store.
@@ -99,7 +100,15 @@ pub enum Command {
 /// The configuration is not sound, the store cannot be opened, or the command asks for what
 /// cannot be done.
 pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let settings = config::desk(&place.config, &config::process_environment);
+    let part = match command {
+        Command::Approvals(_) => Part::Approvals,
+        Command::Budgets(_)
+        | Command::Keys(_)
+        | Command::Users(_)
+        | Command::Clients(_)
+        | Command::Tokens(_) => Part::Identities,
+    };
+    let settings = config::desk(&place.config, part, &config::process_environment);
     let settings = settings.map_err(|findings| {
         let text = findings.to_text(&place.config.display().to_string(), Paint::Plain);
         anyhow!("{}", text.trim_end().to_owned())
@@ -108,8 +117,8 @@ pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyho
     let mut desk = Desk {
         store: database.identities(),
         ledger: Ledger::of(&settings),
-        roles: settings.roles.into_iter().collect(),
-        pepper: settings.pepper,
+        roles: settings.roles.iter().cloned().collect(),
+        pepper: settings.pepper.clone(),
         format: place.format,
         now: clock::now(),
         out,
@@ -121,7 +130,7 @@ pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyho
             done.map(|found| code = found)
         }
         Command::Approvals(approvals) => {
-            approvals::run(approvals, database.approvals(), &mut desk).await
+            approvals::run(approvals, database.approvals(), &settings.deciders, &mut desk).await
         }
         Command::Keys(keys) => keys::run(keys, &mut desk).await,
         Command::Users(users) => users::run(users, &mut desk).await,
@@ -162,7 +171,16 @@ impl Desk<'_> {
         action: &str,
         details: serde_json::Value,
     ) -> anyhow::Result<()> {
-        self.ledger.record(action, details, self.now).await
+        let mut members = serde_json::Map::new();
+        members.insert("action".into(), action.into());
+        members.extend(details.as_object().cloned().unwrap_or_default());
+        let (event, outcome) = (Event::AdminAction, Outcome::Allow);
+        self.note(Note { event, outcome, reason: None, details: members }).await
+    }
+
+    /// Records what is about to be changed and has an event of its own.
+    async fn note(&mut self, note: Note) -> anyhow::Result<()> {
+        self.ledger.record(note, self.now).await
     }
 
     /// One line for people; programs get it otherwise.

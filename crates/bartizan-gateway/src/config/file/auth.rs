@@ -26,6 +26,10 @@ pub struct Auth {
     pub mtls: Option<Located<Mtls>>,
     /// Tokens bound to a key of the client (RFC 9449). Absent: such tokens are refused.
     pub dpop: Option<Located<Dpop>>,
+    /// How many verified credentials are remembered, so that they need not be looked up again: about
+    /// 1 KB each, and twice as many at most. As many as are in use at a time are well spent. Default:
+    /// 50000.
+    pub remembered: Option<Located<Count>>,
     /// How many credentials that are none an address may show in a minute; further ones are
     /// answered 429. Good ones pass. Default: 20.
     pub bad_credentials_per_minute: Option<Located<Count>>,
@@ -236,6 +240,9 @@ pub struct Client {
     /// Instead of a secret: the public keys by which it signs that it is it (`private_key_jwt`, RFC
     /// 7523), as a JWK Set or a JWK.
     pub jwks: Option<Located<Source>>,
+    /// Instead of a secret: a name that the certificate of its connection must hold
+    /// (`tls_client_auth`, RFC 8705). Needs `server.tls.client_ca`.
+    pub certificate: Option<Located<ClientCertificate>>,
     /// Instead of a secret: nothing. Anybody may say that they are it; it continues sessions of
     /// people, and gets nothing for itself. Default: `false`.
     pub public: Option<bool>,
@@ -252,6 +259,16 @@ pub struct Client {
     /// In which roles it acts.
     #[serde(default)]
     pub roles: Vec<Located<Word>>,
+}
+
+/// The name that a client's certificate must hold, one of the two.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientCertificate {
+    /// A URI among its subject alternative names, as `spiffe://example.org/worker`.
+    pub san_uri: Option<Located<Word>>,
+    /// A DNS name among them.
+    pub san_dns: Option<Located<Word>>,
 }
 
 /// Client certificates as identities: `mtls:NAME`.

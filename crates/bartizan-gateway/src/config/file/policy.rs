@@ -41,75 +41,101 @@ pub enum Effect {
     RequireApproval,
 }
 
-/// Of which calls a policy speaks, and what must hold. What is left out asks for nothing.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Match {
-    /// The verbs; an alias is what it means.
-    #[serde(default)]
-    pub verbs: Vec<Located<Word>>,
-    /// Patterns of paths, by segment: `/files/*` is everything below `/files`. Default: for `deny`
-    /// everything, for the others the configured endpoints.
-    #[serde(default)]
-    pub paths: Vec<Located<Word>>,
-    /// Patterns of the endpoint's `resource`.
-    #[serde(default)]
-    pub resources: Vec<Located<Word>>,
-    /// Categories of the endpoint.
-    #[serde(default)]
-    pub categories: Vec<Located<Category>>,
-    /// One of these patterns fits the principal, as `corp:ann` or `corp:*`.
-    #[serde(default)]
-    pub principals: Vec<Located<Word>>,
-    /// The caller was recognised by one of these, as `api_key` or `jwt`.
-    #[serde(default)]
-    pub methods: Vec<Located<Word>>,
-    /// The caller has one of these roles.
-    #[serde(default)]
-    pub roles: Vec<Located<Word>>,
-    /// The caller holds all of these scopes.
-    #[serde(default)]
-    pub scopes: Vec<Located<Word>>,
-    /// The caller belongs to one of these tenants.
-    #[serde(default)]
-    pub tenants: Vec<Located<Word>>,
-    /// Claims of the caller's token, each with the values of which it must have one.
-    #[serde(default)]
-    pub claims: BTreeMap<String, Located<OneOrMany>>,
-    /// The caller's address lies in one of these networks.
-    #[serde(default)]
-    pub addresses: Vec<Located<Network>>,
-    /// The call comes at these times.
-    pub hours: Option<Located<Hours>>,
+/// A section that says what must hold of the caller and the time, beside fields of its own. Serde's
+/// `flatten` would lose the places of the keys, and take keys that nobody knows.
+macro_rules! conditions {
+    ($(#[$attribute:meta])* pub struct $name:ident { $($own:tt)* }) => {
+        $(#[$attribute])*
+        #[derive(Debug, Default, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $($own)*
+            /// One of these patterns fits the principal, as `corp:ann` or `corp:*`.
+            #[serde(default)]
+            pub principals: Vec<Located<Word>>,
+            /// The caller was recognised by one of these, as `api_key` or `jwt`.
+            #[serde(default)]
+            pub methods: Vec<Located<Word>>,
+            /// The caller has one of these roles.
+            #[serde(default)]
+            pub roles: Vec<Located<Word>>,
+            /// The caller holds all of these scopes.
+            #[serde(default)]
+            pub scopes: Vec<Located<Word>>,
+            /// The caller belongs to one of these tenants.
+            #[serde(default)]
+            pub tenants: Vec<Located<Word>>,
+            /// Claims of the caller's token, each with the values of which it must have one.
+            #[serde(default)]
+            pub claims: BTreeMap<String, Located<OneOrMany>>,
+            /// The caller's address lies in one of these networks.
+            #[serde(default)]
+            pub addresses: Vec<Located<Network>>,
+            /// The call comes at these times.
+            pub hours: Option<Located<Hours>>,
+        }
+
+        impl $name {
+            /// What it says of the caller and the time.
+            pub fn asked(&self) -> Asked<'_> {
+                Asked {
+                    principals: &self.principals,
+                    methods: &self.methods,
+                    roles: &self.roles,
+                    scopes: &self.scopes,
+                    tenants: &self.tenants,
+                    claims: &self.claims,
+                    addresses: &self.addresses,
+                    hours: self.hours.as_ref(),
+                }
+            }
+        }
+    };
 }
 
-/// What must hold of the caller and the time.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Conditions {
-    /// One of these patterns fits the principal, as `corp:ann` or `corp:*`.
-    #[serde(default)]
-    pub principals: Vec<Located<Word>>,
-    /// The caller was recognised by one of these, as `api_key` or `jwt`.
-    #[serde(default)]
-    pub methods: Vec<Located<Word>>,
-    /// The caller has one of these roles.
-    #[serde(default)]
-    pub roles: Vec<Located<Word>>,
-    /// The caller holds all of these scopes.
-    #[serde(default)]
-    pub scopes: Vec<Located<Word>>,
-    /// The caller belongs to one of these tenants.
-    #[serde(default)]
-    pub tenants: Vec<Located<Word>>,
-    /// Claims of the caller's token, each with the values of which it must have one.
-    #[serde(default)]
-    pub claims: BTreeMap<String, Located<OneOrMany>>,
-    /// The caller's address lies in one of these networks.
-    #[serde(default)]
-    pub addresses: Vec<Located<Network>>,
-    /// The call comes at these times.
-    pub hours: Option<Located<Hours>>,
+conditions! {
+    /// Of which calls a policy speaks, and what must hold. What is left out asks for nothing.
+    pub struct Match {
+        /// The verbs; an alias is what it means.
+        #[serde(default)]
+        pub verbs: Vec<Located<Word>>,
+        /// Patterns of paths, by segment: `/files/*` is everything below `/files`. Default: for
+        /// `deny` everything, for the others the configured endpoints.
+        #[serde(default)]
+        pub paths: Vec<Located<Word>>,
+        /// Patterns of the endpoint's `resource`.
+        #[serde(default)]
+        pub resources: Vec<Located<Word>>,
+        /// Categories of the endpoint.
+        #[serde(default)]
+        pub categories: Vec<Located<Category>>,
+    }
+}
+
+conditions! {
+    /// What must hold of the caller and the time.
+    pub struct Conditions {}
+}
+
+/// What a section says of the caller and the time.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Patterns of principals.
+    pub principals: &'a [Located<Word>],
+    /// Ways to be recognised.
+    pub methods: &'a [Located<Word>],
+    /// Roles.
+    pub roles: &'a [Located<Word>],
+    /// Scopes.
+    pub scopes: &'a [Located<Word>],
+    /// Tenants.
+    pub tenants: &'a [Located<Word>],
+    /// Claims, each with its values.
+    pub claims: &'a BTreeMap<String, Located<OneOrMany>>,
+    /// Networks.
+    pub addresses: &'a [Located<Network>],
+    /// Times of the week.
+    pub hours: Option<&'a Located<Hours>>,
 }
 
 /// Times of the week.

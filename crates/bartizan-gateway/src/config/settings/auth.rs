@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bartizan::authenticate::REMEMBERED;
 use bartizan_core::authenticate::Places;
 use bartizan_core::authenticate::api_key::{self, Pepper, Record, SHORTEST_PEPPER};
 use bartizan_core::authenticate::certificate::Certificates;
@@ -43,6 +44,8 @@ pub struct Auth {
     pub certificates: Option<Certificates>,
     /// Tokens that are bound to a key of the client.
     pub dpop: Option<Dpop>,
+    /// How many verified credentials are remembered.
+    pub remembered: usize,
     /// How many bad credentials an address may show.
     pub patience: Patience,
 }
@@ -79,7 +82,8 @@ pub(super) fn resolve(
 ) -> Auth {
     let empty = file::Auth::default();
     let auth = auth.map_or(&empty, |auth| &auth.value);
-    let tokens = auth.tokens.as_ref().and_then(|tokens| self::tokens(resolver, tokens, access));
+    let tokens = auth.tokens.as_ref();
+    let tokens = tokens.and_then(|tokens| self::tokens(resolver, tokens, access, client_ca));
     let issuers = oidc::issuers(resolver, &auth.oidc, tokens.as_ref(), access);
     let keys = auth.api_keys.as_ref();
     let certificates = possession::certificates(resolver, auth.mtls.as_ref(), client_ca);
@@ -88,11 +92,13 @@ pub(super) fn resolve(
     let failures = auth.bad_credentials_per_minute.as_ref();
     let failures = resolver.count(failures, base.failures.into(), 1..=1_000_000);
     let places = places(resolver, keys.and_then(|keys| keys.headers.as_ref()));
+    let remembered = resolver.count(auth.remembered.as_ref(), REMEMBERED as u64, 100..=10_000_000);
     Auth {
         issuers,
         places: Places { dpop: dpop.is_some(), ..places },
         certificates,
         dpop,
+        remembered: usize::try_from(remembered).unwrap_or(REMEMBERED),
         patience: Patience { failures: u32::try_from(failures).unwrap_or(u32::MAX), ..base },
         environment: keys.and_then(|keys| environment(resolver, keys.environment.as_ref())),
         keys: keys.map(|keys| self::keys(resolver, &keys.keys, access)).unwrap_or_default(),
@@ -130,7 +136,7 @@ fn is_transport(name: &HeaderName) -> bool {
         || name.as_str().starts_with("x-forwarded")
 }
 
-fn keys(
+pub(super) fn keys(
     resolver: &mut Resolver<'_>,
     files: &[Located<file::Key>],
     access: &AccessRules,
@@ -190,6 +196,7 @@ fn tokens(
     resolver: &mut Resolver<'_>,
     tokens: &Located<file::Tokens>,
     access: &AccessRules,
+    client_ca: bool,
 ) -> Option<Tokens> {
     let issuer = match &tokens.issuer {
         Some(source) => resolver
@@ -221,7 +228,7 @@ fn tokens(
     let signing_keys = signing_keys.map(|source| self::signing_keys(resolver, source));
     let grants = grants(resolver, tokens);
     let users = users(resolver, &tokens.users, access);
-    let clients = clients(resolver, &tokens.clients, access);
+    let clients = clients(resolver, &tokens.clients, access, client_ca);
     let issuer: Arc<str> = Arc::from(issuer?);
     let audience = tokens
         .audience
@@ -329,12 +336,13 @@ fn clients(
     resolver: &mut Resolver<'_>,
     files: &[Located<file::Client>],
     access: &AccessRules,
+    client_ca: bool,
 ) -> Vec<Client> {
     let mut seen = BTreeSet::new();
     let mut clients = Vec::new();
     for file in files {
         name(resolver, &file.id, &mut seen);
-        let proof = proof(resolver, file);
+        let proof = proof(resolver, file, client_ca);
         let (scopes, roles) = (resolver.scopes(&file.scopes), resolver.roles(&file.roles, access));
         let most = file.acts_at_most.as_ref();
         let acts_at_most = oidc::grants_at_most(resolver, most, access);
@@ -367,14 +375,14 @@ fn clients(
 }
 
 /// How a client proves who it is: in one way.
-fn proof(resolver: &mut Resolver<'_>, file: &file::Client) -> Option<Proof> {
+fn proof(resolver: &mut Resolver<'_>, file: &file::Client, client_ca: bool) -> Option<Proof> {
     let public = file.public == Some(true);
-    match (&file.secret_hash, &file.jwks, public) {
-        (Some(hash), None, false) => {
+    match (&file.secret_hash, &file.jwks, &file.certificate, public) {
+        (Some(hash), None, None, false) => {
             let help = "make a client with `bartizan clients add`; only the hash of its secret belongs here";
             key_hash(resolver, hash, help).map(Proof::Secret)
         }
-        (None, Some(source), false) => {
+        (None, Some(source), None, false) => {
             let text = resolver.secret(source)?;
             match text.expose_secret().parse::<PublicKeys>() {
                 Ok(keys) => Some(Proof::Keys(keys)),
@@ -385,15 +393,19 @@ fn proof(resolver: &mut Resolver<'_>, file: &file::Client) -> Option<Proof> {
                 }
             }
         }
-        (None, None, true) => Some(Proof::Public),
-        (None, None, false) => {
+        (None, None, Some(certificate), false) => {
+            possession::name(resolver, certificate, client_ca).map(Proof::Certificate)
+        }
+        (None, None, None, true) => Some(Proof::Public),
+        (None, None, None, false) => {
             let help = "`bartizan clients add` makes a secret and its hash";
-            let lacks = "the client lacks one of `secret_hash`, `jwks` and `public: true`";
+            let lacks =
+                "the client lacks one of `secret_hash`, `jwks`, `certificate` and `public: true`";
             resolver.error(&file.id.place, lacks, help);
             None
         }
-        (_, _, _) => {
-            let both = "a client proves who it is in one way: by `secret_hash`, by `jwks`, or not at all (`public: true`)";
+        (_, _, _, _) => {
+            let both = "a client proves who it is in one way: by `secret_hash`, by `jwks`, by `certificate`, or not at all (`public: true`)";
             resolver.error(&file.id.place, both, "keep one of them");
             None
         }

@@ -19,7 +19,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan_core::authenticate::api_key::Pepper;
+use bartizan_core::authenticate::api_key::{Pepper, Record};
+use bartizan_core::authorize::Policy;
+use bartizan_core::authorize::approval::Approvers;
 use bartizan_core::authorize::endpoint::Limit as Applied;
 use bartizan_core::limit::Price;
 use bartizan_store::Database;
@@ -36,6 +38,7 @@ pub use resolver::Overrides;
 pub use server::Server;
 pub use spending::{Budget, Limit};
 
+use super::Part;
 use super::file::{self, File, OpenApiAccess};
 use super::findings::Findings;
 use super::seen::Files;
@@ -92,7 +95,7 @@ pub struct Settings {
 }
 
 /// What commands on identities work with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Desk {
     /// Where identities are.
     pub durable: Durable,
@@ -102,6 +105,19 @@ pub struct Desk {
     pub audit: personal::Destination,
     /// What digests are keyed with; `None`: kept in the store.
     pub pepper: Option<Pepper>,
+    /// Who may decide about calls that wait; nobody, where that was not asked for.
+    pub deciders: Deciders,
+}
+
+/// Who may decide about calls that wait, and what makes them so.
+#[derive(Debug, Default)]
+pub struct Deciders {
+    /// Whoever has one of these rights.
+    pub approvers: Approvers,
+    /// What roles and scopes mean, and who has which; it serves nothing.
+    pub policy: Policy,
+    /// Keys of the file, beside those in the store.
+    pub keys: Vec<Record>,
 }
 
 /// Where the gateway remembers.
@@ -241,6 +257,7 @@ pub(super) fn resolve(
 /// As [`resolve`], of a file that was cut down to what a [`Desk`] needs.
 pub(super) fn desk(
     file: &File,
+    part: Part,
     outside: Outside<'_>,
     lost: &BTreeSet<String>,
     findings: &mut Findings,
@@ -255,11 +272,26 @@ pub(super) fn desk(
     let roles = roles.map(|role| Arc::from(role.as_str())).collect();
     let pepper = file.auth.as_ref().and_then(|auth| auth.pepper.as_ref());
     let pepper = pepper.and_then(|source| auth::pepper(&mut resolver, source));
+    let deciders = match part {
+        Part::Approvals => deciders(&mut resolver, file),
+        Part::Identities => Deciders::default(),
+    };
     findings.extend(resolver.into_findings());
     if findings.has_errors() {
         return None;
     }
-    Some(Desk { durable: durable?, roles, audit: audit?.destination, pepper })
+    Some(Desk { durable: durable?, roles, audit: audit?.destination, pepper, deciders })
+}
+
+/// Who may decide about calls that wait.
+fn deciders(resolver: &mut Resolver<'_>, file: &File) -> Deciders {
+    let rules = access::resolve(resolver, file.access.as_ref());
+    let approvers = policy::approvers(resolver, file.approvals.as_ref(), &rules);
+    let keys = file.auth.as_ref().and_then(|auth| auth.api_keys.as_ref());
+    let keys = keys.map(|keys| auth::keys(resolver, &keys.keys, &rules)).unwrap_or_default();
+    let AccessRules { scopes, roles, assigned, .. } = rules;
+    let policy = Policy { scopes, roles, assigned, ..Policy::default() };
+    Deciders { approvers, policy, keys }
 }
 
 /// The folder of mounted secrets.

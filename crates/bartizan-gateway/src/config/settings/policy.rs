@@ -122,7 +122,7 @@ fn wanted(resolver: &mut Resolver<'_>, file: &File, approvers: &Approvers) {
     }
 }
 
-fn approvers(
+pub(super) fn approvers(
     resolver: &mut Resolver<'_>,
     file: Option<&Located<file::Approvals>>,
     access: &AccessRules,
@@ -167,39 +167,14 @@ fn statement(
 ) -> Statement {
     let matches = policy.matches.as_ref();
     let unless = policy.unless.as_ref().map(|unless| {
-        let file::Conditions {
-            principals,
-            methods,
-            roles,
-            scopes,
-            tenants,
-            claims,
-            addresses,
-            hours,
-        } = &unless.value;
-        let asked = Asked { principals, methods, roles, scopes, tenants, claims, addresses, hours };
-        let conditions = asked.resolve(resolver, access);
+        let conditions = conditions(resolver, unless.asked(), access);
         if conditions.is_empty() {
             let help = "write what must hold, or remove the key";
             resolver.error(&unless.key, "an empty `unless` always holds", help);
         }
         conditions
     });
-    let when = matches.map(|matches| {
-        let file::Match {
-            principals,
-            methods,
-            roles,
-            scopes,
-            tenants,
-            claims,
-            addresses,
-            hours,
-            ..
-        } = &matches.value;
-        let asked = Asked { principals, methods, roles, scopes, tenants, claims, addresses, hours };
-        asked.resolve(resolver, access)
-    });
+    let when = matches.map(|matches| conditions(resolver, matches.asked(), access));
     Statement {
         name: Arc::from(&*policy.name.value.0),
         effect: match policy.effect.value {
@@ -236,43 +211,31 @@ fn target(resolver: &mut Resolver<'_>, file: &Located<file::Match>) -> Target {
     }
 }
 
-/// The conditions of a `match` or an `unless`.
-struct Asked<'a> {
-    principals: &'a [Located<Word>],
-    methods: &'a [Located<Word>],
-    roles: &'a [Located<Word>],
-    scopes: &'a [Located<Word>],
-    tenants: &'a [Located<Word>],
-    claims: &'a BTreeMap<String, Located<OneOrMany>>,
-    addresses: &'a [Located<Network>],
-    hours: &'a Option<Located<file::Hours>>,
-}
-
-impl Asked<'_> {
-    fn resolve(self, resolver: &mut Resolver<'_>, access: &AccessRules) -> Conditions {
-        for principal in self.principals {
-            let text = &principal.value.0;
-            if !text.contains([':', '*']) && text != "anonymous" {
-                let help = format!(
-                    "write `local:{text}` for somebody of the token endpoint, or `ISSUER:{text}`"
-                );
-                resolver.error(&principal.place, format!("`{text}` names no issuer"), help);
-            }
+/// What a `match` or an `unless` says of the caller and the time.
+fn conditions(
+    resolver: &mut Resolver<'_>,
+    asked: file::Asked<'_>,
+    access: &AccessRules,
+) -> Conditions {
+    for principal in asked.principals {
+        let text = &principal.value.0;
+        if !text.contains([':', '*']) && text != "anonymous" {
+            let help = format!(
+                "write `local:{text}` for somebody of the token endpoint, or `ISSUER:{text}`"
+            );
+            resolver.error(&principal.place, format!("`{text}` names no issuer"), help);
         }
-        Conditions {
-            principals: words(self.principals),
-            methods: self.methods.iter().filter_map(|word| means(resolver, word)).collect(),
-            roles: resolver.roles(self.roles, access),
-            scopes: resolver.scopes(self.scopes),
-            tenants: words(self.tenants),
-            claims: self
-                .claims
-                .iter()
-                .map(|(path, values)| claim(resolver, path, values))
-                .collect(),
-            addresses: self.addresses.iter().filter_map(|net| network(resolver, net)).collect(),
-            hours: self.hours.as_ref().and_then(|file| hours(resolver, file)),
-        }
+    }
+    let claims = asked.claims.iter();
+    Conditions {
+        principals: words(asked.principals),
+        methods: asked.methods.iter().filter_map(|word| means(resolver, word)).collect(),
+        roles: resolver.roles(asked.roles, access),
+        scopes: resolver.scopes(asked.scopes),
+        tenants: words(asked.tenants),
+        claims: claims.map(|(path, values)| claim(resolver, path, values)).collect(),
+        addresses: asked.addresses.iter().filter_map(|net| network(resolver, net)).collect(),
+        hours: asked.hours.and_then(|file| hours(resolver, file)),
     }
 }
 

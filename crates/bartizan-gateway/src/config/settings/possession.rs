@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bartizan_core::authenticate::certificate::{Certificates, Naming};
+use bartizan_core::authenticate::certificate::{Certificates, Name, Naming};
 use bartizan_core::authenticate::dpop::Rules;
 
 use super::super::decode::Located;
@@ -40,6 +40,30 @@ pub(super) fn certificates(
         file::CertificateName::Spiffe => Naming::Spiffe,
     };
     Some(Certificates { naming, scopes: resolver.scopes(&file.scopes) })
+}
+
+/// The name that the certificate of a client of the token endpoint must hold.
+pub(super) fn name(
+    resolver: &mut Resolver<'_>,
+    file: &Located<file::ClientCertificate>,
+    asked: bool,
+) -> Option<Name> {
+    if !asked {
+        let help =
+            "name the authorities of the certificates as `server: { tls: { client_ca: … } }`";
+        resolver.error(&file.key, "nobody is asked for a certificate", help);
+    }
+    let (naming, text) = match (&file.san_uri, &file.san_dns) {
+        (Some(uri), None) => (Naming::SanUri, uri),
+        (None, Some(host)) => (Naming::SanDns, host),
+        (Some(_), Some(_)) | (None, None) => {
+            let help = "write `certificate: { san_uri: URI }` or `certificate: { san_dns: HOST }`";
+            resolver.error(&file.key, "a certificate is known by one name", help);
+            return None;
+        }
+    };
+    let name = Name::new(naming, &text.value.0);
+    name.map_err(|error| resolver.wrong(&text.place, error.to_string())).ok()
 }
 
 pub(super) fn dpop(
