@@ -325,6 +325,38 @@ async fn again(meter: &dyn Meter, first: u128) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_reserved_for_a_client_that_hung_up_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = file(&folder).await;
+    let meter = sqlite.meter();
+    let mut answered = 0;
+    for number in 0..60 {
+        let draws = money(1_000, 10);
+        let deadline = at(0).plus(Duration::from_secs(9_999));
+        let call = meter.reserve(id(number), &draws, deadline, at(0));
+        let patience = Duration::from_micros(number as u64 * 60);
+        if let Ok(verdict) = tokio::time::timeout(patience, call).await {
+            answered += u64::from(matches!(verdict.unwrap(), Verdict::Taken { .. }));
+        }
+    }
+    // What was answered stands; of the others nothing stays reserved.
+    let begun = Instant::now();
+    loop {
+        meter.expire(at(1)).await.unwrap();
+        let held = sqlite.treasury(at(1)).holdings("").await.unwrap();
+        let reserved = held.first().map_or(0, |one| match &one.counter {
+            Counter::Budget(budget) => budget.current().reserved,
+            other => panic!("{other:?}"),
+        });
+        if reserved == answered * 10 {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENT, "{reserved} reserved for {answered} calls");
+    }
+    assert_eq!(sqlite.treasury(at(2)).verify().await.unwrap(), vec![]);
+}
+
 #[tokio::test]
 async fn a_clock_that_is_set_back_opens_no_new_period_and_forgets_nothing() {
     let folder = tempfile::tempdir().unwrap();

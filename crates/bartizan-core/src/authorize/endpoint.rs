@@ -103,6 +103,39 @@ pub struct Limit {
     pub rule: Arc<Rule>,
     /// Who shares one counter.
     pub by: By,
+    /// Which of the endpoint's calls it counts.
+    pub only: Only,
+}
+
+/// Which calls a limit or budget counts: those that fit every list. An empty list fits all.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Only {
+    /// Callers with one of these roles.
+    pub roles: Vec<Arc<str>>,
+    /// Callers of one of these tenants.
+    pub tenants: Vec<Arc<str>>,
+    /// One of these models; `*` at the end stands for the rest of the name.
+    pub models: Vec<Arc<str>>,
+}
+
+impl Only {
+    /// Does it count this call?
+    #[must_use]
+    pub fn fits(&self, roles: &[Arc<str>], tenant: Option<&str>, model: Option<&str>) -> bool {
+        let role = || roles.iter().any(|role| self.roles.contains(role));
+        let tenant =
+            || tenant.is_some_and(|tenant| self.tenants.iter().any(|one| **one == *tenant));
+        let model = || {
+            let named = |pattern: &Arc<str>, model: &str| match pattern.strip_suffix('*') {
+                Some(beginning) => model.starts_with(beginning),
+                None => **pattern == *model,
+            };
+            model.is_some_and(|model| self.models.iter().any(|one| named(one, model)))
+        };
+        (self.roles.is_empty() || role())
+            && (self.tenants.is_empty() || tenant())
+            && (self.models.is_empty() || model())
+    }
 }
 
 /// Who shares one counter.
@@ -222,5 +255,29 @@ impl Endpoint {
     #[must_use]
     pub fn welcomes(&self, caller: &Caller) -> bool {
         self.access.is_public() || !caller.is_anonymous()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_counts_the_calls_that_fit_every_list_and_no_others() {
+        let of = |texts: &[&str]| texts.iter().map(|text| Arc::from(*text)).collect::<Vec<_>>();
+        let only = Only {
+            roles: of(&["user", "agent"]),
+            tenants: of(&["acme"]),
+            models: of(&["gpt-5*", "o3"]),
+        };
+        let fits = |roles: &[&str], tenant, model| only.fits(&of(roles), tenant, model);
+        assert!(fits(&["admin", "agent"], Some("acme"), Some("gpt-5.6")));
+        assert!(fits(&["user"], Some("acme"), Some("o3")));
+        assert!(!fits(&["admin"], Some("acme"), Some("o3")));
+        assert!(!fits(&["user"], Some("acme2"), Some("o3")));
+        assert!(!fits(&["user"], None, Some("o3")));
+        assert!(!fits(&["user"], Some("acme"), Some("o3-mini")));
+        assert!(!fits(&["user"], Some("acme"), None));
+        assert!(Only::default().fits(&[], None, None), "without lists it counts all");
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::price::find;
+use super::price::find_or_ceiling;
 use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict, nothing_used};
 use crate::admit::ClientAddress;
 use crate::authenticate::{Caller, Kind};
@@ -108,6 +108,10 @@ pub fn on_the_road<B>(
     let endpoint = grant.endpoint();
     let mut draws = Vec::with_capacity(endpoint.limits.len());
     for limit in endpoint.limits.iter().filter(|limit| !limit.at_the_door()) {
+        let tenant = grant.caller().tenant().map(|tenant| &**tenant);
+        if !limit.only.fits(grant.roles(), tenant, call.model().map(|model| &**model)) {
+            continue;
+        }
         // A call of which nobody knows what it costs draws nothing yet: an overdraft stops it all
         // the same, and what its handler reports afterwards is charged.
         let amount = amount(endpoint, call, limit.rule.measure)?;
@@ -128,7 +132,8 @@ fn amount<B>(endpoint: &Endpoint, call: &Call<B>, measure: Measure) -> Result<u6
 /// The worst case in nano-dollars.
 fn cost(endpoint: &Endpoint, model: Option<&Arc<str>>, worst: Estimate) -> Result<u64, Unpriced> {
     let Some(model) = model else { return Ok(endpoint.cost.usd_nano) };
-    let price = find(&endpoint.cost.prices, model).ok_or_else(|| Unpriced(Arc::clone(model)))?;
+    let price =
+        find_or_ceiling(&endpoint.cost.prices, model).ok_or_else(|| Unpriced(Arc::clone(model)))?;
     Ok(price.worst_case(worst.tokens_in, worst.tokens_out).max(endpoint.cost.usd_nano))
 }
 

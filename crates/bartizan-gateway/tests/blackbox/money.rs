@@ -129,6 +129,34 @@ async fn gateways_on_one_server_share_a_budget_and_refuse_in_a_second_without_it
     }
 }
 
+#[tokio::test]
+async fn on_a_full_disk_nothing_is_spent_and_when_there_is_room_it_goes_on() {
+    let upstream = origin::start().await;
+    let more = "budgets: [{ name: many, requests: 100000, period: month }]";
+    let folder = folder_with(&configuration(upstream, more));
+    // The database is there before the disk is full.
+    assert!(Gateway::in_folder(&folder, &[]).stop().status.success());
+    let gateway = Gateway::with_room_for(&folder, 2_048);
+    let mut passed = 0;
+    let refused = loop {
+        let begun = Instant::now();
+        let answer = ask("GET", "/thing").at(gateway.address).await;
+        if answer.status != 200 {
+            break (answer.status, begun.elapsed());
+        }
+        passed += 1;
+        assert!(passed < 2_000, "the disk never was full");
+    };
+    assert_eq!(refused.0, 503);
+    assert!(refused.1 < Duration::from_millis(1500), "{refused:?}");
+    gateway.make_room();
+    until(gateway.address, "/thing", 200).await;
+    let folder = std::sync::Arc::clone(gateway.folder());
+    assert!(gateway.stop().status.success());
+    let (code, sound) = printed(folder.path(), &["budgets", "verify"]);
+    assert_eq!(code, Some(0), "{sound:?}");
+}
+
 /// Asks until that is the answer.
 async fn until(address: SocketAddr, path: &str, wanted: u16) {
     let begun = Instant::now();

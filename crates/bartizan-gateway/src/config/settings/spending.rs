@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan_core::authorize::endpoint::{By, Limit as Applied};
+use bartizan_core::authorize::endpoint::{By, Limit as Applied, Only};
 use bartizan_core::limit::rate::Rate;
 use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, OnCrash, Period, Price, Rule, Shape};
 use http::{Method, Uri};
@@ -111,13 +111,19 @@ pub(super) fn limits(resolver: &mut Resolver<'_>, files: &[Located<file::Limit>]
         let shapes = shapes(resolver, file);
         let applies = applies(resolver, file.matches.as_ref());
         let Some(by) = by else { continue };
+        if let Some(matches) = file.matches.as_ref().filter(|_| by == By::Ip)
+            && only(Some(matches)) != Only::default()
+        {
+            let help = "match by `path` and `verb`; at the door nobody knows who calls";
+            resolver.error(&matches.key, "this `match` does not go with `by: ip`", help);
+        }
         if let Some(tpm) = file.tpm.as_ref().filter(|_| by == By::Ip) {
             let help = "count tokens `by: user` or `by: key`; at the door nobody knows how many a call takes";
             resolver.error(&tpm.place, "`tpm` does not go with `by: ip`", help);
         }
         limits.push(Limit {
             name: name(&file.name),
-            rules: rules(&file.name, &by, shapes),
+            rules: rules(&file.name, &by, &only(file.matches.as_ref()), shapes),
             applies,
         });
     }
@@ -157,7 +163,7 @@ pub(super) fn budgets(
             let rule = Rule::new(&*file.name.value, measure, shape).on_crash(on_crash(file));
             let soft = file.soft_limit.as_ref().is_some_and(|soft| soft.value);
             let rule = Arc::new(if soft { rule.soft() } else { rule });
-            Arc::new(Applied { rule, by: by.clone() })
+            Arc::new(Applied { rule, by: by.clone(), only: only(file.matches.as_ref()) })
         };
         budgets.push(Budget {
             name: name(&file.name),
@@ -259,12 +265,29 @@ fn name(text: &Located<Word>) -> Arc<str> {
     Arc::from(&*text.value)
 }
 
-fn rules(name: &Located<Word>, by: &By, shapes: Vec<(Measure, Shape)>) -> Vec<Arc<Applied>> {
+fn rules(
+    name: &Located<Word>,
+    by: &By,
+    only: &Only,
+    shapes: Vec<(Measure, Shape)>,
+) -> Vec<Arc<Applied>> {
     let rule = |(measure, shape)| Arc::new(Rule::new(&*name.value, measure, shape));
-    shapes
-        .into_iter()
-        .map(|shape| Arc::new(Applied { rule: rule(shape), by: by.clone() }))
-        .collect()
+    let applied = |shape| Applied { rule: rule(shape), by: by.clone(), only: only.clone() };
+    shapes.into_iter().map(|shape| Arc::new(applied(shape))).collect()
+}
+
+/// Which calls it counts, of those to the endpoints that it applies to.
+fn only(matches: Option<&Located<file::Match>>) -> Only {
+    let Some(matches) = matches else { return Only::default() };
+    let texts = |many: &Option<OneOrMany>| {
+        let texts = many.iter().flat_map(|OneOrMany(texts)| texts);
+        texts.map(|text| Arc::from(&*text.value.0)).collect()
+    };
+    Only {
+        roles: texts(&matches.role),
+        tenants: texts(&matches.tenant),
+        models: texts(&matches.model),
+    }
 }
 
 fn by(resolver: &mut Resolver<'_>, text: &Located<Word>, known: &[&str]) -> Option<By> {
@@ -436,8 +459,10 @@ fn applies(resolver: &mut Resolver<'_>, matches: Option<&Located<file::Match>>) 
     for path in paths.filter(|path| !path.starts_with('/')) {
         resolver.wrong(&path.place, "a path begins with `/`");
     }
-    if matches.path.is_none() && matches.verb.is_none() {
-        resolver.error(&matches.key, "`match` is empty", "write `path` or `verb`, or remove it");
+    let file::Match { path, verb, role, tenant, model, .. } = &matches.value;
+    if [path, verb, role, tenant, model].into_iter().all(Option::is_none) {
+        let help = "write `path`, `verb`, `role`, `tenant` or `model`, or remove it";
+        resolver.error(&matches.key, "`match` is empty", help);
     }
     Applies::read(matches)
 }
