@@ -221,6 +221,27 @@ async fn a_budget_gives_back_what_a_dead_gateway_had_away_where_it_says_so() {
 }
 
 #[tokio::test]
+async fn a_late_word_after_a_reset_or_after_its_period_leaves_the_ledger_balanced() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = file(&folder).await;
+    let meter = sqlite.meter();
+    for number in [1, 2] {
+        assert!(takes(&meter, number, &money(100, 40), at(0)).await);
+        meter.depart(id(number), at(1)).await.unwrap();
+    }
+    meter.expire(at(31)).await.unwrap();
+    let key = MeterKey::new(&daily(100), "local:ann");
+    assert_eq!(sqlite.treasury(at(32)).reset(&key).await.unwrap(), 80);
+    meter.settle(id(1), &money(100, 25), at(33)).await.unwrap();
+    assert_eq!(sqlite.treasury(at(33)).verify().await.unwrap(), vec![]);
+    // The next day begins while another call is still under way in the old one.
+    assert!(takes(&meter, 3, &money(100, 1), at(34)).await);
+    assert!(takes(&meter, 4, &money(100, 1), at(86_400)).await);
+    meter.settle(id(2), &money(100, 900), at(86_401)).await.unwrap();
+    assert_eq!(sqlite.treasury(at(86_401)).verify().await.unwrap(), vec![]);
+}
+
+#[tokio::test]
 async fn a_soft_limit_tells_and_does_not_refuse() {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = file(&folder).await;

@@ -17,6 +17,7 @@ use super::super::file::endpoint::Endpoint;
 use super::super::file::leaf::{Amount, Count, OneOrMany, Word};
 use super::super::file::{File, spending as file};
 use super::super::{shape, units};
+use super::access::AccessRules;
 use super::resolver::Resolver;
 use super::route;
 use crate::alerts::Webhook;
@@ -231,8 +232,14 @@ pub(super) fn prices(
     Arc::new(prices)
 }
 
-/// A limit that fits no endpoint protects nothing: somebody believes that it does.
-pub(super) fn unused(resolver: &mut Resolver<'_>, file: &File) {
+/// A limit that fits no endpoint, or a role that nobody has, protects nothing: somebody believes
+/// that it does.
+pub(super) fn unused(resolver: &mut Resolver<'_>, file: &File, access: &AccessRules) {
+    let limits = file.limits.iter().filter_map(|limit| limit.matches.as_ref());
+    let matches = limits.chain(file.budgets.iter().filter_map(|budget| budget.matches.as_ref()));
+    for role in matches.flat_map(|matches| &matches.role).flat_map(|OneOrMany(roles)| roles) {
+        resolver.role(&role.place, &role.value.0, access);
+    }
     if resolver.lost("/endpoints") {
         return;
     }
