@@ -85,7 +85,7 @@ impl Gateway {
         let program = program(folder.path()).get_program().to_owned();
         // A write beyond the limit fails, as on a full disk, instead of ending the program.
         let script =
-            format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" run --port 0 --admin-port 0");
+            format!("trap '' XFSZ; ulimit -S -f {blocks}; exec \"$0\" run --port 0 --admin-port 0");
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(script).arg(program).current_dir(folder.path()).stdin(Stdio::null());
         for name in SETTINGS {
@@ -97,7 +97,7 @@ impl Gateway {
     /// The disk has room again.
     pub(crate) fn make_room(&self) {
         let pid = self.child.id().to_string();
-        let raised = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited"]).status();
+        let raised = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]).status();
         assert!(raised.unwrap().success());
     }
 
