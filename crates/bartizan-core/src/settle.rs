@@ -76,6 +76,10 @@ fn cost(permit: &Permit, asked: Option<&Arc<str>>, reported: &Reported) -> u64 {
     let endpoint: &Endpoint = permit.grant().endpoint();
     let by_model = |model: &Arc<str>| price::find(&endpoint.cost.prices, model);
     let price = reported.model.as_ref().and_then(by_model).or_else(|| asked.and_then(by_model));
+    // Only a call that names a model was reserved at the ceiling.
+    let named = asked.is_some() || reported.model.is_some();
+    let ceiling = || endpoint.cost.prices.get(price::CEILING).filter(|_| named);
+    let price = price.or_else(ceiling);
     let priced = price
         .map(|price| price.cost(reported.tokens_in, reported.tokens_out, reported.tokens_cached));
     reported.usd_nano.or(priced).unwrap_or_else(|| reserved(permit))

@@ -184,12 +184,20 @@ impl Meter for SplitMeter {
 
     fn expire(&self, now: Timestamp) -> Told<'_, Result<Vec<Expired>, Unavailable>> {
         Told::later(async move {
-            // Both are asked, though one of them may be down.
+            // Both are asked, though one of them may be down; what the other closed is told.
             let (limits, budgets) = (self.limits.expire(now).await, self.budgets.expire(now).await);
-            let (mut limits, budgets) = (limits?, budgets?);
-            budgets.iter().for_each(|expired| self.funded.remove(expired.id));
-            limits.extend(budgets);
-            Ok(limits)
+            budgets.iter().flatten().for_each(|expired| self.funded.remove(expired.id));
+            match (limits, budgets) {
+                (Ok(mut limits), Ok(budgets)) => {
+                    limits.extend(budgets);
+                    Ok(limits)
+                }
+                (Ok(told), Err(error)) | (Err(error), Ok(told)) if !told.is_empty() => {
+                    tracing::error!(%error, "reservations could not be swept");
+                    Ok(told)
+                }
+                (Err(error), _) | (_, Err(error)) => Err(error),
+            }
         })
     }
 }

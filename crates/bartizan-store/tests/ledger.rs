@@ -221,6 +221,27 @@ async fn a_budget_gives_back_what_a_dead_gateway_had_away_where_it_says_so() {
 }
 
 #[tokio::test]
+async fn a_late_word_after_a_reset_or_after_its_period_leaves_the_ledger_balanced() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = file(&folder).await;
+    let meter = sqlite.meter();
+    for number in [1, 2] {
+        assert!(takes(&meter, number, &money(100, 40), at(0)).await);
+        meter.depart(id(number), at(1)).await.unwrap();
+    }
+    meter.expire(at(31)).await.unwrap();
+    let key = MeterKey::new(&daily(100), "local:ann");
+    assert_eq!(sqlite.treasury(at(32)).reset(&key).await.unwrap(), 80);
+    meter.settle(id(1), &money(100, 25), at(33)).await.unwrap();
+    assert_eq!(sqlite.treasury(at(33)).verify().await.unwrap(), vec![]);
+    // The next day begins while another call is still under way in the old one.
+    assert!(takes(&meter, 3, &money(100, 1), at(34)).await);
+    assert!(takes(&meter, 4, &money(100, 1), at(86_400)).await);
+    meter.settle(id(2), &money(100, 900), at(86_401)).await.unwrap();
+    assert_eq!(sqlite.treasury(at(86_401)).verify().await.unwrap(), vec![]);
+}
+
+#[tokio::test]
 async fn a_soft_limit_tells_and_does_not_refuse() {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = file(&folder).await;
@@ -323,6 +344,38 @@ async fn again(meter: &dyn Meter, first: u128) {
         }
         assert!(begun.elapsed() < PATIENT, "it did not recover");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_reserved_for_a_client_that_hung_up_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = file(&folder).await;
+    let meter = sqlite.meter();
+    let mut answered = 0;
+    for number in 0..60 {
+        let draws = money(1_000, 10);
+        let deadline = at(0).plus(Duration::from_secs(9_999));
+        let call = meter.reserve(id(number), &draws, deadline, at(0));
+        let patience = Duration::from_micros(number as u64 * 60);
+        if let Ok(verdict) = tokio::time::timeout(patience, call).await {
+            answered += u64::from(matches!(verdict.unwrap(), Verdict::Taken { .. }));
+        }
+    }
+    // What was answered stands; of the others nothing stays reserved.
+    let begun = Instant::now();
+    loop {
+        meter.expire(at(1)).await.unwrap();
+        let held = sqlite.treasury(at(1)).holdings("").await.unwrap();
+        let reserved = held.first().map_or(0, |one| match &one.counter {
+            Counter::Budget(budget) => budget.current().reserved,
+            other => panic!("{other:?}"),
+        });
+        if reserved == answered * 10 {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENT, "{reserved} reserved for {answered} calls");
+    }
+    assert_eq!(sqlite.treasury(at(2)).verify().await.unwrap(), vec![]);
 }
 
 #[tokio::test]

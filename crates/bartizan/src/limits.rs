@@ -101,7 +101,7 @@ impl Limits {
             Shape::Window { limit: most, length } if limit.rule.measure == Measure::Requests => {
                 let shape = Shape::Gcra { limit: most, length, burst };
                 let rule = Rule::new(Arc::clone(&limit.rule.name), limit.rule.measure, shape);
-                Ok(Limit::new(Arc::new(rule), limit.by.clone()))
+                Ok(Limit { rule: Arc::new(rule), ..limit.clone() })
             }
             _ => Err(BadLimit::Burst(Arc::clone(&limit.rule.name))),
         };

@@ -106,18 +106,36 @@ pub struct Limit {
     pub rule: Arc<Rule>,
     /// Who shares one counter.
     pub by: By,
-    /// Which calls alone it counts, by what they name; all where nothing is said.
-    pub only: Option<Arc<CallNames>>,
+    /// Which calls alone it counts; all where nothing is said.
+    pub only: Option<Arc<Only>>,
 }
 
-/// What a call must name to be counted: any of the models, if some are written, and any of the
-/// tools. Each is a name or a pattern with `*`.
+/// Which calls a limit counts, of those to its endpoints: those that fit every list. An empty list
+/// fits every call; a call without a tenant, a model or a tool fits no list of them. Each is a name
+/// or a pattern with `*`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct CallNames {
-    /// One of these models.
+pub struct Only {
+    /// Callers in one of these roles.
+    pub roles: Vec<Arc<str>>,
+    /// Callers of one of these tenants.
+    pub tenants: Vec<Arc<str>>,
+    /// Calls of one of these models.
     pub models: Vec<Arc<str>>,
-    /// One of these tools.
+    /// Calls of one of these tools.
     pub tools: Vec<Arc<str>>,
+}
+
+/// What of a call decides whether a limit counts it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traits<'a> {
+    /// The roles of its caller.
+    pub roles: &'a [Arc<str>],
+    /// The tenant of its caller.
+    pub tenant: Option<&'a Arc<str>>,
+    /// The model that it names.
+    pub model: Option<&'a Arc<str>>,
+    /// The tool that it names.
+    pub tool: Option<&'a Arc<str>>,
 }
 
 /// Who shares one counter.
@@ -194,16 +212,26 @@ impl Access {
     }
 }
 
-impl CallNames {
-    /// Whether a call that names this model and this tool is counted.
+impl Only {
+    /// Whether a call is counted.
     #[must_use]
-    pub fn cover(&self, model: Option<&str>, tool: Option<&str>) -> bool {
-        let any = |patterns: &[Arc<str>], name: Option<&str>| {
-            let fits = |name: &str| patterns.iter().any(|pattern| named::fits(pattern, name));
-            patterns.is_empty() || name.is_some_and(fits)
-        };
-        any(&self.models, model) && any(&self.tools, tool)
+    pub fn counts(&self, call: Traits<'_>) -> bool {
+        one_fits(&self.roles, call.roles)
+            && one_fits(&self.tenants, call.tenant)
+            && one_fits(&self.models, call.model)
+            && one_fits(&self.tools, call.tool)
     }
+
+    /// Whether it says nothing, and so fits every call.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn one_fits<'a>(patterns: &[Arc<str>], texts: impl IntoIterator<Item = &'a Arc<str>>) -> bool {
+    let fits = |text: &Arc<str>| patterns.iter().any(|pattern| named::fits(pattern, text));
+    patterns.is_empty() || texts.into_iter().any(fits)
 }
 
 impl Limit {
@@ -213,10 +241,10 @@ impl Limit {
         Self { rule, by, only: None }
     }
 
-    /// Whether a call that names this model and this tool is counted.
+    /// Whether it counts a call.
     #[must_use]
-    pub fn counts(&self, model: Option<&str>, tool: Option<&str>) -> bool {
-        self.only.as_ref().is_none_or(|only| only.cover(model, tool))
+    pub fn counts(&self, call: Traits<'_>) -> bool {
+        self.only.as_ref().is_none_or(|only| only.counts(call))
     }
 
     /// Whether it is decided at the door, before any credential is looked at.
@@ -261,5 +289,29 @@ impl Endpoint {
     #[must_use]
     pub fn welcomes(&self, caller: &Caller) -> bool {
         self.access.is_public() || !caller.is_anonymous()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_counts_the_calls_that_fit_every_list_and_no_others() {
+        let of = |texts: &[&str]| texts.iter().map(|text| Arc::from(*text)).collect::<Vec<_>>();
+        let only = Only {
+            roles: of(&["user", "agent"]),
+            tenants: of(&["acme"]),
+            models: of(&["gpt-5*", "o3"]),
+        };
+        let fits = |roles: &[&str], tenant, model| only.fits(&of(roles), tenant, model);
+        assert!(fits(&["admin", "agent"], Some("acme"), Some("gpt-5.6")));
+        assert!(fits(&["user"], Some("acme"), Some("o3")));
+        assert!(!fits(&["admin"], Some("acme"), Some("o3")));
+        assert!(!fits(&["user"], Some("acme2"), Some("o3")));
+        assert!(!fits(&["user"], None, Some("o3")));
+        assert!(!fits(&["user"], Some("acme"), Some("o3-mini")));
+        assert!(!fits(&["user"], Some("acme"), None));
+        assert!(Only::default().fits(&[], None, None), "without lists it counts all");
     }
 }

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::price::find;
+use super::price::find_or_ceiling;
 use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict, nothing_used};
 use crate::admit::ClientAddress;
 use crate::authenticate::{Caller, Kind};
-use crate::authorize::endpoint::{By, Limit};
+use crate::authorize::endpoint::{By, Limit, Traits};
 use crate::authorize::{Endpoint, Grant};
 use crate::validate::{Call, Estimate};
 
@@ -107,8 +107,9 @@ pub fn on_the_road<B>(
 ) -> Result<Vec<Draw>, Unpriced> {
     let endpoint = grant.endpoint();
     let mut draws = Vec::with_capacity(endpoint.limits.len());
-    let (model, tool) = (call.model().map(|name| &**name), call.tool().map(|name| &**name));
-    let counting = |limit: &&Arc<Limit>| !limit.at_the_door() && limit.counts(model, tool);
+    let (roles, tenant) = (grant.roles(), grant.caller().tenant());
+    let traits = Traits { roles, tenant, model: call.model(), tool: call.tool() };
+    let counting = |limit: &&Arc<Limit>| !limit.at_the_door() && limit.counts(traits);
     for limit in endpoint.limits.iter().filter(counting) {
         // A call of which nobody knows what it costs draws nothing yet: an overdraft stops it all
         // the same, and what its handler reports afterwards is charged.
@@ -130,7 +131,8 @@ fn amount<B>(endpoint: &Endpoint, call: &Call<B>, measure: Measure) -> Result<u6
 /// The worst case in nano-dollars.
 fn cost(endpoint: &Endpoint, model: Option<&Arc<str>>, worst: Estimate) -> Result<u64, Unpriced> {
     let Some(model) = model else { return Ok(endpoint.cost.usd_nano) };
-    let price = find(&endpoint.cost.prices, model).ok_or_else(|| Unpriced(Arc::clone(model)))?;
+    let price =
+        find_or_ceiling(&endpoint.cost.prices, model).ok_or_else(|| Unpriced(Arc::clone(model)))?;
     Ok(price.worst_case(worst.tokens_in, worst.tokens_out).max(endpoint.cost.usd_nano))
 }
 

@@ -160,8 +160,26 @@ pub fn find<'a>(prices: &'a BTreeMap<String, Price>, model: &str) -> Option<&'a 
     prices.get(model).or_else(|| prices.get(undated(model)?))
 }
 
+/// What a model without a price of its own is charged at, where the configuration says so: the row
+/// of this name. Without it such a call is refused, and never taken for free.
+pub const CEILING: &str = "*";
+
+/// The price of a model, or the ceiling where it has none.
+#[must_use]
+pub fn find_or_ceiling<'a>(prices: &'a BTreeMap<String, Price>, model: &str) -> Option<&'a Price> {
+    find(prices, model).or_else(|| prices.get(CEILING))
+}
+
+/// Where the prices that come with the program are from, and of which day.
+#[must_use]
+pub fn source() -> String {
+    let table: Option<Table> = serde_json::from_str(include_str!("prices.json")).ok();
+    table.map(|table| table.source).unwrap_or_default()
+}
+
 #[derive(Deserialize)]
 struct Table {
+    source: String,
     models: BTreeMap<String, Price>,
 }
 
@@ -248,6 +266,17 @@ mod tests {
         for (name, price) in &prices {
             assert!(price.input_per_million.0 > 0, "{name} is free");
         }
+    }
+
+    #[test]
+    fn a_model_without_a_price_costs_the_ceiling_or_is_not_for_sale() {
+        let mut prices = builtin();
+        assert_eq!(find_or_ceiling(&prices, "nobody-knows"), None);
+        let ceiling = Price::flat(usd("100"), usd("200"), None);
+        prices.insert(CEILING.into(), ceiling);
+        assert_eq!(find_or_ceiling(&prices, "nobody-knows"), Some(&ceiling));
+        assert_eq!(find_or_ceiling(&prices, "gpt-4o"), find(&prices, "gpt-4o"));
+        assert!(source().contains("as of 20"), "{}", source());
     }
 
     proptest! {

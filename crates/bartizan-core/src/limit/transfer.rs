@@ -115,16 +115,16 @@ pub fn settled(
     for charge in &settlement.charges {
         let Some(take) = was.takes.iter().find(|take| take.key == charge.key) else { continue };
         let Some(slip) = Slip::of(id, take, book) else { continue };
-        let stands = take.stands(was.state);
         if was.is_open() {
             moves.extend(slip.closed(take.amount, charge.actual, Cause::Settled));
-        } else if charge.actual > stands {
-            let late = (Account::Free, Account::Settled);
-            moves.extend(slip.moved(late, charge.actual - stands, Cause::Corrected));
-        } else {
-            let late = (Account::Settled, Account::Free);
-            moves.extend(slip.moved(late, stands - charge.actual, Cause::Corrected));
+            continue;
         }
+        // A late word changes what the counter says now, and only that: a period that is over
+        // stays as it was, and what an operator has forgiven is not taken back.
+        let more = charge.after.saturating_sub(charge.before);
+        let less = charge.before.saturating_sub(charge.after);
+        moves.extend(slip.moved((Account::Free, Account::Settled), more, Cause::Corrected));
+        moves.extend(slip.moved((Account::Settled, Account::Free), less, Cause::Corrected));
     }
     moves
 }

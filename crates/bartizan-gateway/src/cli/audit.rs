@@ -1,6 +1,7 @@
-//! What does the log say, and is it whole? `bartizan audit verify|query|tail|export`.
+//! What does the log say, and is it whole? `bartizan audit verify|query|tail|export|costs`.
 
 mod cef;
+mod costs;
 mod file;
 mod print;
 
@@ -18,6 +19,7 @@ use bartizan_core::time::Timestamp;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
+pub use self::costs::Costs;
 use self::file::Lines;
 use crate::config::units;
 
@@ -35,6 +37,8 @@ pub enum Audit {
     Tail(Tail),
     /// Writes all records in the format of another tool.
     Export(Export),
+    /// Adds up what calls cost: by model, user, tenant, endpoint or run, and by period.
+    Costs(Costs),
 }
 
 /// Arguments of `audit verify`.
@@ -131,6 +135,7 @@ pub fn run(command: &Audit, now: Timestamp, out: &mut dyn Write) -> anyhow::Resu
         Audit::Query(args) => query(args, now, out).map(|()| 0),
         Audit::Tail(args) => tail(args, out, &mut || true).map(|()| 0),
         Audit::Export(args) => export(args, out).map(|()| 0),
+        Audit::Costs(args) => costs::costs(args, now, out).map(|()| 0),
     }
 }
 

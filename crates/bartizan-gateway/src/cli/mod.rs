@@ -7,6 +7,7 @@ pub mod explain;
 pub mod identities;
 pub mod openapi;
 pub mod pii;
+pub mod prices;
 pub mod run;
 pub mod schema;
 mod show;
@@ -83,6 +84,9 @@ pub enum Command {
         #[command(subcommand)]
         command: budgets::Budgets,
     },
+    /// What models cost.
+    #[command(subcommand)]
+    Prices(prices::Prices),
     /// Calls that wait for somebody to agree.
     Approvals {
         /// Which store.
@@ -148,6 +152,7 @@ pub fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
             wait(identities::run(&command, store, &mut out))??
         }
         Command::Audit(command) => audit::run(command, clock::now(), &mut out)?,
+        Command::Prices(command) => prices::run(command, &mut out)?,
         Command::Pii(command) => pii::run(command, &mut out)?,
         Command::Config(command) => schema::run(command, &mut out).map(|()| 0)?,
         Command::Completions { shell } => {

@@ -18,7 +18,7 @@ struct Row {
 }
 
 const REMOVE: &str = "remove the key";
-const MATCH: &str = "match by `path` and `verb`";
+const MATCH: &str = "match by `path`, `verb`, `role`, `tenant`, `model` or `tool`";
 
 const ROWS: &[Row] = &[
     #[cfg(not(feature = "cedar"))]
@@ -38,11 +38,7 @@ const ROWS: &[Row] = &[
         help: "use `file://PATH` or `stdout:`",
     },
     Row { at: "/limits/*/match/host", when: None, help: MATCH },
-    Row { at: "/limits/*/match/role", when: None, help: MATCH },
-    Row { at: "/limits/*/match/tenant", when: None, help: MATCH },
     Row { at: "/budgets/*/match/host", when: None, help: MATCH },
-    Row { at: "/budgets/*/match/role", when: None, help: MATCH },
-    Row { at: "/budgets/*/match/tenant", when: None, help: MATCH },
     Row {
         at: "/endpoints/*/timeouts/body",
         when: None,

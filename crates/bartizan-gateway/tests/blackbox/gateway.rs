@@ -80,6 +80,27 @@ impl Gateway {
         Self::spawn(Arc::clone(folder), command)
     }
 
+    /// A gateway whose files may grow to so many blocks of 512 bytes and no further: a full disk.
+    pub(crate) fn with_room_for(folder: &Arc<TempDir>, blocks: u32) -> Self {
+        let program = program(folder.path()).get_program().to_owned();
+        // A write beyond the limit fails, as on a full disk, instead of ending the program.
+        let script =
+            format!("trap '' XFSZ; ulimit -S -f {blocks}; exec \"$0\" run --port 0 --admin-port 0");
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script).arg(program).current_dir(folder.path()).stdin(Stdio::null());
+        for name in SETTINGS {
+            shell.env_remove(name);
+        }
+        Self::spawn(Arc::clone(folder), shell)
+    }
+
+    /// The disk has room again.
+    pub(crate) fn make_room(&self) {
+        let pid = self.child.id().to_string();
+        let raised = Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]).status();
+        assert!(raised.unwrap().success());
+    }
+
     fn spawn(folder: Arc<TempDir>, mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let err = collect(child.stderr.take().unwrap(), String::new());

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bartizan_core::limit::{
     BoxFuture, Draw, Expired, Meter, ReservationId, Settlement, Told, Unavailable, Verdict,
+    nothing_used,
 };
 use bartizan_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -64,6 +65,7 @@ impl Turns {
             patience,
             answering: Arc::clone(&answering),
             untold: VecDeque::new(),
+            unclaimed: VecDeque::new(),
         };
         tokio::spawn(worker.run());
         Self { queue, patience, answering }
@@ -176,6 +178,14 @@ struct Worker<P> {
     answering: Arc<AtomicBool>,
     /// What expired in passing and nobody has been told of.
     untold: VecDeque<Expired>,
+    /// What gives back reservations that nobody knows of.
+    unclaimed: VecDeque<Call>,
+}
+
+/// What gives back what `call` may have reserved.
+fn given_back(call: &Call) -> Option<Call> {
+    let Call::Reserve { id, draws, now, .. } = call else { return None };
+    Some(Call::Settle { id: *id, actual: nothing_used(draws), now: *now })
 }
 
 impl<P: Pages> Worker<P> {
@@ -216,15 +226,20 @@ impl<P: Pages> Worker<P> {
         match done {
             Ok(Done { said, lapsed, more }) => {
                 self.remember(lapsed);
-                for (said, answer) in said.into_iter().zip(answers) {
-                    self.answer(said, more, answer);
+                for ((said, answer), call) in said.into_iter().zip(answers).zip(calls) {
+                    self.answer(said, more, answer, call);
                 }
+                self.give_back().await;
             }
             Err(error) => {
                 self.pages.cut();
-                for answer in answers {
+                for (answer, call) in answers.into_iter().zip(calls) {
+                    // It may have been committed all the same.
+                    self.unclaimed.extend(given_back(call));
                     let _ = answer.send(Err(error.clone()));
                 }
+                let surplus = self.unclaimed.len().saturating_sub(QUEUE);
+                self.unclaimed.drain(..surplus);
             }
         }
     }
@@ -234,14 +249,35 @@ impl<P: Pages> Worker<P> {
         said: Said,
         more: bool,
         answer: oneshot::Sender<Result<Answered, Unavailable>>,
+        call: &Call,
     ) {
         let answered = match said {
             Said::Expired => Answered::Expired(self.untold.drain(..).collect(), more),
             said => Answered::Said(said),
         };
-        // Whoever asked for what expired may have gone: somebody else is told.
-        if let Err(Ok(Answered::Expired(expired, _))) = answer.send(Ok(answered)) {
-            self.untold.extend(expired);
+        match answer.send(Ok(answered)) {
+            // Whoever asked for what expired may have gone: somebody else is told.
+            Err(Ok(Answered::Expired(expired, _))) => self.untold.extend(expired),
+            // Nobody knows of this reservation, so nobody would settle it.
+            Err(_gone) => self.unclaimed.extend(given_back(call)),
+            Ok(()) => {}
+        }
+    }
+
+    /// Settles at nothing what was reserved for somebody who does not know of it. What cannot be
+    /// settled now waits for the next turn.
+    async fn give_back(&mut self) {
+        let many = self.unclaimed.len().min(BATCH);
+        let calls: Vec<Call> = self.unclaimed.drain(..many).collect();
+        if calls.is_empty() {
+            return;
+        }
+        match tokio::time::timeout(self.patience, self.pages.turn(&calls)).await {
+            Ok(Ok(done)) => self.remember(done.lapsed),
+            Ok(Err(_)) | Err(_) => {
+                self.pages.cut();
+                self.unclaimed.extend(calls);
+            }
         }
     }
 

@@ -162,7 +162,16 @@ impl Sqlite {
 }
 
 async fn write(writer: &SqlitePool) -> sqlx::Result<Transaction<'static, sqlx::Sqlite>> {
-    writer.begin_with("BEGIN IMMEDIATE").await
+    const BEGIN: &str = "BEGIN IMMEDIATE";
+    match writer.begin_with(BEGIN).await {
+        // A full disk makes SQLite end a transaction by itself, and the connection never learns
+        // of it: another one takes its place.
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            writer.acquire().await?.close().await?;
+            writer.begin_with(BEGIN).await
+        }
+        begun => begun,
+    }
 }
 
 fn migrations() -> Migrator {

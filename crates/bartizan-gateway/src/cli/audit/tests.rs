@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bartizan_core::admit::ClientAddress;
 use bartizan_core::audit::chain::Chain;
-use bartizan_core::audit::{Entry, Facts, Outcome};
+use bartizan_core::audit::{End, Entry, Facts, Outcome, Usage};
 use bartizan_core::authenticate::{Caller, Identity};
 use bartizan_core::id::RequestId;
 use clap::Parser;
@@ -79,8 +79,12 @@ impl Log {
     }
 
     fn add(&mut self, n: u64) {
+        self.append(&entry(n));
+    }
+
+    fn append(&mut self, entry: &Entry) {
         let mut line = Vec::new();
-        self.chain.append(&entry(n), &mut line);
+        self.chain.append(entry, &mut line);
         let file = fs::OpenOptions::new().append(true).create(true).open(self.path());
         file.unwrap().write_all(&line).unwrap();
     }
@@ -241,4 +245,41 @@ fn export_writes_the_lines_as_they_are_or_as_cef() {
         lines[1]
     );
     assert!(log.try_run("export LOG --format ocsf").0.is_err());
+}
+
+#[test]
+fn costs_are_added_up_to_the_last_digit_apart_as_it_is_asked() {
+    let mut log = Log::new();
+    for n in [1, 2, 4, 5] {
+        let usage = Usage {
+            tokens_in: 10,
+            tokens_out: 5,
+            tokens_cached: 1,
+            usd_nano: n * 1_000_000_000 + 1,
+        };
+        let end = End { status: Some(200), duration_us: 1, usage };
+        log.append(&Entry { end: Some(end), ..entry(n) });
+    }
+    let rows = |line: &str| -> Vec<Value> {
+        let (code, out) = log.run(&format!("costs LOG {line} --format json"));
+        assert_eq!(code, 0);
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let all = rows("--by endpoint");
+    assert_eq!(
+        (&all[0]["endpoint"], &all[0]["usd"]),
+        (&"/document".into(), &"12.000000004".into())
+    );
+    assert_eq!((&all[0]["tokens_in"], &all[0]["tokens_cached"]), (&40.into(), &4.into()));
+    let users = rows("--by user --period day --timezone Asia/Tokyo");
+    let told: Vec<_> = users.iter().map(|row| (&row["user"], &row["usd"], &row["calls"])).collect();
+    assert_eq!(told[0].0, "corp:ann=|\\");
+    assert_eq!(
+        (told[1].0, told[1].1, told[1].2),
+        (&"local:agent1".into(), &"6.000000002".into(), &5.into())
+    );
+    assert_eq!(users[0]["period_start"], "2026-11-21T15:00:00.000000Z");
+    assert_eq!(rows("--by model --since 1s"), Vec::<Value>::new());
+    let (_, text) = log.run("costs LOG --by user,model");
+    assert!(text.contains("local:agent1  -: 6.000000002 USD, 5 calls, 20 tokens in"), "{text}");
 }

@@ -54,7 +54,9 @@ pub struct File {
     /// How much money, how many tokens or requests in a period.
     #[serde(default)]
     pub budgets: Vec<Located<spending::Budget>>,
-    /// Prices of models in US dollars, beside the built-in table.
+    /// Prices of models in US dollars, beside the built-in table. The row `"*"` is what a model
+    /// without a price is charged at; without that row such a call is refused where money is
+    /// counted.
     #[serde(default)]
     pub prices: BTreeMap<String, Located<spending::Price>>,
     /// Personal data: what is looked for, and what happens to it.

@@ -61,7 +61,7 @@ pub struct Match {
     pub role: Option<OneOrMany>,
     /// Callers of one of these organisations.
     pub tenant: Option<OneOrMany>,
-    /// One of these models.
+    /// One of these models; `*` at the end stands for the rest of the name.
     pub model: Option<OneOrMany>,
     /// One of these tools.
     pub tool: Option<OneOrMany>,

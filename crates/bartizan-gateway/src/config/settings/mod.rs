@@ -219,7 +219,7 @@ pub(super) fn resolve(
     let endpoints = endpoint::resolve(&mut resolver, file, &base);
     let policies = policy::resolve(&mut resolver, file, &access, &endpoints);
     let chain = chain(&mut resolver, file.chain.as_ref());
-    spending::unused(&mut resolver, file);
+    spending::unused(&mut resolver, file, &access);
     let folder = outside.folder.to_owned();
     findings.extend(resolver.into_findings());
     if findings.has_errors() {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan_core::authorize::endpoint::{By, CallNames, Limit as Applied};
+use bartizan_core::authorize::endpoint::{By, Limit as Applied, Only};
 use bartizan_core::limit::rate::Rate;
 use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, OnCrash, Period, Price, Rule, Shape};
 use bartizan_store::fallback::OnFailure;
@@ -18,6 +18,7 @@ use super::super::file::endpoint::Endpoint;
 use super::super::file::leaf::{Amount, Count, OneOrMany, Word};
 use super::super::file::{File, spending as file};
 use super::super::{shape, units};
+use super::access::AccessRules;
 use super::resolver::Resolver;
 use super::route;
 use crate::alerts::Webhook;
@@ -54,8 +55,8 @@ pub struct Budget {
 pub struct Applies {
     paths: Vec<String>,
     verbs: Vec<String>,
-    /// What a call must name; looked at when it is read.
-    pub named: Option<Arc<CallNames>>,
+    /// Which calls alone it counts; looked at when they are read.
+    pub only: Option<Arc<Only>>,
 }
 
 impl Applies {
@@ -65,12 +66,16 @@ impl Applies {
             texts.map(|text| text.value.0.clone()).collect()
         };
         let patterns = |many| texts(many).into_iter().map(Arc::from).collect();
-        let named = CallNames { models: patterns(&matches.model), tools: patterns(&matches.tool) };
-        let names = !named.models.is_empty() || !named.tools.is_empty();
+        let only = Only {
+            roles: patterns(&matches.role),
+            tenants: patterns(&matches.tenant),
+            models: patterns(&matches.model),
+            tools: patterns(&matches.tool),
+        };
         Applies {
             paths: texts(&matches.path),
             verbs: texts(&matches.verb),
-            named: names.then(|| Arc::new(named)),
+            only: (!only.is_all()).then(|| Arc::new(only)),
         }
     }
 
@@ -121,15 +126,12 @@ pub(super) fn limits(resolver: &mut Resolver<'_>, files: &[Located<file::Limit>]
         let shapes = shapes(resolver, file);
         let applies = applies(resolver, file.matches.as_ref());
         let Some(by) = by else { continue };
-        if let Some(matches) = file.matches.as_ref().filter(|_| applies.named.is_some())
+        if let Some(matches) = file.matches.as_ref().filter(|_| applies.only.is_some())
             && by == By::Ip
         {
             let help = "match by `path` and `verb`, or count by something else";
-            resolver.error(
-                &matches.key,
-                "at the door nobody knows which model or tool a call names",
-                help,
-            );
+            let why = "at the door nobody knows who calls, or which model or tool a call names";
+            resolver.error(&matches.key, why, help);
         }
         if let Some(tpm) = file.tpm.as_ref().filter(|_| by == By::Ip) {
             let help = "count tokens `by: user` or `by: key`; at the door nobody knows how many a call takes";
@@ -137,7 +139,7 @@ pub(super) fn limits(resolver: &mut Resolver<'_>, files: &[Located<file::Limit>]
         }
         limits.push(Limit {
             name: name(&file.name),
-            rules: rules(&file.name, &by, applies.named.as_ref(), shapes),
+            rules: rules(&file.name, &by, applies.only.as_ref(), shapes),
             applies,
             on_failure: match file.on_failure.as_ref().map(|on_failure| on_failure.value) {
                 None | Some(file::OnFailure::Closed) => OnFailure::Closed,
@@ -182,7 +184,7 @@ pub(super) fn budgets(
             let rule = Rule::new(&*file.name.value, measure, shape).on_crash(on_crash(file));
             let soft = file.soft_limit.as_ref().is_some_and(|soft| soft.value);
             let rule = Arc::new(if soft { rule.soft() } else { rule });
-            Arc::new(Applied { rule, by: by.clone(), only: applies.named.clone() })
+            Arc::new(Applied { rule, by: by.clone(), only: applies.only.clone() })
         };
         budgets.push(Budget {
             name: name(&file.name),
@@ -250,8 +252,14 @@ pub(super) fn prices(
     Arc::new(prices)
 }
 
-/// A limit that fits no endpoint protects nothing: somebody believes that it does.
-pub(super) fn unused(resolver: &mut Resolver<'_>, file: &File) {
+/// A limit that fits no endpoint, or a role that nobody has, protects nothing: somebody believes
+/// that it does.
+pub(super) fn unused(resolver: &mut Resolver<'_>, file: &File, access: &AccessRules) {
+    let limits = file.limits.iter().filter_map(|limit| limit.matches.as_ref());
+    let matches = limits.chain(file.budgets.iter().filter_map(|budget| budget.matches.as_ref()));
+    for role in matches.flat_map(|matches| &matches.role).flat_map(|OneOrMany(roles)| roles) {
+        resolver.role(&role.place, &role.value.0, access);
+    }
     if resolver.lost("/endpoints") {
         return;
     }
@@ -287,7 +295,7 @@ fn name(text: &Located<Word>) -> Arc<str> {
 fn rules(
     name: &Located<Word>,
     by: &By,
-    only: Option<&Arc<CallNames>>,
+    only: Option<&Arc<Only>>,
     shapes: Vec<(Measure, Shape)>,
 ) -> Vec<Arc<Applied>> {
     let rule = |(measure, shape)| Arc::new(Rule::new(&*name.value, measure, shape));
@@ -464,10 +472,9 @@ fn applies(resolver: &mut Resolver<'_>, matches: Option<&Located<file::Match>>) 
     for path in paths.filter(|path| !path.starts_with('/')) {
         resolver.wrong(&path.place, "a path begins with `/`");
     }
-    let written =
-        [&matches.path, &matches.verb, &matches.model, &matches.tool].iter().any(|m| m.is_some());
-    if !written {
-        let help = "write `path`, `verb`, `model` or `tool`, or remove it";
+    let file::Match { path, verb, role, tenant, model, tool, .. } = &matches.value;
+    if [path, verb, role, tenant, model, tool].into_iter().all(Option::is_none) {
+        let help = "write `path`, `verb`, `role`, `tenant`, `model` or `tool`, or remove it";
         resolver.error(&matches.key, "`match` is empty", help);
     }
     Applies::read(matches)
