@@ -107,7 +107,7 @@ impl Standing {
         };
         let meter: Arc<dyn Meter> = match &shared {
             None => Arc::new(MemoryMeter::new()),
-            Some(shared) => Arc::clone(&shared.fallback) as Arc<_>,
+            Some(shared) => Arc::clone(&shared.leased) as Arc<_>,
         };
         let trail = FileTrail::open(trail(&settings.audit), clock::now())?;
         let identities: Arc<dyn Identities> = Arc::new(database.identities());
@@ -162,6 +162,9 @@ impl Standing {
     pub async fn close(&self) {
         let connections = self.connections.lock().connections.clone();
         connections.close_tunnels().await;
+        if let Some(shared) = &self.shared {
+            shared.close().await;
+        }
         let trail = Arc::clone(&self.trail);
         if tokio::task::spawn_blocking(move || trail.close()).await.is_err() {
             tracing::error!("the audit log did not close");

@@ -27,6 +27,7 @@ pub mod book;
 pub mod permit;
 pub mod counter;
 pub mod reservation;
+pub mod lease;
 mod room;
 mod window;
 mod gcra;
