@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bartizan_core::audit::{Entry, Event, Lost, Outcome, Receipt, Trail};
 use bartizan_core::authenticate::{Caller, Identity, Places, Principal};
-use bartizan_core::authorize::endpoint::{About, By, Cost, Limit, OnDisconnect};
+use bartizan_core::authorize::endpoint::{About, By, Cost, Limit, OnDisconnect, Only};
 use bartizan_core::authorize::{Access, Endpoint, Policy};
 use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Refused};
 use bartizan_core::id::RequestId;
@@ -76,7 +76,7 @@ fn policy(action: Action) -> Policy {
         protocol: Protocol::Http,
         schema: None,
         max_request_size: 1000,
-        limits: vec![Arc::new(Limit { rule: Arc::new(rule), by: By::User })],
+        limits: vec![Arc::new(Limit { rule: Arc::new(rule), by: By::User, only: Only::default() })],
         cost: Cost::default(),
         profile: Profile { request: Some(guard), response: None, log_detections: true },
         timeout: Duration::from_secs(1),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use bartizan_core::authorize::endpoint::By;
-use bartizan_core::authorize::endpoint::Limit;
+use bartizan_core::authorize::endpoint::{Limit, Only};
 use bartizan_core::limit::price::BadAmount;
 use bartizan_core::limit::rate::{BadRate, Rate};
 use bartizan_core::limit::{Measure, Rule, Shape};
@@ -69,7 +69,7 @@ pub fn rate(name: &str, rate: &str, by: By) -> Limits {
     let limit = |(Rate { limit, length }, by): (Rate, By)| {
         let shape = Shape::Window { limit, length };
         let rule = Rule::new(Arc::clone(&name), Measure::Requests, shape);
-        Limit { rule: Arc::new(rule), by }
+        Limit { rule: Arc::new(rule), by, only: Only::default() }
     };
     let shared_by = std::iter::repeat_n(by, rates.len());
     Limits(Ok(rates.into_iter().zip(shared_by).map(limit).collect()))
@@ -90,7 +90,8 @@ impl Limits {
         if by == By::Ip && (measure != Measure::Requests || matches!(shape, Shape::Budget { .. })) {
             return Self(Err(BadLimit::AtTheDoor(name)));
         }
-        Self(Ok(vec![Limit { rule: Arc::new(Rule::new(name, measure, shape)), by }]))
+        let rule = Arc::new(Rule::new(name, measure, shape));
+        Self(Ok(vec![Limit { rule, by, only: Only::default() }]))
     }
 
     /// Lets so many requests come early, and smooths the rest to the rate: no window holds more
@@ -101,7 +102,7 @@ impl Limits {
             Shape::Window { limit: most, length } if limit.rule.measure == Measure::Requests => {
                 let shape = Shape::Gcra { limit: most, length, burst };
                 let rule = Rule::new(Arc::clone(&limit.rule.name), limit.rule.measure, shape);
-                Ok(Limit { rule: Arc::new(rule), by: limit.by.clone() })
+                Ok(Limit { rule: Arc::new(rule), by: limit.by.clone(), only: limit.only.clone() })
             }
             _ => Err(BadLimit::Burst(Arc::clone(&limit.rule.name))),
         };

@@ -103,6 +103,21 @@ pub struct Limit {
     pub rule: Arc<Rule>,
     /// Who shares one counter.
     pub by: By,
+    /// Which calls it counts.
+    pub only: Only,
+}
+
+/// Which calls a limit counts, of those to its endpoints: those that fit every list. An empty list
+/// fits every call; a call without a tenant or a model fits no list of them. A `*` at the end
+/// stands for the rest.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Only {
+    /// Callers in one of these roles.
+    pub roles: Vec<Arc<str>>,
+    /// Callers of one of these tenants.
+    pub tenants: Vec<Arc<str>>,
+    /// Calls of one of these models.
+    pub models: Vec<Arc<str>>,
 }
 
 /// Who shares one counter.
@@ -187,6 +202,31 @@ impl Limit {
     }
 }
 
+impl Only {
+    /// Whether a call is counted.
+    #[must_use]
+    pub fn counts<'a>(
+        &self,
+        roles: &'a [Arc<str>],
+        tenant: Option<&'a Arc<str>>,
+        model: Option<&'a Arc<str>>,
+    ) -> bool {
+        one_fits(&self.roles, roles)
+            && one_fits(&self.tenants, tenant)
+            && one_fits(&self.models, model)
+    }
+}
+
+fn one_fits<'a>(patterns: &[Arc<str>], texts: impl IntoIterator<Item = &'a Arc<str>>) -> bool {
+    let fits = |text: &Arc<str>| {
+        patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(beginning) => text.starts_with(beginning),
+            None => pattern == text,
+        })
+    };
+    patterns.is_empty() || texts.into_iter().any(fits)
+}
+
 impl By {
     /// Reads the word of the configuration.
     #[must_use]
@@ -222,5 +262,34 @@ impl Endpoint {
     #[must_use]
     pub fn welcomes(&self, caller: &Caller) -> bool {
         self.access.is_public() || !caller.is_anonymous()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<Arc<str>> {
+        words.iter().map(|word| Arc::from(*word)).collect()
+    }
+
+    #[test]
+    fn a_limit_counts_the_calls_that_fit_every_list_and_no_others() {
+        let only = Only {
+            roles: words(&["guest", "trial"]),
+            tenants: words(&["acme"]),
+            models: words(&["gpt-5*"]),
+        };
+        let (acme, other): (Arc<str>, Arc<str>) = ("acme".into(), "acme-2".into());
+        let (mini, big): (Arc<str>, Arc<str>) = ("gpt-5-mini".into(), "gpt-4".into());
+        let trial = words(&["user", "trial"]);
+        assert!(only.counts(&trial, Some(&acme), Some(&mini)));
+        assert!(!only.counts(&words(&["user"]), Some(&acme), Some(&mini)));
+        assert!(!only.counts(&[], Some(&acme), Some(&mini)));
+        assert!(!only.counts(&trial, Some(&other), Some(&mini)));
+        assert!(!only.counts(&trial, None, Some(&mini)));
+        assert!(!only.counts(&trial, Some(&acme), Some(&big)));
+        assert!(!only.counts(&trial, Some(&acme), None));
+        assert!(Only::default().counts(&[], None, None));
     }
 }

@@ -7,7 +7,7 @@ use super::price::find;
 use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict, nothing_used};
 use crate::admit::ClientAddress;
 use crate::authenticate::{Caller, Kind};
-use crate::authorize::endpoint::By;
+use crate::authorize::endpoint::{By, Limit};
 use crate::authorize::{Endpoint, Grant};
 use crate::validate::{Call, Estimate};
 
@@ -107,7 +107,11 @@ pub fn on_the_road<B>(
 ) -> Result<Vec<Draw>, Unpriced> {
     let endpoint = grant.endpoint();
     let mut draws = Vec::with_capacity(endpoint.limits.len());
-    for limit in endpoint.limits.iter().filter(|limit| !limit.at_the_door()) {
+    let (roles, tenant, model) = (grant.roles(), grant.caller().tenant(), call.model());
+    let counts = |limit: &&Arc<Limit>| {
+        !limit.at_the_door() && limit.only.counts(roles, tenant, model)
+    };
+    for limit in endpoint.limits.iter().filter(counts) {
         // A call of which nobody knows what it costs draws nothing yet: an overdraft stops it all
         // the same, and what its handler reports afterwards is charged.
         let amount = amount(endpoint, call, limit.rule.measure)?;

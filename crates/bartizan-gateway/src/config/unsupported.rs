@@ -18,7 +18,7 @@ struct Row {
 }
 
 const REMOVE: &str = "remove the key";
-const MATCH: &str = "match by `path` and `verb`";
+const MATCH: &str = "match by `path`, `verb`, `role`, `tenant` or `model`";
 const ACTION: &str = "use `mask`, `redact`, `replace`, `block` or `detect`";
 
 const ROWS: &[Row] = &[
@@ -43,14 +43,8 @@ const ROWS: &[Row] = &[
     },
     Row { at: "/limits/*/by", when: Some(is_tool), help: "count by `user`, `key` or `endpoint`" },
     Row { at: "/limits/*/match/host", when: None, help: MATCH },
-    Row { at: "/limits/*/match/role", when: None, help: MATCH },
-    Row { at: "/limits/*/match/tenant", when: None, help: MATCH },
-    Row { at: "/limits/*/match/model", when: None, help: MATCH },
     Row { at: "/limits/*/match/tool", when: None, help: MATCH },
     Row { at: "/budgets/*/match/host", when: None, help: MATCH },
-    Row { at: "/budgets/*/match/role", when: None, help: MATCH },
-    Row { at: "/budgets/*/match/tenant", when: None, help: MATCH },
-    Row { at: "/budgets/*/match/model", when: None, help: MATCH },
     Row { at: "/budgets/*/match/tool", when: None, help: MATCH },
     Row {
         at: "/budgets/*/soft_limit",

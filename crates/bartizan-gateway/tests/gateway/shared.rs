@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bartizan_testkit::redis::RedisServer;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::program::{Program, until};
+use crate::program::{PATIENCE, Program, until};
 use crate::upstream::Upstream;
-use crate::wire::{ask, raw, status};
+use crate::wire::{ask, status};
 
 /// What one answer of the model costs: 5 tokens in at $0.001, 7 out at $0.002.
 const ANSWER: u64 = 19_000_000;
@@ -44,17 +47,21 @@ async fn pay(address: SocketAddr) -> u16 {
     let head = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     );
-    if tokio::net::TcpStream::connect(address).await.is_err() {
-        return 0;
-    }
-    status(&raw(address, head).await)
+    talk(address, &head).await
 }
 
 async fn call(address: SocketAddr) -> u16 {
-    if tokio::net::TcpStream::connect(address).await.is_err() {
-        return 0;
-    }
-    status(&ask(address, "GET /open/x", &[]).await)
+    let head = format!("GET /open/x HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    talk(address, &head).await
+}
+
+/// The status of an answer; 0 where nobody listens, or dies on the way.
+async fn talk(address: SocketAddr, head: &str) -> u16 {
+    let Ok(mut socket) = TcpStream::connect(address).await else { return 0 };
+    let (mut answer, _) = (Vec::new(), socket.write_all(head.as_bytes()).await);
+    let read = timeout(PATIENCE, socket.read_to_end(&mut answer)).await;
+    assert!(read.is_ok(), "a request hangs");
+    status(&String::from_utf8_lossy(&answer))
 }
 
 /// What reached the upstream: calls that cost money, and others.

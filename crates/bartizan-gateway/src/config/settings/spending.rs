@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan_core::authorize::endpoint::{By, Limit as Applied};
+use bartizan_core::authorize::endpoint::{By, Limit as Applied, Only};
 use bartizan_core::limit::lease;
 use bartizan_core::limit::rate::Rate;
 use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, Period, Price, Rule, Shape};
@@ -120,6 +120,11 @@ pub(super) fn limits(resolver: &mut Resolver<'_>, files: &[Located<file::Limit>]
         let shapes = shapes(resolver, file);
         let applies = applies(resolver, file.matches.as_ref());
         let Some(by) = by else { continue };
+        let door = file.matches.as_ref().filter(|_| by == By::Ip);
+        if let Some(matches) = door.filter(|matches| only(Some(matches)) != Only::default()) {
+            let help = "at the door nobody knows the caller yet: match by `path` and `verb`";
+            resolver.error(&matches.key, "this `match` does not go with `by: ip`", help);
+        }
         if let Some(tpm) = file.tpm.as_ref().filter(|_| by == By::Ip) {
             let help = "count tokens `by: user` or `by: key`; at the door nobody knows how many a call takes";
             resolver.error(&tpm.place, "`tpm` does not go with `by: ip`", help);
@@ -131,7 +136,7 @@ pub(super) fn limits(resolver: &mut Resolver<'_>, files: &[Located<file::Limit>]
         }
         limits.push(Limit {
             name: name(&file.name),
-            rules: rules(&file.name, &by, widened(shapes, lease)),
+            rules: rules(&file.name, &by, &only(file.matches.as_ref()), widened(shapes, lease)),
             lease,
             applies,
             on_failure: match file.on_failure.as_ref().map(|on_failure| on_failure.value) {
@@ -176,7 +181,12 @@ pub(super) fn budgets(
             .map(|(measure, limit)| (measure, Shape::Budget { limit, period: period.clone() }));
         budgets.push(Budget {
             name: name(&file.name),
-            rules: rules(&file.name, &by, widened(shapes.collect(), lease)),
+            rules: rules(
+                &file.name,
+                &by,
+                &only(file.matches.as_ref()),
+                widened(shapes.collect(), lease),
+            ),
             lease,
             applies,
             alert_at: alert_at.into_iter().filter_map(|at| u8::try_from(at).ok()).collect(),
@@ -245,12 +255,29 @@ fn name(text: &Located<Word>) -> Arc<str> {
     Arc::from(&*text.value)
 }
 
-fn rules(name: &Located<Word>, by: &By, shapes: Vec<(Measure, Shape)>) -> Vec<Arc<Applied>> {
+fn rules(
+    name: &Located<Word>,
+    by: &By,
+    only: &Only,
+    shapes: Vec<(Measure, Shape)>,
+) -> Vec<Arc<Applied>> {
     let rule = |(measure, shape)| Arc::new(Rule::new(&*name.value, measure, shape));
-    shapes
-        .into_iter()
-        .map(|shape| Arc::new(Applied { rule: rule(shape), by: by.clone() }))
-        .collect()
+    let applied = |shape| Applied { rule: rule(shape), by: by.clone(), only: only.clone() };
+    shapes.into_iter().map(|shape| Arc::new(applied(shape))).collect()
+}
+
+/// Which calls are counted, by what is known of them on the road.
+fn only(matches: Option<&Located<file::Match>>) -> Only {
+    let texts = |many: Option<&Option<OneOrMany>>| {
+        let many = many.and_then(Option::as_ref).into_iter().flat_map(|OneOrMany(texts)| texts);
+        many.map(|text| Arc::from(&*text.value.0)).collect()
+    };
+    let matches = matches.map(|matches| &matches.value);
+    Only {
+        roles: texts(matches.map(|matches| &matches.role)),
+        tenants: texts(matches.map(|matches| &matches.tenant)),
+        models: texts(matches.map(|matches| &matches.model)),
+    }
 }
 
 fn by(resolver: &mut Resolver<'_>, text: &Located<Word>, known: &[&str]) -> Option<By> {
@@ -422,7 +449,8 @@ fn applies(resolver: &mut Resolver<'_>, matches: Option<&Located<file::Match>>) 
     for path in paths.filter(|path| !path.starts_with('/')) {
         resolver.wrong(&path.place, "a path begins with `/`");
     }
-    if matches.path.is_none() && matches.verb.is_none() {
+    let late = [&matches.role, &matches.tenant, &matches.model];
+    if matches.path.is_none() && matches.verb.is_none() && late.iter().all(|key| key.is_none()) {
         resolver.error(&matches.key, "`match` is empty", "write `path` or `verb`, or remove it");
     }
     Applies::read(matches)
