@@ -43,7 +43,11 @@ const NEEDS: &[Need] = &[
     },
     Need {
         name: "Redis, with its command line and its Sentinel",
-        present: &["sh", "-c", "redis-server --version && redis-cli --version && redis-sentinel --version"],
+        present: &[
+            "sh",
+            "-c",
+            "redis-server --version && redis-cli --version && redis-sentinel --version",
+        ],
         cure: Cure::Debian(&["redis-server", "redis-tools", "redis-sentinel"]),
     },
     Need {

@@ -40,8 +40,8 @@ use crate::config::file::OpenApiAccess;
 use crate::config::file::personal::Durability;
 use crate::config::settings::oidc::{Keys, Trusted};
 use crate::config::settings::possession::Dpop;
-use crate::shared::SharedStore;
 use crate::config::settings::{self, Durable, Shared, endpoint as configured, personal};
+use crate::shared::SharedStore;
 
 /// What outlives a reload: stores, counters, the log, and connections to upstreams.
 #[derive(Debug)]

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use bartizan_core::limit::lease::{Act, Leases};
 use bartizan_core::limit::{
-    Draw, Expired, Meter, MeterKey, ReservationId, Settlement, Standing, Told, Unavailable,
-    Verdict,
+    Draw, Expired, Meter, MeterKey, ReservationId, Settlement, Standing, Told, Unavailable, Verdict,
 };
 use bartizan_core::time::Timestamp;
 use futures_util::future::join_all;

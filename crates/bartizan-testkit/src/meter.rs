@@ -315,16 +315,22 @@ async fn counts_the_largest_amounts_to_the_last_unit<M: Meter>(meter: &M) {
     let beyond = (1 << 53) * 100 + 1;
     for (number, rule) in [
         (10, budget(beyond)),
-        (20, Arc::new(Rule::new(
-            "window",
-            Measure::Tokens,
-            Shape::Window { limit: beyond, length: Duration::from_secs(10) },
-        ))),
-        (30, Arc::new(Rule::new(
-            "smooth",
-            Measure::Tokens,
-            Shape::Gcra { limit: 1, length: Duration::from_secs(86_400), burst: beyond - 1 },
-        ))),
+        (
+            20,
+            Arc::new(Rule::new(
+                "window",
+                Measure::Tokens,
+                Shape::Window { limit: beyond, length: Duration::from_secs(10) },
+            )),
+        ),
+        (
+            30,
+            Arc::new(Rule::new(
+                "smooth",
+                Measure::Tokens,
+                Shape::Gcra { limit: 1, length: Duration::from_secs(86_400), burst: beyond - 1 },
+            )),
+        ),
     ] {
         let name = &rule.name;
         assert!(!takes(meter, number, &[draw(&rule, beyond + 1)], at(0)).await, "{name}");

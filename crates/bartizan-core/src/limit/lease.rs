@@ -336,7 +336,8 @@ impl Leases {
         let standing = |draw: &Draw| {
             let share = self.shares.get(&draw.key)?;
             let (told, at) = share.standing.as_ref()?;
-            let free = share.slices.iter().fold(0, |sum: u64, slice| sum.saturating_add(slice.free()));
+            let free =
+                share.slices.iter().fold(0, |sum: u64, slice| sum.saturating_add(slice.free()));
             let remaining = told.remaining.saturating_add(free).min(told.limit);
             let reset = told.reset.saturating_sub(now.since(*at));
             Some(Standing { remaining, reset, ..told.clone() })

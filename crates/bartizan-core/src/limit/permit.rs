@@ -108,9 +108,8 @@ pub fn on_the_road<B>(
     let endpoint = grant.endpoint();
     let mut draws = Vec::with_capacity(endpoint.limits.len());
     let (roles, tenant, model) = (grant.roles(), grant.caller().tenant(), call.model());
-    let counts = |limit: &&Arc<Limit>| {
-        !limit.at_the_door() && limit.only.counts(roles, tenant, model)
-    };
+    let counts =
+        |limit: &&Arc<Limit>| !limit.at_the_door() && limit.only.counts(roles, tenant, model);
     for limit in endpoint.limits.iter().filter(counts) {
         // A call of which nobody knows what it costs draws nothing yet: an overdraft stops it all
         // the same, and what its handler reports afterwards is charged.

@@ -224,9 +224,24 @@ fn usage(page: &mut Page, endpoints: &BTreeMap<Arc<str>, Row>) {
 fn store(page: &mut Page, shared: &SharedStore) {
     let Health { down, failures, lost } = shared.health();
     let rows = [
-        ("bartizan_shared_store_up", "gauge", "Whether Redis can be used.", u64::from(down.is_none())),
-        ("bartizan_shared_store_failures_total", "counter", "Calls that Redis did not answer.", failures),
-        ("bartizan_shared_store_lost_total", "counter", "How often Redis had lost its counts.", lost),
+        (
+            "bartizan_shared_store_up",
+            "gauge",
+            "Whether Redis can be used.",
+            u64::from(down.is_none()),
+        ),
+        (
+            "bartizan_shared_store_failures_total",
+            "counter",
+            "Calls that Redis did not answer.",
+            failures,
+        ),
+        (
+            "bartizan_shared_store_lost_total",
+            "counter",
+            "How often Redis had lost its counts.",
+            lost,
+        ),
         (
             "bartizan_degraded_decisions_total",
             "counter",

@@ -42,7 +42,8 @@ prices:
 
 /// The status of a call that costs money; 0 where nobody answers.
 async fn pay(address: SocketAddr) -> u16 {
-    let body = r#"{"model":"my-model","max_tokens":10,"messages":[{"role":"user","content":"well?"}]}"#;
+    let body =
+        r#"{"model":"my-model","max_tokens":10,"messages":[{"role":"user","content":"well?"}]}"#;
     let length = body.len();
     let head = format!(
         "POST /v1/chat/completions HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -144,8 +145,7 @@ impl Fleet {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_is_overspent_while_gateways_and_redis_are_killed() {
     let (upstream, mut redis) = (Upstream::start().await, RedisServer::start(&[]));
-    let gateways =
-        (0..4).map(|_| Mutex::new(gateway(&upstream, &redis.url(), LIMITS))).collect();
+    let gateways = (0..4).map(|_| Mutex::new(gateway(&upstream, &redis.url(), LIMITS))).collect();
     let fleet = Arc::new(Fleet { upstream: upstream.clone(), redis: redis.url(), gateways });
     let (end, mut clients) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
     for client in 0..50_usize {
@@ -155,8 +155,7 @@ async fn nothing_is_overspent_while_gateways_and_redis_are_killed() {
             while !end.load(Ordering::Relaxed) {
                 turn += 1;
                 let address = fleet.address(turn);
-                let status =
-                    if turn % 3 == 0 { call(address).await } else { pay(address).await };
+                let status = if turn % 3 == 0 { call(address).await } else { pay(address).await };
                 assert!([0, 200, 429, 503].contains(&status), "{status}");
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -231,7 +230,8 @@ async fn redis_is_reached_over_tls_and_a_stranger_is_not_believed() {
     let url = format!("rediss://:geheim@localhost:{port}");
     let limits = "limits: [{ name: l, by: ip, rate: 5/minute }]\n";
     let start = |trusted: &str| {
-        let change = |text: String| text.replace("shared: memory", &format!("shared: \"{url}\"")) + limits;
+        let change =
+            |text: String| text.replace("shared: memory", &format!("shared: \"{url}\"")) + limits;
         Program::trusting(upstream.address, &[], change, Some(file(trusted).as_ref()))
     };
     let good = start("own.pem");

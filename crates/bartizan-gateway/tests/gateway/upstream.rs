@@ -125,10 +125,9 @@ impl Upstream {
                 .body(full("hops"))
                 .unwrap(),
             path if path.ends_with("/standstill") => respond.body(standstill()).unwrap(),
-            path if path.ends_with("/chat/completions") => respond
-                .header("content-type", "application/json")
-                .body(full(COMPLETION))
-                .unwrap(),
+            path if path.ends_with("/chat/completions") => {
+                respond.header("content-type", "application/json").body(full(COMPLETION)).unwrap()
+            }
             path if path.ends_with("/socket") => upgrade(request),
             path if path.ends_with("/masked") => respond
                 .header("content-type", "text/plain")

@@ -227,8 +227,11 @@ async fn leads(connection: &mut MultiplexedConnection) -> Result<(), RedisError>
     ping(connection).await?;
     let role = request(connection, &redis::cmd("ROLE")).await;
     let Ok(Value::Array(role)) = role else { return Ok(()) };
-    let role: String =
-        role.into_iter().next().and_then(|role| redis::from_redis_value(role).ok()).unwrap_or_default();
+    let role: String = role
+        .into_iter()
+        .next()
+        .and_then(|role| redis::from_redis_value(role).ok())
+        .unwrap_or_default();
     if role == "slave" {
         return Err((ErrorKind::Client, "it is a replica, which may not write").into());
     }
@@ -296,7 +299,11 @@ async fn reach(
 }
 
 /// A connection to a server that may write.
-async fn lead(address: &Address, host: &str, port: u16) -> Result<MultiplexedConnection, RedisError> {
+async fn lead(
+    address: &Address,
+    host: &str,
+    port: u16,
+) -> Result<MultiplexedConnection, RedisError> {
     let mut connection = reach(address, host, port, Login::Server).await?;
     leads(&mut connection).await?;
     // Not every call shall carry the script at first. A server that refuses this is told then.
@@ -317,8 +324,13 @@ async fn advise(connection: &mut MultiplexedConnection) {
             "Redis keeps nothing when it stops (`appendonly no`): limits and budgets then refuse until that cannot matter any more"
         );
     }
-    if !says("maxmemory:0") && !says("maxmemory_policy:noeviction") && info.contains("maxmemory_policy:") {
-        tracing::warn!("Redis evicts keys when it is full: set `maxmemory-policy noeviction`, or it forgets limits");
+    if !says("maxmemory:0")
+        && !says("maxmemory_policy:noeviction")
+        && info.contains("maxmemory_policy:")
+    {
+        tracing::warn!(
+            "Redis evicts keys when it is full: set `maxmemory-policy noeviction`, or it forgets limits"
+        );
     }
 }
 
@@ -336,12 +348,12 @@ async fn by_slot(
     let mut ask = redis::cmd("CLUSTER");
     let slots = request(&mut node, ask.arg("SLOTS")).await?;
     match primary_of(&slots, slot) {
-        Some((primary, at)) if !primary.is_empty() => {
-            lead(address, &primary, at).await
-        }
+        Some((primary, at)) if !primary.is_empty() => lead(address, &primary, at).await,
         // A node that does not know its own name means the one that was asked.
         Some((_, at)) => lead(address, host, at).await,
-        None => Err((ErrorKind::Client, "the Cluster has no primary for the slot of the keys").into()),
+        None => {
+            Err((ErrorKind::Client, "the Cluster has no primary for the slot of the keys").into())
+        }
     }
 }
 

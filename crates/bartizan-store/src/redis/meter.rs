@@ -242,7 +242,9 @@ impl Shared {
         now: Timestamp,
     ) -> Words {
         let mut words = Words::default();
-        words.keys.extend(["clock", "deadlines", "told"].map(|key| format!("{}{key}", self.prefix)));
+        words
+            .keys
+            .extend(["clock", "deadlines", "told"].map(|key| format!("{}{key}", self.prefix)));
         words.keys.extend(id.map(|id| format!("{}r:{:032x}", self.prefix, id.0)));
         let clock = match self.clock {
             Clock::Server => String::new(),
@@ -319,10 +321,7 @@ impl Drop for Withdrawals {
 }
 
 /// Takes back what nobody knows of, as soon as the store is there.
-async fn withdraw(
-    shared: Arc<Shared>,
-    mut waiting: mpsc::Receiver<(ReservationId, Vec<Draw>)>,
-) {
+async fn withdraw(shared: Arc<Shared>, mut waiting: mpsc::Receiver<(ReservationId, Vec<Draw>)>) {
     while let Some((id, draws)) = waiting.recv().await {
         loop {
             shared.line.up().await;

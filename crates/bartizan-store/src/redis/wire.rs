@@ -154,23 +154,12 @@ pub(super) fn expired(told: &str) -> Result<Expired, Unavailable> {
 /// A charge as the script tells it: key, name, measure, kind, limit, reserved, actual, before,
 /// after, how many parts make a unit, and what of it `before` still holds.
 #[derive(serde::Deserialize)]
-struct Told(
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-);
+struct Told(String, String, String, String, String, String, String, String, String, String, String);
 
 impl Told {
     fn charge(&self) -> Option<Charge> {
-        let Self(key, name, measure, kind, limit, reserved, actual, before, after, unit, own) = self;
+        let Self(key, name, measure, kind, limit, reserved, actual, before, after, unit, own) =
+            self;
         let (unit, own): (u128, u64) = (unit.parse().ok()?, own.parse().ok()?);
         let units = |parts: &str| {
             let parts: u128 = parts.parse().ok()?;

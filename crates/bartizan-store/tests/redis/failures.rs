@@ -33,11 +33,7 @@ fn meter(url: &str) -> RedisMeter {
 }
 
 /// A call and how long it took; it must not take a second.
-async fn timed(
-    meter: &RedisMeter,
-    id: u128,
-    draws: &[Draw],
-) -> Result<Verdict, Unavailable> {
+async fn timed(meter: &RedisMeter, id: u128, draws: &[Draw]) -> Result<Verdict, Unavailable> {
     let (begun, now) = (Instant::now(), now());
     let deadline = now.plus(Duration::from_secs(60));
     let verdict = meter.reserve(ReservationId(id), draws, deadline, now).await;

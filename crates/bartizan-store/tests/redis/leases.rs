@@ -63,7 +63,8 @@ async fn gates_with_slices_spend_all_of_a_budget_and_nothing_beyond() {
             calls.spawn(async move {
                 let (mut spent, mut refused, mut local) = (0_u64, 0, 0_u64);
                 for call in 0_u128.. {
-                    let id = ReservationId(number as u128 * 1_000_000_000 + client * 10_000_000 + call);
+                    let id =
+                        ReservationId(number as u128 * 1_000_000_000 + client * 10_000_000 + call);
                     let now = now();
                     let (want, deadline) = (draws(&rules, 50), now.plus(Duration::from_secs(60)));
                     let asked = gate.reserve(id, &want, deadline, now);

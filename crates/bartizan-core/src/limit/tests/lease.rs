@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limit::lease::{Act, LIFE, Leases, widened};
-use crate::limit::{
-    Book, Calendar, Draw, Measure, Period, ReservationId, Rule, Shape, Verdict,
-};
+use crate::limit::{Book, Calendar, Draw, Measure, Period, ReservationId, Rule, Shape, Verdict};
 use crate::time::Timestamp;
 
 const SECOND: u64 = 1_000_000;
@@ -52,7 +50,11 @@ impl World {
         let rules = [
             Arc::new(Rule::new("money", Measure::NanoUsd, month)),
             Arc::new(Rule::new("calls", Measure::Requests, window)),
-            Arc::new(Rule::new("places", Measure::Concurrent, Shape::Concurrency { limit: PLACES })),
+            Arc::new(Rule::new(
+                "places",
+                Measure::Concurrent,
+                Shape::Concurrency { limit: PLACES },
+            )),
         ];
         Self {
             shared: Book::default(),
@@ -247,8 +249,7 @@ fn what_is_settled_twice_is_charged_once_and_a_gate_that_stops_gives_everything_
     for act in world.gates[0].close_all() {
         world.act(0, act);
     }
-    let slices = world.shared.reservations().filter(|(_, one)| {
-        one.is_open() && one.takes.len() == 1
-    });
+    let slices =
+        world.shared.reservations().filter(|(_, one)| one.is_open() && one.takes.len() == 1);
     assert_eq!(slices.count(), 0, "a slice is still held");
 }
