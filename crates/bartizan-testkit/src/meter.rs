@@ -279,7 +279,7 @@ async fn holds_at_the_edge_of_a_window<M: Meter + 'static>(meter: Arc<M>) {
     let five = minute("five", 5);
     let (mut number, mut passed) = (0, Vec::new());
     // One as the minute begins; then as many as will pass about its end.
-    for now in [vec![Timestamp(START)], (577..=630).map(|tenth| tenths(tenth)).collect()].concat() {
+    for now in [vec![Timestamp(START)], (577..=630).map(tenths).collect()].concat() {
         number += 1;
         if spends(&*meter, number, &[draw(&five, 1)], now).await {
             passed.push(now.0 - START);

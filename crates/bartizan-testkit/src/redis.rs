@@ -1,6 +1,8 @@
 //! Real Redis servers for tests: on free ports of 127.0.0.1, in a temporary folder, stopped by
 //! their process when dropped.
 
+#![allow(clippy::expect_used, reason = "a test may panic")]
+
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;

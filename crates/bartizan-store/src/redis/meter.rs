@@ -144,7 +144,7 @@ impl Meter for RedisMeter {
             let span = deadline.since(now).min(LONGEST).as_micros().to_string();
             let asked = Asked { withdrawals: &self.withdrawals, id, draws: &merged };
             let answer = self.shared.ask("reserve", Some(id), &span, &merged, now).await?;
-            asked.is_answered();
+            asked.answered();
             match answer.what.as_str() {
                 "taken" | "short" => {
                     let at = self.shared.told(&answer, now);
@@ -303,7 +303,7 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn is_answered(self) {
+    fn answered(self) {
         std::mem::forget(self);
     }
 }
