@@ -24,6 +24,11 @@ const NIGHTLY: &[Long] = &[
     Long { what: "the SDKs of providers and a real model", env: &[], words: MODEL },
     // Not for every change: it builds a hundred crates more, four minutes of two cores.
     Long { what: "the policy with Cedar in it", env: &[], words: CEDAR },
+    Long {
+        what: "gateways and Redis, killed for five minutes",
+        env: &[("BARTIZAN_CHAOS_SECONDS", "300")],
+        words: CHAOS,
+    },
     Long { what: "the road, timed", env: &[], words: BENCH },
     Long { what: "a decision, timed", env: &[], words: DECISION },
     Long { what: "the comparison with nginx and HAProxy", env: &[], words: COMPARISON },
@@ -42,6 +47,15 @@ const CEDAR: &[&str] = &[
     "--features",
     "bartizan-core/cedar,bartizan-gateway/cedar",
     "--lib",
+];
+const CHAOS: &[&str] = &[
+    "cargo",
+    "test",
+    "--package",
+    "bartizan-gateway",
+    "--test",
+    "gateway",
+    "nothing_is_overspent_while_gateways_and_redis_are_killed",
 ];
 const DECISION: &[&str] = &["cargo", "bench", "--package", "bartizan-core", "--bench", "policy"];
 const COMPARISON: &[&str] = &["bench/gateway"];

@@ -28,6 +28,7 @@ use bartizan::upstream::{
 };
 use bartizan::{App, Json, endpoint};
 use bartizan_store::durable::DurableMeter;
+use bartizan_store::leased::Leased;
 use bartizan_store::memory::MemoryMeter;
 use bartizan_store::{Database, SplitMeter};
 use http::{HeaderName, Method};
@@ -65,6 +66,8 @@ pub struct Standing {
     recognised: Mutex<Recognised>,
     database: Database,
     budgets: DurableMeter,
+    /// Slices of hot budgets, in front of that.
+    leased: Arc<Leased>,
     alerts: Arc<Alerts>,
     /// Ends the telling of alerts, and the task that tells them.
     telling: Mutex<Option<(CancellationToken, JoinHandle<()>)>>,
@@ -117,10 +120,11 @@ impl Standing {
         };
         let limits: Arc<dyn Meter> = match &shared {
             None => Arc::new(MemoryMeter::new()),
-            Some(shared) => Arc::clone(&shared.fallback) as Arc<_>,
+            Some(shared) => Arc::clone(&shared.leased) as Arc<_>,
         };
         let budgets = database.meter();
-        let meter = Arc::new(SplitMeter::new(limits, Arc::new(budgets.clone())));
+        let leased = Arc::new(Leased::new(Arc::new(budgets.clone()), clock::now));
+        let meter = Arc::new(SplitMeter::new(limits, Arc::clone(&leased) as Arc<_>));
         let alerts = Alerts::new();
         let meter = Arc::new(WatchedMeter::new(meter, Arc::clone(&alerts)));
         let trail = FileTrail::open(trail(&settings.audit), clock::now())?;
@@ -137,6 +141,7 @@ impl Standing {
             recognised: Mutex::default(),
             database,
             budgets,
+            leased,
             alerts,
             telling: Mutex::default(),
         })
@@ -200,6 +205,10 @@ impl Standing {
             if tokio::time::timeout(TELLING, telling).await.is_err() {
                 tracing::warn!("alerts wait to be told after a restart");
             }
+        }
+        self.leased.close().await;
+        if let Some(shared) = &self.shared {
+            shared.close().await;
         }
         let trail = Arc::clone(&self.trail);
         if tokio::task::spawn_blocking(move || trail.close()).await.is_err() {
@@ -265,6 +274,8 @@ pub async fn assemble(
         }
     }
     app = extra.into_iter().fold(app, AppBuilder::endpoint);
+    let hot = settings.budgets.iter().filter(|budget| budget.lease);
+    standing.leased.set(hot.map(|budget| Arc::clone(&budget.name)));
     if let Some(shared) = standing.shared() {
         shared.obey(settings);
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
+use bartizan::clock;
 use bartizan_store::fallback::{Fallback, OnFailure};
+use bartizan_store::leased::Leased;
 use bartizan_store::redis::{Address, Health, RedisMeter};
 
 use crate::config::Settings;
@@ -13,7 +15,10 @@ use crate::config::Settings;
 #[derive(Debug)]
 pub struct SharedStore {
     meter: RedisMeter,
-    pub(crate) fallback: Arc<Fallback>,
+    /// What the gateway asks: slices that were taken ahead, then Redis, then what a limit does
+    /// without it.
+    pub(crate) leased: Arc<Leased>,
+    fallback: Arc<Fallback>,
     /// Whether anything refuses while it is down.
     closed: AtomicBool,
 }
@@ -23,15 +28,23 @@ impl SharedStore {
     pub(crate) fn open(address: Address) -> anyhow::Result<Self> {
         let meter = RedisMeter::open(address).context("the shared store cannot be used")?;
         let fallback = Arc::new(Fallback::new(Arc::new(meter.clone())));
-        Ok(Self { meter, fallback, closed: AtomicBool::new(true) })
+        let leased = Arc::new(Leased::new(Arc::clone(&fallback) as Arc<_>, clock::now));
+        Ok(Self { meter, leased, fallback, closed: AtomicBool::new(true) })
     }
 
     /// Does from now on as these settings say.
     pub(crate) fn obey(&self, settings: &Settings) {
         let limits = settings.limits.iter();
         self.fallback.set(limits.map(|limit| (Arc::clone(&limit.name), limit.on_failure)));
+        let hot = settings.limits.iter().filter(|limit| limit.lease);
+        self.leased.set(hot.map(|limit| Arc::clone(&limit.name)));
         let closed = settings.limits.iter().any(|limit| limit.on_failure == OnFailure::Closed);
-        self.closed.store(closed || !settings.budgets.is_empty(), Ordering::Relaxed);
+        self.closed.store(closed, Ordering::Relaxed);
+    }
+
+    /// Gives back what was taken ahead, when no request is under way any more.
+    pub(crate) async fn close(&self) {
+        self.leased.close().await;
     }
 
     /// How it does.

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use bartizan_gateway::cli;
 use bartizan_gateway::cli::check::{Check, Format};
+use bartizan_gateway::config::settings::Shared;
 use bartizan_gateway::config::{
     self, Examined, Findings, Overrides, Paint, Profile, shape, tree, unsupported,
 };
@@ -222,10 +223,18 @@ fn the_file_stands_above_the_environment() {
             config::examine_text(text, Path::new("/etc/bartizan"), &Overrides::default(), &env);
         examined.settings.map(|settings| format!("{:?}", settings.store.durable))
     };
+    let shared = |text: &str| {
+        let examined =
+            config::examine_text(text, Path::new("/etc/bartizan"), &Overrides::default(), &env);
+        examined.settings.map(|settings| settings.store.shared).unwrap()
+    };
     assert_eq!(durable(&text).unwrap(), r#"Sqlite("/etc/bartizan/here.db")"#);
     let shared_only = format!("store: {{ shared: memory }}\n{HEALTH}");
     assert_eq!(durable(&shared_only).unwrap(), r#"Sqlite("/etc/bartizan/there.db")"#);
-    assert_eq!(durable(HEALTH), None, "REDIS_URL asks for what is not built: that is told");
+    assert_eq!(shared(&text), Shared::Memory);
+    assert!(
+        matches!(shared(HEALTH), Shared::Redis(address) if address.to_string() == "redis://cache:6379")
+    );
 }
 
 #[test]

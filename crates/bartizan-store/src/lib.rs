@@ -3,6 +3,7 @@
 pub mod database;
 pub mod durable;
 pub mod fallback;
+pub mod leased;
 pub mod memory;
 pub mod postgres;
 pub mod redis;

@@ -11,5 +11,6 @@
 mod redis {
     mod arithmetic;
     mod failures;
+    mod leases;
     mod promises;
 }

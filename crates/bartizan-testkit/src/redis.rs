@@ -17,6 +17,7 @@ pub struct RedisServer {
     /// Its port.
     pub port: u16,
     options: Vec<String>,
+    password: Option<String>,
     folder: TempDir,
     process: Option<Child>,
 }
@@ -45,10 +46,24 @@ impl RedisServer {
         Self::with(&["--appendonly", "no"])
     }
 
+    /// Starts a server as [`RedisServer::start`] does, that asks for a password.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    #[must_use]
+    pub fn open_to(options: &[&str], password: &str) -> Self {
+        let durable = ["--appendonly", "yes", "--appendfsync", "always"];
+        Self::launch(&[&durable, options].concat(), Some(password.to_owned()))
+    }
+
     fn with(options: &[&str]) -> Self {
+        Self::launch(options, None)
+    }
+
+    fn launch(options: &[&str], password: Option<String>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let options = options.iter().map(|&option| option.to_owned()).collect();
-        let mut server = Self { port: free_port(), options, folder, process: None };
+        let mut server = Self { port: free_port(), options, password, folder, process: None };
         server.run();
         server
     }
@@ -104,7 +119,12 @@ impl RedisServer {
 
     /// What `redis-cli` says to these words; empty where it cannot connect.
     pub fn cli(&self, words: &[&str]) -> String {
-        cli(self.port, words)
+        match &self.password {
+            Some(password) => {
+                cli(self.port, &[&["--no-auth-warning", "-a", password], words].concat())
+            }
+            None => cli(self.port, words),
+        }
     }
 }
 

@@ -254,6 +254,31 @@ impl Limit {
     }
 }
 
+impl Only {
+    /// Whether a call is counted.
+    #[must_use]
+    pub fn counts<'a>(
+        &self,
+        roles: &'a [Arc<str>],
+        tenant: Option<&'a Arc<str>>,
+        model: Option<&'a Arc<str>>,
+    ) -> bool {
+        one_fits(&self.roles, roles)
+            && one_fits(&self.tenants, tenant)
+            && one_fits(&self.models, model)
+    }
+}
+
+fn one_fits<'a>(patterns: &[Arc<str>], texts: impl IntoIterator<Item = &'a Arc<str>>) -> bool {
+    let fits = |text: &Arc<str>| {
+        patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
+            Some(beginning) => text.starts_with(beginning),
+            None => pattern == text,
+        })
+    };
+    patterns.is_empty() || texts.into_iter().any(fits)
+}
+
 impl By {
     /// Reads the word of the configuration.
     #[must_use]
@@ -296,22 +321,31 @@ impl Endpoint {
 mod tests {
     use super::*;
 
+    fn words(words: &[&str]) -> Vec<Arc<str>> {
+        words.iter().map(|word| Arc::from(*word)).collect()
+    }
+
     #[test]
     fn a_limit_counts_the_calls_that_fit_every_list_and_no_others() {
-        let of = |texts: &[&str]| texts.iter().map(|text| Arc::from(*text)).collect::<Vec<_>>();
         let only = Only {
-            roles: of(&["user", "agent"]),
-            tenants: of(&["acme"]),
-            models: of(&["gpt-5*", "o3"]),
+            roles: words(&["guest", "trial"]),
+            tenants: words(&["acme"]),
+            models: words(&["gpt-5*", "o3"]),
+            tools: Vec::new(),
         };
-        let fits = |roles: &[&str], tenant, model| only.fits(&of(roles), tenant, model);
-        assert!(fits(&["admin", "agent"], Some("acme"), Some("gpt-5.6")));
-        assert!(fits(&["user"], Some("acme"), Some("o3")));
-        assert!(!fits(&["admin"], Some("acme"), Some("o3")));
-        assert!(!fits(&["user"], Some("acme2"), Some("o3")));
-        assert!(!fits(&["user"], None, Some("o3")));
-        assert!(!fits(&["user"], Some("acme"), Some("o3-mini")));
-        assert!(!fits(&["user"], Some("acme"), None));
-        assert!(Only::default().fits(&[], None, None), "without lists it counts all");
+        let counts = |roles: &[&str], tenant: Option<&str>, model: Option<&str>| {
+            let (tenant, model) = (tenant.map(Arc::from), model.map(Arc::from));
+            let (tenant, model) = (tenant.as_ref(), model.as_ref());
+            only.counts(Traits { roles: &words(roles), tenant, model, tool: None })
+        };
+        assert!(counts(&["user", "trial"], Some("acme"), Some("gpt-5-mini")));
+        assert!(counts(&["guest"], Some("acme"), Some("o3")));
+        assert!(!counts(&["user"], Some("acme"), Some("o3")));
+        assert!(!counts(&[], Some("acme"), Some("o3")));
+        assert!(!counts(&["trial"], Some("acme-2"), Some("o3")));
+        assert!(!counts(&["trial"], None, Some("o3")));
+        assert!(!counts(&["trial"], Some("acme"), Some("o3-mini")));
+        assert!(!counts(&["trial"], Some("acme"), None));
+        assert!(Only::default().counts(Traits::default()), "without lists it counts all");
     }
 }

@@ -30,6 +30,7 @@ pub mod reservation;
 pub mod transfer;
 pub mod treasury;
 pub mod alert;
+pub mod lease;
 mod room;
 mod window;
 mod gcra;

@@ -310,7 +310,28 @@ async fn lead(
     let mut load = redis::cmd("SCRIPT");
     let loaded = request(&mut connection, load.arg("LOAD").arg(SOURCE)).await;
     tracing::trace!(?loaded, "script");
+    advise(&mut connection).await;
     Ok(connection)
+}
+
+/// Says what of the server's configuration forgets counts. A user who may not ask is not told.
+async fn advise(connection: &mut MultiplexedConnection) {
+    let Ok(info) = request(connection, &redis::cmd("INFO")).await else { return };
+    let info: String = redis::from_redis_value(info).unwrap_or_default();
+    let says = |line: &str| info.lines().any(|other| other.trim() == line);
+    if says("aof_enabled:0") {
+        tracing::warn!(
+            "Redis keeps nothing when it stops (`appendonly no`): limits and budgets then refuse until that cannot matter any more"
+        );
+    }
+    if !says("maxmemory:0")
+        && !says("maxmemory_policy:noeviction")
+        && info.contains("maxmemory_policy:")
+    {
+        tracing::warn!(
+            "Redis evicts keys when it is full: set `maxmemory-policy noeviction`, or it forgets limits"
+        );
+    }
 }
 
 /// The primary of the slot that holds the keys, by the word of one node.

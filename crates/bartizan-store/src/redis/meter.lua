@@ -121,8 +121,14 @@ local function lifetime(record)
   return text(math.min(math.ceil(math.max(0, tonumber(record[2]) - at) / 1000) + KEEP_MS, 4e12))
 end
 
+local ticked = false
+local function write_clock()
+  if not ticked then redis.call('SET', KEYS[1], text(at) .. ' ' .. epoch .. ' ' .. text(lost)) end
+  ticked = true
+end
+
 local function write()
-  redis.call('SET', KEYS[1], text(at) .. ' ' .. epoch .. ' ' .. text(lost))
+  write_clock()
   for _, it in pairs(counters) do
     if it.live and it.dirty then save(it) end
   end
@@ -197,7 +203,7 @@ local function reserve()
         draw.it.form, ARGV[place + 1] }
   end
   rewrite(key, record)
-  redis.call('SET', KEYS[1], text(at) .. ' ' .. epoch .. ' ' .. text(lost))
+  write_clock()
   redis.call('ZADD', KEYS[2], record[2], string.sub(key, #prefix + 3))
   return answer('taken', described(draws))
 end
@@ -253,7 +259,7 @@ local function expire()
   local news = redis.call('LRANGE', KEYS[3], 0, -1)
   for _, one in ipairs(told) do news[#news + 1] = one end
   told = {}
-  redis.call('SET', KEYS[1], text(at) .. ' ' .. epoch .. ' ' .. text(lost))
+  write_clock()
   redis.call('DEL', KEYS[3])
   return answer(due == BULK and 'more' or 'done', news)
 end

@@ -142,8 +142,9 @@ impl Meter for RedisMeter {
         Told::later(async move {
             let merged = merged(draws);
             let span = deadline.since(now).min(LONGEST).as_micros().to_string();
-            let said = self.shared.ask("reserve", Some(id), &span, &merged, now).await;
-            let answer = said.inspect_err(|_| self.withdrawals.add(id, &merged))?;
+            let asked = Asked { withdrawals: &self.withdrawals, id, draws: &merged };
+            let answer = self.shared.ask("reserve", Some(id), &span, &merged, now).await?;
+            asked.answered();
             match answer.what.as_str() {
                 "taken" | "short" => {
                     let at = self.shared.told(&answer, now);
@@ -290,6 +291,26 @@ impl Withdrawals {
         if self.queue.try_send((id, draws)).is_err() {
             tracing::error!("a reservation that may have been made runs to its deadline");
         }
+    }
+}
+
+/// A reservation that was asked for. Dropped without an answer — none came, or the caller waits
+/// for none any more — it is taken back.
+struct Asked<'a> {
+    withdrawals: &'a Withdrawals,
+    id: ReservationId,
+    draws: &'a [Draw],
+}
+
+impl Asked<'_> {
+    fn answered(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.withdrawals.add(self.id, self.draws);
     }
 }
 

@@ -219,6 +219,27 @@ async fn a_full_server_refuses_and_has_changed_nothing() {
     assert!(taken(&timed(&meter, 3, &money(100, 60)).await), "something was taken");
 }
 
+/// A client that hangs up while the gate waits for Redis must not hold money for an hour.
+#[tokio::test]
+async fn a_call_that_is_dropped_half_way_holds_nothing() {
+    let server = RedisServer::start(&[]);
+    let meter = meter(&server.url());
+    meter.up().await;
+    let mut dropped = 0;
+    for id in 1..60_u64 {
+        let (id, draws, now) = (ReservationId(id.into()), places(1), now());
+        let patience = Duration::from_micros(20 * u64::try_from(id.0).unwrap());
+        let call = meter.reserve(id, &draws, now.plus(Duration::from_secs(3600)), now);
+        match tokio::time::timeout(patience, call).await {
+            // Whoever has an answer settles it.
+            Ok(_) => drop(meter.settle(id, &places(0), now).await),
+            Err(_) => dropped += 1,
+        }
+    }
+    assert!(dropped > 0, "none was dropped");
+    recovers(&meter, 1_000, &places(1)).await;
+}
+
 #[tokio::test]
 async fn a_script_that_was_flushed_is_sent_again() {
     let server = RedisServer::start(&[]);

@@ -12,6 +12,7 @@ mod window;
 mod gcra;
 mod book;
 mod model;
+mod lease;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -29,6 +29,10 @@ pub struct Limit {
     /// What happens while the shared store is down: `closed`, `local` or `open`. Default: `closed`.
     /// A call passes only if none of its limits and budgets is closed; budgets always are.
     pub on_failure: Option<Located<OnFailure>>,
+    /// `true`: each gateway takes small slices of it ahead and asks the shared store seldom. The
+    /// total stays exact; near the limit a slice of another gateway cannot be used for a second,
+    /// and a window is a second longer. Not with `burst`. Default: `false`.
+    pub lease: Option<Located<bool>>,
     /// To which requests it applies. Default: all.
     #[serde(rename = "match")]
     pub matches: Option<Located<Match>>,
@@ -95,6 +99,9 @@ pub struct Budget {
     pub alert_at: Vec<Located<Count>>,
     /// What a call costs whose gateway crashed while it was away. Default: `charge`.
     pub on_crash: Option<Located<OnCrash>>,
+    /// `true`: each gateway takes small slices of it ahead and asks the shared store seldom. The
+    /// total stays exact; a gateway that is killed is charged its slices in full. Default: `false`.
+    pub lease: Option<Located<bool>>,
     /// To which requests it applies. Default: all.
     #[serde(rename = "match")]
     pub matches: Option<Located<Match>>,

@@ -323,7 +323,11 @@ fn store(
         text if Address::is_meant(text) => match Address::parse(text) {
             Ok(address) => Some(Shared::Redis(address)),
             Err(why) => {
-                resolver.error(&place, "`shared` is no address of Redis", why.to_string());
+                resolver.error(
+                    &place,
+                    "`shared` (`REDIS_URL`) is no address of Redis",
+                    why.to_string(),
+                );
                 None
             }
         },

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan_core::authorize::endpoint::{By, Limit as Applied, Only};
+use bartizan_core::limit::lease;
 use bartizan_core::limit::rate::Rate;
 use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, OnCrash, Period, Price, Rule, Shape};
 use bartizan_store::fallback::OnFailure;
@@ -34,6 +35,8 @@ pub struct Limit {
     pub applies: Applies,
     /// What it does while the shared store is down.
     pub on_failure: OnFailure,
+    /// Whether slices of it are taken ahead.
+    pub lease: bool,
 }
 
 /// A budget of the file: one rule for each thing that it counts.
@@ -47,6 +50,8 @@ pub struct Budget {
     pub applies: Applies,
     /// At how many percent somebody is told.
     pub alert_at: Vec<u8>,
+    /// Whether slices of it are taken ahead.
+    pub lease: bool,
 }
 
 /// To which requests a limit or budget applies: decided once, from the endpoint's own path and
@@ -137,9 +142,15 @@ pub(super) fn limits(resolver: &mut Resolver<'_>, files: &[Located<file::Limit>]
             let help = "count tokens `by: user` or `by: key`; at the door nobody knows how many a call takes";
             resolver.error(&tpm.place, "`tpm` does not go with `by: ip`", help);
         }
+        let lease = leased(file.lease.as_ref());
+        if let Some(key) = file.lease.as_ref().filter(|_| lease && file.burst.is_some()) {
+            let help = "what is taken ahead would drain unused: remove one of the two";
+            resolver.error(&key.key, "`lease` does not go with `burst`", help);
+        }
         limits.push(Limit {
             name: name(&file.name),
-            rules: rules(&file.name, &by, applies.only.as_ref(), shapes),
+            rules: rules(&file.name, &by, applies.only.as_ref(), widened(shapes, lease)),
+            lease,
             applies,
             on_failure: match file.on_failure.as_ref().map(|on_failure| on_failure.value) {
                 None | Some(file::OnFailure::Closed) => OnFailure::Closed,
@@ -177,6 +188,7 @@ pub(super) fn budgets(
             .map(|at| resolver.count(Some(at), 100, 1..=100))
             .collect::<Vec<_>>();
         let (Some(by), Some(period)) = (by, period) else { continue };
+        let lease = leased(file.lease.as_ref());
         let shapes = amounts
             .into_iter()
             .map(|(measure, limit)| (measure, Shape::Budget { limit, period: period.clone() }));
@@ -188,7 +200,8 @@ pub(super) fn budgets(
         };
         budgets.push(Budget {
             name: name(&file.name),
-            rules: shapes.map(rule).collect(),
+            rules: widened(shapes.collect(), lease).into_iter().map(rule).collect(),
+            lease,
             applies,
             alert_at: alert_at.into_iter().filter_map(|at| u8::try_from(at).ok()).collect(),
         });
@@ -286,6 +299,16 @@ fn gateway_paths(file: &File) -> impl Iterator<Item = &str> {
     let tokens = file.auth.as_ref().and_then(|auth| auth.tokens.as_ref());
     let moved = tokens.and_then(|tokens| tokens.path.as_ref()).map(|path| &*path.value.0);
     route::GATEWAY_PATHS.iter().copied().chain(moved)
+}
+
+fn leased(key: Option<&Located<bool>>) -> bool {
+    key.is_some_and(|lease| lease.value)
+}
+
+/// What is taken ahead is used a little later than it was counted: its window is longer by that.
+fn widened(shapes: Vec<(Measure, Shape)>, lease: bool) -> Vec<(Measure, Shape)> {
+    let widen = |(measure, shape)| (measure, if lease { lease::widened(shape) } else { shape });
+    shapes.into_iter().map(widen).collect()
 }
 
 fn name(text: &Located<Word>) -> Arc<str> {
