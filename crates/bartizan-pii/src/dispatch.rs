@@ -448,7 +448,9 @@ impl Dispatch {
             && self.assigned_long.is_none_or(|(least, _)| least >= 10)
             && !self.gaps
             && !self.plain_literal
-            && self.apart[2] == 0
+            && (0..=u8::MAX).filter(u8::is_ascii_alphabetic).all(|letter| {
+                self.starts(letter).and(self.marks[2]).is_empty()
+            })
             && !short(self.shortest_token)
             && !short(self.shortest_capitals);
         self.tables.dashes =

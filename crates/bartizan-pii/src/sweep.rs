@@ -297,7 +297,11 @@ impl Work for Advance<'_, '_> {
             let block = sweep.marked;
             let next = sweep.classify(kernel, dispatch, window, block + 1);
             sweep.found.set(block + 1, Found::default());
-            sweep.mark(dispatch, window, Near { block, before, here, next });
+            let known = match sweep.known - block * BLOCK {
+                rest @ 0..BLOCK => u64::MAX >> (BLOCK - 1 - rest),
+                _ => u64::MAX,
+            };
+            sweep.mark(dispatch, window, Near { block, before, here, next, known });
             sweep.marked += 1;
             (before, here) = (here, next);
             // What begins in a block may be seen in the next one.

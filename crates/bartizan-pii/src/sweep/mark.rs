@@ -28,6 +28,9 @@ pub(super) struct Near {
     pub(super) before: Kinds,
     pub(super) here: Kinds,
     pub(super) next: Kinds,
+    /// The bytes that are known, and the first one behind them: what may begin further on tells
+    /// nothing of what is known.
+    pub(super) known: u64,
 }
 
 impl Near {
@@ -79,7 +82,7 @@ impl Sweep {
     #[inline(always)]
     fn numbers(&mut self, dispatch: &Dispatch, window: &Window<'_>, near: Near) {
         let (digit, letter) = (near.here.digit, near.here.letter);
-        bits::each(digit & !near.behind_word(), |bit| {
+        bits::each(digit & !near.behind_word() & near.known, |bit| {
             let digits = bits::from(digit, near.next.digit, bit);
             let letters = bits::from(letter, near.next.letter, bit);
             let count = digits_of_number(digits, letters);
@@ -137,7 +140,7 @@ impl Sweep {
     #[inline(always)]
     fn codes(&mut self, dispatch: &Dispatch, near: Near) {
         let behind_digit = bits::behind(near.before.digit, near.here.digit);
-        let joined = near.here.digit & near.behind_word() & !behind_digit;
+        let joined = near.here.digit & near.behind_word() & !behind_digit & near.known;
         if joined != 0 {
             let both = |before: u64, here: u64| u128::from(before) | u128::from(here) << 64;
             let letters = both(near.before.letter, near.here.letter);
@@ -146,7 +149,7 @@ impl Sweep {
             for length in 1..=dispatch.most_letters() {
                 behind <<= 1;
                 if dispatch.code_lengths >> length & 1 == 1 {
-                    let ends = ((behind & digits) >> 64) as u64;
+                    let ends = ((behind & digits) >> 64) as u64 & near.known;
                     bits::each(ends, |bit| {
                         if let Some(start) = near.at(bit).checked_sub(length) {
                             self.found.note(Kind::Number, start);
@@ -157,7 +160,7 @@ impl Sweep {
             }
         }
         if dispatch.has_gaps() {
-            let starts = near.here.digit & !near.behind_word();
+            let starts = near.here.digit & !near.behind_word() & near.known;
             bits::each(starts, |bit| self.code_before_gap(near, bit));
         }
     }
@@ -180,21 +183,14 @@ impl Sweep {
     /// Every beginning of a word, or other letter, in what may be a local part before an `@`.
     #[inline(always)]
     fn signs(&mut self, window: &Window<'_>, near: Near) {
-        let mut signs = near.here.sign;
-        // Of those that may come, the first.
-        if let Some(known) = self.known.checked_sub(near.at(0)).filter(|known| *known < BLOCK - 1) {
-            signs &= !(u64::MAX << (known + 1));
-        }
-        bits::each(signs, |bit| self.sign(window, near.at(bit)));
+        bits::each(near.here.sign & near.known, |bit| self.sign(window, near.at(bit)));
     }
 
     #[inline(never)]
     fn sign(&mut self, window: &Window<'_>, at: usize) {
         let (text, place) = (window.bytes(), self.origin + at);
         let next = |offset| text.get(place + offset).copied();
-        if at > self.known
-            || (next(0) == Some(b'%') && next(1).is_some_and(|byte| byte != b'4'))
-        {
+        if next(0) == Some(b'%') && next(1).is_some_and(|byte| byte != b'4') {
             return;
         }
         let before = text.get(place.saturating_sub(SIGN_REACH).max(self.origin)..place);
@@ -228,7 +224,7 @@ impl Sweep {
         let rows = dispatch.marks.get(index).copied().unwrap_or_default();
         let mut pairs = 0;
         bits::each(apart.into(), |distance| pairs |= bits::from(here, next, distance));
-        bits::each(pairs & here, |bit| {
+        bits::each(pairs & here & near.known, |bit| {
             let at = near.at(bit);
             let length = near.word_before(bit);
             if (1..=MARKS_REACH).contains(&length)
@@ -254,7 +250,7 @@ impl Sweep {
     #[inline(always)]
     fn others(&mut self, dispatch: &Dispatch, window: &Window<'_>, near: Near) {
         let Near { here, next, .. } = near;
-        let outside = !(here.word() & near.behind_word());
+        let outside = !(here.word() & near.behind_word()) & near.known;
         let mut other = 0;
         let mut literal = here.literal & outside;
         // A ruled line is no frame of a key: that has a letter behind its dashes.
@@ -297,6 +293,7 @@ impl Sweep {
     fn assigned(&mut self, dispatch: &Dispatch, window: &Window<'_>, near: Near, long: u64) {
         let Near { here, before, .. } = near;
         let known = !self.unknown(near.block);
+        let long = long & near.known;
         if dispatch.only_long_assigned() {
             let (earlier, reach) = within_reach(long);
             bits::each(here.assign & reach & known, |bit| {
@@ -361,7 +358,7 @@ impl Sweep {
     #[inline(always)]
     fn encoded(&mut self, window: &Window<'_>, near: Near) {
         let (here, next, behind_word) = (near.here.word(), near.next.word(), near.behind_word());
-        let long = bits::runs(here, next, LONG_WORD) & !behind_word;
+        let long = bits::runs(here, next, LONG_WORD) & !behind_word & near.known;
         bits::each(long, |bit| {
             let at = near.at(bit);
             let rest = window.bytes().get(self.origin + at..).unwrap_or_default();
@@ -378,7 +375,7 @@ impl Sweep {
             let alone = next & !bits::behind(here, next) & !(next >> 1) | unknown_next;
             let all = u128::from(single) | u128::from(alone) << 64;
             let starts = (all & all >> 2 & all >> 4) as u64;
-            bits::each(starts & !(single << 2), |bit| self.spread(window, near.at(bit)));
+            bits::each(starts & !(single << 2) & near.known, |bit| self.spread(window, near.at(bit)));
         }
     }
 
