@@ -374,8 +374,13 @@ impl Sweep {
             // Of the next block the last letter is not known to stand alone; but it does not matter.
             let alone = next & !bits::behind(here, next) & !(next >> 1) | unknown_next;
             let all = u128::from(single) | u128::from(alone) << 64;
-            let starts = (all & all >> 2 & all >> 4) as u64;
-            bits::each(starts & !(single << 2) & near.known, |bit| self.spread(window, near.at(bit)));
+            let starts = (all & all >> 2 & all >> 4) as u64 & !unknown;
+            bits::each(starts, |bit| self.spread(window, near.at(bit)));
+        }
+        if unknown != 0 {
+            // Any may be the first of three from the next byte on, or from the one behind it.
+            self.spread(window, self.known);
+            self.spread(window, self.known + 1);
         }
     }
 
