@@ -20,6 +20,11 @@ const NIGHTLY: &[Long] = &[
         env: &[("PROPTEST_CASES", "20000")],
         words: &["cargo", "test", "--workspace", "--release", "--lib", "--tests"],
     },
+    Long {
+        what: "streams, cut at 10^8 random places",
+        env: &[("BARTIZAN_CUTS", "100000000")],
+        words: CUTS,
+    },
     // Not for every change: it builds a hundred crates more, four minutes of two cores.
     Long { what: "the policy with Cedar in it", env: &[], words: CEDAR },
     Long { what: "the road, timed", env: &[], words: BENCH },
@@ -27,6 +32,16 @@ const NIGHTLY: &[Long] = &[
     Long { what: "the comparison with nginx and HAProxy", env: &[], words: COMPARISON },
 ];
 
+const CUTS: &[&str] = &[
+    "cargo",
+    "test",
+    "--package",
+    "bartizan-pii",
+    "--release",
+    "--test",
+    "stream",
+    "no_random_cut",
+];
 const CEDAR: &[&str] = &[
     "cargo",
     "test",
