@@ -95,7 +95,9 @@ fn corpora() -> Vec<(&'static str, String)> {
 
 fn texts() {
     let (masker, all) = (masker(), all_entities());
-    println!("\n| text | scan, GB/s | mask, GB/s | scan for all entities, GB/s |\n|---|---|---|---|");
+    println!(
+        "\n| text | scan, GB/s | mask, GB/s | scan for all entities, GB/s |\n|---|---|---|---|"
+    );
     for (name, text) in corpora() {
         let scan = best(5, || masker.scanner().scan(black_box(&text)));
         let mask = best(5, || masker.mask_text(black_box(&text)).text.len());
@@ -139,7 +141,9 @@ fn streams() {
 
 fn sizes() {
     let masker = masker();
-    println!("\n| size | clean, p50 | GB/s | a value every 300 bytes, p50 | GB/s |\n|---|---|---|---|---|");
+    println!(
+        "\n| size | clean, p50 | GB/s | a value every 300 bytes, p50 | GB/s |\n|---|---|---|---|---|"
+    );
     for size in [100, 1_000, 2_000, 10_000, 100_000, 1_000_000, 10_000_000] {
         let cells = [0, 300].map(|every| {
             let mut text = prose(CHAT, size, every);
@@ -224,6 +228,10 @@ fn others() {
         let bytes = text.as_bytes();
         let sign = best(5, || memchr::memchr_iter(b'@', black_box(bytes)).count());
         let joined = best(1, || regex.find_iter(black_box(bytes)).count());
-        println!("| {name} | {} | {} |", gigabytes(bytes.len(), sign), gigabytes(bytes.len(), joined));
+        println!(
+            "| {name} | {} | {} |",
+            gigabytes(bytes.len(), sign),
+            gigabytes(bytes.len(), joined)
+        );
     }
 }

@@ -48,7 +48,7 @@ fn is_text(byte: u8) -> bool {
 /// Whether a word with this beginning may say something: a quick no. What is not known may be any.
 pub(crate) fn may_begin(rest: &[u8]) -> bool {
     let start = rest.get(..LEAST).unwrap_or(rest);
-    if !start.first().is_none_or(|first| BEGINS.get(usize::from(*first)) == Some(&true)) {
+    if start.first().is_some_and(|first| BEGINS.get(usize::from(*first)) != Some(&true)) {
         return false;
     }
     let base64 = start.chunks(4).all(|four| {

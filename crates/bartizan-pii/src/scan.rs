@@ -377,7 +377,12 @@ mod tests {
             for row in RECOGNIZERS {
                 for text in row.yes.iter().chain(row.no) {
                     for text in [(*text).to_owned(), text.to_uppercase(), format!("1-{text}")] {
-                        assert_eq!(sieved.scan(&text), plain.scan(&text), "{}: {text:?}", row.finds);
+                        assert_eq!(
+                            sieved.scan(&text),
+                            plain.scan(&text),
+                            "{}: {text:?}",
+                            row.finds
+                        );
                     }
                 }
             }

@@ -7,7 +7,9 @@
 //! The pass keeps a few blocks: what is behind the one that places are taken from, and what is before
 //! it. Most blocks of most texts hold no place, and the pass runs over them without a stop.
 
+mod assign;
 mod bits;
+mod hidden;
 mod mark;
 mod rows;
 
@@ -178,7 +180,8 @@ impl Sweep {
     }
 
     fn next_found(&self, block: usize, from: usize) -> Option<Place> {
-        let ahead = self.found.one(block, |found| found.any) & u64::MAX << ((from - self.origin) % BLOCK);
+        let ahead =
+            self.found.one(block, |found| found.any) & u64::MAX << ((from - self.origin) % BLOCK);
         if ahead == 0 {
             return None;
         }

@@ -10,7 +10,11 @@
 
 mod alphabet;
 
-use crate::{LOOK_BEHIND, Peek, Window, simd::{Isa, Odd}, window::is_word};
+use crate::{
+    LOOK_BEHIND, Peek, Window,
+    simd::{Isa, Odd},
+    window::is_word,
+};
 
 /// A value is read with its units undone if one begins within so many bytes from its beginning;
 pub(crate) const AHEAD: usize = 384;

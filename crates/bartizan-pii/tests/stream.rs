@@ -358,8 +358,7 @@ fn no_random_cut_changes_what_comes_out_or_lets_anything_through() {
     let (mut random, mut cuts) = (Random(88_172_645_463_325_252), 0);
     while cuts < wanted {
         let parts = 1 + random.below(16);
-        let text: String =
-            (0..parts).map(|_| FRAGMENTS[random.below(FRAGMENTS.len())]).collect();
+        let text: String = (0..parts).map(|_| FRAGMENTS[random.below(FRAGMENTS.len())]).collect();
         let masker = &maskers[random.below(maskers.len())];
         cuts += cut_at_random(masker, &text, &mut random);
     }

@@ -3,7 +3,13 @@
 //! `clean` is chat between people and models, code, tables and lists in it, without a value; `dense`
 //! has a value every 300 bytes, `crowded` one every 30; `numbers` is a log of stamps, identifiers and
 //! measures; `german` is not ASCII.
-#![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub, reason = "made for benchmarks, each of which uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "made for benchmarks, each of which uses a part of it"
+)]
 
 use std::fmt::Write;
 
@@ -135,4 +141,3 @@ pub fn deltas(text: &str) -> Vec<&[u8]> {
     }
     deltas
 }
-

@@ -77,8 +77,8 @@ mod x86 {
     use std::arch::x86_64::*;
 
     use super::super::{
-        ASSIGN, AT, COLON, DIGIT, HIGH, HIGH_BIT, Kernel, Kinds, LETTER, LOW, Literals, ODD, PERCENT,
-        READ, Set, Tables, Work,
+        ASSIGN, AT, COLON, DIGIT, HIGH, HIGH_BIT, Kernel, Kinds, LETTER, LOW, Literals, ODD,
+        PERCENT, READ, Set, Tables, Work,
     };
 
     #[derive(Clone, Copy)]
@@ -345,8 +345,8 @@ mod arm {
     use std::arch::aarch64::*;
 
     use super::super::{
-        ASSIGN, AT, COLON, DIGIT, HIGH, HIGH_BIT, Kernel, Kinds, LETTER, LOW, Literals, ODD, PERCENT,
-        READ, Set, Tables, Work,
+        ASSIGN, AT, COLON, DIGIT, HIGH, HIGH_BIT, Kernel, Kinds, LETTER, LOW, Literals, ODD,
+        PERCENT, READ, Set, Tables, Work,
     };
 
     type Quad = [uint8x16_t; 4];
@@ -464,4 +464,3 @@ mod arm {
         }))
     }
 }
-
