@@ -74,6 +74,9 @@ impl Reader {
         match self.search_both(scanner, window, from) {
             // Half an escape does not go out before it is known what begins behind it.
             Search::ClearUpTo(end) => {
+                // Nor does a part of an allowed value, of which the rest would be searched anew.
+                let end =
+                    self.sweep.passed_around(end).filter(|value| *value >= from).unwrap_or(end);
                 let whole = unfold::around(window, end).filter(|unit| *unit >= from);
                 Search::ClearUpTo(whole.unwrap_or(end))
             }

@@ -146,7 +146,10 @@ impl Scanner {
             };
             match self.allowed_end(window, &candidate) {
                 Ok(None) => return Search::Found(candidate),
-                Ok(Some(end)) => from = end,
+                Ok(Some(end)) => {
+                    sweep.pass(at, end);
+                    from = end;
+                }
                 Err(_more) => return Search::ClearUpTo(at),
             }
         }

@@ -34,6 +34,8 @@ pub(crate) struct Sweep {
     /// More text may come.
     partial: bool,
     active: bool,
+    /// Values on the allow list that were passed over: from here to there.
+    passed: Vec<(usize, usize)>,
     /// Where the first block begins in the text.
     origin: usize,
     /// So many bytes of text stand from there on.
@@ -141,6 +143,18 @@ impl Sweep {
     /// Forgets the text.
     pub(crate) fn reset(&mut self) {
         self.active = false;
+        self.passed.clear();
+    }
+
+    /// Remembers a value that is passed over.
+    pub(crate) fn pass(&mut self, from: usize, to: usize) {
+        self.passed.push((from, to));
+    }
+
+    /// Where the value begins that was passed over and holds this place inside of it.
+    pub(crate) fn passed_around(&self, place: usize) -> Option<usize> {
+        let mut passed = self.passed.iter();
+        passed.find(|(from, to)| *from < place && place < *to).map(|(from, _)| *from)
     }
 
     /// The first place from `from` on where a value may begin. The window must be the one of the
