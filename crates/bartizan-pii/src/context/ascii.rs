@@ -42,7 +42,7 @@ impl Bits {
         for (index, eight) in padded.as_chunks().0.iter().enumerate() {
             let eight = u64::from_le_bytes(*eight);
             let shift = 8 * index;
-            bits.letter |= between(eight | 0x20 * ONES, b'a', b'z') << shift;
+            bits.letter |= between(eight | (0x20 * ONES), b'a', b'z') << shift;
             bits.small |= between(eight, b'a', b'z') << shift;
             bits.digit |= between(eight, b'0', b'9') << shift;
         }
