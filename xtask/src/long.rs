@@ -20,6 +20,11 @@ const NIGHTLY: &[Long] = &[
         env: &[("PROPTEST_CASES", "20000")],
         words: &["cargo", "test", "--workspace", "--release", "--lib", "--tests"],
     },
+    Long {
+        what: "streams, cut at 10^8 random places",
+        env: &[("BARTIZAN_CUTS", "100000000")],
+        words: CUTS,
+    },
     Long { what: "a search for inputs that break a promise", env: &[], words: SEARCH },
     Long { what: "the SDKs of providers and a real model", env: &[], words: MODEL },
     // Not for every change: it builds a hundred crates more, four minutes of two cores.
@@ -34,6 +39,16 @@ const NIGHTLY: &[Long] = &[
     Long { what: "the comparison with nginx and HAProxy", env: &[], words: COMPARISON },
 ];
 
+const CUTS: &[&str] = &[
+    "cargo",
+    "test",
+    "--package",
+    "bartizan-pii",
+    "--release",
+    "--test",
+    "stream",
+    "no_random_cut",
+];
 const MODEL: &[&str] = &["cargo", "xtask", "model"];
 const TALK: &[&str] = &["cargo", "test", "--package", "bartizan-gateway", "--test", "model"];
 const SEARCH: &[&str] = &["cargo", "xtask", "fuzz", "--seconds", "60"];

@@ -117,7 +117,9 @@ fn documents() {
 fn streams() {
     let masker = masker();
     println!("\n| stream | ns per delta | held back, mean | p99 | most |\n|---|---|---|---|---|");
-    for (name, every) in [("clean chat", 0), ("a value every 300 bytes", 300), ("every 30", 30)] {
+    for (name, every) in
+        [("clean chat", 0), ("a value every 300 bytes", 300), ("a value every 30 bytes", 30)]
+    {
         let input = prose(CHAT, 400_000, every);
         let deltas = deltas(&input);
         let (mut stream, mut out, mut held) = (masker.stream(), Vec::new(), Vec::new());

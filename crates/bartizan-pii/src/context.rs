@@ -1,5 +1,7 @@
 //! Do the words around a value say what it is?
 
+mod ascii;
+
 use crate::dispatch::Rows;
 
 /// A context word must begin within this many bytes before the value. One word less than
@@ -57,6 +59,9 @@ impl Vocabulary {
 
     /// What `text` says, in the sense of [`mentions`].
     pub(crate) fn said(&self, text: &[u8], said: &mut Said) {
+        if text.is_empty() {
+            return;
+        }
         if text.is_ascii() {
             return self.said_in_ascii(text, said);
         }
@@ -70,28 +75,18 @@ impl Vocabulary {
 
     /// The same for plain letters: most words are passed over for their first two.
     fn said_in_ascii(&self, text: &[u8], said: &mut Said) {
+        let text = text.get(text.len().saturating_sub(ascii::MOST)..).unwrap_or_default();
         let earliest = text.len().saturating_sub(REACH);
-        let mut letters = text.iter().map(|byte| letter(*byte)).enumerate().peekable();
-        while let Some((start, first)) = letters.next() {
-            if !matches!(first, Letter::Small | Letter::Capital) {
-                continue;
-            }
-            let (mut end, mut last) = (start + 1, first);
-            let inside = |last: Letter, next: Letter| {
-                next != Letter::No && !(last == Letter::Small && next == Letter::Capital)
-            };
-            while let Some((_, next)) = letters.next_if(|(_, next)| inside(last, *next)) {
-                (end, last) = (end + 1, next);
-            }
+        ascii::each_word(text, |start, end| {
             let word = text.get(start..end).unwrap_or_default();
             if start < earliest || word.len() < 2 || !self.begins_some(word) {
-                continue;
+                return;
             }
             self.look_up(word, said);
             if let Some(stem) = stem(word) {
                 self.look_up(stem, said);
             }
-        }
+        });
     }
 
     /// Whether any word begins with the same two letters.
@@ -312,6 +307,31 @@ mod tests {
         }
         for no in ["電話番号簿", "grid\u{a0}", "マイナンバーカード"] {
             assert!(!says(no, &words), "{no}");
+        }
+    }
+
+    #[test]
+    fn words_of_ascii_are_the_same_by_either_way() {
+        let letters = b"aB4_- zZ9@[`{/:";
+        let mut random = 88_172_645_463_325_252_u64;
+        for _ in 0..20_000 {
+            let mut text = Vec::new();
+            for _ in 0..random % 65 {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                text.push(letters[(random >> 32) as usize % letters.len()]);
+            }
+            random = random.wrapping_mul(3).max(1);
+            let (mut one, mut other) = (Vec::new(), Vec::new());
+            each_word(&text, |word| one.push(word.to_vec()));
+            let earliest = text.len().saturating_sub(REACH);
+            ascii::each_word(&text, |start, end| {
+                if start >= earliest && end - start > 1 {
+                    other.push(text[start..end].to_vec());
+                }
+            });
+            assert_eq!(one, other, "{}", String::from_utf8_lossy(&text));
         }
     }
 

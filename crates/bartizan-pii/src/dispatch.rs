@@ -1,74 +1,19 @@
 //! Which rows are asked at a place? Tables made of the rows' anchors, so that a row costs nothing
 //! where its values cannot begin.
 
+mod forms;
+mod rows;
+
+#[cfg(test)]
+pub(crate) use rows::MOST_ROWS;
+pub(crate) use rows::Rows;
+
 use crate::{
     Anchor, Recognizer,
     custom::Custom,
     simd::{Set, Tables},
     window::is_word,
 };
-
-/// The most rows of one scanner.
-pub(crate) const MOST_ROWS: usize = 256;
-
-/// Some of the rows, by their places.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Rows([u64; MOST_ROWS / 64]);
-
-impl Rows {
-    pub(crate) fn insert(&mut self, row: usize) {
-        if let Some(word) = self.0.get_mut(row / 64) {
-            *word |= 1 << (row % 64);
-        }
-    }
-
-    pub(crate) fn and(self, other: Self) -> Self {
-        self.zip(other, |a, b| a & b)
-    }
-
-    pub(crate) fn or(self, other: Self) -> Self {
-        self.zip(other, |a, b| a | b)
-    }
-
-    fn zip(mut self, other: Self, join: impl Fn(u64, u64) -> u64) -> Self {
-        self.0.iter_mut().zip(other.0).for_each(|(word, other)| *word = join(*word, other));
-        self
-    }
-
-    pub(crate) fn is_empty(self) -> bool {
-        self.0 == [0; MOST_ROWS / 64]
-    }
-
-    pub(crate) fn without(self, other: Self) -> Self {
-        self.zip(other, |a, b| a & !b)
-    }
-
-    pub(crate) fn has(self, row: usize) -> bool {
-        self.0.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
-    }
-
-    /// The first of them, which is taken out.
-    #[inline]
-    pub(crate) fn take_first(&mut self) -> Option<usize> {
-        for (index, word) in self.0.iter_mut().enumerate() {
-            if *word != 0 {
-                let row = index * 64 + word.trailing_zeros() as usize;
-                *word &= *word - 1;
-                return Some(row);
-            }
-        }
-        None
-    }
-
-    /// Those for which `holds`.
-    pub(crate) fn of<T>(all: &[T], holds: impl Fn(&T) -> bool) -> Self {
-        let mut rows = Self::default();
-        for (place, _) in all.iter().enumerate().filter(|(_, one)| holds(one)) {
-            rows.insert(place);
-        }
-        rows
-    }
-}
 
 /// First runs of more digits are counted as so many.
 pub(crate) const LONGEST_RUN: usize = 24;
@@ -369,68 +314,6 @@ impl Dispatch {
         }
     }
 
-    /// What is common to all values of a form: its first run, and what follows that.
-    fn add_form(&mut self, row: usize, form: &[u8]) {
-        let places = places(form);
-        let count = |places: &[(u8, bool)]| {
-            let digits = places.iter().filter(|(place, optional)| *place == b'9' && !optional);
-            u8::try_from(digits.count()).unwrap_or(u8::MAX).min(NUMBER_REACH as u8)
-        };
-        let letter = places.iter().position(|(place, _)| kinds(*place).1);
-        let before_letter = places.get(..letter.unwrap_or(places.len())).unwrap_or_default();
-        let digits = Digits { all: count(&places), before_letter: count(before_letter) };
-        self.follow_form(row, &places, Begun { digits: 0, letters: 0 }, digits);
-    }
-
-    fn follow_form(&mut self, row: usize, rest: &[(u8, bool)], begun: Begun, digits: Digits) {
-        let number = digits.before_letter;
-        let Some(((place, optional), rest)) = rest.split_first() else {
-            return match begun {
-                Begun { digits: run @ 1.., .. } => {
-                    self.add_number(row, (run, run), Anchor::NO_WORD, number);
-                }
-                Begun { .. } => self.anywhere.insert(row),
-            };
-        };
-        let (digit, letter, marks) = kinds(*place);
-        if *optional || matches!(place, b'_' | b'~') {
-            self.follow_form(row, rest, begun, digits);
-        }
-        let Begun { digits: run, letters } = begun;
-        if digit {
-            match letters {
-                0 => self.follow_form(row, rest, Begun { digits: run + 1, letters }, digits),
-                _ => self.add_code(row, (letters, letters), false, digits.all),
-            }
-        }
-        if letter {
-            match run {
-                0 => {
-                    self.follow_form(row, rest, Begun { digits: run, letters: letters + 1 }, digits)
-                }
-                _ => self.add_number(row, (run, run), b"a", number),
-            }
-        }
-        match (run, letters) {
-            _ if marks.is_empty() => {}
-            (1.., _) => self.add_number(row, (run, run), marks, number),
-            (_, 1..) => self.gap_in_form(row, rest, letters, digits.all),
-            // A mark before the first digit.
-            _ => self.follow_form(row, rest, begun, digits),
-        }
-    }
-
-    /// Behind letters and a separator: a digit, or something that no anchor describes.
-    fn gap_in_form(&mut self, row: usize, rest: &[(u8, bool)], letters: u8, digits: u8) {
-        let digit_follows = rest.first().is_some_and(|(place, optional)| {
-            !optional && kinds(*place) == (true, false, b"".as_slice())
-        });
-        match digit_follows {
-            true => self.add_code(row, (letters, letters), true, digits),
-            false => self.anywhere.insert(row),
-        }
-    }
-
     fn prepare(&mut self, custom: &[Custom]) {
         let any = |rows: Rows| !rows.is_empty();
         self.shortest_token = self.tokens.iter().map(|(least, _)| *least).min();
@@ -453,7 +336,9 @@ impl Dispatch {
             && self.assigned_long.is_none_or(|(least, _)| least >= 10)
             && !self.gaps
             && !self.plain_literal
-            && self.apart[2] == 0
+            && (0..=u8::MAX)
+                .filter(u8::is_ascii_alphabetic)
+                .all(|letter| self.starts(letter).and(self.marks[2]).is_empty())
             && !short(self.shortest_token)
             && !short(self.shortest_capitals);
         self.tables.dashes =
@@ -470,7 +355,7 @@ impl Dispatch {
     }
 
     fn prepare_numbers(&mut self) {
-        let strong = Rows([u64::MAX; MOST_ROWS / 64]).without(self.weak);
+        let strong = Rows::ALL.without(self.weak);
         let counts = &self.number_digits;
         let fewest = |rows: Rows| {
             let left = |counted: &Rows| !rows.and(*counted).is_empty();
@@ -561,7 +446,7 @@ impl Dispatch {
     /// The rows with a literal that may begin with these bytes, of which an unknown one may be any.
     #[inline]
     pub(crate) fn literal(&self, bytes: [Option<u8>; LITERAL_PLACES.len()]) -> Rows {
-        let mut rows = Rows([u64::MAX; MOST_ROWS / 64]);
+        let mut rows = Rows::ALL;
         for (by_byte, byte) in self.literals.iter().zip(bytes) {
             if let Some(byte) = byte {
                 rows = rows.and(by_byte.get(usize::from(byte)).copied().unwrap_or_default());
@@ -576,47 +461,6 @@ impl Dispatch {
 
     pub(crate) fn capitals(&self, run: u32) -> Rows {
         of_run(&self.capitals, run)
-    }
-}
-
-/// How many digits a form has: in all, and before its first place for a letter.
-#[derive(Clone, Copy)]
-struct Digits {
-    all: u8,
-    before_letter: u8,
-}
-
-/// The first run of a form so far: of digits or of letters.
-#[derive(Clone, Copy)]
-struct Begun {
-    digits: u8,
-    letters: u8,
-}
-
-/// The places of a form, and whether each may be missing.
-fn places(form: &[u8]) -> Vec<(u8, bool)> {
-    let mut places: Vec<(u8, bool)> = Vec::new();
-    for &byte in form {
-        match places.last_mut() {
-            Some((_, optional)) if byte == b'?' => *optional = true,
-            _ => places.push((byte, false)),
-        }
-    }
-    places
-}
-
-/// Whether a digit, whether a letter, and which marks may stand at a place of a form.
-fn kinds(place: u8) -> (bool, bool, &'static [u8]) {
-    match place {
-        b'9' => (true, false, b""),
-        b'A' => (false, true, b""),
-        b'X' => (true, true, b""),
-        b'_' => (false, false, b" -."),
-        b'~' => (false, false, b" -./"),
-        _ if place.is_ascii_digit() => (true, false, b""),
-        _ if place.is_ascii_alphabetic() => (false, true, b""),
-        // Any mark that is not told apart stands for itself as one of its kind.
-        _ => (false, false, b" -.,:()/?"),
     }
 }
 

@@ -45,6 +45,7 @@ mod encoded;
 mod unfold;
 mod sweep;
 mod reader;
+mod prose;
 mod config;
 mod scan;
 mod key;

@@ -333,6 +333,13 @@ pub(crate) fn labelled(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     if first == 1 || (first == 2 && !joined(at + 2)?) {
         return Ok(None);
     }
+    // Of what is left most ends with another mark than stands before a label, or an extension.
+    let number = at + usize::from(window.is(at, |b| b == b'(')?);
+    let reading = read(window, number, 12)?;
+    let goes_on = |b| matches!(b, b' ' | b'-' | b'(' | b'x' | b'e');
+    if reading.digits < 7 || !window.is(reading.end, goes_on)? {
+        return Ok(None);
+    }
     let Some(End::At(end)) = national(window, at)? else { return Ok(None) };
     let gap = window.count(end, 2, |b| matches!(b, b' ' | b'-' | b'('))?;
     let label = end + gap;

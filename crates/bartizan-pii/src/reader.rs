@@ -49,6 +49,15 @@ enum Reading {
     Nothing,
 }
 
+/// What stands next in the second reading.
+enum Begun {
+    Nothing,
+    /// A stretch with units.
+    Stretch,
+    /// A unit that is not known to be one yet.
+    Cut,
+}
+
 impl Reader {
     /// Forgets the text.
     pub(crate) fn reset(&mut self) {
@@ -65,6 +74,9 @@ impl Reader {
         match self.search_both(scanner, window, from) {
             // Half an escape does not go out before it is known what begins behind it.
             Search::ClearUpTo(end) => {
+                // Nor does a part of an allowed value, of which the rest would be searched anew.
+                let end =
+                    self.sweep.passed_around(end).filter(|value| *value >= from).unwrap_or(end);
                 let whole = unfold::around(window, end).filter(|unit| *unit >= from);
                 Search::ClearUpTo(whole.unwrap_or(end))
             }
@@ -137,10 +149,12 @@ impl Reader {
         limit: usize,
     ) -> Reading {
         loop {
-            if !self.unfolded.as_ref().is_some_and(|unfolded| unfolded.active)
-                && !self.begin(scanner, window, from, limit)
-            {
-                return Reading::Nothing;
+            if !self.unfolded.as_ref().is_some_and(|unfolded| unfolded.active) {
+                match self.begin(scanner, window, from, limit) {
+                    Begun::Stretch => {}
+                    Begun::Nothing => return Reading::Nothing,
+                    Begun::Cut => return self.before_cut(scanner, window, from, limit),
+                }
             }
             let Some(unfolded) = &mut self.unfolded else { return Reading::Nothing };
             match unfolded.search(scanner, window, from) {
@@ -157,19 +171,48 @@ impl Reader {
     }
 
     /// Unfolds the next stretch with a unit that may be a part of a value up to `limit`, if any.
-    fn begin(&mut self, scanner: &Scanner, window: &Window<'_>, from: usize, limit: usize) -> bool {
+    fn begin(
+        &mut self,
+        scanner: &Scanner,
+        window: &Window<'_>,
+        from: usize,
+        limit: usize,
+    ) -> Begun {
         let earliest = self.searched.max(from.saturating_sub(BEHIND + MARGIN));
         if earliest > limit.saturating_add(AHEAD) {
-            return false;
+            return Begun::Nothing;
         }
         let unit = unfold::next(scanner.isa, window, earliest);
         self.searched = unit.unwrap_or(usize::MAX);
         if self.searched > limit.saturating_add(AHEAD) {
-            return false;
+            return Begun::Nothing;
         }
-        let unfolded = self.unfolded.get_or_insert_default();
-        unfolded.begin(self.searched);
-        true
+        if unfold::unit(window, self.searched).is_err() {
+            return Begun::Cut;
+        }
+        self.unfolded.get_or_insert_default().begin(self.searched);
+        Begun::Stretch
+    }
+
+    /// The second reading where the first unit is one that is cut by the end of what is known: both
+    /// readings are the same before it, and behind it anything may come.
+    fn before_cut(
+        &mut self,
+        scanner: &Scanner,
+        window: &Window<'_>,
+        from: usize,
+        limit: usize,
+    ) -> Reading {
+        let known = window.bytes().get(..self.searched).unwrap_or_default();
+        let known = Window::partial(known).with_hint(window.hint());
+        let sweep = &mut self.unfolded.get_or_insert_default().sweep;
+        sweep.reset();
+        match scanner.search(sweep, &known, None, from) {
+            // The text as it stands holds this, too.
+            Search::Found(_) => Reading::Nothing,
+            Search::ClearUpTo(place) if place > limit => Reading::Nothing,
+            Search::ClearUpTo(place) => Reading::Undecided(place.max(from)),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     custom::Custom,
     dispatch::Dispatch,
     encoded::{self, Decoded},
+    prose,
     reader::Reader,
     recognizer::Step,
     secret::is_token,
@@ -56,9 +57,6 @@ pub(crate) struct Candidate {
     pub(crate) run: Option<Run>,
     pub(crate) score: f32,
 }
-
-/// Longer words may be encoded, or keys.
-const LONGEST_PLAIN_WORD: usize = 10;
 
 /// How far a search came.
 #[derive(Debug, Clone)]
@@ -148,7 +146,10 @@ impl Scanner {
             };
             match self.allowed_end(window, &candidate) {
                 Ok(None) => return Search::Found(candidate),
-                Ok(Some(end)) => from = end,
+                Ok(Some(end)) => {
+                    sweep.pass(at, end);
+                    from = end;
+                }
                 Err(_more) => return Search::ClearUpTo(at),
             }
         }
@@ -156,28 +157,11 @@ impl Scanner {
     }
 
     /// How much of the beginning of `rest` certainly holds no beginning of a value, whatever comes:
-    /// words of letters, up to the last mark or blank that ends one. A quick answer for the most of
-    /// every stream; none for a scanner with rows of which a value can be such words.
+    /// a quick answer for the most of every stream (see [`prose`]). None for a scanner with rows of
+    /// which a value can be plain words.
     pub(crate) fn prose(&self, rest: &[u8]) -> Option<usize> {
-        if !self.custom.is_empty() || !self.dispatch.only_needs_marks() {
-            return None;
-        }
-        let (mut word, mut clear) = (0, 0);
-        for (at, byte) in rest.iter().enumerate() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' => word += 1,
-                b'.' | b'\'' => {}
-                b' ' | b'\n' | b',' | b'!' | b'?' | b';' | b'"' if word != 1 => clear = at + 1,
-                _ => return None,
-            }
-            if !byte.is_ascii_alphabetic() && *byte != b'.' && *byte != b'\'' {
-                word = 0;
-            }
-            if word >= LONGEST_PLAIN_WORD {
-                return None;
-            }
-        }
-        Some(clear)
+        let plain = self.custom.is_empty() && self.dispatch.only_needs_marks();
+        if plain { prose::clear(rest) } else { None }
     }
 
     /// The preferred one of all values that begin exactly at `place`.

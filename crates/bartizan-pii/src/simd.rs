@@ -129,7 +129,9 @@ pub(crate) fn with_block<T>(rest: &[u8], take: impl FnOnce(&[u8; READ]) -> T) ->
 #[inline(never)]
 fn padded(rest: &[u8]) -> [u8; READ] {
     let mut block = [0; READ];
-    block.iter_mut().zip(rest).for_each(|(slot, byte)| *slot = *byte);
+    if let Some(start) = block.get_mut(..rest.len()) {
+        start.copy_from_slice(rest);
+    }
     // What was not in the text is of no kind, but for a set that holds NUL.
     block
 }

@@ -98,59 +98,47 @@ impl Stream {
     }
 
     fn advance(&mut self, complete: bool, out: &mut Vec<u8>) {
-        let masker = self.masker.clone();
-        let buffer = std::mem::take(&mut self.buffer);
-        let window = if complete { Window::whole(&buffer) } else { Window::partial(&buffer) };
-        self.reader.reset();
-        while !self.blocked {
-            if let Some((open, mut value)) = self.open.take() {
-                let (end, is_final) = open.extend(&window, self.held);
-                let end = if is_final { end } else { end.min(last_boundary(&buffer)) };
-                let action = masker.action(&open.entity);
-                value.go_on(action, &open.entity, part(&buffer, self.held, end), out);
-                self.held = end;
+        let Self { masker, buffer, held, open, reader, blocked, tallies } = self;
+        let window = if complete { Window::whole(buffer) } else { Window::partial(buffer) };
+        reader.reset();
+        while !*blocked {
+            if let Some((found, mut value)) = open.take() {
+                let (end, is_final) = found.extend(&window, *held);
+                let end = if is_final { end } else { end.min(last_boundary(buffer)) };
+                let action = masker.action(&found.entity);
+                value.go_on(action, &found.entity, part(buffer, *held, end), out);
+                *held = end;
                 if !is_final {
-                    self.open = Some((open, value));
+                    *open = Some((found, value));
                     break;
                 }
-                value.close(action, &open.entity, out);
+                value.close(action, &found.entity, out);
             }
-            match self.reader.search(&masker.scanner, &window, self.held) {
+            match reader.search(&masker.scanner, &window, *held) {
                 Search::ClearUpTo(end) => {
-                    let end = if complete { end } else { end.min(last_boundary(&buffer)) };
-                    out.extend_from_slice(part(&buffer, self.held, end));
-                    self.held = end.max(self.held);
+                    let end = if complete { end } else { end.min(last_boundary(buffer)) };
+                    out.extend_from_slice(part(buffer, *held, end));
+                    *held = end.max(*held);
                     break;
                 }
-                Search::Found(candidate) => {
-                    out.extend_from_slice(part(&buffer, self.held, candidate.start));
-                    self.take(candidate, &masker, &buffer, out);
+                Search::Found(found) => {
+                    out.extend_from_slice(part(buffer, *held, found.start));
+                    count(tallies, &found);
+                    let value = part(buffer, found.start, found.end);
+                    *held = found.end;
+                    match masker.action(&found.entity) {
+                        Action::Block => {
+                            *blocked = true;
+                            *held = buffer.len();
+                        }
+                        action if found.run.is_some() => {
+                            let opened = Opened::new(action, &found.entity, value, out);
+                            *open = Some((found, opened));
+                        }
+                        action => action.apply(&found.entity, value, out),
+                    }
                 }
             }
-        }
-        self.buffer = buffer;
-    }
-
-    fn take(&mut self, found: Candidate, masker: &Masker, buffer: &[u8], out: &mut Vec<u8>) {
-        self.count(&found);
-        self.held = found.end;
-        let action = masker.action(&found.entity);
-        let value = part(buffer, found.start, found.end);
-        if *action == Action::Block {
-            self.blocked = true;
-            self.held = buffer.len();
-        } else if found.run.is_some() {
-            let opened = Opened::new(action, &found.entity, value, out);
-            self.open = Some((found, opened));
-        } else {
-            action.apply(&found.entity, value, out);
-        }
-    }
-
-    fn count(&mut self, found: &Candidate) {
-        match self.tallies.iter_mut().find(|tally| tally.entity == found.entity) {
-            Some(tally) => tally.count += 1,
-            None => self.tallies.push(Tally { entity: found.entity.clone(), count: 1 }),
         }
     }
 
@@ -162,6 +150,13 @@ impl Stream {
             self.buffer.drain(..dropped);
             self.held -= dropped;
         }
+    }
+}
+
+fn count(tallies: &mut Vec<Tally>, found: &Candidate) {
+    match tallies.iter_mut().find(|tally| tally.entity == found.entity) {
+        Some(tally) => tally.count += 1,
+        None => tallies.push(Tally { entity: found.entity.clone(), count: 1 }),
     }
 }
 

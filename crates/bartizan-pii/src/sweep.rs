@@ -7,7 +7,9 @@
 //! The pass keeps a few blocks: what is behind the one that places are taken from, and what is before
 //! it. Most blocks of most texts hold no place, and the pass runs over them without a stop.
 
+mod assign;
 mod bits;
+mod hidden;
 mod mark;
 mod rows;
 
@@ -32,6 +34,8 @@ pub(crate) struct Sweep {
     /// More text may come.
     partial: bool,
     active: bool,
+    /// Values on the allow list that were passed over: from here to there.
+    passed: Vec<(usize, usize)>,
     /// Where the first block begins in the text.
     origin: usize,
     /// So many bytes of text stand from there on.
@@ -139,6 +143,18 @@ impl Sweep {
     /// Forgets the text.
     pub(crate) fn reset(&mut self) {
         self.active = false;
+        self.passed.clear();
+    }
+
+    /// Remembers a value that is passed over.
+    pub(crate) fn pass(&mut self, from: usize, to: usize) {
+        self.passed.push((from, to));
+    }
+
+    /// Where the value begins that was passed over and holds this place inside of it.
+    pub(crate) fn passed_around(&self, place: usize) -> Option<usize> {
+        let mut passed = self.passed.iter();
+        passed.find(|(from, to)| *from < place && place < *to).map(|(from, _)| *from)
     }
 
     /// The first place from `from` on where a value may begin. The window must be the one of the
@@ -298,7 +314,11 @@ impl Work for Advance<'_, '_> {
             let block = sweep.marked;
             let next = sweep.classify(kernel, dispatch, window, block + 1);
             sweep.found.set(block + 1, Found::default());
-            sweep.mark(dispatch, window, Near { block, before, here, next });
+            let known = match sweep.known - block * BLOCK {
+                rest @ 0..BLOCK => u64::MAX >> (BLOCK - 1 - rest),
+                _ => u64::MAX,
+            };
+            sweep.mark(dispatch, window, Near { block, before, here, next, known });
             sweep.marked += 1;
             (before, here) = (here, next);
             // What begins in a block may be seen in the next one.

@@ -318,6 +318,80 @@ fn assert_no_leak(masker: &Masker, text: &str, cuts: &[usize]) {
     }
 }
 
+#[test]
+fn an_allowed_value_is_not_searched_anew_behind_its_beginning() {
+    let tags = "\u{E0031}\u{E0032}";
+    let text = format!("phone: 078 05 1123{tags}sk-test-allowed-0123456789４１１１ １１１１ x");
+    for masker in maskers() {
+        let whole = masker.mask_text(&text).text.into_owned();
+        for first in 0..text.len() {
+            for second in first..text.len() {
+                let out = streamed(&masker, text.as_bytes(), &[first, second]);
+                assert_eq!(show(&out), whole, "cut at {first} and {second}");
+            }
+        }
+    }
+}
+
+/// Marsaglia's xorshift: the same cuts on every machine.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % limit
+    }
+}
+
+/// Feeds a text in random pieces; nothing may come out that masking the whole does not show. How
+/// often it was cut.
+fn cut_at_random(masker: &Masker, text: &str, random: &mut Random) -> usize {
+    let whole = masker.mask_text(text);
+    let mut rest = whole.text.as_bytes();
+    let (mut stream, mut out, mut from, mut cuts) = (masker.stream(), Vec::new(), 0, 0);
+    let longest = 1 + random.below(12);
+    while from < text.len() {
+        let end = text.len().min(from + 1 + random.below(longest));
+        stream.feed(&text.as_bytes()[from..end], &mut out);
+        let behind = rest.strip_prefix(out.as_slice());
+        rest = behind.unwrap_or_else(|| panic!("{:?} came out of {text:?}", show(&out)));
+        out.clear();
+        (from, cuts) = (end, cuts + 1);
+    }
+    stream.finish(&mut out);
+    assert_eq!(show(&out), show(rest), "at the end of {text:?}");
+    cuts
+}
+
+/// 10^5 cuts, or as many as `BARTIZAN_CUTS` says: 10^8 at night.
+#[test]
+fn no_random_cut_changes_what_comes_out_or_lets_anything_through() {
+    let wanted = std::env::var("BARTIZAN_CUTS").map_or(100_000, |cuts| cuts.parse().unwrap());
+    let maskers = maskers();
+    let (mut random, mut cuts) = (Random(88_172_645_463_325_252), 0);
+    while cuts < wanted {
+        let parts = 1 + random.below(16);
+        let text: String = (0..parts).map(|_| FRAGMENTS[random.below(FRAGMENTS.len())]).collect();
+        let masker = &maskers[random.below(maskers.len())];
+        cuts += cut_at_random(masker, &text, &mut random);
+    }
+}
+
+#[test]
+fn letters_that_stand_one_by_one_twice_are_found_in_the_whole_and_in_a_stream() {
+    let masker = &maskers()[0];
+    let spread = "4-1-1-1-1-1-1-1-1-1-1-1-1-1-1-1";
+    for text in [format!("363738394{} {spread}", &spread[1..]), format!("{spread} {spread}")] {
+        let whole = masker.mask_text(&text).text.into_owned();
+        assert!(whole.ends_with(&"*".repeat(spread.len())), "{whole}");
+        for cut in 0..text.len() {
+            assert_eq!(show(&streamed(masker, text.as_bytes(), &[cut])), whole, "cut at {cut}");
+        }
+    }
+}
+
 proptest! {
     // More of them by `PROPTEST_CASES`, as at night.
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(12_000)))]

@@ -436,8 +436,8 @@ fn is_year(window: &Window<'_>, at: usize) -> Peek<bool> {
 fn month(window: &Window<'_>, at: usize, names: &[&[&str]]) -> Peek<Option<usize>> {
     let length = window.count(at, MAX_MONTH, |b| b.is_ascii_alphabetic() || b >= 0x80)?;
     let text = window.bytes().get(at..at + length).unwrap_or_default();
-    let mut names = names.iter().copied().flatten();
-    let known = names.any(|month| text.eq_ignore_ascii_case(month.as_bytes()));
+    let same = |month: &&str| text.eq_ignore_ascii_case(month.as_bytes());
+    let known = names.iter().any(|names| names.iter().any(same));
     Ok(known.then_some(at + length))
 }
 

@@ -216,14 +216,18 @@ fn check(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
 }
 
 fn is_announced(window: &Window<'_>, at: usize) -> bool {
-    CUES.iter().any(|cue| stands_before(window, at, cue)) || is_labelled(window, at)
+    let left = window.left(at);
+    // All cues end with a mark or a blank, so it is the letter before that tells most apart.
+    let letter = |text: &[u8]| text.iter().rev().nth(1).map(u8::to_ascii_lowercase);
+    let last = letter(left);
+    let mut like = CUES.iter().filter(|cue| letter(cue.as_bytes()) == last);
+    like.any(|cue| stands_before(window, at, left, cue)) || is_labelled(window, at)
 }
 
-/// Whether `cue`, in any case of ASCII letters, stands right before `at` and begins a word.
-fn stands_before(window: &Window<'_>, at: usize, cue: &str) -> bool {
-    let same = cue.bytes().rev().zip(1..).all(|(expected, distance)| {
-        window.before(at, distance).is_some_and(|byte| byte.eq_ignore_ascii_case(&expected))
-    });
+/// Whether `cue`, in any case of ASCII letters, ends what stands before `at`, and begins a word.
+fn stands_before(window: &Window<'_>, at: usize, left: &[u8], cue: &str) -> bool {
+    let end = left.len().checked_sub(cue.len()).and_then(|from| left.get(from..));
+    let same = end.is_some_and(|end| end.eq_ignore_ascii_case(cue.as_bytes()));
     same && !window.before(at, cue.len() + 1).is_some_and(|b| is_word(b) || b >= 0x80)
 }
 

@@ -6,20 +6,15 @@
 use super::{Kind, MARKS, Sweep, bits};
 use crate::{
     Window,
-    dispatch::{ASSIGN_REACH, Dispatch, MARKS_REACH, MOST_LETTERS, Next, Rows, VERBS},
-    encoded,
+    dispatch::{Dispatch, MARKS_REACH, MOST_LETTERS, Next, Rows},
     simd::{BLOCK, Kinds},
     window::is_word,
 };
 
 /// The longest local part of an e-mail address, and what else may stand before an `@`.
 const SIGN_REACH: usize = 64;
-/// Shorter words are not looked into. (Base64 of text has hardly a `+` or `/` in its first letters.)
-const LONG_WORD: u32 = 10;
 /// The dashes of a frame.
 const FRAME: u32 = 5;
-/// The longest word that assigns.
-const LONGEST_VERB: usize = 10;
 
 /// A block, and what stands around it. All of it lies in registers: nothing borrows it.
 #[derive(Clone, Copy)]
@@ -28,18 +23,21 @@ pub(super) struct Near {
     pub(super) before: Kinds,
     pub(super) here: Kinds,
     pub(super) next: Kinds,
+    /// The bytes that are known, and the first one behind them: what may begin further on tells
+    /// nothing of what is known.
+    pub(super) known: u64,
 }
 
 impl Near {
     /// The place of a bit of this block, by its distance from the origin.
     #[inline(always)]
-    fn at(self, bit: u32) -> usize {
+    pub(super) fn at(self, bit: u32) -> usize {
         self.block * BLOCK + bit as usize
     }
 
     /// Bytes behind a letter, a digit or `_`.
     #[inline(always)]
-    fn behind_word(self) -> u64 {
+    pub(super) fn behind_word(self) -> u64 {
         bits::behind(self.before.word(), self.here.word())
     }
 
@@ -79,7 +77,7 @@ impl Sweep {
     #[inline(always)]
     fn numbers(&mut self, dispatch: &Dispatch, window: &Window<'_>, near: Near) {
         let (digit, letter) = (near.here.digit, near.here.letter);
-        bits::each(digit & !near.behind_word(), |bit| {
+        bits::each(digit & !near.behind_word() & near.known, |bit| {
             let digits = bits::from(digit, near.next.digit, bit);
             let letters = bits::from(letter, near.next.letter, bit);
             let count = digits_of_number(digits, letters);
@@ -137,7 +135,7 @@ impl Sweep {
     #[inline(always)]
     fn codes(&mut self, dispatch: &Dispatch, near: Near) {
         let behind_digit = bits::behind(near.before.digit, near.here.digit);
-        let joined = near.here.digit & near.behind_word() & !behind_digit;
+        let joined = near.here.digit & near.behind_word() & !behind_digit & near.known;
         if joined != 0 {
             let both = |before: u64, here: u64| u128::from(before) | u128::from(here) << 64;
             let letters = both(near.before.letter, near.here.letter);
@@ -146,7 +144,7 @@ impl Sweep {
             for length in 1..=dispatch.most_letters() {
                 behind <<= 1;
                 if dispatch.code_lengths >> length & 1 == 1 {
-                    let ends = ((behind & digits) >> 64) as u64;
+                    let ends = ((behind & digits) >> 64) as u64 & near.known;
                     bits::each(ends, |bit| {
                         if let Some(start) = near.at(bit).checked_sub(length) {
                             self.found.note(Kind::Number, start);
@@ -157,7 +155,7 @@ impl Sweep {
             }
         }
         if dispatch.has_gaps() {
-            let starts = near.here.digit & !near.behind_word();
+            let starts = near.here.digit & !near.behind_word() & near.known;
             bits::each(starts, |bit| self.code_before_gap(near, bit));
         }
     }
@@ -180,19 +178,14 @@ impl Sweep {
     /// Every beginning of a word, or other letter, in what may be a local part before an `@`.
     #[inline(always)]
     fn signs(&mut self, window: &Window<'_>, near: Near) {
-        let mut signs = near.here.sign;
-        // Of those that may come, the first.
-        if let Some(known) = self.known.checked_sub(near.at(0)).filter(|known| *known < BLOCK - 1) {
-            signs &= !(u64::MAX << (known + 1));
-        }
-        bits::each(signs, |bit| self.sign(window, near.at(bit)));
+        bits::each(near.here.sign & near.known, |bit| self.sign(window, near.at(bit)));
     }
 
     #[inline(never)]
     fn sign(&mut self, window: &Window<'_>, at: usize) {
         let (text, place) = (window.bytes(), self.origin + at);
         let next = |offset| text.get(place + offset).copied();
-        if at > self.known || (next(0) == Some(b'%') && next(1).is_some_and(|byte| byte != b'4')) {
+        if next(0) == Some(b'%') && next(1).is_some_and(|byte| byte != b'4') {
             return;
         }
         let before = text.get(place.saturating_sub(SIGN_REACH).max(self.origin)..place);
@@ -226,7 +219,7 @@ impl Sweep {
         let rows = dispatch.marks.get(index).copied().unwrap_or_default();
         let mut pairs = 0;
         bits::each(apart.into(), |distance| pairs |= bits::from(here, next, distance));
-        bits::each(pairs & here, |bit| {
+        bits::each(pairs & here & near.known, |bit| {
             let at = near.at(bit);
             let length = near.word_before(bit);
             if (1..=MARKS_REACH).contains(&length)
@@ -252,7 +245,7 @@ impl Sweep {
     #[inline(always)]
     fn others(&mut self, dispatch: &Dispatch, window: &Window<'_>, near: Near) {
         let Near { here, next, .. } = near;
-        let outside = !(here.word() & near.behind_word());
+        let outside = !(here.word() & near.behind_word()) & near.known;
         let mut other = 0;
         let mut literal = here.literal & outside;
         // A ruled line is no frame of a key: that has a letter behind its dashes.
@@ -289,120 +282,9 @@ impl Sweep {
         !self.literal_rows(dispatch, window.bytes(), at).is_empty()
     }
 
-    /// What stands behind the signs and words that assign. Where only long values are looked for,
-    /// nothing is asked but before `long` runs without a blank.
-    #[inline(always)]
-    fn assigned(&mut self, dispatch: &Dispatch, window: &Window<'_>, near: Near, long: u64) {
-        let Near { here, before, .. } = near;
-        let known = !self.unknown(near.block);
-        if dispatch.only_long_assigned() {
-            let (earlier, reach) = within_reach(long);
-            bits::each(here.assign & reach & known, |bit| {
-                self.sign_assigns(dispatch, window, near.at(bit));
-            });
-            // Of a sign at the end of the block before, what stands in this one is not known there.
-            bits::each(before.assign & earlier, |bit| {
-                if let Some(at) = near.at(bit).checked_sub(BLOCK) {
-                    self.sign_assigns(dispatch, window, at);
-                }
-            });
-            let behind_solid = bits::behind(before.solid, here.solid);
-            bits::each(long & !behind_solid, |bit| {
-                self.verb_assigns(dispatch, window, near.at(bit));
-            });
-        } else {
-            let signs = (here.assign | here.literal) & known;
-            bits::each(signs, |bit| self.sign_assigns(dispatch, window, near.at(bit)));
-        }
-    }
-
-    /// Marks what stands behind a sign or word that assigns, if one begins here.
-    #[inline(never)]
-    fn sign_assigns(&mut self, dispatch: &Dispatch, window: &Window<'_>, at: usize) {
-        let (text, place) = (window.bytes(), self.origin + at);
-        let rest = text.get(place..).unwrap_or_default();
-        let before = text.get(place.saturating_sub(ASSIGN_REACH)..place).unwrap_or_default();
-        let Some(width) = assigning(before, rest) else { return };
-        for distance in width..=width + ASSIGN_REACH {
-            let Some(byte) = rest.get(distance) else { break };
-            if !self.assigned_rows(dispatch, text, place + distance).is_empty() {
-                self.found.note(Kind::Assigned, at + distance);
-            }
-            if !is_between(*byte) {
-                break;
-            }
-        }
-    }
-
-    /// Looks for a word that assigns what stands at the beginning of a long run.
-    #[inline(never)]
-    fn verb_assigns(&mut self, dispatch: &Dispatch, window: &Window<'_>, at: usize) {
-        let place = self.origin + at;
-        let reach = (ASSIGN_REACH + LONGEST_VERB).min(at);
-        let before = window.bytes().get(place - reach..place).unwrap_or_default();
-        let blanks = before.iter().rev().take_while(|byte| is_between(**byte)).count();
-        let last = before.iter().rev().nth(blanks).copied().unwrap_or_default();
-        // The last letters of all verbs.
-        if !matches!(last | 0x20, b's' | b't' | b'r' | b'y' | b'd') && last != 0xA9 {
-            return;
-        }
-        for (distance, first) in (1..).zip(before.iter().rev()) {
-            // The first letters of all verbs.
-            if matches!(first | 0x20, b' ' | b'b' | b'p') {
-                self.sign_assigns(dispatch, window, at - distance);
-            }
-        }
-    }
-
-    /// The beginnings of long words that may be text in base64 or hexadecimal digits, and of letters
-    /// that stand one by one.
-    #[inline(always)]
-    fn encoded(&mut self, window: &Window<'_>, near: Near) {
-        let (here, next, behind_word) = (near.here.word(), near.next.word(), near.behind_word());
-        let long = bits::runs(here, next, LONG_WORD) & !behind_word;
-        bits::each(long, |bit| {
-            let at = near.at(bit);
-            let rest = window.bytes().get(self.origin + at..).unwrap_or_default();
-            if encoded::may_begin(rest) {
-                self.found.note(Kind::Encoded, at);
-            }
-        });
-        // What is not known yet may be letters one by one, too.
-        let (unknown, unknown_next) = (self.unknown(near.block), self.unknown(near.block + 1));
-        let (here, next) = (here & !unknown, next & !unknown_next);
-        let single = here & !behind_word & !bits::ahead(here, next) | unknown;
-        if single & single >> 2 != 0 || single >> 60 != 0 {
-            // Of the next block the last letter is not known to stand alone; but it does not matter.
-            let alone = next & !bits::behind(here, next) & !(next >> 1) | unknown_next;
-            let all = u128::from(single) | u128::from(alone) << 64;
-            let starts = (all & all >> 2 & all >> 4) as u64;
-            bits::each(starts & !(single << 2), |bit| self.spread(window, near.at(bit)));
-        }
-    }
-
-    /// Marks where three letters stand one by one, and what else does so before them.
-    #[inline(never)]
-    fn spread(&mut self, window: &Window<'_>, at: usize) {
-        let text = window.bytes();
-        self.found.note(Kind::Encoded, at);
-        // The same mark stands between all of them, as far as they are known.
-        let mut mark = None;
-        for distance in (2..=at.min(encoded::SPREAD_MARKS)).step_by(2) {
-            let place = self.origin + at - distance;
-            let between = text.get(place + 1).copied();
-            let other_mark = between.is_some() && mark.is_some() && between != mark;
-            let letter = |b: &u8| b.is_ascii_graphic() || *b == b' ';
-            if other_mark || !text.get(place).is_none_or(letter) {
-                break;
-            }
-            mark = mark.or(between);
-            self.found.note(Kind::Encoded, at - distance);
-        }
-    }
-
     /// The bits of a block that lie behind what is known, where more may come.
     #[inline(always)]
-    fn unknown(&self, block: usize) -> u64 {
+    pub(super) fn unknown(&self, block: usize) -> u64 {
         match self.known.checked_sub(block * BLOCK) {
             _ if !self.partial => 0,
             Some(known @ 0..BLOCK) => u64::MAX << known,
@@ -418,37 +300,6 @@ pub(super) fn digits_of_number(digits: u64, letters: u64) -> u32 {
     // What is not known is of all kinds, and counts as a digit.
     let before_letter = bits::below_first(letters & !digits);
     ((digits & before_letter) as u32).count_ones()
-}
-
-/// Those bits of the block before and of this one behind which a long run begins as closely as a
-/// value stands behind a sign.
-#[inline(always)]
-fn within_reach(long: u64) -> (u64, u64) {
-    let long = u128::from(long) << 64;
-    let two = long >> 1 | long >> 2;
-    let four = two | two >> 2;
-    let reach = four | four >> 4 | long >> (ASSIGN_REACH + 1);
-    (reach as u64, (reach >> 64) as u64)
-}
-
-/// The width of the sign or word at the beginning of `rest` that assigns what follows to the name
-/// before it.
-fn assigning(before: &[u8], rest: &[u8]) -> Option<usize> {
-    if let Some(b':' | b'=' | b'>') = rest.first() {
-        let name = before.iter().rposition(|byte| !is_between(*byte)).and_then(|at| before.get(at));
-        let address = rest.get(1) == Some(&b'/');
-        let named = name.is_none_or(|b| b.is_ascii_alphabetic() || *b >= 0x80 || *b == b'_');
-        return (named || address).then_some(1);
-    }
-    let verb = VERBS
-        .iter()
-        .find(|verb| rest.get(..verb.len()).is_some_and(|here| here.eq_ignore_ascii_case(verb)));
-    verb.map(|verb| verb.len())
-}
-
-/// What may stand between a name and its value, beside one sign or word.
-fn is_between(byte: u8) -> bool {
-    matches!(byte, b' ' | b'"' | b'\'' | b'`' | b'\\' | b'/' | b'*' | b':' | b'=' | b'>')
 }
 
 fn is_local(byte: u8) -> bool {

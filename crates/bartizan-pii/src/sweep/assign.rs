@@ -1,0 +1,116 @@
+//! Where may a value begin that is assigned to a name? Behind `:`, `=`, `>`, and some words.
+
+use super::{Kind, Sweep, bits, mark::Near};
+use crate::{
+    Window,
+    dispatch::{ASSIGN_REACH, Dispatch, VERBS},
+    simd::BLOCK,
+};
+
+/// The longest word that assigns.
+const LONGEST_VERB: usize = 10;
+
+impl Sweep {
+    /// What stands behind the signs and words that assign. Where only long values are looked for,
+    /// nothing is asked but before `long` runs without a blank.
+    #[inline(always)]
+    pub(super) fn assigned(
+        &mut self,
+        dispatch: &Dispatch,
+        window: &Window<'_>,
+        near: Near,
+        long: u64,
+    ) {
+        let Near { here, before, .. } = near;
+        let known = !self.unknown(near.block);
+        let long = long & near.known;
+        if dispatch.only_long_assigned() {
+            let (earlier, reach) = within_reach(long);
+            bits::each(here.assign & reach & known, |bit| {
+                self.sign_assigns(dispatch, window, near.at(bit));
+            });
+            // Of a sign at the end of the block before, what stands in this one is not known there.
+            bits::each(before.assign & earlier, |bit| {
+                if let Some(at) = near.at(bit).checked_sub(BLOCK) {
+                    self.sign_assigns(dispatch, window, at);
+                }
+            });
+            let behind_solid = bits::behind(before.solid, here.solid);
+            bits::each(long & !behind_solid, |bit| {
+                self.verb_assigns(dispatch, window, near.at(bit));
+            });
+        } else {
+            let signs = (here.assign | here.literal) & known;
+            bits::each(signs, |bit| self.sign_assigns(dispatch, window, near.at(bit)));
+        }
+    }
+
+    /// Marks what stands behind a sign or word that assigns, if one begins here.
+    #[inline(never)]
+    fn sign_assigns(&mut self, dispatch: &Dispatch, window: &Window<'_>, at: usize) {
+        let (text, place) = (window.bytes(), self.origin + at);
+        let rest = text.get(place..).unwrap_or_default();
+        let before = text.get(place.saturating_sub(ASSIGN_REACH)..place).unwrap_or_default();
+        let Some(width) = assigning(before, rest) else { return };
+        for distance in width..=width + ASSIGN_REACH {
+            let Some(byte) = rest.get(distance) else { break };
+            if !self.assigned_rows(dispatch, text, place + distance).is_empty() {
+                self.found.note(Kind::Assigned, at + distance);
+            }
+            if !is_between(*byte) {
+                break;
+            }
+        }
+    }
+
+    /// Looks for a word that assigns what stands at the beginning of a long run.
+    #[inline(never)]
+    fn verb_assigns(&mut self, dispatch: &Dispatch, window: &Window<'_>, at: usize) {
+        let place = self.origin + at;
+        let reach = (ASSIGN_REACH + LONGEST_VERB).min(at);
+        let before = window.bytes().get(place - reach..place).unwrap_or_default();
+        let blanks = before.iter().rev().take_while(|byte| is_between(**byte)).count();
+        let last = before.iter().rev().nth(blanks).copied().unwrap_or_default();
+        // The last letters of all verbs.
+        if !matches!(last | 0x20, b's' | b't' | b'r' | b'y' | b'd') && last != 0xA9 {
+            return;
+        }
+        for (distance, first) in (1..).zip(before.iter().rev()) {
+            // The first letters of all verbs.
+            if matches!(first | 0x20, b' ' | b'b' | b'p') {
+                self.sign_assigns(dispatch, window, at - distance);
+            }
+        }
+    }
+}
+
+/// Those bits of the block before and of this one behind which a long run begins as closely as a
+/// value stands behind a sign.
+#[inline(always)]
+fn within_reach(long: u64) -> (u64, u64) {
+    let long = u128::from(long) << 64;
+    let two = long >> 1 | long >> 2;
+    let four = two | two >> 2;
+    let reach = four | four >> 4 | long >> (ASSIGN_REACH + 1);
+    (reach as u64, (reach >> 64) as u64)
+}
+
+/// The width of the sign or word at the beginning of `rest` that assigns what follows to the name
+/// before it.
+fn assigning(before: &[u8], rest: &[u8]) -> Option<usize> {
+    if let Some(b':' | b'=' | b'>') = rest.first() {
+        let name = before.iter().rposition(|byte| !is_between(*byte)).and_then(|at| before.get(at));
+        let address = rest.get(1) == Some(&b'/');
+        let named = name.is_none_or(|b| b.is_ascii_alphabetic() || *b >= 0x80 || *b == b'_');
+        return (named || address).then_some(1);
+    }
+    let verb = VERBS
+        .iter()
+        .find(|verb| rest.get(..verb.len()).is_some_and(|here| here.eq_ignore_ascii_case(verb)));
+    verb.map(|verb| verb.len())
+}
+
+/// What may stand between a name and its value, beside one sign or word.
+fn is_between(byte: u8) -> bool {
+    matches!(byte, b' ' | b'"' | b'\'' | b'`' | b'\\' | b'/' | b'*' | b':' | b'=' | b'>')
+}
