@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use bartizan_core::authorize::endpoint::By;
-use bartizan_core::authorize::endpoint::{Limit, Only};
+use bartizan_core::authorize::endpoint::Limit;
 use bartizan_core::limit::price::BadAmount;
 use bartizan_core::limit::rate::{BadRate, Rate};
 use bartizan_core::limit::{Measure, Rule, Shape};

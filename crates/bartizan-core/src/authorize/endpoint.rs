@@ -254,31 +254,6 @@ impl Limit {
     }
 }
 
-impl Only {
-    /// Whether a call is counted.
-    #[must_use]
-    pub fn counts<'a>(
-        &self,
-        roles: &'a [Arc<str>],
-        tenant: Option<&'a Arc<str>>,
-        model: Option<&'a Arc<str>>,
-    ) -> bool {
-        one_fits(&self.roles, roles)
-            && one_fits(&self.tenants, tenant)
-            && one_fits(&self.models, model)
-    }
-}
-
-fn one_fits<'a>(patterns: &[Arc<str>], texts: impl IntoIterator<Item = &'a Arc<str>>) -> bool {
-    let fits = |text: &Arc<str>| {
-        patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
-            Some(beginning) => text.starts_with(beginning),
-            None => pattern == text,
-        })
-    };
-    patterns.is_empty() || texts.into_iter().any(fits)
-}
-
 impl By {
     /// Reads the word of the configuration.
     #[must_use]

@@ -156,6 +156,8 @@ impl Accounts for PostgresIdentities {
             let (secret, keys) = match &client.proof {
                 Proof::Secret(hash) => (hash.to_string(), None),
                 Proof::Keys(keys) => (String::new(), Some(keys.as_str())),
+                // No digest of a secret begins so.
+                Proof::Certificate(name) => (name.to_string(), None),
                 Proof::Public => (String::new(), None),
             };
             let query = sqlx::query(PUT_CLIENT)
@@ -578,6 +580,9 @@ impl FromRow<'_, PgRow> for ClientRow {
         let proof = match (row.maybe_text("keys")?, &*row.text("secret")?) {
             (Some(keys), _) => Proof::Keys(keys.parse().map_err(unreadable)?),
             (None, "") => Proof::Public,
+            (None, name) if name.starts_with("san_") => {
+                Proof::Certificate(name.parse().map_err(unreadable)?)
+            }
             (None, secret) => Proof::Secret(secret.parse().map_err(unreadable)?),
         };
         Ok(Self(Client {
