@@ -14,9 +14,6 @@ pub(super) const STDIN: &str = "-";
 /// How many bytes are looked at to tell text from something else.
 pub(super) const PIECE: u64 = 64 * 1024;
 
-/// The first bytes of an input, and what reads the rest.
-pub(super) type Begun = (Vec<u8>, Box<dyn Read>);
-
 /// One input.
 #[derive(Debug)]
 pub(super) enum Input {
@@ -44,7 +41,7 @@ impl Input {
     }
 
     /// Its first bytes, and the rest; nothing where it was found in a folder and is no text.
-    pub(super) fn text(&self) -> io::Result<Option<Begun>> {
+    pub(super) fn text(&self) -> io::Result<Option<(Vec<u8>, Box<dyn Read>)>> {
         let mut rest = self.open()?;
         let mut first = Vec::new();
         rest.by_ref().take(PIECE).read_to_end(&mut first)?;
