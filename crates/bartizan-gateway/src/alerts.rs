@@ -298,7 +298,7 @@ impl Meter for WatchedMeter {
                 }
                 Told::Now(settled)
             }
-            later @ Told::Later(_) => Told::later(async move {
+            Told::Later(later) => Told::later(async move {
                 let settlement = later.await?;
                 self.alerts.saw(&settlement.charges);
                 Ok(settlement)
