@@ -1,10 +1,11 @@
 //! How many bytes of an answer in events are screened in a second?
 
 #![allow(
+    missing_docs,
     clippy::unwrap_used,
     clippy::panic,
     dead_code,
-    reason = "a benchmark may panic, and needs only a part of what the tests need"
+    reason = "a benchmark may panic, its macros make items without documentation, and it needs only a part of what the tests need"
 )]
 
 #[path = "../tests/protocols/place.rs"]
