@@ -19,7 +19,7 @@ async fn everything_that_is_wrong_is_said_at_once() {
         .issuer(bartizan::core::authenticate::jwt::Issuer::own("https://x.example", "a"))
         .api_key(ApiKey::new("ci", "md5:1234"))
         .tokens(Tokens::new("https://gate.example").user("agent1", "secret", &[], &[]))
-        .store("postgres://db")
+        .store("mysql://db")
         .audit(Audit::to("syslog:").events(["AUTH_SUCESS"]))
         .pii(&Pii::new().detect(["EMALI"]))
         .limit(limits::rate("odd", "5/fortnight", By::User))
@@ -38,7 +38,7 @@ async fn everything_that_is_wrong_is_said_at_once() {
     for part in [
         "`ci`",
         "`agent1`",
-        "`postgres://db`",
+        "`mysql://db`",
         "`syslog:`",
         "EMALI",
         "5/fortnight",
