@@ -38,6 +38,7 @@ use bartizan_core::authorize::approval::Approvals;
 use bartizan_core::describe::resource::Resources;
 use bartizan_core::issue::{Identities, User};
 use bartizan_core::limit::Meter;
+use bartizan_store::database::is_server;
 use bartizan_store::memory::{MemoryApprovals, MemoryIdentities, MemoryMeter};
 use bartizan_store::redis::{Address, RedisMeter};
 use bartizan_store::{Database, SplitMeter};
@@ -264,6 +265,10 @@ impl Sources {
                 (identities, limits, Arc::<MemoryApprovals>::default())
             }
             Some(store) => {
+                if !store.starts_with("sqlite:") && !is_server(store) {
+                    let help = "write `memory`, `sqlite:PATH` or `postgres://…`";
+                    return Err(works("the store", format!("`{store}` is no store; {help}")));
+                }
                 let opened = Database::open(store).await;
                 let database = opened.map_err(|why| works("the store", why))?;
                 let meter = SplitMeter::new(limits, Arc::new(database.meter()));
