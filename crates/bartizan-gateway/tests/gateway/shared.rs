@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bartizan_testkit::postgres::PostgresServer;
 use bartizan_testkit::redis::RedisServer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -20,14 +21,24 @@ use crate::wire::{ask, status};
 const ANSWER: u64 = 19_000_000;
 const DOLLAR: u64 = 1_000_000_000;
 
-/// A gateway whose limits are in `redis`; `limits` are its limits and budgets.
+/// A gateway whose limits are in `redis`.
 fn gateway(upstream: &Upstream, redis: &str, limits: &str) -> Program {
+    Program::with(upstream.address, &[], |configuration| {
+        configuration.replace("shared: memory", &format!("shared: \"{redis}\"")) + limits
+    })
+}
+
+/// A gateway whose limits are in the one store and whose budgets are in the other.
+fn fleet_gateway(upstream: &Upstream, redis: &str, database: &str) -> Program {
     Program::with(upstream.address, &[], |configuration| {
         let model = format!(
             "  - {{ path: \"/v1/{{*rest}}\", protocol: openai, public: true, upstream: {{ url: \"http://{}\" }} }}\n",
             upstream.address
         );
-        configuration.replace("shared: memory", &format!("shared: \"{redis}\"")) + &model + limits
+        let (before, after) = configuration.split_once("durable: \"sqlite:").unwrap();
+        let (_, after) = after.split_once('"').unwrap();
+        let configuration = format!("{before}durable: \"{database}\"{after}");
+        configuration.replace("shared: memory", &format!("shared: \"{redis}\"")) + &model + LIMITS
     })
 }
 
@@ -72,17 +83,27 @@ fn reached(upstream: &Upstream) -> (usize, usize) {
     (paid, seen.len() - paid)
 }
 
-/// What stands in the budget of a dollar: settled and reserved.
-fn spent(redis: &RedisServer) -> (u64, u64) {
-    let key = redis.cli(&["--scan", "--pattern", "{bartizan}:c:dollar/*"]);
-    let field = |name| redis.cli(&["HGET", &key, name]).parse().unwrap_or_default();
-    if key.is_empty() { (0, 0) } else { (field("t"), field("v")) }
+/// What the ledger says of the only budget, a dollar: settled and reserved.
+fn spent(server: &PostgresServer, database: &str) -> (u64, u64) {
+    let of = |account| {
+        let sql = format!(
+            "SELECT coalesce(sum(CASE WHEN credit = '{account}' THEN amount ELSE 0 END), 0) - \
+             coalesce(sum(CASE WHEN debit = '{account}' THEN amount ELSE 0 END), 0) FROM ledger"
+        );
+        server.sql(database, &sql).parse().unwrap()
+    };
+    // A gateway has made the table when it is ready.
+    (of("settled"), of("reserved"))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn four_gateways_and_two_hundred_clients_spend_one_dollar_and_make_a_hundred_calls() {
     let (upstream, redis) = (Upstream::start().await, RedisServer::start(&[]));
-    let gateways: Vec<_> = (0..4).map(|_| gateway(&upstream, &redis.url(), LIMITS)).collect();
+    let server = PostgresServer::new();
+    let database = server.database();
+    let spent = || spent(&server, &database);
+    let gateways: Vec<_> =
+        (0..4).map(|_| fleet_gateway(&upstream, &redis.url(), &database)).collect();
     for gateway in &gateways {
         gateway.says("connected to Redis");
     }
@@ -97,8 +118,8 @@ async fn four_gateways_and_two_hundred_clients_spend_one_dollar_and_make_a_hundr
     }
     let (paid, calls) = reached(&upstream);
     // Settlements come after the last byte of an answer.
-    until(|| spent(&redis).1 == 0, || format!("{:?} {statuses:?}", spent(&redis)));
-    let (settled, _) = spent(&redis);
+    until(|| spent().1 == 0, || format!("{:?} {statuses:?}", spent()));
+    let (settled, _) = spent();
     assert_eq!(settled, u64::try_from(paid).unwrap() * ANSWER, "{paid} calls {statuses:?}");
     assert!(settled <= DOLLAR, "overspent: {settled}");
     assert!(calls <= 100, "{calls} calls were admitted");
@@ -109,12 +130,12 @@ async fn four_gateways_and_two_hundred_clients_spend_one_dollar_and_make_a_hundr
         || reached(&upstream).1 == 100,
         || format!("{:?} of a hundred calls {statuses:?}", reached(&upstream)),
     );
-    while spent(&redis).0 + 2 * ANSWER + 40_000_000 < DOLLAR {
+    while spent().0 + 2 * ANSWER + 40_000_000 < DOLLAR {
         let next = client.next().unwrap();
-        assert!(next < 200, "the dollar cannot be used: {:?}", spent(&redis));
+        assert!(next < 200, "the dollar cannot be used: {:?}", spent());
         pay(gateways[next % 4].address).await;
     }
-    assert!(spent(&redis).0 <= DOLLAR);
+    assert!(spent().0 <= DOLLAR);
 }
 
 /// For how long gateways and Redis are killed: longer at night.
@@ -127,6 +148,7 @@ fn chaos() -> Duration {
 struct Fleet {
     upstream: Upstream,
     redis: String,
+    database: String,
     gateways: Vec<Mutex<Program>>,
 }
 
@@ -136,17 +158,26 @@ impl Fleet {
     }
 
     fn kill(&self, number: usize) {
-        let fresh = gateway(&self.upstream, &self.redis, LIMITS);
+        let fresh = fleet_gateway(&self.upstream, &self.redis, &self.database);
         // What it replaces is killed where it stands.
         *self.gateways[number % self.gateways.len()].lock().unwrap() = fresh;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nothing_is_overspent_while_gateways_and_redis_are_killed() {
+async fn nothing_is_overspent_while_gateways_and_stores_are_killed() {
     let (upstream, mut redis) = (Upstream::start().await, RedisServer::start(&[]));
-    let gateways = (0..4).map(|_| Mutex::new(gateway(&upstream, &redis.url(), LIMITS))).collect();
-    let fleet = Arc::new(Fleet { upstream: upstream.clone(), redis: redis.url(), gateways });
+    let mut server = PostgresServer::new();
+    let database = server.database();
+    let start = || fleet_gateway(&upstream, &redis.url(), &database);
+    let gateways = (0..4).map(|_| Mutex::new(start())).collect();
+    let fleet = Fleet {
+        upstream: upstream.clone(),
+        redis: redis.url(),
+        database: database.clone(),
+        gateways,
+    };
+    let fleet = Arc::new(fleet);
     let (end, mut clients) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
     for client in 0..50_usize {
         let (fleet, end) = (Arc::clone(&fleet), Arc::clone(&end));
@@ -163,24 +194,31 @@ async fn nothing_is_overspent_while_gateways_and_redis_are_killed() {
     }
     let begun = Instant::now();
     for round in 0_usize.. {
-        let (settled, reserved) = spent(&redis);
+        let (settled, reserved) = spent(&server, &database);
         assert!(settled + reserved <= DOLLAR, "{settled} settled and {reserved} reserved");
         if begun.elapsed() > chaos() {
             break;
         }
-        if round % 3 == 2 {
-            redis.kill();
-            redis.run();
-        } else {
-            let fleet = Arc::clone(&fleet);
-            tokio::task::spawn_blocking(move || fleet.kill(round)).await.unwrap();
+        match round % 4 {
+            2 => {
+                redis.kill();
+                redis.run();
+            }
+            3 => {
+                server.kill();
+                server.start();
+            }
+            _ => {
+                let fleet = Arc::clone(&fleet);
+                tokio::task::spawn_blocking(move || fleet.kill(round)).await.unwrap();
+            }
         }
     }
     end.store(true, Ordering::Relaxed);
     clients.join_all().await;
     let (paid, calls) = reached(&upstream);
     let billed = u64::try_from(paid).unwrap() * ANSWER;
-    let (settled, reserved) = spent(&redis);
+    let (settled, reserved) = spent(&server, &database);
     assert!(billed <= DOLLAR, "the provider bills {billed}");
     assert!(billed <= settled + reserved, "{billed} billed, {settled} + {reserved} known");
     assert!(settled + reserved <= DOLLAR);

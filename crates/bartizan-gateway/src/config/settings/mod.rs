@@ -205,6 +205,7 @@ pub(super) fn resolve(
     let auth = auth::resolve(&mut resolver, file.auth.as_ref(), &access, client_ca);
     let limits = spending::limits(&mut resolver, &file.limits);
     let budgets = spending::budgets(&mut resolver, &file.budgets, &file.limits);
+    together(&mut resolver, store.as_ref(), &file.budgets);
     let prices = spending::prices(&mut resolver, &file.prices);
     let webhooks = spending::webhooks(&mut resolver, file.alerts.as_ref());
     let pii = Arc::new(personal::pii(&mut resolver, file.pii.as_ref(), None));
@@ -338,6 +339,21 @@ fn store(
         }
     });
     Some(Store { durable: durable?, shared: shared? })
+}
+
+/// Gateways that share their limits must share their budgets, too: each would spend the whole of
+/// one that stands in a file of its own.
+fn together(
+    resolver: &mut Resolver<'_>,
+    store: Option<&Store>,
+    budgets: &[super::decode::Located<file::spending::Budget>],
+) {
+    let Some(Store { durable: Durable::Sqlite(_), shared: Shared::Redis(_) }) = store else { return };
+    if let Some(budget) = budgets.first() {
+        let help = "set `store.durable` to `postgres://USER:PASSWORD@HOST/NAME`";
+        let why = "gateways that share a Redis share no budget that stands in a SQLite file";
+        resolver.error(&budget.place, why, help);
+    }
 }
 
 fn durable(
