@@ -158,6 +158,44 @@ fn places(cuts: &[prop::sample::Index], length: usize) -> Vec<usize> {
     places
 }
 
+/// Every name and every text of a document.
+fn strings(document: &Value) -> Box<dyn Iterator<Item = &str> + '_> {
+    match document {
+        Value::String(text) => Box::new(std::iter::once(text.as_str())),
+        Value::Array(items) => Box::new(items.iter().flat_map(strings)),
+        Value::Object(members) => Box::new(
+            members
+                .iter()
+                .flat_map(|(name, item)| std::iter::once(name.as_str()).chain(strings(item))),
+        ),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Box::new(std::iter::empty()),
+    }
+}
+
+fn is_json_but_for_its_lines(text: &str) -> bool {
+    let is_json = |text: &str| serde_json::from_str::<Value>(text).is_ok();
+    !is_json(text) && is_json(&text.replace(char::is_control, ""))
+}
+
+/// A stream that waits at a value begins anew there: the sign that assigns it stands in what it
+/// has let out.
+#[test]
+fn a_password_at_which_a_stream_has_waited_does_not_pass() {
+    let masker = masker(Action::Redact);
+    for (length, value) in (40..140).flat_map(|length| [(length, "_10.0.0.1"), (length, "1-2zz ")])
+    {
+        let text = format!("{} password: {value}", "x".repeat(length));
+        let whole = masker.mask_text(&text).text;
+        for cut in length..=text.len() {
+            let (mut stream, mut out) = (masker.stream(), Vec::new());
+            stream.feed(&text.as_bytes()[..cut], &mut out);
+            stream.feed(&text.as_bytes()[cut..], &mut out);
+            stream.finish(&mut out);
+            assert_eq!(String::from_utf8_lossy(&out), whole, "{length}, cut at {cut}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(2_000)))]
 
@@ -177,6 +215,8 @@ proptest! {
 
     #[test]
     fn a_tokenised_document_comes_back_byte_for_byte(document in document(), chance: u128, cuts in cuts()) {
+        // What is JSON only while its line breaks are put aside comes back as JSON: with `\n`.
+        prop_assume!(!strings(&document).any(is_json_but_for_its_lines));
         let json = document.to_string();
         let mut vault = Vault::new(chance);
         let masker = masker(Action::Tokenise);

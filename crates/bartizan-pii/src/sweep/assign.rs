@@ -4,11 +4,14 @@ use super::{Kind, Sweep, bits, mark::Near};
 use crate::{
     Window,
     dispatch::{ASSIGN_REACH, Dispatch, VERBS},
-    simd::BLOCK,
+    simd::{BLOCK, Kinds},
 };
 
 /// The longest word that assigns.
 const LONGEST_VERB: usize = 10;
+
+/// The end of a block from which a sign or word may assign what stands in the next one.
+const NEAR_THE_END: u64 = u64::MAX << (BLOCK - LONGEST_VERB - ASSIGN_REACH);
 
 impl Sweep {
     /// What stands behind the signs and words that assign. Where only long values are looked for,
@@ -42,6 +45,12 @@ impl Sweep {
         } else {
             let signs = (here.assign | here.literal) & known;
             bits::each(signs, |bit| self.sign_assigns(dispatch, window, near.at(bit)));
+            // Where a search begins in this block, nobody has looked at the one before.
+            bits::each(near_the_end(before), |bit| {
+                if let Some(at) = near.at(bit).checked_sub(BLOCK) {
+                    self.sign_assigns(dispatch, window, at);
+                }
+            });
         }
     }
 
@@ -82,6 +91,18 @@ impl Sweep {
             }
         }
     }
+}
+
+/// Whether a sign at the end of the block before may assign a short value in this one.
+#[inline(always)]
+pub(super) fn assigns_from_before(dispatch: &Dispatch, near: Near) -> bool {
+    !dispatch.only_long_assigned() && near_the_end(near.before) != 0
+}
+
+/// The signs and words at the end of a block that may assign what stands in the next one.
+#[inline(always)]
+fn near_the_end(kinds: Kinds) -> u64 {
+    (kinds.assign | kinds.literal) & NEAR_THE_END
 }
 
 /// Those bits of the block before and of this one behind which a long run begins as closely as a

@@ -3,7 +3,7 @@
 //! A block is marked with what stands in the one before and in the next, and may mark places in the
 //! one before. Whatever most blocks have not is asked first.
 
-use super::{Kind, MARKS, Sweep, bits};
+use super::{Kind, MARKS, Sweep, assign::assigns_from_before, bits};
 use crate::{
     Window,
     dispatch::{Dispatch, MARKS_REACH, MOST_LETTERS, Next, Rows},
@@ -264,9 +264,9 @@ impl Sweep {
             if let Some(least) = dispatch.shortest_capitals {
                 other |= bits::runs(here.capital, next.capital, least);
             }
-            if dispatch.tables.assigns {
-                self.assigned(dispatch, window, near, solid);
-            }
+        }
+        if dispatch.tables.assigns && (solid != 0 || assigns_from_before(dispatch, near)) {
+            self.assigned(dispatch, window, near, solid);
         }
         if here.set != 0 {
             self.found.note_all(Kind::Custom, near.block, here.set);

@@ -57,6 +57,13 @@ local function rewrite(key, record)
   reservations[key], rewritten[key] = record, true
 end
 
+-- The instant that a charge belongs to: of a period its start, where it rolls when it was reserved.
+local function began(form, mark)
+  if form == 'b' then return mark end
+  if form == 'w' then return string.match(mark, '(%d+)$') end
+  return text(at)
+end
+
 -- Charges what was really used for one take, and says so if somebody must know: a charge to a
 -- budget that changed something, or an overdraft.
 local function charge(one, state, actual, shape)
@@ -69,7 +76,7 @@ local function charge(one, state, actual, shape)
     if not shape or not less(stands, actual) then
       -- What a rolling budget spent has left its window: it was spent all the same.
       if kind ~= 'budget' or not open or (amount == 0 and actual == 0) then return nil end
-      return { key, one[4], one[5], kind, one[8], one[2], text(actual), '0', '0', '1', '0', mark }
+      return { key, one[4], one[5], kind, one[8], one[2], text(actual), '0', '0', '1', '0', began(form, mark) }
     end
     begin(it, shape)
     it.live = true
@@ -90,7 +97,7 @@ local function charge(one, state, actual, shape)
     unit = text(it.N)
     if open then own = text(stands) end
   end
-  return { key, one[4], one[5], kind, text(it.L), one[2], text(actual), text(before), text(after), unit, own, mark }
+  return { key, one[4], one[5], kind, text(it.L), one[2], text(actual), text(before), text(after), unit, own, began(form, mark) }
 end
 
 local function run_out(id)

@@ -152,15 +152,15 @@ pub(super) fn expired(told: &str) -> Result<Expired, Unavailable> {
 }
 
 /// A charge as the script tells it: key, name, measure, kind, limit, reserved, actual, before,
-/// after, how many parts make a unit, what of it `before` still holds, and the mark, which begins
-/// with the instant that it belongs to.
+/// after, how many parts make a unit, what of it `before` still holds, and the instant that it
+/// belongs to.
 #[derive(serde::Deserialize)]
 struct Told([String; 12]);
 
 impl Told {
     fn charge(&self) -> Option<Charge> {
         let Self([key, name, measure, kind, limit, reserved, actual, ..]) = self;
-        let Self([.., before, after, unit, own, mark]) = self;
+        let Self([.., before, after, unit, own, began]) = self;
         let (unit, own): (u128, u64) = (unit.parse().ok()?, own.parse().ok()?);
         let units = |parts: &str| {
             let parts: u128 = parts.parse().ok()?;
@@ -176,8 +176,7 @@ impl Told {
             actual: actual.parse().ok()?,
             before: units(before)?.saturating_sub(own),
             after: units(after)?,
-            // Limits that are no budgets have marks of other kinds, and no period.
-            period: Timestamp(mark.split(' ').next().and_then(|at| at.parse().ok()).unwrap_or(0)),
+            period: Timestamp(began.parse().ok()?),
         })
     }
 }

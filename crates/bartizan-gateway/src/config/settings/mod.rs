@@ -348,7 +348,9 @@ fn together(
     store: Option<&Store>,
     budgets: &[super::decode::Located<file::spending::Budget>],
 ) {
-    let Some(Store { durable: Durable::Sqlite(_), shared: Shared::Redis(_) }) = store else { return };
+    let Some(Store { durable: Durable::Sqlite(_), shared: Shared::Redis(_) }) = store else {
+        return;
+    };
     if let Some(budget) = budgets.first() {
         let help = "set `store.durable` to `postgres://USER:PASSWORD@HOST/NAME`";
         let why = "gateways that share a Redis share no budget that stands in a SQLite file";
