@@ -6,7 +6,7 @@ use bartizan::core::authenticate::Caller;
 use bartizan::core::authorize::{Endpoint, Grant};
 
 fn grant(caller: Caller, endpoint: Arc<Endpoint>) -> Grant {
-    Grant { caller, endpoint, roles: Vec::new() }
+    Grant { caller, endpoint, roles: None }
 }
 
 fn main() {}
