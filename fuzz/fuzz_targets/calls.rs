@@ -22,7 +22,10 @@ fuzz_target!(|body: &[u8]| {
         };
         if let Some(model) = call.model() {
             assert!(model.starts_with("good"), "`{model}` is not granted");
-            assert_eq!(document["model"], **model, "it is judged by another name than it is sent by");
+            assert_eq!(
+                document["model"], **model,
+                "it is judged by another name than it is sent by"
+            );
         }
         let tools = document["tools"].as_array().into_iter().flatten();
         for name in tools.filter_map(|tool| tool.get("name").and_then(Value::as_str)) {
