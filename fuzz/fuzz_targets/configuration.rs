@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use bartizan_core::authenticate::{Caller, Identity, Principal};
 use bartizan_core::authorize::endpoint::{About, Cost, OnDisconnect};
-use bartizan_core::authorize::{Access, Circumstances, Endpoint, Policy, Routes, Statements};
+use bartizan_core::authorize::{
+    Access, Circumstances, Endpoint, Names, Policy, Routes, Statements,
+};
 use bartizan_core::mask::Profile;
 use bartizan_core::time::Timestamp;
 use bartizan_core::validate::Protocol;
@@ -68,5 +70,6 @@ fn endpoint() -> Endpoint {
         timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
         about: About::default(),
+        names: Names::default(),
     }
 }
