@@ -11,6 +11,9 @@ use serde_json::Value;
 #[path = "../model.rs"]
 mod model;
 
+/// Where the name of a tool stands in one API or another.
+const PLACES: [&str; 4] = ["/name", "/function/name", "/custom/name", "/mcp_server_name"];
+
 fuzz_target!(|body: &[u8]| {
     for (protocol, path) in model::PATHS {
         let grant = model::grant(protocol, OnDeniedTool::Remove);
@@ -28,8 +31,9 @@ fuzz_target!(|body: &[u8]| {
             );
         }
         let tools = document["tools"].as_array().into_iter().flatten();
-        for name in tools.filter_map(|tool| tool.get("name").and_then(Value::as_str)) {
-            assert!(!name.starts_with("bad"), "`{name}` is offered");
+        for name in tools.flat_map(|tool| PLACES.map(|place| tool.pointer(place))).flatten() {
+            let granted = name.as_str().is_none_or(|name| name.starts_with("good"));
+            assert!(granted, "`{name}` is offered");
         }
         let again = model::read(&grant, path, &sent).expect("what goes on can be read");
         assert_eq!(again.estimate().tokens_out, call.estimate().tokens_out);

@@ -1,6 +1,7 @@
 //! Is the call sound, and inside the grant? Bytes in, [`Call`] out.
 
 mod json;
+mod offer;
 mod prompt;
 mod text;
 pub mod media;

@@ -163,7 +163,7 @@ fn a_tool_without_a_right_is_refused_or_taken_out_of_the_offer() {
             Protocol::Anthropic,
             "/v1/messages",
             messages,
-            json!({ "max_tokens": 1, "tools": [{ "name": "search" }], "mcp_servers": [] }),
+            json!({ "max_tokens": 1, "tools": [{ "name": "search" }] }),
         ),
     ] {
         let text = body.to_string();
@@ -186,12 +186,32 @@ fn a_tool_cannot_hide_behind_the_name_that_the_other_dialect_reads() {
             json!({ "type": "function", "name": "good", "function": { "name": "bad" } }),
             json!({ "type": "custom", "custom": { "name": "good" }, "function": { "name": "bad" } }),
             json!({ "function": { "name": "bad" } }),
+            json!({ "type": "good", "name": "bad" }),
+            json!({ "type": "good", "name": "good", "tools": [{ "type": "function", "name": "bad" }] }),
         ] {
             let body = json!({ "tools": [tool] }).to_string();
             let refused = place.read(path, &body).map(drop);
             assert_eq!(refused, Err(Unfit::Denied(Denial::Tool("bad".into()))), "{body}");
         }
     }
+    let place = Place::new(Protocol::Anthropic).tools(&["good"], OnDeniedTool::Refuse);
+    for tool in [
+        json!({ "name": "good", "mcp_server_name": "bad" }),
+        json!({ "name": "bad", "mcp_server_name": "good" }),
+    ] {
+        let body = json!({ "max_tokens": 1, "tools": [tool] }).to_string();
+        let refused = place.read("/v1/messages", &body).map(drop);
+        assert_eq!(refused, Err(Unfit::Denied(Denial::Tool("bad".into()))), "{body}");
+    }
+}
+
+#[test]
+fn a_name_longer_than_any_provider_takes_is_no_name_beside_one_that_is_granted() {
+    let place = openai().tools(&["good"], OnDeniedTool::Remove);
+    let tool =
+        json!({ "type": "function", "name": "b".repeat(257), "function": { "name": "good" } });
+    let refused = place.read(CHAT, &json!({ "tools": [tool] }).to_string()).map(drop);
+    assert!(matches!(refused, Err(Unfit::Invalid(_))), "{refused:?}");
 }
 
 #[test]

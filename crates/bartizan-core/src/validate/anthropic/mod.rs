@@ -3,17 +3,22 @@
 
 mod answer;
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 
+use super::offer::Offer;
 use super::openai::{count, flag, rewritten};
 use super::said::{Asked, Said, Unfit};
 use super::{Estimate, Invalid, json, listener, prompt};
-use crate::authorize::{Denial, Grant, OnDeniedTool};
+use crate::authorize::{Denial, Grant};
 
 pub use answer::Listener;
 pub(super) use answer::went_on;
+
+const OFFER: Offer = Offer {
+    lists: &["tools", "mcp_servers"],
+    choices: &["tool_choice"],
+    names: |tool| ["name", "mcp_server_name"].iter().filter_map(|name| tool.get(name)).collect(),
+};
 
 /// A part of the API, as far as its calls and answers differ for us.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -97,49 +102,12 @@ fn estimate(
     Ok(Estimate { tokens_in: prompt::tokens(asked.bytes, call), tokens_out })
 }
 
-/// Looks through the tools that are offered; see [`OnDeniedTool`]. The provider's own tools and
-/// whole servers of tools have names, too.
+/// Looks through the tools that are offered, see [`Offer::check`]. Whole servers of tools have names,
+/// too.
 fn tools(call: &mut Map<String, Value>, grant: &Grant) -> Result<bool, Unfit> {
-    let names = &grant.endpoint().names;
-    if names.tools.is_none() {
-        return Ok(false);
-    }
-    let remove = names.on_denied_tool == OnDeniedTool::Remove;
-    let mut changed = false;
-    for member in ["tools", "mcp_servers"] {
-        let Some(offer) = call.get_mut(member) else { continue };
-        let offer = match offer {
-            Value::Array(offer) => offer,
-            Value::Null => continue,
-            _ => return Err(Invalid::Member(member).into()),
-        };
-        let mut kept = Vec::with_capacity(offer.len());
-        for tool in offer.drain(..) {
-            let name = tool.get("name").or_else(|| tool.get("mcp_server_name"));
-            let name = name.and_then(Value::as_str).filter(|name| name.len() <= 256);
-            let name = name.ok_or(Invalid::Member(member))?;
-            if grant.tool(name).is_some() {
-                kept.push(tool);
-            } else if remove {
-                changed = true;
-            } else {
-                return Err(Denial::Tool(Arc::from(name)).into());
-            }
-        }
-        *offer = kept;
-    }
+    let changed = OFFER.check(call, grant)?;
     if changed {
-        forget_choice(call, grant);
+        OFFER.forget_choices(call, grant);
     }
     Ok(changed)
-}
-
-/// A choice of what is not offered any more would be an error to the provider.
-fn forget_choice(call: &mut Map<String, Value>, grant: &Grant) {
-    let none_left = call.get("tools").and_then(Value::as_array).is_none_or(Vec::is_empty);
-    let Some(choice) = call.get("tool_choice") else { return };
-    let named = choice.get("name").and_then(Value::as_str);
-    if none_left || named.is_some_and(|name| grant.tool(name).is_none()) {
-        call.remove("tool_choice");
-    }
 }

@@ -1,0 +1,111 @@
+//! Which tools does a call offer to a model, and may its caller offer them?
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::Invalid;
+use super::said::Unfit;
+use crate::authorize::{Denial, Grant, OnDeniedTool};
+
+/// Bytes in a tool's name. The providers take 64 to 128.
+const LONGEST_NAME: usize = 256;
+
+/// Where an API's calls keep their tools.
+pub(super) struct Offer {
+    /// Members of the call that are lists of tools.
+    pub(super) lists: &'static [&'static str],
+    /// Members that say which of the tools the model must call.
+    pub(super) choices: &'static [&'static str],
+    /// The places of one tool that may name it. All of them count: whoever reads another place than
+    /// we do must not find another name there.
+    pub(super) names: fn(&Value) -> Vec<&Value>,
+}
+
+impl Offer {
+    /// Looks through the offer; what may not be offered is taken out, or the call is refused, as the
+    /// endpoint says. `true` where something was taken out.
+    pub(super) fn check(
+        &self,
+        call: &mut Map<String, Value>,
+        grant: &Grant,
+    ) -> Result<bool, Unfit> {
+        let names = &grant.endpoint().names;
+        if names.tools.is_none() {
+            return Ok(false);
+        }
+        let remove = names.on_denied_tool == OnDeniedTool::Remove;
+        let mut changed = false;
+        for &list in self.lists {
+            let offer = match call.get_mut(list) {
+                None | Some(Value::Null) => continue,
+                Some(Value::Array(offer)) => offer,
+                Some(_) => return Err(Invalid::Member(list).into()),
+            };
+            let before = offer.len();
+            self.filter(offer, list, grant, remove)?;
+            changed |= offer.len() < before;
+            if offer.is_empty() && before > 0 {
+                call.remove(list);
+            }
+        }
+        Ok(changed)
+    }
+
+    fn filter(
+        &self,
+        offer: &mut Vec<Value>,
+        list: &'static str,
+        grant: &Grant,
+        remove: bool,
+    ) -> Result<(), Unfit> {
+        let mut kept = Vec::with_capacity(offer.len());
+        for tool in offer.drain(..) {
+            let names = self.all_names(&tool).ok_or(Invalid::Member(list))?;
+            match denied(&names, grant) {
+                None => kept.push(tool),
+                Some(_) if remove => {}
+                Some(name) => return Err(Denial::Tool(Arc::from(name)).into()),
+            }
+        }
+        *offer = kept;
+        Ok(())
+    }
+
+    /// A choice that names what is not offered any more would be an error to the provider.
+    pub(super) fn forget_choices(&self, call: &mut Map<String, Value>, grant: &Grant) {
+        let none_left = self.none_left(call);
+        for &choice in self.choices {
+            let gone = |choice: &Value| {
+                let names = self.all_names(choice);
+                choice.is_object() && names.is_some_and(|names| denied(&names, grant).is_some())
+            };
+            if call.get(choice).is_some_and(|choice| none_left || gone(choice)) {
+                call.remove(choice);
+            }
+        }
+    }
+
+    /// No tool is offered.
+    pub(super) fn none_left(&self, call: &Map<String, Value>) -> bool {
+        self.lists.iter().all(|&list| call.get(list).is_none_or(Value::is_null))
+    }
+
+    /// The names of a tool and of those within it; `None` where there is none, or one that is no
+    /// name. It goes no deeper than a document of JSON may.
+    fn all_names<'a>(&self, tool: &'a Value) -> Option<Vec<&'a str>> {
+        let is_name = |name: &&str| !name.is_empty() && name.len() <= LONGEST_NAME;
+        let own = (self.names)(tool).into_iter().filter(|name| !name.is_null());
+        let mut names =
+            own.map(|name| name.as_str().filter(is_name)).collect::<Option<Vec<_>>>()?;
+        for within in tool.get("tools").and_then(Value::as_array).into_iter().flatten() {
+            names.extend(self.all_names(within)?);
+        }
+        (!names.is_empty()).then_some(names)
+    }
+}
+
+/// The first of the names to which there is no right.
+fn denied<'a>(names: &[&'a str], grant: &Grant) -> Option<&'a str> {
+    names.iter().copied().find(|name| grant.tool(name).is_none())
+}
