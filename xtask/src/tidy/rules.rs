@@ -132,7 +132,7 @@ pub(super) const RULES: &[Rule] = &[
                 "use crate::validate::Call;\nuse crate::time::Timestamp;",
             ),
             (
-                "crates/bartizan-core/src/exchange.rs",
+                "crates/bartizan-core/src/exchange/passage.rs",
                 "use crate::{limit::Permit, refusal::Refusal};",
             ),
         ],

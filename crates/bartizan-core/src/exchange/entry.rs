@@ -1,0 +1,219 @@
+//! What may this be, and may it? From a parsed head to a grant.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, header};
+use serde_json::Map;
+
+use super::{
+    Admitted, Arrival, Authenticated, Authorized, Exchange, Memory, Received, Refused, Routed,
+    Situated,
+};
+use crate::admit::target::take_override;
+use crate::admit::{Misdirected, Target};
+use crate::audit::{Dossier, Event, Facts, Outcome, Trail};
+use crate::authenticate::{Caller, Credential, Places, Rejection, dpop};
+use crate::authorize::{Circumstances, Policy, Route, Routes};
+use crate::limit::permit::at_the_door;
+use crate::limit::{Draw, Exhausted, Kind, Unavailable, Verdict};
+use crate::refusal::{Outage, Refusal};
+use crate::validate::Protocol;
+
+impl<B> Exchange<Received<B>> {
+    /// Opens an exchange. From here on it leaves exactly one end in the log.
+    pub fn open(request: Request<B>, arrival: Arrival, trail: Arc<dyn Trail>) -> Self {
+        let (mut head, body) = request.into_parts();
+        for secret in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE] {
+            if let Some(value) = head.headers.get_mut(secret) {
+                value.set_sensitive(true);
+            }
+        }
+        let Arrival { id, now, client, trace_id, user_agent, path, parent, dry_run } = arrival;
+        let facts = Facts {
+            request_id: id,
+            trace_id,
+            caller: None,
+            client,
+            user_agent,
+            verb: head.method.clone(),
+            path,
+            endpoint: None,
+            tool: None,
+            model: None,
+            parent,
+            dry_run,
+        };
+        let dossier = Dossier::open(facts, now, trail);
+        let (head, standings) = (Box::new(head), Vec::new());
+        let memory = Box::new(Memory { now, dossier, standings, vault: None });
+        Self { head, memory, state: Received { body } }
+    }
+
+    /// Reads the target, and finds where it leads. The decided verb replaces the one that was
+    /// sent.
+    ///
+    /// # Errors
+    /// Refused where the request can be read in two ways.
+    pub fn route(self, routes: &Routes) -> Result<Exchange<Routed<B>>, Refused> {
+        self.step(|head, Memory { dossier, .. }, Received { body }| {
+            let rewritten = Target::parse(head)?.into_rewritten();
+            canonicalise(&mut head.uri, rewritten.as_deref())?;
+            let overridden = take_override(&head.method, &mut head.headers)?;
+            let route = routes.find(&head.method, overridden.as_ref(), head.uri.path());
+            match &route {
+                Route::Found(endpoint) => {
+                    head.method = endpoint.verb.clone();
+                    dossier.learn(|facts| {
+                        facts.verb = endpoint.verb.clone();
+                        facts.endpoint = Some(Arc::clone(&endpoint.path));
+                    });
+                }
+                // Named where nothing answers to it: nobody may learn more from that than from
+                // a verb that is sent as one.
+                Route::Missing { .. } => {}
+            }
+            Ok::<_, Misdirected>(Routed { route, body })
+        })
+    }
+}
+
+impl<B> Exchange<Routed<B>> {
+    /// What the door draws: the limits by address.
+    #[must_use]
+    pub fn door_draws(&self) -> Vec<Draw> {
+        let client = self.facts().client;
+        self.state.endpoint().map_or_else(Vec::new, |endpoint| at_the_door(endpoint, client))
+    }
+
+    /// Lets the request in, if there is room.
+    ///
+    /// # Errors
+    /// Refused where a limit by address is used up, or cannot be asked.
+    pub fn admit(
+        self,
+        verdict: Result<Verdict, Unavailable>,
+    ) -> Result<Exchange<Admitted<B>>, Refused> {
+        self.step(|_, memory, Routed { route, body }| {
+            match verdict? {
+                Verdict::Taken { standings } => memory.standings = standings,
+                Verdict::Short(exhausted) => return Err(Refusal::Exhausted(exhausted)),
+            }
+            Ok(Admitted { route, body })
+        })
+    }
+}
+
+impl<B> Exchange<Admitted<B>> {
+    /// Whether the endpoint reads its clients' credentials itself (the token endpoint).
+    #[must_use]
+    pub fn has_own_credentials(&self) -> bool {
+        self.state.endpoint().is_some_and(|endpoint| endpoint.protocol == Protocol::OAuth)
+    }
+
+    /// Goes on in the name of `caller`, or not at all. From here on nobody sees the credential.
+    ///
+    /// # Errors
+    /// Refused where a credential was shown that is not valid, also at a public endpoint, or
+    /// where it could not be looked up.
+    pub fn authenticate(
+        self,
+        caller: Result<Caller, NotAuthenticated>,
+        places: &Places,
+    ) -> Result<Exchange<Authenticated<B>>, Refused> {
+        let keeps_credential = self.has_own_credentials();
+        self.step(|head, Memory { dossier, now, .. }, Admitted { route, body }| {
+            // Also where another exchange has said who is calling: a step of a chain.
+            Credential::none_in(&head.uri)?;
+            let caller = match caller {
+                Ok(caller) => caller,
+                Err(NotAuthenticated::Rejected(rejection)) => return Err(Refusal::from(rejection)),
+                Err(NotAuthenticated::Outage) => {
+                    return Err(Refusal::Unavailable(Outage::Identities));
+                }
+                Err(NotAuthenticated::Overload) => {
+                    return Err(Refusal::Unavailable(Outage::Overload));
+                }
+                Err(NotAuthenticated::Throttled(wait)) => return Err(throttled(wait).into()),
+            };
+            if !keeps_credential {
+                head.headers.remove(header::AUTHORIZATION);
+                for name in &places.key_headers {
+                    head.headers.remove(name);
+                }
+                if places.dpop {
+                    head.headers.remove(&dpop::DPOP);
+                }
+            }
+            dossier.learn(|facts| facts.caller = Some(caller.clone()));
+            if !caller.is_anonymous() {
+                let actor = caller.actor().map(|actor| ("actor".to_owned(), actor.into()));
+                let details = actor.into_iter().collect();
+                drop(dossier.note(Event::AuthSuccess, Outcome::Allow, *now, None, details));
+            }
+            Ok(Authenticated { caller, route, body })
+        })
+    }
+}
+
+impl<B> Exchange<Authenticated<B>> {
+    /// Asks the policy.
+    ///
+    /// # Errors
+    /// Refused where it says no.
+    pub fn authorize(self, policy: &Policy) -> Result<Exchange<Authorized<B>>, Refused> {
+        self.step(|head, Memory { dossier, now, .. }, Authenticated { caller, route, body }| {
+            let circumstances = Circumstances {
+                now: *now,
+                address: dossier.facts().client.ip(),
+                path: Some(head.uri.path()),
+                headers: Some(&head.headers),
+            };
+            let grant = policy.decide(caller, &route, &circumstances)?;
+            drop(dossier.note(Event::AccessGranted, Outcome::Allow, *now, None, Map::new()));
+            Ok::<_, Refusal>(Authorized { grant, body })
+        })
+    }
+}
+
+/// Why there is no caller.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NotAuthenticated {
+    /// The credential is not good.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The credential could not be looked up.
+    #[error("identities cannot be looked up")]
+    Outage,
+    /// More is remembered of late than there is room for.
+    #[error("no more proofs can be checked at the moment")]
+    Overload,
+    /// The address has shown too many credentials that are none.
+    #[error("too many bad credentials came from this address")]
+    Throttled(Duration),
+}
+
+/// The answer to one bad credential too many.
+fn throttled(wait: Duration) -> Exhausted {
+    Exhausted {
+        name: "bad-credentials".into(),
+        kind: Kind::Rate,
+        retry_after: wait,
+        never: false,
+        standings: Vec::new(),
+    }
+}
+
+/// Leaves of a target what is decided on: the path, and the query as it came.
+fn canonicalise(uri: &mut http::Uri, rewritten: Option<&str>) -> Result<(), Misdirected> {
+    if rewritten.is_none() && uri.authority().is_none() {
+        return Ok(());
+    }
+    let path = rewritten.unwrap_or(uri.path());
+    let text = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    *uri = text.parse().map_err(|_| Misdirected::Path)?;
+    Ok(())
+}

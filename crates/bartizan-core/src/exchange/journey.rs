@@ -1,0 +1,159 @@
+//! What waits at the gate while a request is away, and how does it end?
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::passage::spot;
+use super::record::{By, note_detections};
+use super::{Bill, Journey, Refused, Release};
+use crate::audit::{Ending, Note, Outcome, Receipt, Usage};
+use crate::authorize::{Endpoint, Grant};
+use crate::id::RequestId;
+use crate::limit::Standing;
+use crate::limit::permit::Permit;
+use crate::mask::{Blocked, Detection, Profile, Screened, Spotted, Vault};
+use crate::refusal::{Refusal, Upstream};
+use crate::settle::{self, Spent};
+use crate::time::Timestamp;
+use crate::validate::{Estimate, Listener, Media};
+
+impl Journey {
+    /// The endpoint it leads to.
+    #[must_use]
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        self.permit.grant().endpoint()
+    }
+
+    /// What it is under way under.
+    #[must_use]
+    pub fn grant(&self) -> &Grant {
+        self.permit.grant()
+    }
+
+    /// Hands out who listens to the answer, where its protocol is understood.
+    pub fn take_listener(&mut self) -> Option<Listener> {
+        self.listener.take()
+    }
+
+    /// The most that the call was thought to use.
+    #[must_use]
+    pub fn estimate(&self) -> Estimate {
+        self.estimate
+    }
+
+    /// How the counters stand: for the header fields of the answer.
+    #[must_use]
+    pub fn standings(&self) -> &[Standing] {
+        &self.memory.standings
+    }
+
+    /// What the answer must be screened for.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.endpoint().profile
+    }
+
+    /// What was put aside of the request, and belongs into the answer.
+    #[must_use]
+    pub fn vault(&self) -> Option<&Arc<Vault>> {
+        self.vault.as_ref()
+    }
+
+    /// The name of the exchange.
+    #[must_use]
+    pub fn request_id(&self) -> RequestId {
+        self.memory.dossier.facts().request_id
+    }
+
+    /// Notes what was found in the answer.
+    pub fn detected(&self, detections: &[Detection], now: Timestamp) {
+        let dossier = &self.memory.dossier;
+        note_detections(dossier, self.profile(), By::Itself("response"), detections, now);
+    }
+
+    /// Takes out of the answer what a hook has found in it, as if it had been found here.
+    ///
+    /// # Errors
+    /// [`Blocked`] where that blocks the answer, or where it cannot be taken out.
+    pub fn mask_spotted(
+        &self,
+        hook: &str,
+        spotted: &[Spotted],
+        media: Media,
+        bytes: Bytes,
+        now: Timestamp,
+    ) -> Result<Bytes, Blocked> {
+        let profile = self.profile();
+        let Screened { bytes, detections } =
+            spot(profile.response.as_deref(), media, bytes, spotted, None)?;
+        let by = By::Hook { direction: "response", hook };
+        note_detections(&self.memory.dossier, profile, by, &detections, now);
+        Ok(bytes)
+    }
+
+    /// Notes what the handler wants to have remembered.
+    pub fn note(&self, note: Note, now: Timestamp) {
+        let Note { event, outcome, reason, details } = note;
+        drop(self.memory.dossier.note(event, outcome, now, reason, details));
+    }
+
+    /// What is to be settled with the meter, if anything was reserved.
+    #[must_use]
+    pub fn release(&self, spent: &Spent) -> Option<Release> {
+        let release = release(&self.permit, self.model.as_ref(), spent);
+        (!release.actual.is_empty()).then_some(release)
+    }
+
+    /// The answer went out with this status, whole.
+    pub fn end(self, status: u16, spent: &Spent, now: Timestamp) -> Receipt {
+        self.close(Outcome::Allow, Some(status), None, spent, now)
+    }
+
+    /// The client hung up, or the answer broke off.
+    pub fn break_off(self, outcome: Outcome, status: Option<u16>, spent: &Spent, now: Timestamp) {
+        let reason = match outcome {
+            Outcome::Error => Some(Upstream::Garbled.to_string()),
+            Outcome::Abandoned | Outcome::Allow | Outcome::Deny => None,
+        };
+        drop(self.close(outcome, status, reason, spent, now));
+    }
+
+    /// There is no answer that may pass. What the call cost is charged all the same.
+    pub fn refuse(self, refusal: impl Into<Refusal>, spent: &Spent) -> Refused {
+        let bill = Bill { release: self.release(spent), usage: self.usage(spent) };
+        let bill = Some(Box::new(bill));
+        let Self { permit, memory, .. } = self;
+        let protocol = permit.grant().endpoint().protocol;
+        let refusal = Box::new(refusal.into());
+        Refused { refusal, memory, protocol, bill }
+    }
+
+    fn usage(&self, spent: &Spent) -> Usage {
+        settle::recorded(&self.permit, self.model.as_ref(), spent)
+    }
+
+    fn close(
+        self,
+        outcome: Outcome,
+        status: Option<u16>,
+        reason: Option<String>,
+        spent: &Spent,
+        now: Timestamp,
+    ) -> Receipt {
+        let usage = self.usage(spent);
+        self.memory.dossier.close(Ending { outcome, time: now, status, reason, usage })
+    }
+}
+
+pub(super) fn release(permit: &Permit, model: Option<&Arc<str>>, spent: &Spent) -> Release {
+    Release { id: permit.id(), actual: settle::actual(permit, model, spent) }
+}
+
+/// Nothing is due for a call that never departed.
+pub(super) fn give_back(mut permit: Box<Permit>) -> Option<Box<Bill>> {
+    let release = release(&permit, None, &Spent::Nothing);
+    permit.hand_over();
+    let reserved = !release.actual.is_empty();
+    reserved.then(|| Box::new(Bill { release: Some(release), usage: Usage::default() }))
+}
