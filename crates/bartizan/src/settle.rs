@@ -20,7 +20,11 @@ use crate::presence::Presence;
 
 /// The eighth stage: what was reserved becomes what was used.
 #[derive(Clone, Debug)]
-pub struct Settle {
+pub struct Settle(Arc<Desk>);
+
+/// Where settlements are handed in.
+#[derive(Debug)]
+struct Desk {
     meter: Arc<dyn Meter>,
     /// For those who cannot wait: a body that is dropped.
     later: mpsc::Sender<Release>,
@@ -43,14 +47,14 @@ impl Settle {
     #[must_use]
     pub fn new(meter: Arc<dyn Meter>) -> (Self, Settler) {
         let (later, queue) = mpsc::channel(QUEUE);
-        (Self { meter: Arc::clone(&meter), later }, Settler { meter, queue })
+        (Self(Arc::new(Desk { meter: Arc::clone(&meter), later })), Settler { meter, queue })
     }
 
     /// Settles, and waits for it.
     /// What the meter cannot settle now is tried again: only then is it charged as it was used.
     pub async fn now(&self, release: Option<Release>) {
         if let Some(release) = release
-            && let Err(release) = settle(&*self.meter, release).await
+            && let Err(release) = settle(&*self.0.meter, release).await
         {
             self.soon(Some(release));
         }
@@ -59,7 +63,7 @@ impl Settle {
     /// Settles soon, without waiting.
     fn soon(&self, release: Option<Release>) {
         let Some(release) = release else { return };
-        if let Err(error) = self.later.try_send(release) {
+        if let Err(error) = self.0.later.try_send(release) {
             tracing::error!(%error, "a settlement was not taken; its reservation is charged in full");
         }
     }

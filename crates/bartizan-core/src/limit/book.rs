@@ -51,7 +51,7 @@ pub struct Capacity {
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self { counters: 1 << 18, open: 1 << 17, settled: 1 << 13, expired: 1 << 16 }
+        Self { counters: 1 << 18, open: 1 << 17, settled: 1 << 10, expired: 1 << 16 }
     }
 }
 

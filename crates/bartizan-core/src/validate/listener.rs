@@ -17,9 +17,9 @@ use crate::authorize::Grant;
 #[derive(Clone, Debug)]
 pub enum Listener {
     /// OpenAI's API.
-    OpenAi(openai::Listener),
+    OpenAi(Box<openai::Listener>),
     /// Anthropic's API.
-    Anthropic(anthropic::Listener),
+    Anthropic(Box<anthropic::Listener>),
 }
 
 /// What one message says.

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::peer::Peer;
 use crate::stage::Stage;
-use cache::{Cache, Entry, Fingerprint};
+use cache::{Cache, Entry, Fingerprint, Seen, Shown};
 use uses::Uses;
 
 pub use introspection::{Introspection, Settings as IntrospectionSettings};
@@ -62,7 +62,7 @@ struct Inner {
     means: Means,
     /// The configured keys, by their digests.
     configured: HashMap<Hash, Record>,
-    cache: Cache,
+    cache: Cache<Seen>,
     guessing: Mutex<Guessing>,
     uses: Arc<Uses>,
 }
@@ -258,9 +258,10 @@ impl Inner {
         from: Option<ClientAddress>,
         now: Timestamp,
     ) -> Result<Holder, NotAuthenticated> {
-        let fingerprint = Fingerprint::of(credential);
-        let known = |entry: &Entry| {
-            entry.counts(now, &self.means.revocations).then(|| entry.holder.clone())
+        let Shown { claims, fingerprint } = Shown::new(credential);
+        let known = |Seen { claims: seen, entry }: &Seen| {
+            let counts = **seen == *claims && entry.counts(now, &self.means.revocations);
+            counts.then(|| entry.holder.clone())
         };
         if let Some(holder) = self.cache.get(fingerprint, known) {
             return Ok(holder);
@@ -273,7 +274,7 @@ impl Inner {
             }
         };
         let holder = entry.holder.clone();
-        self.cache.put(fingerprint, entry);
+        self.cache.put(fingerprint, Seen { claims: claims.into(), entry });
         Ok(holder)
     }
 

@@ -319,6 +319,22 @@ async fn what_is_remembered_does_not_outlive_the_token() {
     ));
 }
 
+#[tokio::test]
+async fn other_claims_under_a_signature_that_was_seen_are_not_believed() {
+    let (idp, key) = (Idp::start().await, key());
+    idp.publish(&[&key]);
+    let gate = with(vec![idp.provider()]);
+    let (seen, longer) = (idp.token(&key, 100), idp.token(&key, 100_000));
+    assert!(ask(&gate, &seen, NOW).await.is_ok());
+    let signature = seen.rsplit('.').next().unwrap();
+    let (claims, _) = longer.rsplit_once('.').unwrap();
+    let mixed = format!("{claims}.{signature}");
+    for token in [&mixed, &seen, &mixed] {
+        let asked = ask(&gate, token, NOW).await;
+        assert_eq!(asked.is_ok(), *token == seen, "{asked:?}");
+    }
+}
+
 fn own(store: &Arc<MemoryIdentities>) -> (Authenticate, Revocations, String) {
     let key = key();
     let key = Arc::new(key);

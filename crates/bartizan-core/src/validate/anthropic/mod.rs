@@ -60,7 +60,7 @@ impl Api {
 pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let api = Api::of(&asked.grant.endpoint().path, asked.head.uri.path()).ok_or(Denial::Api)?;
     let lists_models = api == Api::Models;
-    let listener = || Some(listener::Listener::Anthropic(Listener::new(lists_models)));
+    let listener = || Some(listener::Listener::Anthropic(Box::new(Listener::new(lists_models))));
     if api == Api::Unread {
         return Ok(Said::default());
     }

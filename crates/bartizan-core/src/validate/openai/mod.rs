@@ -23,7 +23,7 @@ pub(super) const MAX_MODEL: usize = 256;
 /// Reads a call.
 pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let api = Api::of(&asked.grant.endpoint().path, asked.head.uri.path()).ok_or(Denial::Api)?;
-    let listener = |api| Some(listener::Listener::OpenAi(Listener::new(api)));
+    let listener = |api| Some(listener::Listener::OpenAi(Box::new(Listener::new(api))));
     if api == Api::Unread {
         return Ok(Said::default());
     }
@@ -46,7 +46,7 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
         ear.hide_usage();
     }
     let body = rewritten(asked.bytes, call, changed, &added);
-    let listener = Some(listener::Listener::OpenAi(ear));
+    let listener = Some(listener::Listener::OpenAi(Box::new(ear)));
     Ok(Said { estimate, model, streams, body, listener, ..Said::default() })
 }
 
