@@ -22,6 +22,7 @@ mod forwarding;
 mod guessing;
 mod identities;
 mod issuer;
+mod leases;
 mod life;
 mod mutual;
 mod outbound;
