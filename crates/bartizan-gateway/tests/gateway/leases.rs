@@ -30,7 +30,7 @@ async fn what_is_not_used_of_a_slice_comes_back_and_what_is_used_is_charged_exac
     let server = PostgresServer::new();
     let database = server.database();
     let gateways: Vec<Program> =
-        (0..3).map(|_| fleet_gateway(&upstream, &redis.url(), &database, HOT)).collect();
+        (0..3).map(|_| fleet_gateway(&upstream, &redis.url(), &database, HOT, "10m")).collect();
     for gateway in &gateways {
         gateway.says("connected to Redis");
     }
@@ -39,7 +39,7 @@ async fn what_is_not_used_of_a_slice_comes_back_and_what_is_used_is_charged_exac
         let address = gateways[client % 3].address;
         clients.spawn(async move {
             let mut statuses = Vec::new();
-            for _ in 0..12 {
+            for _ in 0..20 {
                 statuses.push(pay(address).await);
             }
             statuses

@@ -34,6 +34,7 @@ pub(crate) fn fleet_gateway(
     redis: &str,
     database: &str,
     limits: &str,
+    settle: &str,
 ) -> Program {
     Program::with(upstream.address, &[], |configuration| {
         let model = format!(
@@ -42,9 +43,8 @@ pub(crate) fn fleet_gateway(
         );
         let (before, after) = configuration.split_once("durable: \"sqlite:").unwrap();
         let (_, after) = after.split_once('"').unwrap();
-        // What a gateway that is killed had reserved is charged three seconds later.
         let configuration = format!("{before}durable: \"{database}\"{after}")
-            .replace("upstream: 5s", "upstream: 2s, settle: 1s");
+            .replace("upstream: 5s", &format!("upstream: 2s, settle: {settle}"));
         configuration.replace("shared: memory", &format!("shared: \"{redis}\"")) + &model + limits
     })
 }
@@ -110,7 +110,7 @@ async fn four_gateways_and_two_hundred_clients_spend_one_dollar_and_make_a_hundr
     let database = server.database();
     let spent = || spent(&server, &database);
     let gateways: Vec<_> =
-        (0..4).map(|_| fleet_gateway(&upstream, &redis.url(), &database, LIMITS)).collect();
+        (0..4).map(|_| fleet_gateway(&upstream, &redis.url(), &database, LIMITS, "10m")).collect();
     for gateway in &gateways {
         gateway.says("connected to Redis");
     }
@@ -151,6 +151,9 @@ pub(crate) fn chaos() -> Duration {
     Duration::from_secs(seconds.unwrap_or(8))
 }
 
+/// What a gateway that is killed had reserved is charged three seconds after it was reserved.
+const SOON: &str = "1s";
+
 /// Gateways that are killed and started again, each time on other ports.
 pub(crate) struct Fleet {
     upstream: Upstream,
@@ -168,7 +171,7 @@ impl Fleet {
         database: &str,
         limits: &'static str,
     ) -> Arc<Self> {
-        let start = |_| Mutex::new(fleet_gateway(upstream, &redis.url(), database, limits));
+        let start = |_| Mutex::new(fleet_gateway(upstream, &redis.url(), database, limits, SOON));
         let (redis, database) = (redis.url(), database.to_owned());
         let gateways = (0..many).map(start).collect();
         Arc::new(Self { upstream: upstream.clone(), redis, database, limits, gateways })
@@ -180,7 +183,7 @@ impl Fleet {
 
     /// Kills one, and starts another in its place.
     pub(crate) fn kill(&self, number: usize) {
-        let fresh = fleet_gateway(&self.upstream, &self.redis, &self.database, self.limits);
+        let fresh = fleet_gateway(&self.upstream, &self.redis, &self.database, self.limits, SOON);
         // What it replaces is killed where it stands.
         *self.gateways[number % self.gateways.len()].lock().unwrap() = fresh;
     }
