@@ -48,7 +48,7 @@ pub use counter::{Counter, Mark};
 pub use gcra::Gcra;
 pub use meter::{Charge, Expired, Meter, Order, ReservationId, Settlement, Told, Unavailable};
 pub use period::{Calendar, Period};
-pub use price::{NanoUsd, Price};
+pub use price::{NanoUsd, Price, Tier};
 pub use reservation::{Reservation, State, Take};
 pub use room::Room;
 pub use transfer::{Account, Cause, Transfer};
