@@ -332,6 +332,22 @@ fn what_has_a_price_of_its_own_is_read_out_of_every_answer() {
 }
 
 #[test]
+fn a_provider_that_reports_nothing_used_is_believed() {
+    for (protocol, path, usage) in [
+        (Protocol::OpenAi, CHAT, json!({ "prompt_tokens": 0, "completion_tokens": 0 })),
+        (Protocol::Anthropic, "/v1/messages", json!({ "input_tokens": 0, "output_tokens": 0 })),
+    ] {
+        let place = Place::new(protocol);
+        let mut call = place.read(path, &asked().to_string()).unwrap();
+        let mut listener = call.take_listener().unwrap();
+        let answer = json!({ "model": "m", "usage": usage });
+        listener.hear_whole(answer.to_string().as_bytes(), &place.grant());
+        let used = listener.used().unwrap();
+        assert_eq!((used.tokens_in, used.tokens_out), (0, 0), "{protocol:?}");
+    }
+}
+
+#[test]
 fn pictures_are_not_counted_by_the_event() {
     let place = Place::new(Protocol::OpenAi);
     // 24 tokens came in 9 events from a real model.

@@ -26,6 +26,7 @@ mod leases;
 mod life;
 mod mutual;
 mod outbound;
+mod overspending;
 mod secrets;
 mod shared;
 mod streams;

@@ -60,13 +60,17 @@ prices:
 
 /// The status of a call that costs money; 0 where nobody answers.
 pub(crate) async fn pay(address: SocketAddr) -> u16 {
+    talk(address, &paid_call(address)).await
+}
+
+/// A call that costs money.
+pub(crate) fn paid_call(address: SocketAddr) -> String {
     let body =
         r#"{"model":"my-model","max_tokens":10,"messages":[{"role":"user","content":"well?"}]}"#;
     let length = body.len();
-    let head = format!(
+    format!(
         "POST /v1/chat/completions HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    );
-    talk(address, &head).await
+    )
 }
 
 pub(crate) async fn call(address: SocketAddr) -> u16 {
