@@ -80,7 +80,7 @@ fn cost(permit: &Permit, asked: Option<&Arc<str>>, reported: &Reported) -> u64 {
     let named = asked.is_some() || reported.model.is_some();
     let ceiling = || endpoint.cost.prices.get(price::CEILING).filter(|_| named);
     let price = price.or_else(ceiling);
-    let priced = price
-        .map(|price| price.cost(reported.tokens_in, reported.tokens_out, reported.tokens_cached));
+    let priced =
+        price.map(|price| price.cost(reported.tokens_in, reported.tokens_out, reported.kinds()));
     reported.usd_nano.or(priced).unwrap_or_else(|| reserved(permit))
 }

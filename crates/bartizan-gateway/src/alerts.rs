@@ -16,8 +16,8 @@ use bartizan_core::audit::{Entry, Event, Outcome, Trail};
 use bartizan_core::limit::alert::{reached, signature, signing_key};
 use bartizan_core::limit::treasury::Due;
 use bartizan_core::limit::{
-    Alert, Charge, Draw, Expired, Meter, ReservationId, Settlement, Told, Treasury, Unavailable,
-    Verdict,
+    Alert, Charge, Draw, Expired, Kind, Meter, ReservationId, Settlement, Told, Treasury,
+    Unavailable, Verdict, spend_in_two,
 };
 use bartizan_core::time::Timestamp;
 use bytes::Bytes;
@@ -274,6 +274,19 @@ impl Meter for WatchedMeter {
         now: Timestamp,
     ) -> Told<'a, Result<Verdict, Unavailable>> {
         self.meter.reserve(id, draws, deadline, now)
+    }
+
+    fn spend<'a>(
+        &'a self,
+        id: ReservationId,
+        draws: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Verdict, Unavailable>> {
+        if draws.iter().any(|draw| draw.rule.kind() == Kind::Budget) {
+            // What it charges is looked at.
+            return spend_in_two(self, id, draws, now);
+        }
+        self.meter.spend(id, draws, now)
     }
 
     fn depart<'a>(

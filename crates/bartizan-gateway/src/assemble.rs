@@ -240,6 +240,7 @@ pub async fn assemble(
         .max_request_size(settings.server.max_request_size)
         .body_timeout(settings.server.timeouts.body)
         .timeout(settings.server.timeouts.upstream)
+        .settle_timeout(settings.server.timeouts.settle)
         .proxies(Proxies::new(settings.server.trusted_proxies.clone()))
         .profile((*settings.pii).clone())
         .actions(built_in(settings))

@@ -127,6 +127,26 @@ impl Meter for Fallback {
         })
     }
 
+    fn spend<'a>(
+        &'a self,
+        id: ReservationId,
+        draws: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Verdict, Unavailable>> {
+        Told::later(async move {
+            match self.shared.spend(id, draws, now).await {
+                Err(why) => {
+                    let verdict = self.decide((id, draws), (now, now), why);
+                    if self.is_here(id) {
+                        self.settle(id, draws, now).await?;
+                    }
+                    verdict
+                }
+                said => said,
+            }
+        })
+    }
+
     fn depart<'a>(
         &'a self,
         id: ReservationId,

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use bartizan_core::limit::lease::{Act, Leases};
 use bartizan_core::limit::{
-    Draw, Expired, Meter, MeterKey, ReservationId, Settlement, Standing, Told, Unavailable, Verdict,
+    Draw, Expired, Meter, MeterKey, ReservationId, Settlement, Standing, Told, Unavailable,
+    Verdict, spend_in_two,
 };
 use bartizan_core::time::Timestamp;
 use futures_util::future::join_all;
@@ -180,6 +181,18 @@ impl Meter for Leased {
             self.inner.leases.lock().told(draws, standings, now);
             Ok(verdict)
         })
+    }
+
+    fn spend<'a>(
+        &'a self,
+        id: ReservationId,
+        draws: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Verdict, Unavailable>> {
+        if self.inner.may(draws) {
+            return spend_in_two(self, id, draws, now);
+        }
+        self.inner.shared.spend(id, draws, now)
     }
 
     fn depart<'a>(

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bartizan_core::limit::{
     Draw, Exhausted, Expired, Kind, Meter, Order, ReservationId, Settlement, Standing, Told,
-    Unavailable, Verdict, nothing_used,
+    Unavailable, Verdict, nothing_used, spend_in_two,
 };
 use bartizan_core::time::Timestamp;
 use parking_lot::Mutex;
@@ -141,6 +141,18 @@ impl Meter for SplitMeter {
             return Told::later(self.reserve_both(id, draws, deadline, now));
         }
         self.limits.reserve(id, draws, deadline, now)
+    }
+
+    fn spend<'a>(
+        &'a self,
+        id: ReservationId,
+        draws: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Verdict, Unavailable>> {
+        if draws.iter().any(is_budget) {
+            return spend_in_two(self, id, draws, now);
+        }
+        self.limits.spend(id, draws, now)
     }
 
     fn depart<'a>(

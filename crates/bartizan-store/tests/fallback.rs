@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bartizan_core::limit::{
     Calendar, Draw, Expired, Measure, Meter, Order, Period, ReservationId, Rule, Settlement, Shape,
-    Told, Unavailable, Verdict,
+    Told, Unavailable, Verdict, spend_in_two,
 };
 use bartizan_core::time::Timestamp;
 use bartizan_store::fallback::{Fallback, OnFailure};
@@ -52,6 +52,15 @@ impl Meter for Switch {
             return Told::now(Err(Unavailable::new("switched off")));
         }
         self.meter.reserve(id, draws, deadline, now)
+    }
+
+    fn spend<'a>(
+        &'a self,
+        id: ReservationId,
+        draws: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Verdict, Unavailable>> {
+        spend_in_two(self, id, draws, now)
     }
 
     fn depart<'a>(&'a self, id: ReservationId, at: Timestamp) -> Told<'a, Result<(), Unavailable>> {

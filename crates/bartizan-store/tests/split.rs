@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bartizan_core::limit::{
     Calendar, Draw, Expired, Measure, Meter, Period, ReservationId, Rule, Settlement, Shape, Told,
-    Unavailable, Verdict,
+    Unavailable, Verdict, spend_in_two,
 };
 use bartizan_core::time::Timestamp;
 use bartizan_store::SplitMeter;
@@ -65,6 +65,15 @@ impl Meter for Failing {
         _: Timestamp,
     ) -> Told<'a, Result<Verdict, Unavailable>> {
         self.answer()
+    }
+
+    fn spend<'a>(
+        &'a self,
+        id: ReservationId,
+        draws: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Verdict, Unavailable>> {
+        spend_in_two(self, id, draws, now)
     }
 
     fn depart<'a>(&'a self, _: ReservationId, _: Timestamp) -> Told<'a, Result<(), Unavailable>> {

@@ -24,6 +24,7 @@ where
     F: Future<Output = M>,
 {
     takes_all_or_nothing(&make().await).await;
+    spends_for_good(&make().await).await;
     does_everything_once(&make().await).await;
     charges_or_gives_back_what_expires(&make().await).await;
     corrects_what_is_settled_late(&make().await).await;
@@ -102,6 +103,24 @@ async fn takes_all_or_nothing<M: Meter>(meter: &M) {
     assert!(!takes(meter, 3, &[draw(&money, 40), draw(&calls, 1)], at(1)).await);
     assert!(takes(meter, 4, &[draw(&money, 40)], at(1)).await, "money was taken for a refusal");
     assert!(!takes(meter, 5, &[draw(&money, 1)], at(1)).await);
+}
+
+async fn spends_for_good<M: Meter>(meter: &M) {
+    let (calls, money) = (window("calls", 3), budget(100));
+    let spends = async |number, draws: &[Draw], seconds| {
+        let verdict = meter.spend(id(number), draws, at(seconds)).await;
+        assert!(verdict.is_ok(), "the meter must answer: {verdict:?}");
+        matches!(verdict, Ok(Verdict::Taken { .. }))
+    };
+    assert!(spends(1, &[draw(&calls, 2), draw(&money, 60)], 0).await);
+    assert!(!spends(2, &[draw(&calls, 1), draw(&money, 41)], 0).await, "beyond the budget");
+    assert!(!spends(3, &[draw(&calls, 2), draw(&money, 1)], 0).await, "beyond the window");
+    assert!(spends(4, &[draw(&calls, 1), draw(&money, 10)], 1).await, "a refusal has taken");
+    // No deadline gives it back.
+    assert_eq!(meter.expire(at(300)).await, Ok(Vec::new()));
+    assert!(!spends(5, &[draw(&money, 31)], 300).await, "it came back");
+    assert!(spends(6, &[draw(&money, 30), draw(&calls, 3)], 300).await);
+    assert!(!takes(meter, 7, &[draw(&money, 1)], at(301)).await);
 }
 
 async fn does_everything_once<M: Meter>(meter: &M) {

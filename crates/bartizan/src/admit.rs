@@ -1,7 +1,6 @@
 //! Is there room at the door? Routes the request and takes the limits by address.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bartizan_core::authorize::Policy;
 use bartizan_core::exchange::{Admitted, Exchange, Received, Refused};
@@ -17,10 +16,6 @@ pub struct Admit {
     pub(crate) meter: Arc<dyn Meter>,
 }
 
-/// A draw at the door is never given back: it is settled at once. Until then nobody else who
-/// shares the meter may find its time over, and give it back to a third.
-const AT_ONCE: Duration = Duration::from_secs(30);
-
 impl<B: Send> Stage<Exchange<Received<B>>> for Admit {
     type Out = Exchange<Admitted<B>>;
 
@@ -31,11 +26,7 @@ impl<B: Send> Stage<Exchange<Received<B>>> for Admit {
             return exchange.admit(Ok(Verdict::Taken { standings: Vec::new() }));
         }
         let (id, now) = (ReservationId(clock::chance()), exchange.now());
-        let verdict = self.meter.reserve(id, &draws, now.plus(AT_ONCE), now).await;
-        if matches!(verdict, Ok(Verdict::Taken { .. })) {
-            let settled = self.meter.settle(id, &draws, now).await;
-            tracing::trace!(?settled, "door");
-        }
-        exchange.admit(verdict)
+        // A draw at the door is never given back.
+        exchange.admit(self.meter.spend(id, &draws, now).await)
     }
 }

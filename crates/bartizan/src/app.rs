@@ -88,6 +88,7 @@ pub struct AppBuilder {
     realm: Realm,
     resources: Option<Arc<Resources>>,
     body_timeout: Duration,
+    settle_timeout: Duration,
     actions: BuiltIn,
     tasks: TaskTracker,
     /// What was written and cannot be used.
@@ -184,6 +185,7 @@ impl App {
             realm: Realm::default(),
             resources: None,
             body_timeout: Duration::from_secs(30),
+            settle_timeout: SETTLE_TIMEOUT,
             actions: BuiltIn::default(),
             tasks: TaskTracker::new(),
             flaws: Vec::new(),
@@ -342,6 +344,14 @@ impl AppBuilder {
         self
     }
 
+    /// How much longer than its answer may take to begin a call may take to be settled: then what
+    /// was reserved for it is charged. What a process that was killed had reserved stands that
+    /// long. Longer than the longest stream; [`SETTLE_TIMEOUT`] where nothing is said.
+    pub fn settle_timeout(mut self, timeout: Duration) -> Self {
+        self.settle_timeout = timeout;
+        self
+    }
+
     /// What must not pass at endpoints that do not say it.
     pub fn profile(mut self, profile: Profile) -> Self {
         self.defaults.profile = profile;
@@ -441,7 +451,6 @@ impl AppBuilder {
         let live = Live::new(&self.title);
         let approvals = self.approvals.clone().unwrap_or_else(|| Arc::<MemoryApprovals>::default());
         let (policy, handlers) = self.policy(&live, &approvals)?;
-        let longest = policy.routes.endpoints().map(|endpoint| endpoint.timeout).max();
         let (road, settler) = Road::build(Parts {
             policy: Arc::new(policy),
             authenticate,
@@ -454,7 +463,7 @@ impl AppBuilder {
             proxies: self.proxies,
             realm,
             body_timeout: self.body_timeout,
-            reservation: longest.unwrap_or_default() + GRACE,
+            settle_timeout: self.settle_timeout,
             tasks: self.tasks.clone(),
         });
         let road = Arc::new(road);
@@ -581,8 +590,10 @@ impl AppBuilder {
     }
 }
 
-/// How much longer than the longest answer may take to begin a reservation stands.
-const GRACE: Duration = Duration::from_secs(3600);
+/// How much longer than its answer may take to begin a call may take to be settled, where nothing
+/// is said: longer than models take for an answer, and short for whoever waits for what a process
+/// that was killed had reserved.
+pub const SETTLE_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// How often reservations are looked for whose time is over.
 const SWEEP: Duration = Duration::from_secs(5);

@@ -39,7 +39,7 @@ mod presence;
 pub mod redact;
 pub mod clock;
 
-pub use app::App;
+pub use app::{App, SETTLE_TIMEOUT};
 pub use bartizan_core as core;
 pub use bartizan_core::authenticate::Caller;
 pub use bartizan_macros::agent_endpoint;

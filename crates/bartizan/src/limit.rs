@@ -16,8 +16,9 @@ pub struct Limit {
     pub(crate) meter: Arc<dyn Meter>,
     /// Who takes back what was reserved for a call that never departs.
     pub(crate) returns_to: Arc<dyn Returns>,
-    /// How long a reservation stands before it is charged or given back by itself.
-    pub(crate) deadline: Duration,
+    /// How much longer than its answer may take to begin a reservation stands, before it is charged
+    /// or given back by itself.
+    pub(crate) settle_timeout: Duration,
 }
 
 impl<B: Send> Stage<Exchange<Validated<B>>> for Limit {
@@ -29,7 +30,8 @@ impl<B: Send> Stage<Exchange<Validated<B>>> for Limit {
         let verdict = if draws.is_empty() {
             Ok(Verdict::Taken { standings: Vec::new() })
         } else {
-            self.meter.reserve(id, &draws, now.plus(self.deadline), now).await
+            let deadline = now.plus(exchange.grant().endpoint().timeout + self.settle_timeout);
+            self.meter.reserve(id, &draws, deadline, now).await
         };
         exchange.permit(id, draws, verdict, Arc::clone(&self.returns_to))
     }

@@ -89,8 +89,9 @@ pub struct Parts {
     pub realm: Realm,
     /// How long a body may take that is read whole.
     pub body_timeout: Duration,
-    /// How long a reservation stands before it is charged by itself.
-    pub reservation: Duration,
+    /// How much longer than its answer may take to begin a reservation stands, before it is
+    /// charged by itself.
+    pub settle_timeout: Duration,
     /// Calls that run on after their client hung up.
     pub tasks: TaskTracker,
 }
@@ -124,7 +125,7 @@ impl Road {
     #[must_use]
     pub fn build(parts: Parts) -> (Self, Settler) {
         let Parts { policy, authenticate, meter, trail, handlers, mask, proxies, .. } = parts;
-        let Parts { realm, body_timeout, reservation, tasks, approvals, approvers, .. } = parts;
+        let Parts { realm, body_timeout, settle_timeout, tasks, approvals, approvers, .. } = parts;
         let (settle, settler) = Settle::new(Arc::clone(&meter));
         let road = Self {
             admit: Admit { policy: Arc::clone(&policy), meter: Arc::clone(&meter) },
@@ -134,7 +135,7 @@ impl Road {
             limit: Limit {
                 meter: Arc::clone(&meter),
                 returns_to: Arc::new(settle.clone()),
-                deadline: reservation,
+                settle_timeout,
             },
             mask,
             approve: Approve { book: approvals, approvers },

@@ -76,6 +76,12 @@ impl Exchange<Authorized<()>> {
 }
 
 impl<B> Exchange<Validated<B>> {
+    /// What it was validated under.
+    #[must_use]
+    pub fn grant(&self) -> &Grant {
+        &self.state.grant
+    }
+
     /// What must be drawn before this call may pass.
     ///
     /// # Errors

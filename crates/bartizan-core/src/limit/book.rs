@@ -107,6 +107,25 @@ impl Book {
         Ok(Verdict::Taken { standings: self.standings(draws, at, now) })
     }
 
+    /// Takes every draw for good, or none: see [`super::Meter::spend`]. Nothing is remembered of it
+    /// but what the counters say.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the book is full.
+    pub fn spend(&mut self, draws: &[Draw], now: Timestamp) -> Result<Verdict, Unavailable> {
+        let at = self.tick(now);
+        if let Some(exhausted) = self.exhausted(draws, at, now) {
+            return Ok(Verdict::Short(exhausted));
+        }
+        self.make_room(draws)?;
+        for (draw, amount) in merged(draws) {
+            let counter = self.counter_mut(draw, at);
+            let mark = counter.take(amount, at);
+            counter.settle(mark, amount, amount, at);
+        }
+        Ok(Verdict::Taken { standings: self.standings(draws, at, now) })
+    }
+
     /// Marks the call as sent: see [`super::Meter::depart`].
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +100,21 @@ pub trait Meter: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Told<'a, Result<Settlement, Unavailable>>;
 
+    /// Takes every draw for good, or none: reserved and settled as it is. For what is never given
+    /// back, such as a limit at the door. Not idempotent: `id` is used once.
+    ///
+    /// A store of which each call is a round trip does it in one; any other may use
+    /// [`spend_in_two`].
+    ///
+    /// # Errors
+    /// [`Unavailable`] as for [`Meter::reserve`]; it may have been taken all the same.
+    fn spend<'a>(
+        &'a self,
+        id: ReservationId,
+        draws: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Verdict, Unavailable>>;
+
     /// Closes what has run out of time, and tells what closed since it was asked last: for the log
     /// and the alarms. The other calls close some of it in passing, so limits do not depend on
     /// this being called; a caller asks every few seconds.
@@ -106,6 +122,26 @@ pub trait Meter: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`Unavailable`] if the meter cannot be reached.
     fn expire(&self, now: Timestamp) -> Told<'_, Result<Vec<Expired>, Unavailable>>;
+}
+
+/// What is settled at once stands so long, should that fail: until then nobody else who shares the
+/// meter may find its time over, and give it back to a third.
+const AT_ONCE: Duration = Duration::from_secs(30);
+
+/// [`Meter::spend`] by two calls of the same meter.
+pub fn spend_in_two<'a>(
+    meter: &'a dyn Meter,
+    id: ReservationId,
+    draws: &'a [Draw],
+    now: Timestamp,
+) -> Told<'a, Result<Verdict, Unavailable>> {
+    Told::later(async move {
+        let verdict = meter.reserve(id, draws, now.plus(AT_ONCE), now).await?;
+        if matches!(verdict, Verdict::Taken { .. }) {
+            meter.settle(id, draws, now).await?;
+        }
+        Ok(verdict)
+    })
 }
 
 /// Which reservation. Chosen by the gate, unguessable and never used twice.

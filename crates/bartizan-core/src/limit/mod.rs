@@ -46,9 +46,11 @@ pub use budget::{Budget, Ledger};
 pub use concurrency::Concurrency;
 pub use counter::{Counter, Mark};
 pub use gcra::Gcra;
-pub use meter::{Charge, Expired, Meter, Order, ReservationId, Settlement, Told, Unavailable};
+pub use meter::{
+    Charge, Expired, Meter, Order, ReservationId, Settlement, Told, Unavailable, spend_in_two,
+};
 pub use period::{Calendar, Period};
-pub use price::{NanoUsd, Price};
+pub use price::{NanoUsd, Price, Tier};
 pub use reservation::{Reservation, State, Take};
 pub use room::Room;
 pub use transfer::{Account, Cause, Transfer};

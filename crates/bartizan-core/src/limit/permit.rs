@@ -133,7 +133,7 @@ fn cost(endpoint: &Endpoint, model: Option<&Arc<str>>, worst: Estimate) -> Resul
     let Some(model) = model else { return Ok(endpoint.cost.usd_nano) };
     let price =
         find_or_ceiling(&endpoint.cost.prices, model).ok_or_else(|| Unpriced(Arc::clone(model)))?;
-    Ok(price.worst_case(worst.tokens_in, worst.tokens_out).max(endpoint.cost.usd_nano))
+    Ok(price.worst_case(worst.tokens_in, worst.tokens_out, worst.asks).max(endpoint.cost.usd_nano))
 }
 
 /// Whose counter it is. An attribute that the caller lacks is one shared bucket, never none.

@@ -66,17 +66,36 @@ impl<'de> Deserialize<'de> for NanoUsd {
     }
 }
 
-/// What a model's tokens cost.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(deny_unknown_fields)]
-pub struct Price {
-    /// A million tokens in.
+/// What a million tokens of each kind cost. A kind without a price of its own costs what is said at it.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+pub struct Rates {
+    /// Tokens in.
     pub input_per_million: NanoUsd,
-    /// A million tokens out.
+    /// Tokens out.
     pub output_per_million: NanoUsd,
-    /// A million tokens in that the provider had in its cache. Absent: the price of input.
+    /// Tokens in that the provider had in its cache; else as tokens in.
     #[serde(default)]
     pub cached_input_per_million: Option<NanoUsd>,
+    /// Tokens in that it wrote into its cache; else as tokens in.
+    #[serde(default)]
+    pub cache_write_per_million: Option<NanoUsd>,
+    /// Those that it keeps there for an hour; else as what it writes for less.
+    #[serde(default)]
+    pub cache_write_1h_per_million: Option<NanoUsd>,
+    /// Tokens in that are sound; else as tokens in.
+    #[serde(default)]
+    pub input_audio_per_million: Option<NanoUsd>,
+    /// Tokens out that are sound; else as tokens out.
+    #[serde(default)]
+    pub output_audio_per_million: Option<NanoUsd>,
+}
+
+/// Rates, and those of calls with a long prompt.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+pub struct Tariff {
+    /// What tokens cost.
+    #[serde(flatten)]
+    pub rates: Rates,
     /// What a call with a long prompt costs instead, all of it.
     #[serde(default)]
     pub long_prompt: Option<LongPrompt>,
@@ -84,68 +103,208 @@ pub struct Price {
 
 /// The price of a call with a long prompt.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(deny_unknown_fields)]
 pub struct LongPrompt {
     /// More tokens in than this are a long prompt.
     pub above: u64,
-    /// A million tokens in.
-    pub input_per_million: NanoUsd,
-    /// A million tokens out.
-    pub output_per_million: NanoUsd,
-    /// A million tokens in that the provider had in its cache. Absent: the price of input.
+    /// What tokens cost then.
+    #[serde(flatten)]
+    pub rates: Rates,
+}
+
+/// What a model's tokens cost.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+pub struct Price {
+    /// By itself.
+    #[serde(flatten)]
+    pub standard: Tariff,
+    /// In other service tiers; one that has none here costs as the standard.
     #[serde(default)]
-    pub cached_input_per_million: Option<NanoUsd>,
+    pub tiers: BTreeMap<Tier, Tariff>,
+}
+
+/// How soon a provider answers, by what it calls `service_tier` or `speed`, where that has a price
+/// of its own.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// Some hours later, for less.
+    Batch,
+    /// With more tokens a second.
+    Fast,
+    /// When there is room, for less.
+    Flex,
+    /// Before others.
+    Priority,
+}
+
+impl Tier {
+    /// The tier of that name; none for `standard`, `default`, and what nobody knows.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Batch, Self::Fast, Self::Flex, Self::Priority]
+            .into_iter()
+            .find(|tier| tier.name() == name)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Batch => "batch",
+            Self::Fast => "fast",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+        }
+    }
+}
+
+/// Which of a call's tokens have prices of their own.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Kinds {
+    /// Of the tokens in: those that the provider had in its cache.
+    pub cached: u64,
+    /// Of the tokens in: those that it wrote into its cache.
+    pub written: u64,
+    /// Of those: what it keeps for an hour.
+    pub written_1h: u64,
+    /// Of the tokens in: those that are sound.
+    pub audio_in: u64,
+    /// Of the tokens out: those that are sound.
+    pub audio_out: u64,
+    /// How the call was served.
+    pub tier: Option<Tier>,
+}
+
+/// What a call may come to have, as far as its request shows: what is reserved depends on it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Asks {
+    /// It may write into a cache.
+    pub cache: bool,
+    /// It holds sound, or asks for it.
+    pub audio: bool,
+    /// The service tier that it names.
+    pub tier: Option<Tier>,
 }
 
 impl Price {
-    /// A price that does not depend on the length of the prompt.
+    /// A price for tokens in, out, and in from a cache, whatever else they are.
     #[must_use]
     pub fn flat(input: NanoUsd, output: NanoUsd, cached: Option<NanoUsd>) -> Self {
         let (input_per_million, output_per_million) = (input, output);
-        let (cached_input_per_million, long_prompt) = (cached, None);
-        Self { input_per_million, output_per_million, cached_input_per_million, long_prompt }
+        let cached_input_per_million = cached;
+        Rates {
+            input_per_million,
+            output_per_million,
+            cached_input_per_million,
+            ..Rates::default()
+        }
+        .into()
     }
 
-    /// What a call costs, in nano-dollars, a broken one rounded up. `tokens_cached` are among
-    /// `tokens_in`. A cost beyond 64 bits is the largest number: no budget has it.
+    /// What a call costs, in nano-dollars, a broken one rounded up. A cost beyond 64 bits is the
+    /// largest number: no budget has it.
     #[must_use]
-    pub fn cost(&self, tokens_in: u64, tokens_out: u64, tokens_cached: u64) -> u64 {
-        let (input, output, cached) = self.rates(tokens_in);
-        let part = |tokens: u64, NanoUsd(rate): NanoUsd| u128::from(tokens) * u128::from(rate);
-        let new = tokens_in.saturating_sub(tokens_cached);
-        let cost = part(new, input)
-            .saturating_add(part(tokens_cached, cached))
-            .saturating_add(part(tokens_out, output))
-            .div_ceil(MILLION);
-        u64::try_from(cost).unwrap_or(u64::MAX)
+    pub fn cost(&self, tokens_in: u64, tokens_out: u64, kinds: Kinds) -> u64 {
+        self.tariff(kinds.tier).rates_of(tokens_in).cost(tokens_in, tokens_out, kinds)
     }
 
-    /// The most that a call of so many tokens can cost, in nano-dollars: what is reserved.
+    /// The most that a call of so many tokens can cost, in nano-dollars: what is reserved. A
+    /// reservation does not depend on a discount.
     #[must_use]
-    pub fn worst_case(&self, tokens_in: u64, tokens_out: u64) -> u64 {
-        // A cache that costs more than none, or a discount for long prompts, would be news; but a
-        // reservation must not depend on it.
-        let fresh = self.cost(tokens_in, tokens_out, 0);
-        let cached = self.cost(tokens_in, tokens_out, tokens_in);
-        let short = Self { long_prompt: None, ..*self }.cost(tokens_in, tokens_out, 0);
-        fresh.max(cached).max(short)
+    pub fn worst_case(&self, tokens_in: u64, tokens_out: u64, asks: Asks) -> u64 {
+        let tariffs = [&self.standard, self.tariff(asks.tier)];
+        let rates = tariffs.iter().flat_map(|tariff| tariff.up_to(tokens_in));
+        let costs = rates.map(|rates| rates.worst_case(tokens_in, tokens_out, asks));
+        costs.max().unwrap_or(u64::MAX)
     }
 
-    /// Input, output and cached input for a prompt of that length.
-    fn rates(&self, tokens_in: u64) -> (NanoUsd, NanoUsd, NanoUsd) {
-        let (input, output, cached) = match self.long_prompt {
-            Some(long) if tokens_in > long.above => {
-                (long.input_per_million, long.output_per_million, long.cached_input_per_million)
-            }
-            _ => (self.input_per_million, self.output_per_million, self.cached_input_per_million),
-        };
-        (input, output, cached.unwrap_or(input))
+    fn tariff(&self, tier: Option<Tier>) -> &Tariff {
+        tier.and_then(|tier| self.tiers.get(&tier)).unwrap_or(&self.standard)
     }
 }
 
-/// The prices that come with the program: standard rates of OpenAI and Anthropic, without batch
-/// or priority service and without what writing into a cache costs. `prices.json` names the source
-/// and its date; what the configuration says goes before it.
+impl From<Rates> for Price {
+    fn from(rates: Rates) -> Self {
+        let standard = Tariff { rates, long_prompt: None };
+        Self { standard, tiers: BTreeMap::new() }
+    }
+}
+
+impl Tariff {
+    /// The rates for a prompt of that length.
+    fn rates_of(&self, tokens_in: u64) -> &Rates {
+        self.long_prompt
+            .as_ref()
+            .filter(|long| tokens_in > long.above)
+            .map_or(&self.rates, |long| &long.rates)
+    }
+
+    /// All rates for prompts up to that length.
+    fn up_to(&self, tokens_in: u64) -> impl Iterator<Item = &Rates> {
+        let long = self.long_prompt.as_ref().filter(move |long| tokens_in > long.above);
+        std::iter::once(&self.rates).chain(long.map(|long| &long.rates))
+    }
+}
+
+impl Rates {
+    fn cached(&self) -> NanoUsd {
+        self.cached_input_per_million.unwrap_or(self.input_per_million)
+    }
+
+    fn written(&self) -> NanoUsd {
+        self.cache_write_per_million.unwrap_or(self.input_per_million)
+    }
+
+    fn written_1h(&self) -> NanoUsd {
+        self.cache_write_1h_per_million.unwrap_or(self.written())
+    }
+
+    fn audio_in(&self) -> NanoUsd {
+        self.input_audio_per_million.unwrap_or(self.input_per_million)
+    }
+
+    fn audio_out(&self) -> NanoUsd {
+        self.output_audio_per_million.unwrap_or(self.output_per_million)
+    }
+
+    fn cost(&self, tokens_in: u64, tokens_out: u64, kinds: Kinds) -> u64 {
+        let Kinds { cached, written, written_1h, audio_in, audio_out, tier: _ } = kinds;
+        // A provider's slip, more of a kind than of all, is charged and does not wrap.
+        let new = [cached, written, audio_in].into_iter().fold(tokens_in, u64::saturating_sub);
+        sum([
+            (new, self.input_per_million),
+            (cached, self.cached()),
+            (written.saturating_sub(written_1h), self.written()),
+            (written_1h, self.written_1h()),
+            (audio_in, self.audio_in()),
+            (tokens_out.saturating_sub(audio_out), self.output_per_million),
+            (audio_out, self.audio_out()),
+        ])
+    }
+
+    fn worst_case(&self, tokens_in: u64, tokens_out: u64, asks: Asks) -> u64 {
+        let mut input = self.input_per_million.max(self.cached());
+        let mut output = self.output_per_million;
+        if asks.cache {
+            input = input.max(self.written()).max(self.written_1h());
+        }
+        if asks.audio {
+            (input, output) = (input.max(self.audio_in()), output.max(self.audio_out()));
+        }
+        sum([(tokens_in, input), (tokens_out, output)])
+    }
+}
+
+/// So many tokens at so much a million each, rounded up.
+fn sum(parts: impl IntoIterator<Item = (u64, NanoUsd)>) -> u64 {
+    let part = |(tokens, NanoUsd(rate)): (u64, NanoUsd)| u128::from(tokens) * u128::from(rate);
+    let cost = parts.into_iter().map(part).fold(0, u128::saturating_add).div_ceil(MILLION);
+    u64::try_from(cost).unwrap_or(u64::MAX)
+}
+
+/// The prices that come with the program: what OpenAI and Anthropic take, in each service tier.
+/// `prices.json` names the source and its date, and `xtask/prices.py` makes it; what the
+/// configuration says goes before it.
 #[must_use]
 pub fn builtin() -> BTreeMap<String, Price> {
     // Shipped with the program and read by a test: no table would mean no prices, so refusals.
@@ -206,6 +365,10 @@ mod tests {
         NanoUsd::parse_usd(text).unwrap()
     }
 
+    fn cached(cached: u64) -> Kinds {
+        Kinds { cached, ..Kinds::default() }
+    }
+
     #[test]
     fn an_amount_is_read_from_its_text_to_the_last_digit() {
         assert_eq!(usd("100.00"), NanoUsd(100 * NANO));
@@ -231,21 +394,22 @@ mod tests {
     #[test]
     fn a_cost_is_rounded_up_and_never_wraps() {
         let price = Price::flat(usd("1.00"), usd("3.00"), Some(usd("0.10")));
-        assert_eq!(price.cost(1_000_000, 0, 0), NANO);
-        assert_eq!(price.cost(1_000, 500, 400), 600_000 + 1_500_000 + 40_000);
+        assert_eq!(price.cost(1_000_000, 0, cached(0)), NANO);
+        assert_eq!(price.cost(1_000, 500, cached(400)), 600_000 + 1_500_000 + 40_000);
         let cheap = Price::flat(NanoUsd(1), NanoUsd(1), None);
-        assert_eq!((cheap.cost(0, 0, 0), cheap.cost(1, 0, 0), cheap.cost(0, 1, 0)), (0, 1, 1));
-        assert_eq!(price.cost(u64::MAX, u64::MAX, 0), u64::MAX);
+        let cost = |tokens_in, tokens_out| cheap.cost(tokens_in, tokens_out, cached(0));
+        assert_eq!((cost(0, 0), cost(1, 0), cost(0, 1)), (0, 1, 1));
+        assert_eq!(price.cost(u64::MAX, u64::MAX, cached(0)), u64::MAX);
         // More cached than sent: a provider's slip is charged and does not wrap.
-        assert_eq!(price.cost(10, 0, 20), 2_000);
+        assert_eq!(price.cost(10, 0, cached(20)), 2_000);
     }
 
     #[test]
     fn a_long_prompt_makes_the_whole_call_dearer() {
         let prices = builtin();
         let price = find(&prices, "gpt-5.6-sol").unwrap();
-        assert_eq!(price.cost(272_000, 0, 0), 272_000 * 4_000);
-        assert_eq!(price.cost(272_001, 10, 0), 272_001 * 8_000 + 10 * 30_000);
+        assert_eq!(price.cost(272_000, 0, cached(0)), 272_000 * 4_000);
+        assert_eq!(price.cost(272_001, 10, cached(0)), 272_001 * 8_000 + 10 * 30_000);
     }
 
     #[test]
@@ -253,7 +417,7 @@ mod tests {
         let prices = builtin();
         assert!(prices.len() > 40, "{}", prices.len());
         let of = |model| find(&prices, model);
-        assert_eq!(of("gpt-4o-mini").unwrap().input_per_million, usd("0.15"));
+        assert_eq!(of("gpt-4o-mini").unwrap().standard.rates.input_per_million, usd("0.15"));
         assert_eq!(of("gpt-4o-mini-2024-07-18"), of("gpt-4o-mini"));
         assert_eq!(of("claude-opus-4-1-20250805"), of("claude-opus-4-1"));
         // That one cost more than its successors, and has a row of its own.
@@ -264,8 +428,44 @@ mod tests {
             assert_eq!(of(unknown), None, "{unknown}");
         }
         for (name, price) in &prices {
-            assert!(price.input_per_million.0 > 0, "{name} is free");
+            let tariffs = price.tiers.values().chain([&price.standard]);
+            for tariff in tariffs {
+                assert!(tariff.rates.input_per_million.0 > 0, "{name} is free");
+            }
         }
+    }
+
+    #[test]
+    fn what_is_written_into_a_cache_and_what_is_sound_cost_what_they_cost() {
+        let prices = builtin();
+        let claude = find(&prices, "claude-opus-4-5").unwrap();
+        let kinds = Kinds { cached: 100, written: 30, written_1h: 10, ..Kinds::default() };
+        // $5 in, $0.50 from the cache, $6.25 and $10 into it.
+        let cost = 70 * 5_000 + 100 * 500 + 20 * 6_250 + 10 * 10_000;
+        assert_eq!(claude.cost(200, 0, kinds), cost);
+        let half = Kinds { tier: Some(Tier::Batch), ..kinds };
+        assert_eq!(claude.cost(200, 0, half), cost / 2);
+        let audio = find(&prices, "gpt-audio").unwrap();
+        let kinds = Kinds { audio_in: 60, audio_out: 10, ..Kinds::default() };
+        assert_eq!(
+            audio.cost(100, 30, kinds),
+            40 * 2_500 + 60 * 32_000 + 20 * 10_000 + 10 * 64_000
+        );
+    }
+
+    #[test]
+    fn what_is_reserved_depends_on_what_the_call_asks_for() {
+        let prices = builtin();
+        let claude = find(&prices, "claude-opus-4-5").unwrap();
+        let plain = Asks::default();
+        assert_eq!(claude.worst_case(100, 10, plain), 100 * 5_000 + 10 * 25_000);
+        let caches = Asks { cache: true, ..plain };
+        assert_eq!(claude.worst_case(100, 10, caches), 100 * 10_000 + 10 * 25_000);
+        let gpt = find(&prices, "gpt-5.4").unwrap();
+        let tier = |tier| Asks { tier: Some(tier), ..plain };
+        assert_eq!(gpt.worst_case(100, 10, tier(Tier::Priority)), 100 * 5_000 + 10 * 30_000);
+        // A discount is not counted on: nobody knows how the call will be served.
+        assert_eq!(gpt.worst_case(100, 10, tier(Tier::Flex)), gpt.worst_case(100, 10, plain));
     }
 
     #[test]
@@ -273,7 +473,7 @@ mod tests {
         let mut prices = builtin();
         assert_eq!(find_or_ceiling(&prices, "nobody-knows"), None);
         let ceiling = Price::flat(usd("100"), usd("200"), None);
-        prices.insert(CEILING.into(), ceiling);
+        prices.insert(CEILING.into(), ceiling.clone());
         assert_eq!(find_or_ceiling(&prices, "nobody-knows"), Some(&ceiling));
         assert_eq!(find_or_ceiling(&prices, "gpt-4o"), find(&prices, "gpt-4o"));
         assert!(source().contains("as of 20"), "{}", source());
@@ -287,22 +487,43 @@ mod tests {
 
         #[test]
         fn no_way_of_billing_costs_more_than_the_worst_case(
-            rates in prop::array::uniform6(0_u64..100 * NANO),
+            rates in prop::array::uniform3(prop::array::uniform7(0_u64..100 * NANO)),
             above in 0_u64..2_000_000,
             tokens_in in 0_u64..4_000_000,
             tokens_out in 0_u64..4_000_000,
-            cached in 0_u64..4_000_000,
+            parts in prop::array::uniform4(0.0..1.0),
+            priority: bool,
         ) {
-            let [a, b, c, d, e, f] = rates.map(NanoUsd);
-            let long = LongPrompt {
-                above,
-                input_per_million: d,
-                output_per_million: e,
-                cached_input_per_million: Some(f),
-            };
-            let price = Price { long_prompt: Some(long), ..Price::flat(a, b, Some(c)) };
-            let cost = price.cost(tokens_in, tokens_out, cached.min(tokens_in));
-            prop_assert!(cost <= price.worst_case(tokens_in, tokens_out));
+            let [standard, long, dear] = rates.map(seven);
+            let long_prompt = Some(LongPrompt { above, rates: long });
+            let standard = Tariff { rates: standard, long_prompt };
+            let dear = Tariff { rates: dear, long_prompt: None };
+            let price = Price { standard, tiers: [(Tier::Priority, dear)].into() };
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of it")]
+            let of = |part: f64, whole: u64| (part * whole as f64) as u64;
+            let [a, b, c, d] = parts;
+            let cached = of(a, tokens_in);
+            let written = of(b, tokens_in - cached);
+            let audio_in = of(c, tokens_in - cached - written);
+            let tier = priority.then_some(Tier::Priority);
+            let (written_1h, audio_out) = (of(c, written), of(d, tokens_out));
+            let kinds = Kinds { cached, written, written_1h, audio_in, audio_out, tier };
+            let asks = Asks { cache: true, audio: true, tier };
+            let cost = price.cost(tokens_in, tokens_out, kinds);
+            prop_assert!(cost <= price.worst_case(tokens_in, tokens_out, asks));
+        }
+    }
+
+    fn seven(rates: [u64; 7]) -> Rates {
+        let [input, output, cached, written, written_1h, audio_in, audio_out] = rates.map(NanoUsd);
+        Rates {
+            input_per_million: input,
+            output_per_million: output,
+            cached_input_per_million: Some(cached),
+            cache_write_per_million: Some(written),
+            cache_write_1h_per_million: Some(written_1h),
+            input_audio_per_million: Some(audio_in),
+            output_audio_per_million: Some(audio_out),
         }
     }
 }

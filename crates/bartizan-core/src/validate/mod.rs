@@ -30,6 +30,7 @@ pub use schema::{Schema, SchemaError, Violation};
 use crate::audit::Note;
 use crate::authorize::Grant;
 use crate::json::Unsound;
+use crate::limit::price::Asks;
 
 /// A call that was understood, or one that nothing needs to understand.
 #[derive(Debug)]
@@ -68,6 +69,8 @@ pub struct Estimate {
     pub tokens_in: u64,
     /// Tokens of the answer, at the most.
     pub tokens_out: u64,
+    /// What else it asks for that costs more than tokens by themselves.
+    pub asks: Asks,
 }
 
 /// Why a call was turned away. The caller must send another one.

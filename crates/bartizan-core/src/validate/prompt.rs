@@ -58,6 +58,19 @@ pub(super) fn tokens(bytes: &[u8], call: &Map<String, Value>) -> u64 {
     text.div_ceil(BYTES_PER_TOKEN).saturating_add(pictures.count.saturating_mul(TOKENS_PER_PICTURE))
 }
 
+/// Whether an object anywhere in the call has a member of that name. The depth is bounded: the
+/// document was read with a bound.
+pub(super) fn has_member(call: &Map<String, Value>, name: &str) -> bool {
+    fn within(value: &Value, name: &str) -> bool {
+        match value {
+            Value::Array(elements) => elements.iter().any(|element| within(element, name)),
+            Value::Object(members) => has_member(members, name),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        }
+    }
+    call.contains_key(name) || call.values().any(|value| within(value, name))
+}
+
 /// What of a prompt is no text.
 #[derive(Default)]
 struct Pictures {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bartizan_core::authorize::{Denial, NameRule, Named, OnDeniedTool};
+use bartizan_core::limit::price::{Asks, Tier};
 use bartizan_core::mask::{Guard, Profile};
 use bartizan_core::validate::{Invalid, Protocol, Unfit};
 use bartizan_pii::{Action, Config, Masker, Scanner};
@@ -36,6 +37,24 @@ fn the_worst_case_counts_and_a_bound_is_put_in_where_there_is_none() {
         }
         assert_eq!(sent(&call), expected);
     }
+}
+
+#[test]
+fn what_may_cost_more_than_tokens_by_themselves_is_seen_before_it_is_sent() {
+    let asks = |protocol, path, body: serde_json::Value| {
+        Place::new(protocol).read(path, &body.to_string()).unwrap().estimate().asks
+    };
+    let chat = |body| asks(Protocol::OpenAi, CHAT, body);
+    let messages = |body| asks(Protocol::Anthropic, "/v1/messages", body);
+    assert_eq!(chat(json!({ "messages": [{ "content": "audio" }] })), Asks::default());
+    assert!(chat(json!({ "modalities": ["text", "audio"] })).audio);
+    let sound = json!({ "type": "input_audio", "input_audio": { "data": "" } });
+    assert!(chat(json!({ "messages": [{ "content": [sound] }] })).audio);
+    assert_eq!(chat(json!({ "service_tier": "priority" })).tier, Some(Tier::Priority));
+    assert_eq!(messages(json!({ "max_tokens": 1 })), Asks::default());
+    let kept = json!({ "cache_control": { "type": "ephemeral", "ttl": "1h" } });
+    assert!(messages(json!({ "system": [kept] })).cache);
+    assert_eq!(messages(json!({ "speed": "fast" })).tier, Some(Tier::Fast));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bartizan_core::limit::price::{Kinds, Tier};
 use bartizan_core::mask::{AnswerStream, Guard, Stopped};
 use bartizan_core::validate::Protocol;
 use bartizan_pii::{Action, Config, CustomPattern, Masker, Scanner, Vault};
@@ -281,6 +282,68 @@ fn what_a_call_used_is_read_to_the_end_and_counted_where_it_was_cut() {
             assert_eq!(told.tokens_in, tokens_in);
             assert!((5..60).contains(&told.tokens_out), "{told:?}");
         }
+    }
+}
+
+/// Each provider says it elsewhere; a price of its own is lost where it is not read.
+#[test]
+fn what_has_a_price_of_its_own_is_read_out_of_every_answer() {
+    let heard = |protocol, path, answer: serde_json::Value| {
+        let place = Place::new(protocol);
+        let mut call = place.read(path, &asked().to_string()).unwrap();
+        let mut listener = call.take_listener().unwrap();
+        listener.hear_whole(answer.to_string().as_bytes(), &place.grant());
+        listener.used().unwrap().kinds()
+    };
+    let details = json!({ "cached_tokens": 4, "audio_tokens": 3 });
+    let chat = json!({
+        "service_tier": "priority",
+        "usage": { "prompt_tokens": 9, "completion_tokens": 5, "prompt_tokens_details": details,
+                   "completion_tokens_details": { "audio_tokens": 2 } },
+    });
+    let expected = Kinds {
+        cached: 4,
+        audio_in: 3,
+        audio_out: 2,
+        tier: Some(Tier::Priority),
+        ..Kinds::default()
+    };
+    assert_eq!(heard(Protocol::OpenAi, CHAT, chat), expected);
+    let usage = json!({ "input_tokens": 9, "output_tokens": 5, "input_tokens_details": details });
+    let response = json!({ "service_tier": "flex", "usage": usage });
+    let flex = Kinds { audio_out: 0, tier: Some(Tier::Flex), ..expected };
+    assert_eq!(heard(Protocol::OpenAi, "/v1/responses", response), flex);
+    let message = json!({ "usage": {
+        "input_tokens": 9, "output_tokens": 5, "cache_read_input_tokens": 4,
+        "cache_creation_input_tokens": 30, "service_tier": "batch",
+        "cache_creation": { "ephemeral_5m_input_tokens": 20, "ephemeral_1h_input_tokens": 10 },
+    } });
+    let written = Kinds {
+        cached: 4,
+        written: 30,
+        written_1h: 10,
+        tier: Some(Tier::Batch),
+        ..Kinds::default()
+    };
+    assert_eq!(heard(Protocol::Anthropic, "/v1/messages", message), written);
+    // What nobody can read does not hide what was used.
+    let strange = json!({ "service_tier": 7, "usage": { "prompt_tokens": 9 } });
+    assert_eq!(heard(Protocol::OpenAi, CHAT, strange), Kinds::default());
+}
+
+#[test]
+fn a_provider_that_reports_nothing_used_is_believed() {
+    for (protocol, path, usage) in [
+        (Protocol::OpenAi, CHAT, json!({ "prompt_tokens": 0, "completion_tokens": 0 })),
+        (Protocol::Anthropic, "/v1/messages", json!({ "input_tokens": 0, "output_tokens": 0 })),
+    ] {
+        let place = Place::new(protocol);
+        let mut call = place.read(path, &asked().to_string()).unwrap();
+        let mut listener = call.take_listener().unwrap();
+        let answer = json!({ "model": "m", "usage": usage });
+        listener.hear_whole(answer.to_string().as_bytes(), &place.grant());
+        let used = listener.used().unwrap();
+        assert_eq!((used.tokens_in, used.tokens_out), (0, 0), "{protocol:?}");
     }
 }
 

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use bartizan_core::limit::price::{Rates, Tariff};
 use bartizan_core::limit::{NanoUsd, Price, price};
-use serde_json::json;
+use serde_json::{Map, Value};
 
 use super::identities::Format;
 use crate::config::{self, Overrides, Paint};
@@ -72,34 +73,61 @@ pub fn run(command: &Prices, out: &mut dyn Write) -> anyhow::Result<u8> {
 }
 
 fn line(name: &str, price: &Price, from: &str) -> String {
-    let Price { input_per_million, output_per_million, .. } = price;
-    let cached = price.cached_input_per_million.unwrap_or(*input_per_million);
-    let mut line = format!(
-        "{name}  in {input_per_million}  cached {cached}  out {output_per_million}  ({from})"
-    );
-    if let Some(long) = price.long_prompt {
-        let (input, output) = (long.input_per_million, long.output_per_million);
-        line.push_str(&format!("; above {} tokens in {input}  out {output}", long.above));
+    let mut line = format!("{name}  {}  ({from})", shown(&price.standard));
+    for (tier, tariff) in &price.tiers {
+        line.push_str(&format!("; {}: {}", tier.name(), shown(tariff)));
     }
     line
 }
 
-fn object(name: &str, price: &Price, from: &str) -> serde_json::Value {
-    let text = |amount: NanoUsd| amount.to_string();
-    let long = price.long_prompt.map(|long| {
-        json!({
-            "above": long.above,
-            "input_per_million": text(long.input_per_million),
-            "output_per_million": text(long.output_per_million),
-            "cached_input_per_million": long.cached_input_per_million.map(text),
-        })
+/// `in 5  cached 0.50  out 25.00`, and whatever else has a price of its own.
+fn shown(tariff: &Tariff) -> String {
+    let rates = |rates: &Rates| {
+        let parts =
+            parts(rates).filter_map(|(name, _, amount)| Some(format!("{name} {}", amount?)));
+        parts.collect::<Vec<_>>().join("  ")
+    };
+    let long = tariff.long_prompt.as_ref();
+    let long = long.map(|long| format!("  above {} tokens in: {}", long.above, rates(&long.rates)));
+    rates(&tariff.rates) + &long.unwrap_or_default()
+}
+
+/// What there may be a price for: its name in a line, its member in JSON, and the price.
+fn parts(rates: &Rates) -> impl Iterator<Item = (&'static str, &'static str, Option<NanoUsd>)> {
+    [
+        ("in", "input_per_million", Some(rates.input_per_million)),
+        ("cached", "cached_input_per_million", rates.cached_input_per_million),
+        ("cache write", "cache_write_per_million", rates.cache_write_per_million),
+        ("for an hour", "cache_write_1h_per_million", rates.cache_write_1h_per_million),
+        ("audio in", "input_audio_per_million", rates.input_audio_per_million),
+        ("out", "output_per_million", Some(rates.output_per_million)),
+        ("audio out", "output_audio_per_million", rates.output_audio_per_million),
+    ]
+    .into_iter()
+}
+
+fn object(name: &str, price: &Price, from: &str) -> Value {
+    let mut object = of_tariff(&price.standard);
+    let tiers = price.tiers.iter();
+    let tiers = tiers.map(|(tier, tariff)| (tier.name().to_owned(), of_tariff(tariff).into()));
+    object.insert("model".into(), name.into());
+    object.insert("from".into(), from.into());
+    object.insert("tiers".into(), Value::Object(tiers.collect()));
+    Value::Object(object)
+}
+
+fn of_tariff(tariff: &Tariff) -> Map<String, Value> {
+    let mut object = of_rates(&tariff.rates);
+    let long = tariff.long_prompt.as_ref().map(|long| {
+        let mut object = of_rates(&long.rates);
+        object.insert("above".into(), long.above.into());
+        Value::Object(object)
     });
-    json!({
-        "model": name,
-        "input_per_million": text(price.input_per_million),
-        "output_per_million": text(price.output_per_million),
-        "cached_input_per_million": price.cached_input_per_million.map(text),
-        "long_prompt": long,
-        "from": from,
-    })
+    object.insert("long_prompt".into(), long.unwrap_or_default());
+    object
+}
+
+fn of_rates(rates: &Rates) -> Map<String, Value> {
+    let text = |amount: Option<NanoUsd>| amount.map(|amount| amount.to_string()).into();
+    parts(rates).map(|(_, member, amount)| (member.to_owned(), text(amount))).collect()
 }

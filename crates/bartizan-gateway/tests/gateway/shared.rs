@@ -18,8 +18,8 @@ use crate::upstream::Upstream;
 use crate::wire::{ask, status};
 
 /// What one answer of the model costs: 5 tokens in at $0.001, 7 out at $0.002.
-const ANSWER: u64 = 19_000_000;
-const DOLLAR: u64 = 1_000_000_000;
+pub(crate) const ANSWER: u64 = 19_000_000;
+pub(crate) const DOLLAR: u64 = 1_000_000_000;
 
 /// A gateway whose limits are in `redis`.
 fn gateway(upstream: &Upstream, redis: &str, limits: &str) -> Program {
@@ -29,7 +29,13 @@ fn gateway(upstream: &Upstream, redis: &str, limits: &str) -> Program {
 }
 
 /// A gateway whose limits are in the one store and whose budgets are in the other.
-fn fleet_gateway(upstream: &Upstream, redis: &str, database: &str) -> Program {
+pub(crate) fn fleet_gateway(
+    upstream: &Upstream,
+    redis: &str,
+    database: &str,
+    limits: &str,
+    settle: &str,
+) -> Program {
     Program::with(upstream.address, &[], |configuration| {
         let model = format!(
             "  - {{ path: \"/v1/{{*rest}}\", protocol: openai, public: true, upstream: {{ url: \"http://{}\" }} }}\n",
@@ -37,8 +43,9 @@ fn fleet_gateway(upstream: &Upstream, redis: &str, database: &str) -> Program {
         );
         let (before, after) = configuration.split_once("durable: \"sqlite:").unwrap();
         let (_, after) = after.split_once('"').unwrap();
-        let configuration = format!("{before}durable: \"{database}\"{after}");
-        configuration.replace("shared: memory", &format!("shared: \"{redis}\"")) + &model + LIMITS
+        let configuration = format!("{before}durable: \"{database}\"{after}")
+            .replace("upstream: 5s", &format!("upstream: 2s, settle: {settle}"));
+        configuration.replace("shared: memory", &format!("shared: \"{redis}\"")) + &model + limits
     })
 }
 
@@ -52,17 +59,21 @@ prices:
 ";
 
 /// The status of a call that costs money; 0 where nobody answers.
-async fn pay(address: SocketAddr) -> u16 {
+pub(crate) async fn pay(address: SocketAddr) -> u16 {
+    talk(address, &paid_call(address)).await
+}
+
+/// A call that costs money.
+pub(crate) fn paid_call(address: SocketAddr) -> String {
     let body =
         r#"{"model":"my-model","max_tokens":10,"messages":[{"role":"user","content":"well?"}]}"#;
     let length = body.len();
-    let head = format!(
+    format!(
         "POST /v1/chat/completions HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    );
-    talk(address, &head).await
+    )
 }
 
-async fn call(address: SocketAddr) -> u16 {
+pub(crate) async fn call(address: SocketAddr) -> u16 {
     let head = format!("GET /open/x HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     talk(address, &head).await
 }
@@ -77,14 +88,14 @@ async fn talk(address: SocketAddr, head: &str) -> u16 {
 }
 
 /// What reached the upstream: calls that cost money, and others.
-fn reached(upstream: &Upstream) -> (usize, usize) {
+pub(crate) fn reached(upstream: &Upstream) -> (usize, usize) {
     let seen = upstream.seen();
     let paid = seen.iter().filter(|seen| seen.target.ends_with("/chat/completions")).count();
     (paid, seen.len() - paid)
 }
 
 /// What the ledger says of the only budget, a dollar: settled and reserved.
-fn spent(server: &PostgresServer, database: &str) -> (u64, u64) {
+pub(crate) fn spent(server: &PostgresServer, database: &str) -> (u64, u64) {
     let of = |account| {
         let sql = format!(
             "SELECT coalesce(sum(CASE WHEN credit = '{account}' THEN amount ELSE 0 END), 0) - \
@@ -103,7 +114,7 @@ async fn four_gateways_and_two_hundred_clients_spend_one_dollar_and_make_a_hundr
     let database = server.database();
     let spent = || spent(&server, &database);
     let gateways: Vec<_> =
-        (0..4).map(|_| fleet_gateway(&upstream, &redis.url(), &database)).collect();
+        (0..4).map(|_| fleet_gateway(&upstream, &redis.url(), &database, LIMITS, "10m")).collect();
     for gateway in &gateways {
         gateway.says("connected to Redis");
     }
@@ -139,26 +150,44 @@ async fn four_gateways_and_two_hundred_clients_spend_one_dollar_and_make_a_hundr
 }
 
 /// For how long gateways and Redis are killed: longer at night.
-fn chaos() -> Duration {
+pub(crate) fn chaos() -> Duration {
     let seconds = std::env::var("BARTIZAN_CHAOS_SECONDS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or(8))
 }
 
+/// What a gateway that is killed had reserved is charged three seconds after it was reserved.
+const SOON: &str = "1s";
+
 /// Gateways that are killed and started again, each time on other ports.
-struct Fleet {
+pub(crate) struct Fleet {
     upstream: Upstream,
     redis: String,
     database: String,
+    limits: &'static str,
     gateways: Vec<Mutex<Program>>,
 }
 
 impl Fleet {
-    fn address(&self, number: usize) -> SocketAddr {
+    pub(crate) fn start(
+        many: usize,
+        upstream: &Upstream,
+        redis: &RedisServer,
+        database: &str,
+        limits: &'static str,
+    ) -> Arc<Self> {
+        let start = |_| Mutex::new(fleet_gateway(upstream, &redis.url(), database, limits, SOON));
+        let (redis, database) = (redis.url(), database.to_owned());
+        let gateways = (0..many).map(start).collect();
+        Arc::new(Self { upstream: upstream.clone(), redis, database, limits, gateways })
+    }
+
+    pub(crate) fn address(&self, number: usize) -> SocketAddr {
         self.gateways[number % self.gateways.len()].lock().unwrap().address
     }
 
-    fn kill(&self, number: usize) {
-        let fresh = fleet_gateway(&self.upstream, &self.redis, &self.database);
+    /// Kills one, and starts another in its place.
+    pub(crate) fn kill(&self, number: usize) {
+        let fresh = fleet_gateway(&self.upstream, &self.redis, &self.database, self.limits, SOON);
         // What it replaces is killed where it stands.
         *self.gateways[number % self.gateways.len()].lock().unwrap() = fresh;
     }
@@ -169,15 +198,7 @@ async fn nothing_is_overspent_while_gateways_and_stores_are_killed() {
     let (upstream, mut redis) = (Upstream::start().await, RedisServer::start(&[]));
     let mut server = PostgresServer::new();
     let database = server.database();
-    let start = || fleet_gateway(&upstream, &redis.url(), &database);
-    let gateways = (0..4).map(|_| Mutex::new(start())).collect();
-    let fleet = Fleet {
-        upstream: upstream.clone(),
-        redis: redis.url(),
-        database: database.clone(),
-        gateways,
-    };
-    let fleet = Arc::new(fleet);
+    let fleet = Fleet::start(4, &upstream, &redis, &database, LIMITS);
     let (end, mut clients) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
     for client in 0..50_usize {
         let (fleet, end) = (Arc::clone(&fleet), Arc::clone(&end));

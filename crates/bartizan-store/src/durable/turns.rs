@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bartizan_core::limit::{
     BoxFuture, Draw, Expired, Meter, ReservationId, Settlement, Told, Unavailable, Verdict,
-    nothing_used,
+    nothing_used, spend_in_two,
 };
 use bartizan_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -125,6 +125,15 @@ impl Meter for DurableMeter {
                 _ => Err(mixed_up()),
             }
         })
+    }
+
+    fn spend<'a>(
+        &'a self,
+        id: ReservationId,
+        draws: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Verdict, Unavailable>> {
+        spend_in_two(self, id, draws, now)
     }
 
     fn depart<'a>(

@@ -39,6 +39,15 @@ impl Meter for MemoryMeter {
         Told::now(self.book.lock().reserve(id, draws, deadline, now))
     }
 
+    fn spend<'a>(
+        &'a self,
+        _: ReservationId,
+        draws: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Verdict, Unavailable>> {
+        Told::now(self.book.lock().spend(draws, now))
+    }
+
     fn depart<'a>(
         &'a self,
         id: ReservationId,

@@ -167,7 +167,7 @@ local function read_draws()
     if form == 'g' then shape.B = parse(ARGV[place + 3]) end
     if form == 'b' then
       shape.s, shape.e = tonumber(ARGV[place + 4]), tonumber(ARGV[place + 5])
-      local asks = not it.live or (at >= it.e and does == 'reserve')
+      local asks = not it.live or (at >= it.e and (does == 'reserve' or does == 'spend'))
       fresh = fresh and not (asks and (at < shape.s or at >= shape.e))
     end
     draws[#draws + 1] = { it = it, shape = shape, amount = parse(ARGV[place + 6]), place = place }
@@ -185,14 +185,8 @@ local function described(draws, asked)
   return all
 end
 
-local function reserve()
-  sweep(PASSING)
-  local key = KEYS[4]
-  local record = reservation(key)
-  if record and not is_open(record) then return answer('closed') end
-  local draws, fresh = read_draws()
-  if not fresh then return answer('period'), true end
-  if record then return answer('taken', described(draws)) end
+-- What to answer where the draws cannot all be taken; nothing where they can.
+local function refused(draws)
   local free = true
   for _, draw in ipairs(draws) do
     fit(draw.it, draw.shape)
@@ -201,6 +195,18 @@ local function reserve()
     if unknown(draw.it) then return answer('lost') end
   end
   if not free then return answer('short', described(draws, true)) end
+end
+
+local function reserve()
+  sweep(PASSING)
+  local key = KEYS[4]
+  local record = reservation(key)
+  if record and not is_open(record) then return answer('closed') end
+  local draws, fresh = read_draws()
+  if not fresh then return answer('period'), true end
+  if record then return answer('taken', described(draws)) end
+  local short = refused(draws)
+  if short then return short end
   record = { 'h', text(at + tonumber(ARGV[5])) }
   for number, draw in ipairs(draws) do
     local mark, place = take(draw.it, draw.amount), draw.place
@@ -212,6 +218,19 @@ local function reserve()
   rewrite(key, record)
   write_clock()
   redis.call('ZADD', KEYS[2], record[2], string.sub(key, #prefix + 3))
+  return answer('taken', described(draws))
+end
+
+-- For good: nothing is remembered of it but what the counters say.
+local function spend()
+  sweep(PASSING)
+  local draws, fresh = read_draws()
+  if not fresh then return answer('period'), true end
+  local short = refused(draws)
+  if short then return short end
+  for _, draw in ipairs(draws) do
+    settle(draw.it, take(draw.it, draw.amount), draw.amount, draw.amount, true)
+  end
   return answer('taken', described(draws))
 end
 
@@ -272,7 +291,7 @@ local function expire()
 end
 
 read_clock()
-local calls = { reserve = reserve, depart = depart, settle = close, withdraw = close, expire = expire }
+local calls = { reserve = reserve, spend = spend, depart = depart, settle = close, withdraw = close, expire = expire }
 local said, untouched = calls[does]()
 if not untouched then write() end
 return said

@@ -145,19 +145,20 @@ impl Meter for RedisMeter {
             let asked = Asked { withdrawals: &self.withdrawals, id, draws: &merged };
             let answer = self.shared.ask("reserve", Some(id), &span, &merged, now).await?;
             asked.answered();
-            match answer.what.as_str() {
-                "taken" | "short" => {
-                    let at = self.shared.told(&answer, now);
-                    verdict(&answer, id, (draws, &merged), at)
-                }
-                "lost" => Err(Unavailable::new(
-                    "Redis has lost what it counted: refused for as long as that could matter",
-                )),
-                "closed" => {
-                    Err(Unavailable::new("the reservation is closed: reserve under a new id"))
-                }
-                _ => Err(strange("it is none to a reservation")),
-            }
+            self.shared.verdict(&answer, id, (draws, &merged), now)
+        })
+    }
+
+    fn spend<'a>(
+        &'a self,
+        id: ReservationId,
+        draws: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Verdict, Unavailable>> {
+        Told::later(async move {
+            let merged = merged(draws);
+            let answer = self.shared.ask("spend", Some(id), "", &merged, now).await?;
+            self.shared.verdict(&answer, id, (draws, &merged), now)
         })
     }
 
@@ -254,6 +255,23 @@ impl Shared {
         words.arguments.extend([what.to_owned(), clock, known, self.name(), word.to_owned()]);
         add_draws(&mut words, &self.prefix, draws, at);
         words
+    }
+
+    fn verdict(
+        &self,
+        answer: &Answer,
+        id: ReservationId,
+        draws: (&[Draw], &[Draw]),
+        now: Timestamp,
+    ) -> Result<Verdict, Unavailable> {
+        match answer.what.as_str() {
+            "taken" | "short" => verdict(answer, id, draws, self.told(answer, now)),
+            "lost" => Err(Unavailable::new(
+                "Redis has lost what it counted: refused for as long as that could matter",
+            )),
+            "closed" => Err(Unavailable::new("the reservation is closed: reserve under a new id")),
+            _ => Err(strange("it is none to a reservation")),
+        }
     }
 
     /// The instant that waiting times are counted from: the one that the store decided on.

@@ -100,6 +100,42 @@ async fn a_server_that_stops_answering_is_down_and_comes_back() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_too_slow_is_not_waited_for_and_what_it_did_late_is_taken_back() {
+    let server = RedisServer::start(&[]);
+    let meter = meter(&server.url());
+    meter.up().await;
+    // Slow, and in time.
+    server.cli(&["CLIENT", "PAUSE", "150", "ALL"]);
+    assert!(taken(&timed(&meter, 1, &places(1)).await));
+    meter.settle(ReservationId(1), &places(0), now()).await.unwrap();
+    // Slower than anybody waits.
+    server.cli(&["CLIENT", "PAUSE", "900", "ALL"]);
+    let refused = timed(&meter, 2, &places(1)).await;
+    assert!(refused.is_err(), "{refused:?}");
+    recovers(&meter, 100, &places(1)).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_opens_no_window_and_no_period() {
+    let server = RedisServer::start(&[]);
+    let address = Address::parse(&server.url()).unwrap();
+    let meter = RedisMeter::danger_on_the_callers_clock(address).unwrap();
+    meter.up().await;
+    let (today, length) = (now(), Duration::from_secs(60));
+    let yesterday = today.minus(Duration::from_secs(86_400));
+    let window = Rule::new("calls", Measure::Requests, Shape::Window { limit: 1, length });
+    let day = Shape::Budget { limit: 1, period: Period::utc(Calendar::Day) };
+    let day = Rule::new("day", Measure::Requests, day);
+    for rule in [window, day].map(Arc::new) {
+        let draws = [Draw::new(rule, "ann", 1)];
+        let spends = async |id, now| meter.spend(ReservationId(id), &draws, now).await.unwrap();
+        assert!(matches!(spends(1, today).await, Verdict::Taken { .. }));
+        assert!(matches!(spends(2, yesterday).await, Verdict::Short(_)), "the clock was followed");
+        assert!(matches!(spends(3, today).await, Verdict::Short(_)));
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_is_killed_has_lost_nothing_when_it_is_back() {
     let mut server = RedisServer::start(&[]);
     let meter = meter(&server.url());

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::authorize::Grant;
+use crate::limit::Tier;
 use crate::validate::Reported;
 use crate::validate::listener::{
     Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
@@ -78,6 +79,21 @@ struct Counts {
     output_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
     cache_creation_input_tokens: Option<u64>,
+    cache_creation: Option<Written>,
+    #[serde(default, deserialize_with = "tier")]
+    service_tier: Option<Tier>,
+    #[serde(default, deserialize_with = "tier")]
+    speed: Option<Tier>,
+}
+
+/// What was written into the cache, by how long it stays.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct Written {
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+fn tier<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Tier>, D::Error> {
+    Ok(Value::deserialize(source)?.as_str().and_then(Tier::parse))
 }
 
 impl Listener {
@@ -118,8 +134,15 @@ impl Listener {
             tokens_in: tokens_in.saturating_add(written),
             tokens_out,
             tokens_cached: cached,
-            usd_nano: None,
+            tokens_cache_written: written,
+            tokens_cache_written_1h: counts
+                .cache_creation
+                .and_then(|written| written.ephemeral_1h_input_tokens)
+                .unwrap_or(0)
+                .min(written),
+            tier: counts.speed.or(counts.service_tier),
             model: self.model.clone(),
+            ..Reported::default()
         }
     }
 
@@ -192,6 +215,9 @@ impl Listener {
             cache_creation_input_tokens: told
                 .cache_creation_input_tokens
                 .or(before.cache_creation_input_tokens),
+            cache_creation: told.cache_creation.or(before.cache_creation),
+            service_tier: told.service_tier.or(before.service_tier),
+            speed: told.speed.or(before.speed),
         });
     }
 

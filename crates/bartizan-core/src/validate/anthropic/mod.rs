@@ -10,6 +10,7 @@ use super::openai::{count, flag, rewritten};
 use super::said::{Asked, Said, Unfit};
 use super::{Estimate, Invalid, json, listener, prompt};
 use crate::authorize::{Denial, Grant};
+use crate::limit::price::{Asks, Tier};
 
 pub use answer::Listener;
 pub(super) use answer::went_on;
@@ -99,7 +100,11 @@ fn estimate(
         }
         None => prompt::UNBOUNDED,
     };
-    Ok(Estimate { tokens_in: prompt::tokens(asked.bytes, call), tokens_out })
+    // The tier `priority` is paid for ahead, by contract.
+    let speed = call.get("speed").and_then(Value::as_str);
+    let (cache, tier) = (prompt::has_member(call, "cache_control"), speed.and_then(Tier::parse));
+    let asks = Asks { cache, audio: false, tier };
+    Ok(Estimate { tokens_in: prompt::tokens(asked.bytes, call), tokens_out, asks })
 }
 
 /// Looks through the tools that are offered, see [`Offer::check`]. Whole servers of tools have names,

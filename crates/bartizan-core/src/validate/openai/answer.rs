@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::api::Api;
 use crate::authorize::Grant;
+use crate::limit::Tier;
 use crate::validate::Reported;
 use crate::validate::listener::{
     Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
@@ -36,6 +37,8 @@ struct Message<'a> {
     kind: Option<Cow<'a, str>>,
     #[serde(borrow)]
     model: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    service_tier: Option<Text<'a>>,
     usage: Option<Counts>,
     #[serde(borrow)]
     choices: Option<Vec<Choice<'a>>>,
@@ -136,11 +139,14 @@ struct Counts {
     completion_tokens: Option<u64>,
     #[serde(alias = "input_tokens_details")]
     prompt_tokens_details: Option<Details>,
+    #[serde(alias = "output_tokens_details")]
+    completion_tokens_details: Option<Details>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
 struct Details {
     cached_tokens: Option<u64>,
+    audio_tokens: Option<u64>,
 }
 
 impl<'a> Message<'a> {
@@ -230,13 +236,18 @@ impl Listener {
         // What is only fetched was paid for when it was made.
         let Some(counts) = inner.usage.as_ref().filter(|_| self.api != Api::Stored) else { return };
         let Some(tokens_in) = counts.prompt_tokens else { return };
-        let cached = counts.prompt_tokens_details.as_ref().and_then(|told| told.cached_tokens);
+        let details = |of: &Option<Details>| of.unwrap_or_default();
+        let (came, went) =
+            (details(&counts.prompt_tokens_details), details(&counts.completion_tokens_details));
         self.used = Some(Reported {
             tokens_in,
             tokens_out: counts.completion_tokens.unwrap_or(0),
-            tokens_cached: cached.unwrap_or(0),
-            usd_nano: None,
+            tokens_cached: came.cached_tokens.unwrap_or(0),
+            tokens_audio_in: came.audio_tokens.unwrap_or(0),
+            tokens_audio_out: went.audio_tokens.unwrap_or(0),
+            tier: Text::get(inner.service_tier.as_ref()).and_then(Tier::parse),
             model: self.model.clone(),
+            ..Reported::default()
         });
     }
 

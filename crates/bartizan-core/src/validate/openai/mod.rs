@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::said::{Asked, Said, Unfit};
 use super::{Estimate, Invalid, json, listener, prompt};
 use crate::authorize::{Denial, Grant};
+use crate::limit::price::{Asks, Tier};
 
 pub use answer::Listener;
 use api::Api;
@@ -93,8 +94,10 @@ fn estimate(
     asked: &Asked<'_>,
     added: &mut Vec<(&'static str, Value)>,
 ) -> Result<Estimate, Invalid> {
-    let tokens_in = prompt::tokens(asked.bytes, call);
-    let Some(bound) = api.bound() else { return Ok(Estimate { tokens_in, tokens_out: 0 }) };
+    let (tokens_in, asks) = (prompt::tokens(asked.bytes, call), asks(call));
+    let Some(bound) = api.bound() else {
+        return Ok(Estimate { tokens_in, tokens_out: 0, asks });
+    };
     // All three are in use; the largest is the worst case.
     let named = [
         count(call, "max_tokens")?,
@@ -111,7 +114,17 @@ fn estimate(
         None => prompt::UNBOUNDED,
     };
     let choices = count(call, "n")?.unwrap_or(1).max(count(call, "best_of")?.unwrap_or(1)).max(1);
-    Ok(Estimate { tokens_in, tokens_out: output.saturating_mul(choices) })
+    Ok(Estimate { tokens_in, tokens_out: output.saturating_mul(choices), asks })
+}
+
+/// What of the call has a price of its own. What the provider decides by itself, such as a tier
+/// that a project has by default, is seen in its answer.
+fn asks(call: &Map<String, Value>) -> Asks {
+    let sounds = call.get("modalities").and_then(Value::as_array).into_iter().flatten();
+    let audio = sounds.filter_map(Value::as_str).any(|modality| modality == "audio")
+        || prompt::has_member(call, "input_audio");
+    let tier = call.get("service_tier").and_then(Value::as_str).and_then(Tier::parse);
+    Asks { cache: false, audio, tier }
 }
 
 /// Asks for no probabilities of single tokens: they would spell out, token by token, what is masked in

@@ -77,6 +77,10 @@ pub struct Timeouts {
     pub idle: Option<Located<Span>>,
     /// For requests under way when the gateway stops. Default: `30s`.
     pub drain: Option<Located<Span>>,
+    /// For a call to be settled, beyond the time that `upstream` gives its answer to begin: then
+    /// what was reserved for it is charged. What a gateway that was killed had reserved stands that
+    /// long. Make it longer than your longest stream. Default: `10m`.
+    pub settle: Option<Located<Span>>,
 }
 
 /// The listener for health, readiness and metrics.

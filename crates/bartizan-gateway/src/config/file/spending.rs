@@ -1,5 +1,7 @@
 //! The keys below `limits`, `budgets` and `prices`: how often, how much, and what it costs.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -157,6 +159,43 @@ pub enum OnCrash {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
+    /// A million tokens in.
+    pub input_per_million: Located<Amount>,
+    /// A million tokens out.
+    pub output_per_million: Located<Amount>,
+    /// A million tokens in that the provider had in its cache. Default: the price of input.
+    pub cached_input_per_million: Option<Located<Amount>>,
+    /// A million tokens in that it wrote into its cache. Default: the price of input.
+    pub cache_write_per_million: Option<Located<Amount>>,
+    /// Those that it keeps there for an hour. Default: what other writing costs.
+    pub cache_write_1h_per_million: Option<Located<Amount>>,
+    /// A million tokens in that are sound. Default: the price of input.
+    pub input_audio_per_million: Option<Located<Amount>>,
+    /// A million tokens out that are sound. Default: the price of output.
+    pub output_audio_per_million: Option<Located<Amount>>,
+    /// What tokens cost in service tiers: `batch`, `fast`, `flex` or `priority`. Default: the same.
+    #[serde(default)]
+    pub tiers: BTreeMap<Tier, Located<Rates>>,
+}
+
+/// How a provider serves a call, as its answer says in `service_tier` or `speed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// Some hours later.
+    Batch,
+    /// With more tokens a second.
+    Fast,
+    /// When there is room.
+    Flex,
+    /// Before others.
+    Priority,
+}
+
+/// What tokens cost in a service tier, in US dollars.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rates {
     /// A million tokens in.
     pub input_per_million: Located<Amount>,
     /// A million tokens out.

@@ -64,6 +64,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// For requests under way when the gateway stops.
     pub drain: Duration,
+    /// For a call to be settled, beyond `upstream`.
+    pub settle: Duration,
 }
 
 /// Bounds of the protocol.
@@ -87,6 +89,7 @@ impl Default for Timeouts {
             upstream: Duration::from_mins(5),
             idle: Duration::from_secs(60),
             drain: Duration::from_secs(30),
+            settle: bartizan::SETTLE_TIMEOUT,
         }
     }
 }
@@ -167,6 +170,7 @@ pub(super) fn timeouts(
         upstream: resolver.span(file.upstream.as_ref(), base.upstream),
         idle: resolver.span(file.idle.as_ref(), base.idle),
         drain: resolver.span(file.drain.as_ref(), base.drain),
+        settle: resolver.span(file.settle.as_ref(), base.settle),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bartizan_core::authorize::endpoint::{By, Limit as Applied, Only};
 use bartizan_core::limit::lease;
+use bartizan_core::limit::price::{Rates, Tariff, Tier};
 use bartizan_core::limit::rate::Rate;
 use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, OnCrash, Period, Price, Rule, Shape};
 use bartizan_store::fallback::OnFailure;
@@ -256,13 +257,45 @@ pub(super) fn prices(
 ) -> Arc<BTreeMap<String, Price>> {
     let mut prices = limit::price::builtin();
     for (model, file) in files {
-        let input = amount(resolver, &file.input_per_million);
-        let output = amount(resolver, &file.output_per_million);
-        let cached = file.cached_input_per_million.as_ref().map(|cached| amount(resolver, cached));
-        let (Some(input), Some(output)) = (input, output) else { continue };
-        prices.insert(model.clone(), Price::flat(input, output, cached.flatten()));
+        prices.extend(price(resolver, file).map(|price| (model.clone(), price)));
     }
     Arc::new(prices)
+}
+
+fn price(resolver: &mut Resolver<'_>, file: &Located<file::Price>) -> Option<Price> {
+    let mut some =
+        |text: &Option<Located<Amount>>| text.as_ref().and_then(|text| amount(resolver, text));
+    let other = Rates {
+        cached_input_per_million: some(&file.cached_input_per_million),
+        cache_write_per_million: some(&file.cache_write_per_million),
+        cache_write_1h_per_million: some(&file.cache_write_1h_per_million),
+        input_audio_per_million: some(&file.input_audio_per_million),
+        output_audio_per_million: some(&file.output_audio_per_million),
+        ..Rates::default()
+    };
+    let input = amount(resolver, &file.input_per_million);
+    let output = amount(resolver, &file.output_per_million);
+    let tiers: Vec<_> =
+        file.tiers.iter().map(|(tier, file)| (*tier, tariff(resolver, file))).collect();
+    let rates = Rates { input_per_million: input?, output_per_million: output?, ..other };
+    let tiers = tiers.into_iter().filter_map(|(tier, tariff)| Some((known(tier), tariff?)));
+    Some(Price { tiers: tiers.collect(), ..Price::from(rates) })
+}
+
+fn tariff(resolver: &mut Resolver<'_>, file: &Located<file::Rates>) -> Option<Tariff> {
+    let input = amount(resolver, &file.input_per_million);
+    let output = amount(resolver, &file.output_per_million);
+    let cached = file.cached_input_per_million.as_ref().map(|cached| amount(resolver, cached));
+    Some(Price::flat(input?, output?, cached.flatten()).standard)
+}
+
+fn known(tier: file::Tier) -> Tier {
+    match tier {
+        file::Tier::Batch => Tier::Batch,
+        file::Tier::Fast => Tier::Fast,
+        file::Tier::Flex => Tier::Flex,
+        file::Tier::Priority => Tier::Priority,
+    }
 }
 
 /// A limit that fits no endpoint, or a role that nobody has, protects nothing: somebody believes
