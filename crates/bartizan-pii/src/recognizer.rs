@@ -351,7 +351,7 @@ const ROWS: &[Recognizer] = &[
         entity: Entity::JWT,
         finds: "a JSON Web Token in compact form",
         starts: |b| b == b'e',
-        anchors: &[Anchor::Literals(&["eyJ"])],
+        anchors: &[Anchor::Prefixes { literals: &["eyJ"], least: jwt::MIN_LEN }],
         check: jwt::check,
         score: 0.95,
         context: &[],
@@ -364,7 +364,10 @@ const ROWS: &[Recognizer] = &[
         entity: Entity::API_KEY,
         finds: "a key with a well-known prefix",
         starts: api_key::starts,
-        anchors: &[Anchor::Token(api_key::MIN_LEN), Anchor::Literals(api_key::DOTTED)],
+        anchors: &[
+            Anchor::Token(api_key::MIN_LEN),
+            Anchor::Prefixes { literals: api_key::DOTTED, least: api_key::MIN_LEN },
+        ],
         check: api_key::check,
         score: 0.95,
         context: &[],
@@ -459,8 +462,9 @@ const ROWS: &[Recognizer] = &[
     Recognizer {
         entity: Entity::CREDIT_CARD,
         finds: "a bare card number of a large issuer in its usual length, with a right check digit",
-        starts: card::starts,
-        anchors: &[Anchor::Number { first: (12, 19), then: Anchor::NO_WORD, digits: 12 }],
+        starts: |b| matches!(b, b'2'..=b'6'),
+        // The usual lengths.
+        anchors: &[Anchor::Number { first: (15, 16), then: Anchor::NO_WORD, digits: 15 }],
         check: card::bare_usual,
         score: 0.55,
         context: CARD_WORDS,

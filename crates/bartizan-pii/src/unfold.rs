@@ -334,7 +334,11 @@ fn may_begin(text: &[u8], at: usize) -> bool {
         Some(b'*') => next.is_none_or(|byte| *byte == b'*'),
         Some(b'%') => next.is_none_or(u8::is_ascii_hexdigit),
         // A further byte of a character.
-        Some(0x80..0xC2) => false,
+        Some(0x80..=0xC1) => false,
+        // Letters with accents, but for a small i without its dot, quotation marks, and Han.
+        Some(0xC3 | 0xC5 | 0xE4..=0xE9) => false,
+        Some(0xC4) => next.is_none_or(|byte| *byte == 0xB1),
+        Some(0xE2) => !matches!(text.get(at + 1..at + 3), Some([0x80, 0x98..=0x9F])),
         _ => true,
     }
 }
