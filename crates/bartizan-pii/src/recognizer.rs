@@ -395,6 +395,7 @@ const ROWS: &[Recognizer] = &[
             "write to jane.doe+x@mail.example.co.uk.",
             "<a@xn--d1acufc.xn--p1ai>",
             "josé@ñandú.es",
+            "Email: 시우.김29@example.com",
             "?email=jane.doe%40example.com&x",
         ],
         no: &["@decorator", "user@localhost", "pkg@1.2.3", "a@b", "5 @ 3.50"],
