@@ -260,3 +260,34 @@ const fn sextet(byte: u8) -> Option<u8> {
 pub(crate) fn goes_on(byte: u8) -> bool {
     sextet(byte).is_some() || byte == b'='
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// RFC 4648, section 4, without what is left over.
+    fn base64(text: &[u8]) -> Vec<u8> {
+        let alphabet: Vec<u8> =
+            (0..=u8::MAX).filter(|b| sextet(*b).is_some() && !b"-_".contains(b)).collect();
+        let letter =
+            |value: u32| alphabet.iter().copied().find(|b| sextet(*b) == Some(value as u8));
+        let threes = text.as_chunks::<3>().0.iter();
+        let bits = threes.map(|[a, b, c]| u32::from_be_bytes([0, *a, *b, *c]));
+        bits.flat_map(|bits| [18, 12, 6, 0].map(|shift| letter(bits >> shift & 63)))
+            .flatten()
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_in_base64_or_hexadecimal_digits_is_passed_over(text in "[ -~\t\n\r]{9,30}") {
+            prop_assert!(may_begin(&base64(text.as_bytes())), "{text:?}");
+            let hex = |digits: fn(u8) -> String| text.bytes().map(digits).collect::<String>();
+            for word in [hex(|b| format!("{b:02x}")), hex(|b| format!("{b:02X}"))] {
+                prop_assert!(may_begin(word.as_bytes()), "{word:?}");
+            }
+        }
+    }
+}

@@ -438,3 +438,20 @@ impl Folded {
         self.units.last().map_or(self.begin, |(_, end)| self.begin + *end as usize)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_character_that_reads_like_another_is_passed_over() {
+        let mut seen = 0;
+        for character in ('\u{80}'..=char::MAX).filter(|c| alphabet::kind(*c).is_some()) {
+            let text = character.to_string();
+            assert!(may_begin(text.as_bytes(), 0), "{character:?}");
+            seen += 1;
+        }
+        assert!(seen > 1_000, "{seen}");
+    }
+}
