@@ -61,13 +61,13 @@ const NEEDS: &[Need] = &[
         cure: Cure::Pip(&["fastapi>=0.115,<1", "uvicorn>=0.30,<1", "websockets>=13"]),
     },
     Need {
-        name: "a validator of OpenAPI 3.1 and 3.2",
+        name: "validators of JSON Schema, and of OpenAPI 3.1 and 3.2",
         present: &[
             "target/tools/python/bin/python",
             "-c",
-            "from openapi_spec_validator import OpenAPIV32SpecValidator",
+            "import jsonschema; from openapi_spec_validator import OpenAPIV32SpecValidator",
         ],
-        cure: Cure::Pip(&["openapi-spec-validator>=0.9,<1"]),
+        cure: Cure::Pip(&["openapi-spec-validator>=0.9,<1", "jsonschema>=4,<5"]),
     },
     Need {
         name: "the official MCP SDK, as a client that logs in and as a server",
@@ -98,6 +98,11 @@ const NEEDS: &[Need] = &[
         name: "a certified OpenID Provider, and a client that knows DPoP",
         present: &["npm", "ls", "--prefix", NODE, "oidc-provider", "jose", "oauth4webapi"],
         cure: Cure::Npm(&["oidc-provider@9.13.3", "jose@^6.2.13", "oauth4webapi@^3.8.8"]),
+    },
+    Need {
+        name: "the schema of SARIF 2.1.0",
+        present: &["npm", "ls", "--prefix", NODE, "@microsoft/jest-sarif"],
+        cure: Cure::Npm(&["@microsoft/jest-sarif@1.0.0-beta.0"]),
     },
 ];
 

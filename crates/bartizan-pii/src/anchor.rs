@@ -19,7 +19,7 @@ pub enum Anchor {
         /// and of bytes beyond ASCII, one stands for its kind.
         then: &'static [u8],
         /// So many digits at least stand in the 32 bytes from the first digit on, and before any
-        /// letter or `_` among them.
+        /// letter, `_` or `,` among them.
         digits: u8,
     },
     /// Letters and then a digit: the value begins with a run of ASCII letters that a digit follows,
@@ -46,6 +46,13 @@ pub enum Anchor {
     },
     /// The value begins with one of these, of at least two bytes, in any case of ASCII letters.
     Literals(&'static [&'static str]),
+    /// The same, and no blank stands among so many bytes from its beginning on.
+    Prefixes {
+        /// The beginnings.
+        literals: &'static [&'static str],
+        /// So many bytes at least.
+        least: u8,
+    },
     /// Something is assigned: before the value stands `:`, `=` or `>`, or one of the words `is`,
     /// `ist`, `est`, `es`, `é` and `bearer` and a space, with at most seven blanks, quotation marks,
     /// backslashes, slashes, asterisks and more such signs between. A name with one of these in it

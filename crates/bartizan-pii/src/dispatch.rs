@@ -12,6 +12,7 @@ use crate::{
     Anchor, Recognizer,
     custom::Custom,
     simd::{Set, Tables},
+    sweep::Signals,
     window::is_word,
 };
 
@@ -25,6 +26,8 @@ pub(crate) const NUMBER_REACH: usize = 32;
 pub(crate) const MARKS_REACH: usize = 8;
 /// The longest run that a row may ask for.
 pub(crate) const TOKEN_REACH: u32 = 32;
+/// So many bytes without a blank are rare enough to be looked for first.
+pub(crate) const LONG: u32 = 16;
 /// A value begins within so many bytes behind what assigns it.
 pub(crate) const ASSIGN_REACH: usize = 8;
 /// Words that assign, in small letters, with what must stand around them.
@@ -99,7 +102,7 @@ pub(crate) struct Dispatch {
     starts: [Rows; 256],
     /// By the length of the first run, by what follows it.
     numbers: [ByNext; LONGEST_RUN + 1],
-    /// By the digits within reach and before any letter.
+    /// By the digits within reach and before any letter or comma.
     number_digits: [Rows; NUMBER_REACH + 1],
     /// The fewest digits with which any row of [`numbers`](Self::numbers) is left.
     fewest: [[Fewest; NEXT_KINDS]; LONGEST_RUN + 1],
@@ -132,6 +135,8 @@ pub(crate) struct Dispatch {
     gaps: bool,
     letters_only: bool,
     plain_literal: bool,
+    /// The first bytes of literals, in the order of their buckets.
+    buckets: Vec<u8>,
     /// All literals that begin with a dash have a letter behind the fifth.
     pub(crate) letter_behind_dashes: bool,
     /// While rows are added: the values of this one are long.
@@ -141,6 +146,7 @@ pub(crate) struct Dispatch {
     /// The fewest bytes without a blank that any of these, and what is assigned, has.
     pub(crate) shortest_solid: u32,
     pub(crate) tables: Tables,
+    pub(crate) signals: Signals,
 }
 
 impl Dispatch {
@@ -185,12 +191,14 @@ impl Dispatch {
             gaps: false,
             letters_only: false,
             plain_literal: false,
+            buckets: Vec::new(),
             letter_behind_dashes: true,
             secret: false,
             shortest_token: None,
             shortest_capitals: None,
             shortest_solid: TOKEN_REACH,
             tables: Tables::default(),
+            signals: Signals::default(),
         });
         for (place, row) in rows.iter().enumerate() {
             for (byte, rows) in (0..=u8::MAX).zip(&mut dispatch.starts) {
@@ -212,6 +220,12 @@ impl Dispatch {
             Anchor::Sign => self.sign.insert(row),
             Anchor::Marks { mark, apart } => self.add_marks(row, mark, apart),
             Anchor::Literals(literals) => {
+                // Of what begins with a dash, the dashes show it.
+                self.tables.literals_first |= literals.iter().any(|l| !l.starts_with("-----"));
+                literals.iter().for_each(|literal| self.add_literal(row, literal.as_bytes()));
+            }
+            Anchor::Prefixes { literals, least } => {
+                self.tables.literals_first |= u32::from(least) < LONG;
                 literals.iter().for_each(|literal| self.add_literal(row, literal.as_bytes()));
             }
             Anchor::Behind(_names) => self.assigned.insert(row),
@@ -303,7 +317,13 @@ impl Dispatch {
     }
 
     fn add_fingerprint(&mut self, literal: &[u8]) {
-        let bucket = bucket(literal);
+        // Literals that begin alike share a bucket, so that their bytes do not mix with others'.
+        let first = literal.first().copied().unwrap_or_default().to_ascii_lowercase();
+        let known = self.buckets.iter().position(|known| *known == first);
+        let bucket = known.unwrap_or_else(|| {
+            self.buckets.push(first);
+            self.buckets.len() - 1
+        }) as u8;
         let literals = self.tables.literals.get_or_insert_default();
         for place in 0..3 {
             for byte in 0..=u8::MAX {
@@ -325,10 +345,12 @@ impl Dispatch {
         };
         let runs = [self.shortest_token, self.shortest_capitals, assigned];
         self.shortest_solid = runs.into_iter().flatten().fold(TOKEN_REACH, u32::min);
+        self.tables.literals_first |= self.shortest_solid < LONG || !self.letter_behind_dashes;
         self.tables.assigns = assigned.is_some();
         // Where only long values are assigned, these are found first.
         if !self.assigned.is_empty() {
             VERBS.iter().for_each(|verb| self.add_fingerprint(verb));
+            self.tables.literals_first = true;
         }
         let short = |least: Option<u32>| least.is_some_and(|least| least < 10);
         self.letters_only = self.anywhere.is_empty()
@@ -352,6 +374,26 @@ impl Dispatch {
         let set = (0..=u8::MAX).any(&wanted).then(|| Set::new(wanted));
         self.tables.set = set;
         self.prepare_numbers();
+        self.signals = self.signals();
+    }
+
+    /// By what the sweep knows blocks in which nothing begins.
+    fn signals(&self) -> Signals {
+        let [colons, dashes, dots] = self.apart;
+        let farthest = (u16::BITS - (colons | dots).leading_zeros()).saturating_sub(1);
+        let lone = |mark: u8, rows: Rows| !rows.and(self.starts(mark)).is_empty();
+        Signals {
+            framed: self.tables.literals.is_some() && !self.tables.literals_first,
+            codes: self.has_codes(),
+            gaps: self.gaps,
+            apart: farthest.max(4),
+            dashes: (dashes.count_ones() == 1).then_some(dashes.trailing_zeros()),
+            lone: lone(b'-', self.marks[1]) || lone(b'.', self.marks[2]),
+            number: Some(self.fewest_number.min(7)).filter(|fewest| *fewest >= 4),
+            solid: if self.shortest_solid >= LONG { LONG } else { 8 },
+            assigned: self.tables.assigns && !self.only_long_assigned(),
+            always: self.shortest_solid < 8,
+        }
     }
 
     fn prepare_numbers(&mut self) {
@@ -481,9 +523,4 @@ fn add_run(runs: &mut Vec<(u32, Rows)>, row: usize, least: u8) {
 fn of_run(runs: &[(u32, Rows)], run: u32) -> Rows {
     let long_enough = runs.iter().filter(|(least, _)| run >= *least);
     long_enough.fold(Rows::default(), |all, (_, rows)| all.or(*rows))
-}
-
-/// Literals that begin alike share a bucket, so that their bytes do not mix with those of others.
-fn bucket(literal: &[u8]) -> u8 {
-    literal.first().map_or(0, |byte| byte.to_ascii_lowercase().wrapping_mul(37) >> 5)
 }

@@ -3,8 +3,9 @@
 //! RFC 5321 bounds the local part to 64 bytes and the domain to 255. Of the letters that RFC 5322
 //! allows in a local part, those are left out that stand beside addresses more often than in them
 //! (`=`, `/`, `&`, `?`, `{`): `user=jane@example.com` holds `jane@example.com`. Letters of the
-//! European and Semitic scripts count (RFC 6531), also as look-alikes in a domain. In the query of
-//! an address of the web the sign is written `%40`.
+//! European and Semitic scripts count (RFC 6531), also as look-alikes in a domain. Those of East Asia
+//! do where a short name in them, behind a blank or mark, and a dot begin the local part. In the query
+//! of an address of the web the sign is written `%40`.
 
 use crate::{End, Peek, Window, window::is_word};
 
@@ -13,16 +14,22 @@ pub(crate) const MAX_LEN: usize = 2 * MAX_LOCAL + 5 + MAX_DOMAIN + MAX_LABEL + 2
 const MAX_LOCAL: usize = 64;
 const MAX_DOMAIN: usize = 255;
 const MAX_LABEL: usize = 63;
+/// The most letters of a name before the dot, in a script without spaces.
+const MAX_NAME: usize = 6;
 
 pub(crate) fn starts(byte: u8) -> bool {
-    is_word(byte) || is_lead(byte)
+    is_word(byte) || is_lead(byte) || is_east_asian(byte)
 }
 
 pub(crate) fn check(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     if !begins_here(window, at) {
         return Ok(None);
     }
-    let Some(sign) = local(window, at)? else { return Ok(None) };
+    let named = window.is(at, is_east_asian)?;
+    if named && !is_named(window, at)? {
+        return Ok(None);
+    }
+    let Some(sign) = local(window, at, named)? else { return Ok(None) };
     Ok(domain(window, sign)?.map(End::At))
 }
 
@@ -37,8 +44,25 @@ fn begins_here(window: &Window<'_>, at: usize) -> bool {
     }
 }
 
-/// The place behind the `@`, or `%40`, behind the local part.
-fn local(window: &Window<'_>, at: usize) -> Peek<Option<usize>> {
+/// Whether a short name of East Asia and a dot stand here, and no letter before: `.` ends no sentence
+/// in these scripts.
+fn is_named(window: &Window<'_>, at: usize) -> Peek<bool> {
+    if window.before(at, 1).is_some_and(|b| !b.is_ascii() || b".-+%'".contains(&b)) {
+        return Ok(false);
+    }
+    let mut end = at;
+    for _ in 0..MAX_NAME {
+        match east_asian(window, end)? {
+            0 => break,
+            width => end += width,
+        }
+    }
+    Ok(end > at && window.is(end, |b| b == b'.')?)
+}
+
+/// The place behind the `@`, or `%40`, behind the local part, which may hold letters of East Asia if
+/// it is `named` in them.
+fn local(window: &Window<'_>, at: usize, named: bool) -> Peek<Option<usize>> {
     let mut end = at;
     while end - at <= MAX_LOCAL {
         end += window.count(end, MAX_LOCAL + 1, is_word)?;
@@ -53,6 +77,7 @@ fn local(window: &Window<'_>, at: usize) -> Peek<Option<usize>> {
             Some(b'\'') => usize::from(window.is(end + 1, |b| b.is_ascii_alphabetic())?),
             Some(b'.' | b'-' | b'+' | b'%') => 1,
             Some(byte) if is_lead(byte) => letter(window, end)?,
+            Some(_) if named => east_asian(window, end)?,
             _ => 0,
         };
         if width == 0 {
@@ -115,6 +140,21 @@ fn label(window: &Window<'_>, at: usize) -> Peek<(usize, bool)> {
 /// among them: nothing would tell an address from the sentence before it.
 fn is_lead(byte: u8) -> bool {
     (0xC3..=0xDF).contains(&byte) || byte == 0xE1
+}
+
+/// The first byte of Kana, Han or Hangul, and of their marks.
+fn is_east_asian(byte: u8) -> bool {
+    (0xE3..=0xED).contains(&byte)
+}
+
+/// The width of a letter of East Asia, or 0 where none begins. (U+3000 to U+303F are marks.)
+fn east_asian(window: &Window<'_>, at: usize) -> Peek<usize> {
+    let continues = |byte: u8| (0x80..0xC0).contains(&byte);
+    let letter = window.is(at, is_east_asian)?
+        && !window.starts_with(at, b"\xE3\x80")?
+        && window.is(at + 1, continues)?
+        && window.is(at + 2, continues)?;
+    Ok(if letter { 3 } else { 0 })
 }
 
 /// The width in bytes of the letter that begins at `at`, or 0 where none does.

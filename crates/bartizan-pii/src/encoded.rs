@@ -47,10 +47,10 @@ fn is_text(byte: u8) -> bool {
 
 /// Whether a word with this beginning may say something: a quick no. What is not known may be any.
 pub(crate) fn may_begin(rest: &[u8]) -> bool {
-    let start = rest.get(..LEAST).unwrap_or(rest);
-    if start.first().is_some_and(|first| BEGINS.get(usize::from(*first)) != Some(&true)) {
+    if !may_begin_quickly(rest) {
         return false;
     }
+    let start = rest.get(..LEAST).unwrap_or(rest);
     let base64 = start.chunks(4).all(|four| {
         let (mut bits, mut held) = (0_u32, 0_u32);
         four.iter().all(|byte| {
@@ -71,14 +71,37 @@ pub(crate) fn may_begin(rest: &[u8]) -> bool {
     base64 || start.chunks(2).all(hex)
 }
 
-/// The first letters of what says text: a table, because this is asked of every long word.
-static BEGINS: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut rest: &mut [bool] = &mut table;
+/// The same by a table, for the most of what says nothing: it passes all that [`may_begin`] does.
+#[inline]
+pub(crate) fn may_begin_quickly(rest: &[u8]) -> bool {
+    let has = |at: usize, role: u8| {
+        rest.get(at)
+            .is_none_or(|byte| ROLES.get(usize::from(*byte)).is_some_and(|roles| roles & role != 0))
+    };
+    has(0, FIRST) && ((has(1, SECOND) && has(2, THIRD)) || (has(1, HEX) && has(2, HEX)))
+}
+
+/// Where in four letters of base64 a byte may stand that says text, and whether it is a hexadecimal
+/// digit.
+const FIRST: u8 = 1;
+const SECOND: u8 = 2;
+const THIRD: u8 = 4;
+const HEX: u8 = 8;
+
+static ROLES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut rest: &mut [u8] = &mut table;
     let mut byte = 0_u8;
     while let [first, others @ ..] = rest {
         // The upper six bits of a byte of text in base64, or its upper four as a digit.
-        *first = matches!(byte, b'C' | b'D' | b'I'..=b'Z' | b'a'..=b'f' | b'0' | b'2'..=b'7');
+        let begins = matches!(byte, b'C' | b'D' | b'I'..=b'Z' | b'a'..=b'f' | b'0' | b'2'..=b'7');
+        *first = if begins { FIRST } else { 0 };
+        if let Some(value) = sextet(byte) {
+            // The upper four bits of the second byte, and the upper two of the third one.
+            *first |= if value & 0b1000 == 0 { SECOND } else { 0 };
+            *first |= if value & 0b10 == 0 { THIRD } else { 0 };
+        }
+        *first |= if byte.is_ascii_hexdigit() { HEX } else { 0 };
         byte = byte.wrapping_add(1);
         rest = others;
     }
@@ -222,7 +245,7 @@ fn hex_digit(byte: u8) -> Option<u8> {
 }
 
 /// Both alphabets of base64.
-fn sextet(byte: u8) -> Option<u8> {
+const fn sextet(byte: u8) -> Option<u8> {
     match byte {
         b'A'..=b'Z' => Some(byte - b'A'),
         b'a'..=b'z' => Some(byte - b'a' + 26),
@@ -236,4 +259,35 @@ fn sextet(byte: u8) -> Option<u8> {
 /// Whether a word that was cut at [`MOST`] goes on with this byte.
 pub(crate) fn goes_on(byte: u8) -> bool {
     sextet(byte).is_some() || byte == b'='
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// RFC 4648, section 4, without what is left over.
+    fn base64(text: &[u8]) -> Vec<u8> {
+        let alphabet: Vec<u8> =
+            (0..=u8::MAX).filter(|b| sextet(*b).is_some() && !b"-_".contains(b)).collect();
+        let letter =
+            |value: u32| alphabet.iter().copied().find(|b| sextet(*b) == Some(value as u8));
+        let threes = text.as_chunks::<3>().0.iter();
+        let bits = threes.map(|[a, b, c]| u32::from_be_bytes([0, *a, *b, *c]));
+        bits.flat_map(|bits| [18, 12, 6, 0].map(|shift| letter(bits >> shift & 63)))
+            .flatten()
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_in_base64_or_hexadecimal_digits_is_passed_over(text in "[ -~\t\n\r]{9,30}") {
+            prop_assert!(may_begin(&base64(text.as_bytes())), "{text:?}");
+            let hex = |digits: fn(u8) -> String| text.bytes().map(digits).collect::<String>();
+            for word in [hex(|b| format!("{b:02x}")), hex(|b| format!("{b:02X}"))] {
+                prop_assert!(may_begin(word.as_bytes()), "{word:?}");
+            }
+        }
+    }
 }

@@ -61,7 +61,7 @@ pub use config::{Config, ConfigError, MAX_REGIONS};
 pub use custom::CustomPattern;
 pub use entity::{Entity, EntityError};
 pub use json::{JsonError, Located, MAX_DEPTH, MaskedJson, rewrite_json};
-pub use key::{Key, KeyError, OpenError};
+pub use key::{Decrypted, Key, KeyError, Keyring, OpenError};
 pub use mask::{Action, Masked, Masker, Tally};
 pub use recognizer::{CONTEXT_BOOST, COUNTER_WEIGHT, End, RECOGNIZERS, Recognizer, Run};
 pub use restore::{Restorer, Spelling};

@@ -372,7 +372,9 @@ fn country(window: &Window<'_>, at: usize) -> Peek<Option<(usize, usize, usize)>
             return Ok(None);
         };
         code = code * 10 + u16::from(digit - b'0');
-        if let Some((_, fewest, most)) = COUNTRIES.iter().find(|(known, ..)| *known == code) {
+        if let Ok(place) = COUNTRIES.binary_search_by_key(&code, |(known, ..)| *known)
+            && let Some((_, fewest, most)) = COUNTRIES.get(place)
+        {
             return Ok(Some((length, *fewest, *most)));
         }
     }

@@ -15,8 +15,10 @@ pub(crate) use tables::{Literals, Set, Tables};
 pub(crate) const BLOCK: usize = 64;
 pub(crate) const READ: usize = BLOCK + 2;
 
-/// One bit for each of 64 bytes, the first one lowest.
+/// One bit for each of 64 bytes, the first one lowest. (So aligned that one of several is found by a
+/// shift.)
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[repr(align(128))]
 pub(crate) struct Kinds {
     /// Digits.
     pub(crate) digit: u64,
@@ -34,10 +36,12 @@ pub(crate) struct Kinds {
     pub(crate) dot: u64,
     /// Capitals and digits.
     pub(crate) capital: u64,
-    /// Where one of [`Tables::literals`] may begin.
+    /// Where one of [`Tables::literals`] may begin, if these are looked for first.
     pub(crate) literal: u64,
     /// `:`, `=` and `>`.
     pub(crate) assign: u64,
+    /// `,`.
+    pub(crate) comma: u64,
     /// The bytes of [`Tables::set`].
     pub(crate) set: u64,
 }
@@ -55,6 +59,7 @@ impl Kinds {
         capital: u64::MAX,
         literal: u64::MAX,
         assign: u64::MAX,
+        comma: u64::MAX,
         set: u64::MAX,
     };
     /// A block without any text.
@@ -69,8 +74,16 @@ impl Kinds {
         capital: 0,
         literal: 0,
         assign: 0,
+        comma: 0,
         set: 0,
     };
+
+    /// Where a number ends at the latest: letters, `_` and `,`; what is not known yet is of all kinds,
+    /// and counts as a digit.
+    #[inline(always)]
+    pub(crate) fn ends_number(&self) -> u64 {
+        (self.letter | self.comma) & !self.digit
+    }
 
     /// Letters, digits and `_`.
     #[inline(always)]
@@ -92,6 +105,7 @@ impl Kinds {
             capital: of(|kinds| kinds.capital),
             literal: of(|kinds| kinds.literal),
             assign: of(|kinds| kinds.assign),
+            comma: of(|kinds| kinds.comma),
             set: of(|kinds| kinds.set),
         }
     }
@@ -101,6 +115,8 @@ impl Kinds {
 pub(crate) trait Kernel: Copy {
     /// Of all 64 bytes.
     fn kinds(self, block: &[u8; READ], tables: &Tables) -> Kinds;
+    /// Where one of some literals may begin.
+    fn literals(self, block: &[u8; READ], literals: &Literals) -> u64;
     /// Where a unit may begin (see `unfold`): at `\\`, `%`, `&`, `*`, and all beyond ASCII.
     fn odd(self, block: &[u8; READ]) -> u64;
 }
@@ -246,6 +262,7 @@ mod tests {
             dots: true,
             capitals: true,
             literals: Some(literals),
+            literals_first: true,
             set: Some(set),
         }
     }

@@ -12,6 +12,7 @@ mod bits;
 mod hidden;
 mod mark;
 mod rows;
+mod signals;
 
 use crate::{
     Window,
@@ -19,6 +20,8 @@ use crate::{
     simd::{BLOCK, Isa, Kernel, Kinds, READ, Work, with_block},
 };
 use mark::Near;
+use signals::Loud;
+pub(crate) use signals::Signals;
 
 /// So many blocks are kept: one before that in question, and two behind it.
 const RING: usize = 4;
@@ -70,7 +73,7 @@ const KINDS: usize = 9;
 const MARKS: [Kind; 3] = [Kind::Colons, Kind::Dashes, Kind::Dots];
 
 /// The places of a block.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Found {
     /// Of any kind.
     any: u64,
@@ -180,7 +183,7 @@ impl Sweep {
                 from = self.origin + (block + 1) * BLOCK;
                 continue;
             }
-            isa.run(Advance { sweep: self, dispatch, window });
+            isa.run(Advance { sweep: self, dispatch, isa, window });
             from = from.max(self.origin + self.ready.saturating_sub(1) * BLOCK);
         }
         None
@@ -232,15 +235,33 @@ impl Sweep {
         dispatch: &Dispatch,
         window: &Window<'_>,
         block: usize,
-    ) -> Kinds {
+    ) {
         let rest = window.bytes().get(self.origin + block * BLOCK..).unwrap_or_default();
         let kinds = with_block(rest, |bytes| kernel.kinds(bytes, &dispatch.tables));
         self.kinds.set(block, kinds);
-        if rest.len() >= READ {
-            return kinds;
+        if rest.len() < READ {
+            self.correct_end(dispatch, rest, block);
         }
-        self.correct_end(dispatch, rest, block);
-        self.kinds.get(block)
+    }
+
+    /// Tells where literals may begin, if that was not told with the kinds.
+    #[inline(always)]
+    fn find_literals(
+        &mut self,
+        kernel: impl Kernel,
+        dispatch: &Dispatch,
+        window: &Window<'_>,
+        block: usize,
+    ) {
+        let Some(literals) = &dispatch.tables.literals else { return };
+        if dispatch.tables.literals_first {
+            return;
+        }
+        let rest = window.bytes().get(self.origin + block * BLOCK..).unwrap_or_default();
+        let found = with_block(rest, |bytes| kernel.literals(bytes, literals));
+        if let Some(kinds) = self.kinds.0.get_mut(block % RING) {
+            kinds.literal |= found;
+        }
     }
 
     /// Gives the bytes behind the known ones the kinds that they may have.
@@ -298,6 +319,7 @@ impl Work for Begin<'_, '_> {
 struct Advance<'a, 't> {
     sweep: &'a mut Sweep,
     dispatch: &'a Dispatch,
+    isa: Isa,
     window: &'a Window<'t>,
 }
 
@@ -306,21 +328,22 @@ impl Work for Advance<'_, '_> {
 
     #[inline(always)]
     fn run(self, kernel: impl Kernel) {
-        let Self { sweep, dispatch, window } = self;
+        let Self { sweep, dispatch, isa, window } = self;
         let last = sweep.last();
-        let mut before = sweep.kinds.get(sweep.marked.wrapping_sub(1));
-        let mut here = sweep.kinds.get(sweep.marked);
         while sweep.marked <= last {
             let block = sweep.marked;
-            let next = sweep.classify(kernel, dispatch, window, block + 1);
+            sweep.classify(kernel, dispatch, window, block + 1);
             sweep.found.set(block + 1, Found::default());
-            let known = match sweep.known - block * BLOCK {
-                rest @ 0..BLOCK => u64::MAX >> (BLOCK - 1 - rest),
-                _ => u64::MAX,
-            };
-            sweep.mark(dispatch, window, Near { block, before, here, next, known });
+            let loud = sweep.loud(dispatch, window, block);
+            if loud.is_any() {
+                isa.run(Mark { sweep, dispatch, window, block, loud });
+            }
+            debug_assert!(
+                sweep.is_quiet(dispatch, isa, window, block),
+                "{loud:?} {:?}",
+                window.bytes()
+            );
             sweep.marked += 1;
-            (before, here) = (here, next);
             // What begins in a block may be seen in the next one.
             if block > sweep.ready {
                 sweep.ready = block;
@@ -330,5 +353,48 @@ impl Work for Advance<'_, '_> {
             }
         }
         sweep.ready = (sweep.ready + 1).min(last + 1);
+    }
+}
+
+impl Sweep {
+    /// Whether marking all of a block notes nothing more.
+    fn is_quiet(
+        &mut self,
+        dispatch: &Dispatch,
+        isa: Isa,
+        window: &Window<'_>,
+        block: usize,
+    ) -> bool {
+        let found = self.found.0;
+        isa.run(Mark { sweep: self, dispatch, window, block, loud: Loud::ALL });
+        self.found.0 == found
+    }
+}
+
+/// Marks a block that is not quiet: a function of its own, so that the loop over the others is short.
+struct Mark<'a, 't> {
+    sweep: &'a mut Sweep,
+    dispatch: &'a Dispatch,
+    window: &'a Window<'t>,
+    block: usize,
+    loud: Loud,
+}
+
+impl Work for Mark<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, kernel: impl Kernel) {
+        let Self { sweep, dispatch, window, block, loud } = self;
+        if loud.rare | loud.solid != 0 {
+            sweep.find_literals(kernel, dispatch, window, block);
+        }
+        let known = match sweep.known - block * BLOCK {
+            rest @ 0..BLOCK => u64::MAX >> (BLOCK - 1 - rest),
+            _ => u64::MAX,
+        };
+        let [before, here, next] =
+            [block.wrapping_sub(1), block, block + 1].map(|block| sweep.kinds.get(block));
+        sweep.mark(dispatch, window, Near { block, before, here, next, known }, loud);
     }
 }

@@ -334,7 +334,11 @@ fn may_begin(text: &[u8], at: usize) -> bool {
         Some(b'*') => next.is_none_or(|byte| *byte == b'*'),
         Some(b'%') => next.is_none_or(u8::is_ascii_hexdigit),
         // A further byte of a character.
-        Some(0x80..0xC2) => false,
+        Some(0x80..=0xC1) => false,
+        // Letters with accents, but for a small i without its dot, quotation marks, and Han.
+        Some(0xC3 | 0xC5 | 0xE4..=0xE9) => false,
+        Some(0xC4) => next.is_none_or(|byte| *byte == 0xB1),
+        Some(0xE2) => !matches!(text.get(at + 1..at + 3), Some([0x80, 0x98..=0x9F])),
         _ => true,
     }
 }
@@ -432,5 +436,22 @@ impl Folded {
     /// Where the last unit ends.
     pub(crate) fn last_unit(&self) -> usize {
         self.units.last().map_or(self.begin, |(_, end)| self.begin + *end as usize)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_character_that_reads_like_another_is_passed_over() {
+        let mut seen = 0;
+        for character in ('\u{80}'..=char::MAX).filter(|c| alphabet::kind(*c).is_some()) {
+            let text = character.to_string();
+            assert!(may_begin(text.as_bytes(), 0), "{character:?}");
+            seen += 1;
+        }
+        assert!(seen > 1_000, "{seen}");
     }
 }

@@ -27,6 +27,7 @@ mod origin;
 mod provider;
 mod python;
 mod readme;
+mod sarif;
 mod search;
 mod secrets;
 mod verbs;

@@ -20,7 +20,7 @@ pub(crate) fn python() -> PathBuf {
     python
 }
 
-/// The folder of this file, where `service.py` and `validate.py` are.
+/// The folder of this file, where `service.py`, `validate.py` and `sarif.py` are.
 pub(crate) fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/blackbox")
 }

@@ -11,14 +11,14 @@ impl Dispatch {
             let digits = places.iter().filter(|(place, optional)| *place == b'9' && !optional);
             u8::try_from(digits.count()).unwrap_or(u8::MAX).min(NUMBER_REACH as u8)
         };
-        let letter = places.iter().position(|(place, _)| kinds(*place).1);
-        let before_letter = places.get(..letter.unwrap_or(places.len())).unwrap_or_default();
-        let digits = Digits { all: count(&places), before_letter: count(before_letter) };
+        let end = places.iter().position(|(place, _)| kinds(*place).1 || *place == b',');
+        let before_end = places.get(..end.unwrap_or(places.len())).unwrap_or_default();
+        let digits = Digits { all: count(&places), before_end: count(before_end) };
         self.follow_form(row, &places, Begun { digits: 0, letters: 0 }, digits);
     }
 
     fn follow_form(&mut self, row: usize, rest: &[(u8, bool)], begun: Begun, digits: Digits) {
-        let number = digits.before_letter;
+        let number = digits.before_end;
         let Some(((place, optional), rest)) = rest.split_first() else {
             return match begun {
                 Begun { digits: run @ 1.., .. } => {
@@ -67,11 +67,11 @@ impl Dispatch {
     }
 }
 
-/// How many digits a form has: in all, and before its first place for a letter.
+/// How many digits a form has: in all, and before its first place for a letter or comma.
 #[derive(Clone, Copy)]
 struct Digits {
     all: u8,
-    before_letter: u8,
+    before_end: u8,
 }
 
 /// The first run of a form so far: of digits or of letters.

@@ -30,7 +30,8 @@ const WORDS: &[&str] = &[
     "緯度",
 ];
 const MAX_LEN: usize = 40;
-const ANCHORS: &[Anchor] = &[Anchor::Number { first: (1, 3), then: b".", digits: 6 }];
+/// The digits are those of the latitude, before the comma.
+const ANCHORS: &[Anchor] = &[Anchor::Number { first: (1, 3), then: b".", digits: 3 }];
 
 pub(crate) const ROWS: &[Recognizer] = &[
     Recognizer {

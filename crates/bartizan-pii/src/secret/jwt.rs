@@ -9,6 +9,9 @@ const MAX_HEADER: usize = 1024;
 const MIN_HEADER: usize = 12;
 const MIN_PAYLOAD: usize = 4;
 
+/// With the dot between, and all of them not blank.
+pub(crate) const MIN_LEN: u8 = (MIN_HEADER + 1 + MIN_PAYLOAD) as u8;
+
 pub(crate) const MAX_LEN: usize = MAX_HEADER + 1 + MIN_PAYLOAD;
 
 pub(crate) fn check(window: &Window<'_>, at: usize) -> Peek<Option<End>> {

@@ -85,6 +85,7 @@ mod x86 {
     struct Avx512;
 
     #[target_feature(enable = "avx512f,avx512bw,avx2,bmi1,bmi2,popcnt,lzcnt")]
+    #[inline(never)]
     pub(super) fn with_avx512<W: Work>(work: W) -> W::Output {
         work.run(Avx512)
     }
@@ -94,6 +95,12 @@ mod x86 {
         fn kinds(self, block: &[u8; READ], tables: &Tables) -> Kinds {
             // SAFETY: only `with_avx512` makes this kernel.
             unsafe { avx512(block, tables) }
+        }
+
+        #[inline(always)]
+        fn literals(self, block: &[u8; READ], literals: &Literals) -> u64 {
+            // SAFETY: as above.
+            unsafe { literal512(block, literals) }
         }
 
         #[inline(always)]
@@ -107,6 +114,7 @@ mod x86 {
     struct Avx2;
 
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+    #[inline(never)]
     pub(super) fn with_avx2<W: Work>(work: W) -> W::Output {
         work.run(Avx2)
     }
@@ -116,6 +124,12 @@ mod x86 {
         fn kinds(self, block: &[u8; READ], tables: &Tables) -> Kinds {
             // SAFETY: only `with_avx2` makes this kernel.
             unsafe { avx2(block, tables) }
+        }
+
+        #[inline(always)]
+        fn literals(self, block: &[u8; READ], literals: &Literals) -> u64 {
+            // SAFETY: as above.
+            unsafe { literal256(block, 0, literals) | literal256(block, 32, literals) << 32 }
         }
 
         #[inline(always)]
@@ -190,14 +204,15 @@ mod x86 {
             dot: if tables.dots { is(b'.') } else { 0 },
             capital: if tables.capitals { capital() } else { 0 },
             assign: if tables.assigns { of(ASSIGN) } else { 0 },
-            literal: tables.literals.as_ref().map_or(0, |literals| literal512(block, x, literals)),
+            comma: is(b','),
+            literal: tables.first_literals().map_or(0, |literals| literal512(block, literals)),
             set: tables.set.as_ref().map_or(0, |set| set512(x, set)),
         }
     }
 
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
-    fn literal512(block: &[u8; READ], first: __m512i, literals: &Literals) -> u64 {
+    fn literal512(block: &[u8; READ], literals: &Literals) -> u64 {
         let buckets = |x: __m512i, low: &[u8; 16], high: &[u8; 16]| {
             let low_nibble = _mm512_and_si512(x, _mm512_set1_epi8(15));
             let low = _mm512_shuffle_epi8(table512(low), low_nibble);
@@ -205,7 +220,7 @@ mod x86 {
             _mm512_and_si512(low, high)
         };
         let Literals { low, high } = literals;
-        let first = buckets(first, &low[0], &high[0]);
+        let first = buckets(load512(block, 0), &low[0], &high[0]);
         let second = buckets(load512(block, 1), &low[1], &high[1]);
         let third = buckets(load512(block, 2), &low[2], &high[2]);
         _mm512_test_epi8_mask(_mm512_and_si512(first, second), third)
@@ -269,6 +284,7 @@ mod x86 {
             capital: both(|kinds| kinds.capital),
             literal: both(|kinds| kinds.literal),
             assign: both(|kinds| kinds.assign),
+            comma: both(|kinds| kinds.comma),
             set: both(|kinds| kinds.set),
         }
     }
@@ -289,7 +305,7 @@ mod x86 {
             tops(_mm256_cmpeq_epi8(_mm256_min_epu8(shifted, splat(25)), shifted))
         };
         let digit = of(DIGIT);
-        let literals = tables.literals.as_ref();
+        let literals = tables.first_literals();
         Kinds {
             digit,
             letter: of(LETTER),
@@ -300,6 +316,7 @@ mod x86 {
             dot: if tables.dots { is(b'.') } else { 0 },
             capital: if tables.capitals { digit | upper() } else { 0 },
             assign: if tables.assigns { of(ASSIGN) } else { 0 },
+            comma: is(b','),
             literal: literals.map_or(0, |literals| literal256(block, offset, literals)),
             set: tables.set.as_ref().map_or(0, |set| set256(x, set)),
         }
@@ -355,6 +372,7 @@ mod arm {
     struct Neon;
 
     #[target_feature(enable = "neon")]
+    #[inline(never)]
     pub(super) fn with_neon<W: Work>(work: W) -> W::Output {
         work.run(Neon)
     }
@@ -364,6 +382,12 @@ mod arm {
         fn kinds(self, block: &[u8; READ], tables: &Tables) -> Kinds {
             // SAFETY: only `with_neon` makes this kernel.
             unsafe { neon(block, tables) }
+        }
+
+        #[inline(always)]
+        fn literals(self, block: &[u8; READ], literals: &Literals) -> u64 {
+            // SAFETY: as above.
+            unsafe { literal(block, literals) }
         }
 
         #[inline(always)]
@@ -432,16 +456,17 @@ mod arm {
             dot: if tables.dots { is(b'.') } else { 0 },
             capital: if tables.capitals { digit | bits(x.map(upper)) } else { 0 },
             assign: if tables.assigns { of(ASSIGN) } else { 0 },
-            literal: tables.literals.as_ref().map_or(0, |literals| literal(block, x, literals)),
+            comma: is(b','),
+            literal: tables.first_literals().map_or(0, |literals| literal(block, literals)),
             set: tables.set.as_ref().map_or(0, |set| of_set(x, set)),
         }
     }
 
     #[target_feature(enable = "neon")]
     #[inline]
-    fn literal(block: &[u8; READ], first: Quad, literals: &Literals) -> u64 {
+    fn literal(block: &[u8; READ], literals: &Literals) -> u64 {
         let mut buckets = [vdupq_n_u8(0xFF); 4];
-        let bytes = [first, load(block, 1), load(block, 2)];
+        let bytes = [load(block, 0), load(block, 1), load(block, 2)];
         for ((x, low), high) in bytes.into_iter().zip(&literals.low).zip(&literals.high) {
             for (x, buckets) in x.into_iter().zip(&mut buckets) {
                 let low = vqtbl1q_u8(table(low), vandq_u8(x, vdupq_n_u8(15)));

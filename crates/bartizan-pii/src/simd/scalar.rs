@@ -1,7 +1,7 @@
 //! The same kinds, one byte after the other: for machines without wide registers, and the twin that
 //! every other kernel is compared with.
 
-use super::{BLOCK, Kernel, Kinds, ODD, READ, Tables};
+use super::{BLOCK, Kernel, Kinds, Literals, ODD, READ, Tables};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scalar;
@@ -24,8 +24,9 @@ impl Kernel for Scalar {
                 &mut kinds.capital,
                 tables.capitals && (byte.is_ascii_digit() || byte.is_ascii_uppercase()),
             );
+            mark(&mut kinds.comma, byte == b',');
             mark(&mut kinds.assign, tables.assigns && matches!(byte, b':' | b'=' | b'>'));
-            if let Some(literals) = &tables.literals {
+            if let Some(literals) = tables.first_literals() {
                 let bytes = [Some(byte), Some(second), Some(third)];
                 mark(&mut kinds.literal, literals.may_begin(bytes));
             }
@@ -34,6 +35,15 @@ impl Kernel for Scalar {
             }
         }
         kinds
+    }
+
+    fn literals(self, block: &[u8; READ], literals: &Literals) -> u64 {
+        let begins = |bytes: &[u8]| {
+            literals
+                .may_begin([bytes.first(), bytes.get(1), bytes.get(2)].map(|byte| byte.copied()))
+        };
+        let windows = block.windows(3).take(BLOCK).rev();
+        windows.fold(0, |bits, bytes| bits << 1 | u64::from(begins(bytes)))
     }
 
     fn odd(self, block: &[u8; READ]) -> u64 {

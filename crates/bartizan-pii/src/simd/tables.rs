@@ -8,7 +8,17 @@ pub(crate) struct Tables {
     pub(crate) dots: bool,
     pub(crate) capitals: bool,
     pub(crate) literals: Option<Literals>,
+    /// They are looked for in every block, not only where asked.
+    pub(crate) literals_first: bool,
     pub(crate) set: Option<Set>,
+}
+
+impl Tables {
+    /// The literals that are looked for in every block.
+    #[inline(always)]
+    pub(super) fn first_literals(&self) -> Option<&Literals> {
+        self.literals.as_ref().filter(|_| self.literals_first)
+    }
 }
 
 /// The first three bytes of literals in eight buckets, as nibbles: a literal of a bucket may begin

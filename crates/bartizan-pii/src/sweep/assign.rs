@@ -46,7 +46,7 @@ impl Sweep {
             let signs = (here.assign | here.literal) & known;
             bits::each(signs, |bit| self.sign_assigns(dispatch, window, near.at(bit)));
             // Where a search begins in this block, nobody has looked at the one before.
-            bits::each(near_the_end(before), |bit| {
+            bits::each(near_the_end(&before), |bit| {
                 if let Some(at) = near.at(bit).checked_sub(BLOCK) {
                     self.sign_assigns(dispatch, window, at);
                 }
@@ -96,12 +96,12 @@ impl Sweep {
 /// Whether a sign at the end of the block before may assign a short value in this one.
 #[inline(always)]
 pub(super) fn assigns_from_before(dispatch: &Dispatch, near: Near) -> bool {
-    !dispatch.only_long_assigned() && near_the_end(near.before) != 0
+    !dispatch.only_long_assigned() && near_the_end(&near.before) != 0
 }
 
 /// The signs and words at the end of a block that may assign what stands in the next one.
 #[inline(always)]
-fn near_the_end(kinds: Kinds) -> u64 {
+pub(super) fn near_the_end(kinds: &Kinds) -> u64 {
     (kinds.assign | kinds.literal) & NEAR_THE_END
 }
 

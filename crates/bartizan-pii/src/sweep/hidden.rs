@@ -5,7 +5,7 @@ use super::{Kind, Sweep, bits, mark::Near};
 use crate::{Window, encoded};
 
 /// Shorter words are not looked into. (Base64 of text has hardly a `+` or `/` in its first letters.)
-const LONG_WORD: u32 = 10;
+pub(super) const LONG_WORD: u32 = 10;
 
 impl Sweep {
     /// The beginnings of long words that may be text in base64 or hexadecimal digits, and of letters

@@ -3,7 +3,7 @@
 //! A block is marked with what stands in the one before and in the next, and may mark places in the
 //! one before. Whatever most blocks have not is asked first.
 
-use super::{Kind, MARKS, Sweep, assign::assigns_from_before, bits};
+use super::{Kind, MARKS, Sweep, assign::assigns_from_before, bits, signals::Loud};
 use crate::{
     Window,
     dispatch::{Dispatch, MARKS_REACH, MOST_LETTERS, Next, Rows},
@@ -51,24 +51,34 @@ impl Near {
 impl Sweep {
     /// Marks what begins in a block, and what is seen in it of the one before.
     #[inline(always)]
-    pub(super) fn mark(&mut self, dispatch: &Dispatch, window: &Window<'_>, near: Near) {
+    pub(super) fn mark(
+        &mut self,
+        dispatch: &Dispatch,
+        window: &Window<'_>,
+        near: Near,
+        loud: Loud,
+    ) {
         let Near { here, next, .. } = near;
         // So many digits at least stand in a block, or behind it, in which a number begins.
         let digits = here.digit.count_ones() + (next.digit as u32).count_ones();
-        if digits >= dispatch.fewest_number {
+        if loud.numbers != 0 && digits >= dispatch.fewest_number {
             self.numbers(dispatch, window, near);
         }
-        if dispatch.has_codes() {
+        if loud.rare != 0 && dispatch.has_codes() {
             self.codes(dispatch, near);
         }
         if here.sign != 0 {
             self.signs(window, near);
         }
-        self.marks(dispatch, window, near, 0, (here.colon, next.colon));
-        self.marks(dispatch, window, near, 1, (here.dash, next.dash));
-        self.marks(dispatch, window, near, 2, (here.dot, next.dot));
-        self.others(dispatch, window, near);
-        if !self.decoded {
+        if loud.marks != 0 {
+            self.marks(dispatch, window, near, 0, (here.colon, next.colon));
+            self.marks(dispatch, window, near, 1, (here.dash, next.dash));
+            self.marks(dispatch, window, near, 2, (here.dot, next.dot));
+        }
+        if loud.rare | loud.solid != 0 {
+            self.others(dispatch, window, near);
+        }
+        if loud.hidden != 0 && !self.decoded {
             self.encoded(window, near);
         }
     }
@@ -76,11 +86,11 @@ impl Sweep {
     /// Every digit that begins a word, and up to two marks before it.
     #[inline(always)]
     fn numbers(&mut self, dispatch: &Dispatch, window: &Window<'_>, near: Near) {
-        let (digit, letter) = (near.here.digit, near.here.letter);
+        let digit = near.here.digit;
+        let (ends, next_ends) = (near.here.ends_number(), near.next.ends_number());
         bits::each(digit & !near.behind_word() & near.known, |bit| {
             let digits = bits::from(digit, near.next.digit, bit);
-            let letters = bits::from(letter, near.next.letter, bit);
-            let count = digits_of_number(digits, letters);
+            let count = digits_of_number(digits, bits::from(ends, next_ends, bit));
             if count >= dispatch.fewest_number {
                 self.number(dispatch, window, near.at(bit), digits.trailing_ones(), count);
             }
@@ -246,8 +256,12 @@ impl Sweep {
     fn others(&mut self, dispatch: &Dispatch, window: &Window<'_>, near: Near) {
         let Near { here, next, .. } = near;
         let outside = !(here.word() & near.behind_word()) & near.known;
+        let solid = bits::about_runs(here.solid, next.solid, dispatch.shortest_solid);
         let mut other = 0;
         let mut literal = here.literal & outside;
+        if !dispatch.tables.literals_first {
+            literal &= solid | here.dash;
+        }
         // A ruled line is no frame of a key: that has a letter behind its dashes.
         if literal & here.dash != 0 && dispatch.letter_behind_dashes {
             literal &= !here.dash | bits::from(here.letter, next.letter, FRAME);
@@ -256,7 +270,6 @@ impl Sweep {
             let holds = self.has_literal(dispatch, window, self.origin + near.at(bit));
             other |= u64::from(holds) << bit;
         });
-        let solid = bits::about_runs(here.solid, next.solid, dispatch.shortest_solid);
         if solid != 0 {
             if let Some(least) = dispatch.shortest_token {
                 other |= bits::runs(here.word() | here.dash, next.word() | next.dash, least);
@@ -294,12 +307,10 @@ impl Sweep {
     }
 }
 
-/// The digits of a number: those within 32 bytes of its first one and before any letter.
+/// The digits of a number: those within 32 bytes of its first one and before whatever ends it.
 #[inline(always)]
-pub(super) fn digits_of_number(digits: u64, letters: u64) -> u32 {
-    // What is not known is of all kinds, and counts as a digit.
-    let before_letter = bits::below_first(letters & !digits);
-    ((digits & before_letter) as u32).count_ones()
+pub(super) fn digits_of_number(digits: u64, ends: u64) -> u32 {
+    ((digits & bits::below_first(ends)) as u32).count_ones()
 }
 
 fn is_local(byte: u8) -> bool {

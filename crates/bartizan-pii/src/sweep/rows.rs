@@ -75,9 +75,9 @@ impl Sweep {
         }
         let first = place + lead;
         let digits = self.bits_from(first, |kinds| kinds.digit);
-        let letters = self.bits_from(first, |kinds| kinds.letter);
+        let ends = self.bits_from(first, Kinds::ends_number);
         let (run, next) = self.behind_run(bytes, first, digits.trailing_ones() as usize);
-        dispatch.number(run, next, digits_of_number(digits, letters) as usize)
+        dispatch.number(run, next, digits_of_number(digits, ends) as usize)
     }
 
     fn code_rows(&self, dispatch: &Dispatch, bytes: &[u8], place: usize) -> Rows {

@@ -1,30 +1,49 @@
 //! `bartizan pii decrypt`: what did `encrypt` encrypt here?
 
 use std::io::{Read, Write};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow, bail};
-use bartizan_pii::{Entity, Key};
+use bartizan_pii::{Entity, Key, Keyring};
 
 use super::inputs::{Input, STDIN};
-use super::{Decrypt, key};
+use super::{Decrypt, complain, key};
 
 /// The largest input, in bytes.
 const MAX_INPUT: u64 = 1 << 30;
 
 pub(super) fn run(args: &Decrypt, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let key = key(args.key_file.as_deref())?;
+    let keys = keys(&args.key_file)?;
+    let ring = Keyring::new(keys.clone());
     let files = if args.files.is_empty() { vec![STDIN.into()] } else { args.files.clone() };
     for path in files {
         let stdin = path.as_os_str() == STDIN;
         let input = if stdin { Input::Stdin } else { Input::File { path, walked: false } };
         let text = read(&input).with_context(|| input.name())?;
         match &args.digits {
-            None => out.write_all(&key.decrypt_text(&text).0)?,
-            Some(entity) => numbers(&key, entity, &text, out)?,
+            None => {
+                let decrypted = ring.decrypt_text(&text);
+                out.write_all(&decrypted.text)?;
+                for (name, words) in decrypted.missing {
+                    complain(&format!("{words} words of the key `{name}` stay: it is not here"));
+                }
+            }
+            Some(entity) => {
+                let key = keys.first().context("there is no key")?;
+                numbers(key, entity, &text, out)?;
+            }
         }
     }
     out.flush()?;
     Ok(0)
+}
+
+/// The keys of the files, or that of the environment.
+fn keys(files: &[PathBuf]) -> anyhow::Result<Vec<Key>> {
+    if files.is_empty() {
+        return Ok(vec![key(None)?]);
+    }
+    files.iter().map(|file| key(Some(file))).collect()
 }
 
 fn read(input: &Input) -> anyhow::Result<Vec<u8>> {

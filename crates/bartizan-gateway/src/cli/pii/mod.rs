@@ -70,9 +70,10 @@ pub struct Scan {
 pub struct Decrypt {
     /// Files; `-` or nothing is standard input.
     pub files: Vec<PathBuf>,
-    /// The file of the key; else the environment variable `BARTIZAN_PII_KEY`.
+    /// The file of a key, as often as there are keys; else the environment variable
+    /// `BARTIZAN_PII_KEY`. Each word names its key; numbers are taken for those of the first.
     #[arg(long, value_name = "FILE")]
-    pub key_file: Option<PathBuf>,
+    pub key_file: Vec<PathBuf>,
     /// Takes each line for a number of this entity that `encrypt_digits` has encrypted.
     #[arg(long, value_name = "ENTITY")]
     pub digits: Option<Entity>,
@@ -310,7 +311,9 @@ mod tests {
             let mut out = Vec::new();
             run(&Pii::Decrypt(args), &mut out).map(|_| String::from_utf8(out).unwrap())
         };
-        let key_file = Some(file("key"));
+        // The key in force is another one by now.
+        std::fs::write(file("newer"), "fedcba9876543210fedcba9876543210\n").unwrap();
+        let key_file = vec![file("newer"), file("key")];
         let args = Decrypt { files: vec![file("masked")], key_file, digits: None };
         assert_eq!(decrypt(args.clone()).unwrap(), "nothing here\nbut jane@example.com\n");
         std::fs::write(file("key"), "short").unwrap();
