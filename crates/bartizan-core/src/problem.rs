@@ -58,6 +58,8 @@ problems! {
         "Send the whole request in time.";
     METHOD_REFUSED "method-not-served" METHOD_NOT_ALLOWED "Method not served"
         "Use a verb of the endpoint; see Allow.";
+    INQUIRY "inquiry-refused" FORBIDDEN "Nobody may ask so"
+        "Ask from a proxy in server.trusted_proxies, and name the call in one way only.";
     UNAUTHENTICATED "unauthenticated" UNAUTHORIZED "Not authenticated"
         "Send a valid credential; see WWW-Authenticate.";
     FORBIDDEN "forbidden" FORBIDDEN "Not authorized"
@@ -124,6 +126,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             Misdirected::HeadTooLarge => &HEAD_TOO_LARGE,
             Misdirected::TooSlow => &TOO_SLOW,
             Misdirected::MethodRefused => &METHOD_REFUSED,
+            Misdirected::Asker | Misdirected::Inquiry => &INQUIRY,
             Misdirected::Host
             | Misdirected::Path
             | Misdirected::MethodCase
@@ -154,7 +157,8 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             | Denial::Scope { .. }
             | Denial::Statement(_)
             | Denial::Tenant
-            | Denial::Tool(_) => &FORBIDDEN,
+            | Denial::Tool(_)
+            | Denial::Unseen => &FORBIDDEN,
             Denial::Approval(_) => &APPROVAL_LAPSED,
             Denial::Override => &MALFORMED,
             Denial::Api | Denial::UnknownPath => &NOT_FOUND,
@@ -303,7 +307,8 @@ fn detail(refusal: &Refusal) -> String {
             | Denial::Override
             | Denial::Tool(_)
             | Denial::UnknownPath
-            | Denial::UnknownVerb(_),
+            | Denial::UnknownVerb(_)
+            | Denial::Unseen,
         )
         | Refusal::Invalid(_)
         | Refusal::Blocked(_)

@@ -13,6 +13,7 @@ mod house;
 mod discover;
 mod approvals;
 mod rehearse;
+mod inquiry;
 mod chain;
 mod hooks;
 mod webhooks;
