@@ -15,7 +15,7 @@ use crate::describe::resource::OFFLINE;
 use crate::id::RequestId;
 use crate::limit::{Exhausted, Kind, Measure, Standing};
 use crate::mask::Detection;
-use crate::refusal::{Outage, Refusal, Upstream, Waiting};
+use crate::refusal::{Objection, Outage, Refusal, Upstream, Waiting};
 use crate::validate::{Invalid, Protocol};
 
 /// One kind of problem: a row of `docs/problems.md`.
@@ -84,6 +84,8 @@ problems! {
         "Remove what `detections` names.";
     OBJECTED "hook-blocked" UNPROCESSABLE_ENTITY "Call not allowed"
         "Change the call as the detail says, or ask the operator.";
+    PROMPT_BLOCKED "prompt-blocked" UNPROCESSABLE_ENTITY "Orders to the model not allowed"
+        "Remove what reads as orders to the model; `detections` says where it stands.";
     RATE_LIMITED "rate-limited" TOO_MANY_REQUESTS "Too many requests"
         "Wait as long as Retry-After says.";
     BUDGET_EXHAUSTED "budget-exhausted" TOO_MANY_REQUESTS "Budget used up"
@@ -174,6 +176,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             Invalid::Unread => &INTERNAL,
         },
         Refusal::Blocked(_) => &PII_BLOCKED,
+        Refusal::Objected { objection, .. } if objection.prompt.is_some() => &PROMPT_BLOCKED,
         Refusal::Objected { .. } => &OBJECTED,
         Refusal::Withheld { .. } => &RESPONSE_BLOCKED,
         Refusal::Exhausted(exhausted) => match exhausted.kind {
@@ -289,6 +292,9 @@ fn detail(refusal: &Refusal) -> String {
                 "something this request depends on cannot be reached; try again later".into()
             }
         },
+        Refusal::Objected { objection, .. } if objection.prompt.is_some() => {
+            "the call holds a text that reads as orders to the model".into()
+        }
         Refusal::Objected { objection, .. } if objection.detail.is_empty() => {
             "the call is not allowed".into()
         }
@@ -334,6 +340,11 @@ fn as_problem(problem: &Problem, refusal: &Refusal, context: &Context<'_>) -> Va
             add("violations", json!([violation]));
         }
         Refusal::Blocked(blocked) => add("detections", detections(&blocked.detections)),
+        Refusal::Objected { objection: Objection { prompt: Some(prompt), .. }, .. } => {
+            let row =
+                json!({ "entity": "PROMPT_INJECTION", "pointer": prompt.pointer, "count": 1 });
+            add("detections", json!([row]));
+        }
         Refusal::Exhausted(exhausted) => add("limit", exhausted.name.to_string().into()),
         _ => {}
     }

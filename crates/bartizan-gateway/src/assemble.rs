@@ -245,8 +245,7 @@ pub async fn assemble(
         .actions(built_in(settings))
         .tasks(standing.tasks.clone());
     for hook in &settings.hooks {
-        let webhook = hook.open().with_context(|| format!("the hook `{}`", hook.name))?;
-        app = app.hook(webhook);
+        app = hook.give(app).with_context(|| format!("the hook `{}`", hook.name))?;
     }
     #[cfg(feature = "cedar")]
     if let Some(cedar) = &settings.policies.cedar {

@@ -17,6 +17,7 @@ mod inquiry;
 mod chain;
 mod hooks;
 mod webhooks;
+mod prompts;
 mod masking;
 mod restoring;
 mod spending;
