@@ -44,6 +44,7 @@ pub(crate) fn grant(protocol: Protocol, on_denied_tool: OnDeniedTool) -> Grant {
         profile: Profile::default(),
         timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
+        elsewhere: false,
         about: About::default(),
     };
     let mut policy = Policy::default();

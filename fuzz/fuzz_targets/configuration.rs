@@ -69,6 +69,7 @@ fn endpoint() -> Endpoint {
         profile: Profile::default(),
         timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
+        elsewhere: false,
         about: About::default(),
         names: Names::default(),
     }

@@ -113,6 +113,11 @@ pub(crate) fn compare(root: &Path, args: &[&str]) -> Result<()> {
     run(root, &[COMPARISON, args].concat())
 }
 
+/// What a stream costs; `args` go to the script.
+pub(crate) fn streams(root: &Path, args: &[&str]) -> Result<()> {
+    run(root, &[&["bench/streams"], args].concat())
+}
+
 /// Runs every long check, also after one has failed: a night is too long to learn one thing.
 pub(crate) fn nightly(root: &Path) -> Result<()> {
     let mut failed = Vec::new();

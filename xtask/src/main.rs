@@ -25,6 +25,7 @@ cargo xtask COMMAND
   pages [--check]     writes the generated pages of docs/; --check says which are stale
   bench [ARGS]        the road without network; ARGS go to the benchmark
   bench gateway [ARGS]  the gateway beside nginx and HAProxy; ARGS go to `bench/gateway`
+  bench streams [ARGS]  first tokens, thousands of streams, masking; ARGS go to `bench/streams`
   pii-eval [--presidio]  the accuracy of the personal data scanner, into docs/; beside Presidio
   fuzz [TARGET…] [--seconds N]  searches for inputs that break a promise, 60 s in each target of fuzz/
   model               the SDKs of OpenAI and Anthropic against a real model on this machine
@@ -50,6 +51,7 @@ fn dispatch(root: &Path, args: &[&str]) -> Result<()> {
         ["pages"] => pages::write(root),
         ["pages", "--check"] => pages::check(root),
         ["bench", "gateway", rest @ ..] => long::compare(root, rest),
+        ["bench", "streams", rest @ ..] => long::streams(root, rest),
         ["bench", rest @ ..] => long::bench(root, rest),
         ["pii-eval", rest @ ..] => pii_eval::evaluate(root, rest),
         ["fuzz", rest @ ..] => fuzz::search(root, rest),

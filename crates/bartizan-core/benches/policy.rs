@@ -51,6 +51,7 @@ fn endpoint(index: usize) -> Endpoint {
         profile: Profile::default(),
         timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
+        elsewhere: false,
         about: About::default(),
     }
 }

@@ -15,7 +15,7 @@ use crate::describe::resource::OFFLINE;
 use crate::id::RequestId;
 use crate::limit::{Exhausted, Kind, Measure, Standing};
 use crate::mask::Detection;
-use crate::refusal::{Outage, Refusal, Upstream, Waiting};
+use crate::refusal::{Objection, Outage, Refusal, Upstream, Waiting};
 use crate::validate::{Invalid, Protocol};
 
 /// One kind of problem: a row of `docs/problems.md`.
@@ -58,6 +58,8 @@ problems! {
         "Send the whole request in time.";
     METHOD_REFUSED "method-not-served" METHOD_NOT_ALLOWED "Method not served"
         "Use a verb of the endpoint; see Allow.";
+    INQUIRY "inquiry-refused" FORBIDDEN "Nobody may ask so"
+        "Ask from a proxy in server.trusted_proxies, and name the call in one way only.";
     UNAUTHENTICATED "unauthenticated" UNAUTHORIZED "Not authenticated"
         "Send a valid credential; see WWW-Authenticate.";
     FORBIDDEN "forbidden" FORBIDDEN "Not authorized"
@@ -82,6 +84,8 @@ problems! {
         "Remove what `detections` names.";
     OBJECTED "hook-blocked" UNPROCESSABLE_ENTITY "Call not allowed"
         "Change the call as the detail says, or ask the operator.";
+    PROMPT_BLOCKED "prompt-blocked" UNPROCESSABLE_ENTITY "Orders to the model not allowed"
+        "Remove what reads as orders to the model; `detections` says where it stands.";
     RATE_LIMITED "rate-limited" TOO_MANY_REQUESTS "Too many requests"
         "Wait as long as Retry-After says.";
     BUDGET_EXHAUSTED "budget-exhausted" TOO_MANY_REQUESTS "Budget used up"
@@ -124,6 +128,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             Misdirected::HeadTooLarge => &HEAD_TOO_LARGE,
             Misdirected::TooSlow => &TOO_SLOW,
             Misdirected::MethodRefused => &METHOD_REFUSED,
+            Misdirected::Asker | Misdirected::Inquiry => &INQUIRY,
             Misdirected::Host
             | Misdirected::Path
             | Misdirected::MethodCase
@@ -154,7 +159,8 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             | Denial::Scope { .. }
             | Denial::Statement(_)
             | Denial::Tenant
-            | Denial::Tool(_) => &FORBIDDEN,
+            | Denial::Tool(_)
+            | Denial::Unseen => &FORBIDDEN,
             Denial::Approval(_) => &APPROVAL_LAPSED,
             Denial::Override => &MALFORMED,
             Denial::Api | Denial::UnknownPath => &NOT_FOUND,
@@ -170,6 +176,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             Invalid::Unread => &INTERNAL,
         },
         Refusal::Blocked(_) => &PII_BLOCKED,
+        Refusal::Objected { objection, .. } if objection.prompt.is_some() => &PROMPT_BLOCKED,
         Refusal::Objected { .. } => &OBJECTED,
         Refusal::Withheld { .. } => &RESPONSE_BLOCKED,
         Refusal::Exhausted(exhausted) => match exhausted.kind {
@@ -285,6 +292,9 @@ fn detail(refusal: &Refusal) -> String {
                 "something this request depends on cannot be reached; try again later".into()
             }
         },
+        Refusal::Objected { objection, .. } if objection.prompt.is_some() => {
+            "the call holds a text that reads as orders to the model".into()
+        }
         Refusal::Objected { objection, .. } if objection.detail.is_empty() => {
             "the call is not allowed".into()
         }
@@ -303,7 +313,8 @@ fn detail(refusal: &Refusal) -> String {
             | Denial::Override
             | Denial::Tool(_)
             | Denial::UnknownPath
-            | Denial::UnknownVerb(_),
+            | Denial::UnknownVerb(_)
+            | Denial::Unseen,
         )
         | Refusal::Invalid(_)
         | Refusal::Blocked(_)
@@ -329,6 +340,11 @@ fn as_problem(problem: &Problem, refusal: &Refusal, context: &Context<'_>) -> Va
             add("violations", json!([violation]));
         }
         Refusal::Blocked(blocked) => add("detections", detections(&blocked.detections)),
+        Refusal::Objected { objection: Objection { prompt: Some(prompt), .. }, .. } => {
+            let row =
+                json!({ "entity": "PROMPT_INJECTION", "pointer": prompt.pointer, "count": 1 });
+            add("detections", json!([row]));
+        }
         Refusal::Exhausted(exhausted) => add("limit", exhausted.name.to_string().into()),
         _ => {}
     }

@@ -9,6 +9,7 @@ use crate::authorize::{Denial, Denied};
 use crate::limit::permit::Unpriced;
 use crate::limit::{Exhausted, Unavailable};
 use crate::mask::Blocked;
+use crate::mask::injection::Suspicion;
 use crate::validate::{Invalid, Unfit};
 
 /// Why there is no answer but this one. [`crate::problem`] words it for the outside.
@@ -93,6 +94,8 @@ pub struct Waiting {
 pub struct Objection {
     /// For the client to read; nothing where it is empty.
     pub detail: String,
+    /// The text that gives orders to a model, where that is why.
+    pub prompt: Option<Box<Suspicion>>,
 }
 
 /// What of ours cannot be reached.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bartizan_core::admit::Purpose;
 use bartizan_core::audit::{Entry, Event, Lost, Outcome, Receipt, Trail};
 use bartizan_core::authenticate::{Caller, Identity, Places, Principal};
 use bartizan_core::authorize::endpoint::{About, By, Cost, Limit, OnDisconnect};
@@ -82,6 +83,7 @@ fn policy(action: Action) -> Policy {
         profile: Profile { request: Some(guard), log_detections: true, ..Profile::default() },
         timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
+        elsewhere: false,
         about: About::default(),
     };
     policy.routes.add(endpoint).unwrap();
@@ -110,6 +112,7 @@ fn walk(
         path: "/notes".into(),
         parent: None,
         dry_run: false,
+        purpose: Purpose::Call,
     };
     let caller = Caller::assert(Identity::bare(Principal::parse("ann")));
     let taken = || Ok(Verdict::Taken { standings: Vec::new() });

@@ -246,8 +246,7 @@ pub async fn assemble(
         .actions(built_in(settings))
         .tasks(standing.tasks.clone());
     for hook in &settings.hooks {
-        let webhook = hook.open().with_context(|| format!("the hook `{}`", hook.name))?;
-        app = app.hook(webhook);
+        app = hook.give(app).with_context(|| format!("the hook `{}`", hook.name))?;
     }
     #[cfg(feature = "cedar")]
     if let Some(cedar) = &settings.policies.cedar {
@@ -363,6 +362,7 @@ fn serve(
     }
     Ok(match &configured.target {
         configured::Target::Health => draft.call(|_| async { Ok(Json(Health::HEALTHY)) }),
+        configured::Target::ForwardAuth => draft.elsewhere(),
         configured::Target::Upstream(upstream) => draft.handler(upstreams(upstream, connections)?),
     })
 }
@@ -449,7 +449,7 @@ fn speaks_tls(settings: &Settings) -> bool {
             let all = std::iter::once(&**upstream).chain(&upstream.fallbacks);
             all.into_iter().any(|upstream| upstream.url.scheme_str() == Some("https"))
         }
-        configured::Target::Health => false,
+        configured::Target::Health | configured::Target::ForwardAuth => false,
     })
 }
 

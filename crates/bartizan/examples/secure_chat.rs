@@ -86,7 +86,13 @@ impl Hook for NoOrders {
     fn before<'a>(&'a self, call: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
         let orders = String::from_utf8_lossy(call.body).contains("ignore your instructions");
         let detail = "this looks like an order to the model".into();
-        Box::pin(async move { if orders { Err(Objection { detail }) } else { Ok(Opinion::Pass) } })
+        Box::pin(async move {
+            if orders {
+                Err(Objection { detail, ..Objection::default() })
+            } else {
+                Ok(Opinion::Pass)
+            }
+        })
     }
 }
 

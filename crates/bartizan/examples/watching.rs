@@ -42,7 +42,8 @@ impl Hook for NoOrders {
         let text = String::from_utf8_lossy(call.body).to_lowercase();
         Box::pin(async move {
             if text.contains("ignore all previous instructions") {
-                return Err(Objection { detail: "this looks like an order to the model".into() });
+                let detail = "this looks like an order to the model".into();
+                return Err(Objection { detail, ..Objection::default() });
             }
             Ok(Opinion::Pass)
         })

@@ -21,7 +21,7 @@ use crate::body::Body;
 use crate::clock;
 use crate::forward::Returned;
 use crate::handler::{Answer, Failure};
-use crate::hook::{Hook, Look, Opinion, unseen};
+use crate::hook::{Hook, Look, Opinion, suspected, unseen};
 use crate::settle::Away;
 use homebound::{Homebound, Screen};
 
@@ -278,6 +278,7 @@ async fn ask(
                     .mask_spotted(hook.name(), &spotted, media, body, now)
                     .map_err(|_blocked| Refusal::Upstream(Upstream::Blocked))?;
             }
+            Ok(Opinion::Suspect(suspicion)) => away.note(suspected(hook.name(), &suspicion)),
             Ok(Opinion::Unseen { reason }) => away.note(unseen(hook.name(), &reason)),
             Err(objection) => {
                 return Err(Refusal::Withheld { hook: hook.name().into(), objection });

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bartizan_core::admit::{Proxies, ServerName};
+use bartizan_core::admit::{Proxies, Purpose, ServerName};
 use bartizan_core::audit::Trail;
 use bartizan_core::authenticate::Caller;
 use bartizan_core::authorize::approval::{Approvals, Approvers};
 use bartizan_core::authorize::endpoint::Limit;
 use bartizan_core::authorize::role::RoleError;
 use bartizan_core::authorize::{
-    Effect, Permission, Policy, Roles, RouteError, Scopes, Statement, Statements,
+    Effect, Endpoint, Permission, Policy, Roles, RouteError, Scopes, Statement, Statements,
 };
 use bartizan_core::describe::resource::Resources;
 use bartizan_core::exchange::Realm;
 use bartizan_core::limit::{Meter, Price};
 use bartizan_core::mask::Profile;
+use bartizan_core::validate::Protocol;
 use bartizan_store::memory::MemoryApprovals;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -34,6 +35,7 @@ use crate::clock;
 use crate::endpoint::{Applies, BadEndpoint, Defaults, Flaw, Served};
 use crate::handler::Handler;
 use crate::hook::Hook;
+use crate::inquiry;
 use crate::limits::Limits;
 use crate::mask::Mask;
 use crate::peer::Peer;
@@ -218,11 +220,21 @@ impl App {
             request.extensions_mut().insert(ServerName(name));
         }
         request.extensions_mut().insert(peer);
+        let road = Arc::clone(&self.0.road);
         // Opened here and not in the future, which would carry the whole request from hand to
         // hand.
-        let exchange = self.0.road.open(request, address, None, false);
-        let road = Arc::clone(&self.0.road);
-        async move { road.run(exchange, None).await }
+        let opened = match road.inquires(&request) {
+            None => Ok(road.open(request, address, None, false, Purpose::Call)),
+            Some(way) => Err((way, Box::new(request))),
+        };
+        async move {
+            match opened {
+                Ok(exchange) => road.run(exchange, None).await,
+                Err((way, request)) => {
+                    Box::pin(inquiry::answer(&road, way, *request, address)).await
+                }
+            }
+        }
     }
 
     /// Walks the road with a call of `caller` from `address`, and sends nothing: what `explain`
@@ -530,6 +542,7 @@ impl AppBuilder {
             };
             endpoint.cost.prices = Arc::clone(&prices);
             endpoint.profile.inspected |= self.hooks.iter().any(|hook| hook.reads(&endpoint));
+            wrong.extend(self.unasked(&endpoint).map(BadPart::from));
             let undefined = endpoint.access.roles().iter().filter(|r| !policy.roles.defines(r));
             wrong.extend(undefined.map(|role| BadPart::Role {
                 endpoint: format!("{} {}", endpoint.verb, endpoint.path),
@@ -558,6 +571,23 @@ impl AppBuilder {
         let approvers = Arc::clone(&self.approvers);
         let book = Book { live: live.clone(), book: Arc::clone(book), approvers };
         approvals::endpoints(&book).into()
+    }
+
+    /// Why nobody can be told whether calls to an endpoint may pass that a proxy sends on.
+    fn unasked(&self, endpoint: &Endpoint) -> Option<BadEndpoint> {
+        let name = || format!("{} {}", endpoint.verb, endpoint.path);
+        let profile = &endpoint.profile;
+        let sees = endpoint.schema.is_some()
+            || endpoint.protocol != Protocol::Http
+            || endpoint.approval
+            || profile.inspected
+            || profile.request.is_some()
+            || profile.response.is_some();
+        match endpoint.elsewhere {
+            true if sees => Some(BadEndpoint::Unseen(name())),
+            true if self.proxies.is_empty() => Some(BadEndpoint::NoAsker(name())),
+            true | false => None,
+        }
     }
 
     /// Roles of statements that nothing defines: one that denies would never hold.

@@ -25,6 +25,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::handler::Handler;
+use crate::inquiry::Pass;
 use crate::reply::{Problem, Reply};
 use crate::typed::Typed;
 
@@ -77,6 +78,8 @@ pub(crate) struct Sketch {
     pub(crate) flaws: Vec<Flaw>,
     /// Whether the service behind a layer answers.
     pub(crate) within: bool,
+    /// Whether a proxy in front sends its calls on.
+    pub(crate) elsewhere: bool,
 }
 
 /// Where requests name a tenant.
@@ -115,6 +118,7 @@ pub fn endpoint(verb: &str, path: &str) -> Draft<NoPolicy> {
         about: About::default(),
         flaws: Vec::new(),
         within: false,
+        elsewhere: false,
     };
     Draft { sketch, policy: PhantomData }
 }
@@ -219,6 +223,15 @@ impl Draft<Policed> {
     #[must_use]
     pub fn handler(self, handler: impl Handler + 'static) -> Served {
         Served { draft: self.sketch, handler: Arc::new(handler) }
+    }
+
+    /// Does not serve it: a proxy in front sends its calls on, and asks here whether they may pass, at
+    /// `/auth/verify` or as Envoy's `ext_authz`. It may, where it is one of
+    /// [`crate::app::AppBuilder::proxies`].
+    #[must_use]
+    pub fn elsewhere(mut self) -> Served {
+        self.sketch.elsewhere = true;
+        self.handler(Pass)
     }
 
     /// Serves it with whoever answers behind a layer.
@@ -422,6 +435,15 @@ pub enum BadEndpoint {
     /// Nobody answers at it.
     #[error("`{0}` has no handler: serve it with a function, or build the app with `layer()`")]
     NoHandler(String),
+    /// A proxy sends its calls on, and what is asked of them only the gate on their way can do.
+    #[error(
+        "`{0}` is only asked about, and a proxy that asks shows neither body nor answer: take away its \
+         schema, its screening, its approval and the hooks that read it, or put the gate in the way"
+    )]
+    Unseen(String),
+    /// Nobody may ask about it.
+    #[error("`{0}` is only asked about, and no proxy may ask: name those that may with `proxies`")]
+    NoAsker(String),
     /// A text or a number of it cannot be used.
     #[error("`{0}`: {1}")]
     Flaw(String, Flaw),
@@ -485,6 +507,7 @@ impl Sketch {
             profile: self.profile.unwrap_or_else(|| defaults.profile.clone()),
             timeout: self.timeout.unwrap_or(defaults.timeout),
             on_disconnect: self.on_disconnect,
+            elsewhere: self.elsewhere,
             about: self.about,
         })
     }

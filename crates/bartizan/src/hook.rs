@@ -2,6 +2,7 @@
 //! screening.
 
 pub mod webhook;
+pub mod prompts;
 
 use std::fmt::Debug;
 
@@ -11,7 +12,9 @@ use bartizan_core::authorize::Endpoint;
 use bartizan_core::id::RequestId;
 use bartizan_core::limit::BoxFuture;
 pub use bartizan_core::mask::Spotted;
+use bartizan_core::mask::injection::Suspicion;
 use bartizan_core::refusal::Objection;
+pub use prompts::Prompts;
 pub use webhook::Webhook;
 
 /// A check of the developer's own, before a call departs and before its answer goes out.
@@ -64,6 +67,8 @@ pub enum Opinion {
     /// Without these texts. What becomes of them is what the endpoint's profile does to their
     /// entities, as if they had been found here: masked, tokenised, or the whole refused.
     Mask(Vec<Spotted>),
+    /// As it is; what it is suspected of is to be remembered.
+    Suspect(Box<Suspicion>),
     /// It could not look, and lets pass what it cannot look at. The log has it as
     /// `SECURITY_ALERT`.
     Unseen {
@@ -87,6 +92,16 @@ pub struct Look<'a> {
     /// The body; empty where it passes in chunks because nothing must inspect it: see
     /// [`Hook::reads`].
     pub body: &'a [u8],
+}
+
+/// For the log: a hook suspects orders to the model, and lets them pass.
+pub(crate) fn suspected(hook: &str, suspicion: &Suspicion) -> Note {
+    Note {
+        event: Event::PromptInjection,
+        outcome: Outcome::Allow,
+        reason: Some(format!("the hook `{hook}` suspects orders to the model")),
+        details: suspicion.details(hook),
+    }
 }
 
 /// For the log: a hook could not look, and what it should have looked at passes.

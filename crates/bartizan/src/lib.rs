@@ -9,6 +9,7 @@ pub mod pii;
 pub mod reply;
 pub mod hook;
 pub mod actions;
+mod inquiry;
 pub mod layer;
 pub mod serve;
 

@@ -7,7 +7,7 @@ use bartizan_core::refusal::Objection;
 use http::header;
 
 use crate::clock;
-use crate::hook::{Hook, Look, Opinion, unseen};
+use crate::hook::{Hook, Look, Opinion, suspected, unseen};
 use crate::stage::Stage;
 
 /// The sixth stage.
@@ -48,6 +48,10 @@ async fn ask<B: Send>(
     match asked.unwrap_or(Err(Objection::default())) {
         Ok(Opinion::Pass) => Ok(exchange),
         Ok(Opinion::Mask(spotted)) => exchange.mask_spotted(hook.name(), &spotted),
+        Ok(Opinion::Suspect(suspicion)) => {
+            exchange.note(suspected(hook.name(), &suspicion));
+            Ok(exchange)
+        }
         Ok(Opinion::Unseen { reason }) => {
             exchange.note(unseen(hook.name(), &reason));
             Ok(exchange)

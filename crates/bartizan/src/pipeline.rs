@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan_core::admit::Proxies;
+use bartizan_core::admit::{Proxies, Purpose};
 use bartizan_core::audit::Trail;
 use bartizan_core::authenticate::Caller;
 use bartizan_core::authenticate::dpop::DPOP;
@@ -18,7 +18,7 @@ use bartizan_core::id::RequestId;
 use bartizan_core::limit::Meter;
 use bartizan_core::refusal::Refusal;
 use futures_util::FutureExt as _;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 use tokio_util::task::TaskTracker;
 
 use crate::admit::Admit;
@@ -30,6 +30,7 @@ use crate::body::Body;
 use crate::clock;
 use crate::forward::Forward;
 use crate::handler::Handler;
+use crate::inquiry::Way;
 use crate::limit::Limit;
 use crate::mask::Mask;
 use crate::presence::{Detached, Presence};
@@ -53,6 +54,8 @@ pub struct Road {
     /// Calls that go on after their client hung up; shutting down waits for them.
     tasks: TaskTracker,
     door: Door,
+    /// Whether proxies ask about calls that they send on themselves.
+    asked: bool,
 }
 
 /// What the road knows before any stage.
@@ -127,6 +130,7 @@ impl Road {
         let Parts { policy, authenticate, meter, trail, handlers, mask, proxies, .. } = parts;
         let Parts { realm, body_timeout, settle_timeout, tasks, approvals, approvers, .. } = parts;
         let (settle, settler) = Settle::new(Arc::clone(&meter));
+        let asked = policy.routes.endpoints().any(|endpoint| endpoint.elsewhere);
         let road = Self {
             admit: Admit { policy: Arc::clone(&policy), meter: Arc::clone(&meter) },
             authenticate,
@@ -142,6 +146,7 @@ impl Road {
             forward: Forward { handlers: handlers.into(), meter, settle: settle.clone() },
             settle,
             tasks,
+            asked,
             door: Door { proxies, realm, redactor: Redactor::new(), trail },
         };
         (road, settler)
@@ -155,7 +160,7 @@ impl Road {
         origin: Origin,
     ) -> impl Future<Output = Response<Body>> + Send {
         let Origin { parent, dry_run, caller } = origin;
-        self.run(self.open(request, peer, parent, dry_run), caller)
+        self.run(self.open(request, peer, parent, dry_run, Purpose::Call), caller)
     }
 
     /// Opens the exchange of a request. From here on it leaves exactly one end in the log.
@@ -165,9 +170,11 @@ impl Road {
         peer: IpAddr,
         parent: Option<(RequestId, u16)>,
         dry_run: bool,
+        purpose: Purpose,
     ) -> Exchange<Received<Body>> {
         let routes = &self.authorize.policy.routes;
-        let arrival = self.door.arrival(&request, routes, peer, parent, dry_run);
+        let arrival = self.door.arrival(&request, routes, peer, parent);
+        let arrival = Arrival { dry_run, purpose, ..arrival };
         if request.headers().contains_key(&DPOP) {
             // A proof speaks of the request as it was sent, and routing rewrites both.
             let asked = AsSent { method: request.method().clone(), uri: request.uri().clone() };
@@ -290,7 +297,7 @@ impl Road {
         peer: IpAddr,
         caller: Caller,
     ) -> Rehearsal {
-        let exchange = self.open(request, peer, None, true);
+        let exchange = self.open(request, peer, None, true, Purpose::Call);
         match self.pass(exchange, Some(caller)).await {
             Ok(response) => {
                 let approval = response.extensions().get::<AwaitsApproval>().is_some();
@@ -302,6 +309,29 @@ impl Road {
                 Rehearsal { status, passes: false, approval: false, reason }
             }
         }
+    }
+
+    /// How a request asks about a call that somebody else sends on, where there are such calls.
+    pub(crate) fn inquires(&self, request: &Request<Body>) -> Option<Way> {
+        if self.asked { Way::of(request) } else { None }
+    }
+
+    /// Whether this is one of the proxies whose word counts.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+        self.door.proxies.trusts(peer)
+    }
+
+    /// How long a body may take that is read whole.
+    pub(crate) fn patience(&self) -> Duration {
+        self.validate.patience
+    }
+
+    /// The fields in which callers show their credentials.
+    pub(crate) fn credentials(&self) -> Vec<HeaderName> {
+        let places = self.authenticate.places();
+        let dpop = places.dpop.then(|| DPOP.clone());
+        let keys = places.key_headers.iter().cloned();
+        [header::AUTHORIZATION].into_iter().chain(keys).chain(dpop).collect()
     }
 
     /// The policy in force.
@@ -336,7 +366,6 @@ impl Door {
         routes: &Routes,
         peer: IpAddr,
         parent: Option<(RequestId, u16)>,
-        dry_run: bool,
     ) -> Arrival {
         let now = clock::now();
         let headers = request.headers();
@@ -357,7 +386,8 @@ impl Door {
             user_agent: self.redactor.user_agent(headers),
             path,
             parent,
-            dry_run,
+            dry_run: false,
+            purpose: Purpose::Call,
         }
     }
 }

@@ -111,6 +111,7 @@ fn entry(event: Event, request_id: RequestId) -> Entry {
         model: None,
         parent: None,
         dry_run: false,
+        inquiry: false,
     };
     Entry {
         event,

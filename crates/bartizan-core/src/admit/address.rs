@@ -28,6 +28,12 @@ impl Proxies {
         Self { trusted }
     }
 
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.trusted.is_empty()
+    }
+
     /// Whether `peer` is one of them.
     #[must_use]
     pub fn trusts(&self, peer: IpAddr) -> bool {

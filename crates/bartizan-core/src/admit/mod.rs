@@ -2,8 +2,11 @@
 
 pub mod target;
 pub mod address;
+pub mod inquiry;
+pub mod envoy;
 
 pub use address::{ClientAddress, Proxies};
+pub use inquiry::Purpose;
 pub use target::{ServerName, Target};
 
 /// Why a request is turned away at the door. The client must send another one.
@@ -38,6 +41,15 @@ pub enum Misdirected {
     /// `chunked`.
     #[error("the length of the body is ambiguous; send Content-Length, or chunked alone")]
     Framing,
+    /// Somebody asks about a call of others who is no proxy of ours.
+    #[error("only a proxy in `server.trusted_proxies` may ask about the calls of others")]
+    Asker,
+    /// A proxy asks so that nobody knows about what.
+    #[error(
+        "the call that is asked about is not named once: by X-Original-Method and X-Original-URI, by \
+         X-Forwarded-Method and X-Forwarded-Uri, or below the path"
+    )]
+    Inquiry,
     /// More header fields, or longer ones, than the server takes.
     #[error("the header section is too large")]
     HeadTooLarge,

@@ -134,6 +134,8 @@ pub struct Facts {
     pub parent: Option<(RequestId, u16)>,
     /// Whether nothing was to be sent: `TEST /action`.
     pub dry_run: bool,
+    /// Whether a proxy asked about it, and sends it on itself.
+    pub inquiry: bool,
 }
 
 /// The facts of one exchange, and what all its records say alike, written at most once for as

@@ -227,7 +227,8 @@ fn details(entry: &Entry, record: &mut Members<'_>) {
     let facts = entry.facts.as_deref();
     let parent = facts.and_then(|facts| facts.parent);
     let dry_run = facts.is_some_and(|facts| facts.dry_run);
-    if entry.details.is_empty() && parent.is_none() && !dry_run {
+    let inquiry = facts.is_some_and(|facts| facts.inquiry);
+    if entry.details.is_empty() && parent.is_none() && !dry_run && !inquiry {
         if let Some(end) = &entry.end {
             ending(end, record.member("details"));
         }
@@ -240,6 +241,9 @@ fn details(entry: &Entry, record: &mut Members<'_>) {
     }
     if dry_run {
         all.insert("dry_run".into(), true.into());
+    }
+    if inquiry {
+        all.insert("inquiry".into(), true.into());
     }
     if let Some(end) = &entry.end {
         all.insert("duration_us".into(), end.duration_us.into());
@@ -500,6 +504,7 @@ mod tests {
             model: Some(Arc::from("gpt-4o")),
             parent: Some((RequestId(6), 3)),
             dry_run: true,
+            inquiry: false,
         }
     }
 

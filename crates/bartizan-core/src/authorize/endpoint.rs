@@ -55,6 +55,8 @@ pub struct Endpoint {
     pub timeout: Duration,
     /// What becomes of a call whose client hangs up.
     pub on_disconnect: OnDisconnect,
+    /// Whether a proxy in front sends its calls on, and asks here whether they may pass.
+    pub elsewhere: bool,
     /// What `DISCOVER`, OpenAPI and people are told about it.
     pub about: About,
 }

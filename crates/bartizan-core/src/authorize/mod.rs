@@ -122,6 +122,11 @@ pub enum Denial {
     /// Nothing is served at this path.
     #[error("nothing is served at this path")]
     UnknownPath,
+    /// A proxy asks about a call, and what is asked of the call cannot be seen without it.
+    #[error(
+        "a proxy that asks does not show what this endpoint must see: body, answer or approval"
+    )]
+    Unseen,
     /// Something is served at this path, and not under this verb.
     #[error("the path does not serve this verb")]
     UnknownVerb(Vec<Method>),

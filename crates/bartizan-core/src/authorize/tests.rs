@@ -38,6 +38,7 @@ pub(super) fn endpoint(verb_name: &str, path: &str, access: Access) -> Endpoint 
         profile: Profile::default(),
         timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
+        elsewhere: false,
         about: About::default(),
     }
 }

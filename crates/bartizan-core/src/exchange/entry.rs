@@ -11,10 +11,10 @@ use super::{
     Situated,
 };
 use crate::admit::target::take_override;
-use crate::admit::{Misdirected, Target};
+use crate::admit::{Misdirected, Purpose, Target};
 use crate::audit::{Dossier, Event, Facts, Outcome, Trail};
 use crate::authenticate::{Caller, Credential, Places, Rejection, dpop};
-use crate::authorize::{Circumstances, Policy, Route, Routes};
+use crate::authorize::{Circumstances, Denial, Policy, Route, Routes};
 use crate::limit::permit::at_the_door;
 use crate::limit::{Draw, Exhausted, Kind, Unavailable, Verdict};
 use crate::refusal::{Outage, Refusal};
@@ -29,7 +29,8 @@ impl<B> Exchange<Received<B>> {
                 value.set_sensitive(true);
             }
         }
-        let Arrival { id, now, client, trace_id, user_agent, path, parent, dry_run } = arrival;
+        let Arrival { id, now, client, trace_id, user_agent, path, parent, dry_run, purpose } =
+            arrival;
         let facts = Facts {
             request_id: id,
             trace_id,
@@ -43,10 +44,11 @@ impl<B> Exchange<Received<B>> {
             model: None,
             parent,
             dry_run,
+            inquiry: purpose != Purpose::Call,
         };
         let dossier = Dossier::open(facts, now, trail);
         let (head, standings) = (Box::new(head), Vec::new());
-        let memory = Box::new(Memory { now, dossier, standings, vault: None });
+        let memory = Box::new(Memory { now, purpose, dossier, standings, vault: None });
         Self { head, memory, state: Received { body } }
     }
 
@@ -56,11 +58,15 @@ impl<B> Exchange<Received<B>> {
     /// # Errors
     /// Refused where the request can be read in two ways.
     pub fn route(self, routes: &Routes) -> Result<Exchange<Routed<B>>, Refused> {
-        self.step(|head, Memory { dossier, .. }, Received { body }| {
+        self.step(|head, Memory { dossier, purpose, .. }, Received { body }| {
+            if let Purpose::Unsound(wrong) = *purpose {
+                return Err(wrong);
+            }
             let rewritten = Target::parse(head)?.into_rewritten();
             canonicalise(&mut head.uri, rewritten.as_deref())?;
             let overridden = take_override(&head.method, &mut head.headers)?;
             let route = routes.find(&head.method, overridden.as_ref(), head.uri.path());
+            let route = at_its_door(route, *purpose, dossier.facts().dry_run);
             match &route {
                 Route::Found(endpoint) => {
                     head.method = endpoint.verb.clone();
@@ -170,9 +176,26 @@ impl<B> Exchange<Authenticated<B>> {
                 headers: Some(&head.headers),
             };
             let grant = policy.decide(caller, &route, &circumstances)?;
+            if dossier.facts().inquiry && grant.must_see() {
+                return Err(Refusal::Forbidden(Denial::Unseen));
+            }
             drop(dossier.note(Event::AccessGranted, Outcome::Allow, *now, None, Map::new()));
-            Ok::<_, Refusal>(Authorized { grant, body })
+            Ok(Authorized { grant, body })
         })
+    }
+}
+
+/// Calls that a proxy sends on are not answered here, and those that are answered here are none to
+/// ask about: at the other door neither is there. A dry run tries both.
+fn at_its_door(route: Route, purpose: Purpose, dry_run: bool) -> Route {
+    match route {
+        Route::Found(endpoint)
+            if endpoint.elsewhere != (purpose == Purpose::Inquiry) && !dry_run =>
+        {
+            let guarded = !endpoint.access.is_public();
+            Route::Missing { guarded, denial: Box::new(Denial::UnknownPath) }
+        }
+        Route::Found(_) | Route::Missing { .. } => route,
     }
 }
 

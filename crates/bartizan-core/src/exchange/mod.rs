@@ -18,7 +18,7 @@ use http::Response;
 use http::request::Parts;
 use serde_json::Value;
 
-use crate::admit::ClientAddress;
+use crate::admit::{ClientAddress, Purpose};
 use crate::audit::{Dossier, Facts, Note, Receipt, Usage};
 use crate::authenticate::Caller;
 use crate::authorize::approval::Approval;
@@ -54,6 +54,7 @@ pub struct Exchange<S> {
 #[derive(Debug)]
 struct Memory {
     now: Timestamp,
+    purpose: Purpose,
     dossier: Dossier,
     standings: Vec<Standing>,
     /// What was put aside, and comes back in the answer.
@@ -164,6 +165,8 @@ pub struct Arrival {
     pub parent: Option<(RequestId, u16)>,
     /// Whether nothing is to be sent.
     pub dry_run: bool,
+    /// Whether it is to be answered here, or was only asked about.
+    pub purpose: Purpose,
 }
 
 /// The request to send. There is no way to one but through every stage.

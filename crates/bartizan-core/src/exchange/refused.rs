@@ -89,6 +89,11 @@ fn verdict(refusal: &Refusal) -> (Option<Event>, Outcome) {
         Refusal::Unauthenticated { .. } => (Some(Event::AuthFailure), Outcome::Deny),
         Refusal::Forbidden(_) | Refusal::Unpriced(_) => (Some(Event::AccessDenied), Outcome::Deny),
         Refusal::Blocked(_) => (Some(Event::PiiBlocked), Outcome::Deny),
+        Refusal::Objected { objection, .. } | Refusal::Withheld { objection, .. }
+            if objection.prompt.is_some() =>
+        {
+            (Some(Event::PromptInjection), Outcome::Deny)
+        }
         Refusal::Objected { .. } | Refusal::Withheld { .. } => {
             (Some(Event::SecurityAlert), Outcome::Deny)
         }
@@ -108,6 +113,9 @@ fn verdict(refusal: &Refusal) -> (Option<Event>, Outcome) {
 fn about(refusal: &Refusal) -> Map<String, Value> {
     match refusal {
         Refusal::Blocked(blocked) => detections_of(&blocked.detections),
+        Refusal::Objected { hook, objection } | Refusal::Withheld { hook, objection } => {
+            objection.prompt.as_ref().map_or_else(Map::new, |prompt| prompt.details(hook))
+        }
         Refusal::Exhausted(exhausted) => {
             Map::from_iter([("limit".to_owned(), exhausted.name.to_string().into())])
         }

@@ -122,6 +122,15 @@ impl Grant {
     }
 }
 
+impl Grant {
+    /// Whether what is asked of a call cannot be judged by somebody who sees neither its body nor its
+    /// answer, and whose client waits for no approval.
+    #[must_use]
+    pub fn must_see(&self) -> bool {
+        matches!(self.intake(), Intake::Whole(_)) || self.endpoint().profile.response.is_some()
+    }
+}
+
 impl<B> Call<B> {
     /// There is no other way to a call than through a grant that covers it.
     ///

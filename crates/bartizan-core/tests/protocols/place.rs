@@ -58,6 +58,7 @@ impl Place {
             profile: self.profile.clone(),
             timeout: Duration::from_secs(1),
             on_disconnect: OnDisconnect::Cancel,
+            elsewhere: false,
             about: About::default(),
         };
         let mut policy = Policy::default();

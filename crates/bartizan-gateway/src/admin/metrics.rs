@@ -338,6 +338,7 @@ mod tests {
             model: None,
             parent: None,
             dry_run: false,
+            inquiry: false,
         };
         let dossier = Dossier::open(facts, Timestamp(0), Arc::clone(trail));
         let usage =

@@ -313,7 +313,7 @@ fn endpoints(settings: &Settings, key: &str, mut bad: impl FnMut(&Endpoint) -> b
 fn upstream(endpoint: &Endpoint) -> Option<&Upstream> {
     match &endpoint.target {
         Target::Upstream(upstream) => Some(upstream),
-        Target::Health => None,
+        Target::Health | Target::ForwardAuth => None,
     }
 }
 

@@ -17,6 +17,7 @@ mod fastapi;
 mod gateway;
 mod guide;
 mod http;
+mod inquiry;
 mod llm;
 mod mcp;
 mod money;

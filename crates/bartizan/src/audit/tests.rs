@@ -38,6 +38,7 @@ fn entry(event: Event, outcome: Outcome, id: u128) -> Entry {
         model: None,
         parent: None,
         dry_run: false,
+        inquiry: false,
     };
     let details = Map::new();
     let time = Timestamp(1_795_305_895_000_000);

@@ -145,13 +145,16 @@ impl Webhook {
         match self.answer(look, direction).await {
             Ok(Said { result: Verdict::Allow, .. }) => Ok(Opinion::Pass),
             Ok(Said { result: Verdict::Deny, detail, .. }) => {
-                Err(Objection { detail: detail.chars().take(MAX_DETAIL).collect() })
+                let detail = detail.chars().take(MAX_DETAIL).collect();
+                Err(Objection { detail, ..Objection::default() })
             }
             Ok(Said { result: Verdict::Mask, findings, .. }) => Ok(Opinion::Mask(findings)),
             Err(failure) => {
                 tracing::warn!(hook = %self.name, %failure, "a webhook gave no answer");
                 match self.on_failure {
-                    OnFailure::Deny => Err(Objection { detail: UNCHECKED.into() }),
+                    OnFailure::Deny => {
+                        Err(Objection { detail: UNCHECKED.into(), ..Objection::default() })
+                    }
                     OnFailure::Allow => Ok(Opinion::Unseen { reason: failure.to_string() }),
                 }
             }

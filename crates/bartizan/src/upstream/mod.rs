@@ -26,6 +26,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 pub use address::{Address, AddressError};
 pub use breaker::BreakerRules;
 pub use connections::{Connections, Network, Trust, TrustError};
+pub(crate) use told::{IDENTITY, identity};
 pub use ways::{Patience, Upstreams, Way};
 
 use crate::body::{Body, BodyError};

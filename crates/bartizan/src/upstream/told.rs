@@ -17,6 +17,9 @@ static TENANT: HeaderName = HeaderName::from_static("x-bartizan-tenant");
 static SCOPES: HeaderName = HeaderName::from_static("x-bartizan-scopes");
 static ROLES: HeaderName = HeaderName::from_static("x-bartizan-roles");
 
+/// The fields in which it is said who is calling.
+pub(crate) static IDENTITY: [&HeaderName; 4] = [&SUBJECT, &TENANT, &SCOPES, &ROLES];
+
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -30,7 +33,7 @@ const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%').add(b',').add(
 ///
 /// The subject is the principal, `local:agent1`; scopes and roles are parted by spaces; all are
 /// percent-encoded UTF-8.
-pub(super) fn identity(caller: &Caller, roles: &[Arc<str>], headers: &mut HeaderMap) {
+pub(crate) fn identity(caller: &Caller, roles: &[Arc<str>], headers: &mut HeaderMap) {
     if caller.is_anonymous() {
         return;
     }

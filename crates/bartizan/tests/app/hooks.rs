@@ -37,7 +37,13 @@ impl Hook for Words {
     fn before<'a>(&'a self, call: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
         let objects = holds(call.body, self.before);
         let detail = format!("not for {}", call.caller.principal());
-        Box::pin(async move { if objects { Err(Objection { detail }) } else { Ok(Opinion::Pass) } })
+        Box::pin(async move {
+            if objects {
+                Err(Objection { detail, ..Objection::default() })
+            } else {
+                Ok(Opinion::Pass)
+            }
+        })
     }
 
     fn looks_at_answers(&self) -> bool {

@@ -47,6 +47,7 @@ fn entry(n: u64) -> Entry {
         model: None,
         parent: None,
         dry_run: false,
+        inquiry: false,
     };
     let denied = n.is_multiple_of(3);
     Entry {

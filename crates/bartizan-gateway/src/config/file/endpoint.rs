@@ -112,6 +112,11 @@ pub enum Category {
 pub enum Handler {
     /// `{"status":"healthy"}`.
     Health,
+    /// A proxy in front sends the calls on, and asks here whether they may pass: nginx, Caddy and
+    /// Traefik at `/auth/verify`, Envoy there or as `ext_authz` by gRPC. Only those in
+    /// `server.trusted_proxies` may ask.
+    #[serde(rename = "forward_auth")]
+    ForwardAuth,
 }
 
 /// What is spoken.

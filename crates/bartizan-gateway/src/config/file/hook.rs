@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::super::decode::Located;
-use super::leaf::{Size, Source, Span, Word};
+use super::leaf::{Fraction, Size, Source, Span, Word};
 
 /// A service that is asked about requests or answers, after what is configured under `pii` was done.
 /// It is sent a JSON object that is signed as Standard Webhooks lays it down, and answers
@@ -16,9 +16,15 @@ pub struct Hook {
     /// What it is called in the audit log.
     pub name: Located<Word>,
     /// Its address: `https`, or `http` on this machine.
-    pub url: Located<Source>,
+    pub url: Option<Located<Source>>,
     /// What requests to it are signed with: `whsec_` and base64, or at least 24 characters.
-    pub secret: Located<Source>,
+    pub secret: Option<Located<Source>>,
+    /// A look of the gateway's own, in place of `url` and `secret`.
+    pub builtin: Option<Located<BuiltIn>>,
+    /// With `builtin`: from which score on a text is suspicious, 0 to 1. Default: 0.5.
+    pub threshold: Option<Located<Fraction>>,
+    /// With `builtin`: what becomes of a message with such a text. Default: `deny`.
+    pub on_match: Option<Located<OnMatch>>,
     /// What it is asked about. Default: `[request]`. Answers are read whole for it.
     #[serde(default)]
     pub at: Vec<Located<At>>,
@@ -34,6 +40,24 @@ pub struct Hook {
     pub on_failure: Option<Located<OnFailure>>,
     /// The largest body that it is sent; it could not be asked about a larger one. Default: `1MiB`.
     pub max_body: Option<Located<Size>>,
+}
+
+/// What the gateway can look for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BuiltIn {
+    /// Texts that give orders to the model which reads them.
+    PromptInjection,
+}
+
+/// What becomes of a message in which a look of the gateway's own finds something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMatch {
+    /// It does not pass.
+    Deny,
+    /// It passes, and the audit log has it as `PROMPT_INJECTION`.
+    Log,
 }
 
 /// What a hook is asked about.

@@ -72,6 +72,8 @@ pub struct Endpoint {
 pub enum Target {
     /// The gateway itself: `{"status":"healthy"}`.
     Health,
+    /// A proxy in front, which asks here whether calls may pass.
+    ForwardAuth,
     /// A server behind it.
     Upstream(Box<Upstream>),
 }
@@ -123,6 +125,9 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, file: &File, base: &Base<'_>)
         file.openapi.as_ref().and_then(|openapi| openapi.access) != Some(OpenApiAccess::Off);
     let mut table =
         Table::new(base.tokens, super::actions(file), openapi, file.approvals.is_some());
+    if file.endpoints.iter().any(|entry| is_asked(entry)) {
+        table.keep_for_proxies();
+    }
     if file.endpoints.is_empty() {
         resolver.error(
             &Place::start(),
@@ -181,7 +186,47 @@ fn endpoint(
         path,
     };
     permitted(resolver, entry, &endpoint, base.access);
+    if matches!(endpoint.target, Target::ForwardAuth) {
+        asked(resolver, entry, &endpoint, base.server.as_ref());
+    }
     Some(endpoint)
+}
+
+fn is_asked(entry: &file::Endpoint) -> bool {
+    entry.handler.as_ref().is_some_and(|handler| handler.value == Handler::ForwardAuth)
+}
+
+/// What a proxy that asks does not show, it cannot be told about: it would pass unread.
+fn asked(
+    resolver: &mut Resolver<'_>,
+    entry: &Located<file::Endpoint>,
+    endpoint: &Endpoint,
+    server: Option<&Server>,
+) {
+    let help = "take it away, or put the gateway in the way of the call: `upstream: { url: … }`";
+    let schema = entry.schema.as_ref().map(|schema| (&schema.key, "`schema`"));
+    let spoken = entry.protocol.as_ref().filter(|_| endpoint.protocol != Protocol::Http);
+    let protocol = spoken.map(|protocol| (&protocol.key, "`protocol`"));
+    let approval = entry.approval.as_ref().map(|approval| (&approval.key, "`approval`"));
+    for (place, what) in [schema, protocol, approval].into_iter().flatten() {
+        let message =
+            format!("{what} needs the call itself, and this endpoint is only asked about");
+        resolver.error(place, message, help);
+    }
+    if endpoint.pii.request.is_some() || endpoint.pii.response.is_some() {
+        let place = entry.pii.as_ref().map_or(&entry.key, |pii| &pii.key);
+        resolver.error(
+            place,
+            "`pii` needs the call itself, and this endpoint is only asked about",
+            "write `pii: { request: { detect: [] }, response: { detect: [] } }` here, or put the gateway in the way of the call",
+        );
+    }
+    if server.is_some_and(|server| server.trusted_proxies.is_empty()) {
+        let place = entry.handler.as_ref().map_or(&entry.key, |handler| &handler.place);
+        let help =
+            "write the addresses of your proxies: `server: { trusted_proxies: [10.0.0.0/8] }`";
+        resolver.error(place, "nobody may ask about this endpoint", help);
+    }
 }
 
 fn protocol(entry: &Located<file::Endpoint>) -> Protocol {
@@ -382,6 +427,7 @@ fn target(
         }
         (None, Some(handler)) => match handler.value {
             Handler::Health => Some(Target::Health),
+            Handler::ForwardAuth => Some(Target::ForwardAuth),
         },
         (Some(upstream), Some(_)) => {
             resolver.error(
@@ -395,7 +441,7 @@ fn target(
             resolver.error(
                 &entry.key,
                 format!("nothing answers at `{}`", entry.path.value.0),
-                "write `upstream: { url: … }` or `handler: health`",
+                "write `upstream: { url: … }`, `handler: health` or `handler: forward_auth`",
             );
             None
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bartizan_core::admit::envoy::CHECK;
+use bartizan_core::admit::inquiry::VERIFY;
 use bartizan_core::issue::documents::{JWKS_PATH, metadata_paths};
 use http::Method;
 
@@ -82,6 +84,13 @@ impl Table {
             ));
         }
         Table { router: matchit::Router::new(), templates: Vec::new(), taken: Vec::new(), reserved }
+    }
+
+    /// Keeps the paths at which proxies ask.
+    pub(super) fn keep_for_proxies(&mut self) {
+        for path in [VERIFY, CHECK] {
+            self.reserved.push((path.into(), "proxies ask there whether calls may pass"));
+        }
     }
 
     /// Takes the verbs at a path, or tells who has them.
