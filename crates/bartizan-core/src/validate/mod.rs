@@ -10,6 +10,7 @@ pub mod said;
 pub mod listener;
 pub mod reported;
 pub mod schema;
+pub mod jsonrpc;
 pub mod openai;
 pub mod anthropic;
 
