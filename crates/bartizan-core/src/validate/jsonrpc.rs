@@ -100,7 +100,9 @@ pub fn message(document: Value) -> Result<Message, Fault> {
     let Value::Object(mut members) = document else {
         return Err(invalid("the body must be one JSON-RPC message"));
     };
-    exact(&members, &MEMBERS).map_err(|()| invalid("a member differs from its name in case"))?;
+    if !exact(&members, &MEMBERS) {
+        return Err(invalid("a member differs from its name in case"));
+    }
     if members.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
         return Err(invalid("`jsonrpc` must be \"2.0\""));
     }
@@ -140,18 +142,18 @@ pub fn id_of(document: &Value) -> Option<&Value> {
 
 /// Whether an object spells the members that it has of `names` exactly so. Some readers do not care
 /// for case, and would find another member than we do.
-///
-/// # Errors
-/// Where a member differs from one of the names in case alone.
-pub fn exact(members: &Map<String, Value>, names: &[&str]) -> Result<(), ()> {
+#[must_use]
+pub fn exact(members: &Map<String, Value>, names: &[&str]) -> bool {
     let other_case = |member: &String| {
-        // Through capitals, for those that have more than one small letter.
-        let folded = member.to_uppercase().to_lowercase();
-        names.contains(&&*folded) && !names.contains(&&**member)
+        let folded = fold(member);
+        !names.contains(&&**member) && names.iter().any(|name| fold(name) == folded)
     };
-    // Most members are one of the names, or of another length than all of them.
-    let may = |member: &&String| !names.contains(&&***member);
-    if members.keys().filter(may).any(other_case) { Err(()) } else { Ok(()) }
+    !members.keys().any(other_case)
+}
+
+/// Without case; through capitals, for those that have more than one small letter.
+fn fold(name: &str) -> String {
+    name.to_uppercase().to_lowercase()
 }
 
 /// An error as a message (JSON-RPC 2.0, section 5.1).

@@ -10,7 +10,7 @@ use bartizan_core::authorize::{
 };
 use bartizan_core::mask::Profile;
 use bartizan_core::time::Timestamp;
-use bartizan_core::validate::{Call, Payload, Protocol, Unfit};
+use bartizan_core::validate::{Call, Payload, Protocol, Unfit, mcp};
 use bytes::Bytes;
 use http::{Method, Request};
 
@@ -21,13 +21,14 @@ pub(crate) struct Place {
     pub(crate) names: Names,
     pub(crate) max_output_tokens: u64,
     pub(crate) profile: Profile,
+    pub(crate) mcp: Option<Arc<mcp::Rules>>,
 }
 
 impl Place {
     pub(crate) fn new(protocol: Protocol) -> Self {
         let names = Names::default();
         let profile = Profile::default();
-        Self { protocol, path: "/v1/{*rest}", names, max_output_tokens: 0, profile }
+        Self { protocol, path: "/v1/{*rest}", names, max_output_tokens: 0, profile, mcp: None }
     }
 
     /// The tools that everybody may offer.
@@ -51,6 +52,7 @@ impl Place {
             approval: false,
             names: self.names.clone(),
             protocol: self.protocol,
+            mcp: self.mcp.clone(),
             schema: None,
             max_request_size: 1_000_000,
             limits: Vec::new(),
