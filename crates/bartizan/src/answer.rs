@@ -106,8 +106,16 @@ enum Passage {
 fn plan(away: &Away, response: &Response<Body>, spoken: bool, hooked: bool) -> Plan {
     let profile = away.profile();
     let headers = response.headers();
-    if speaks_mcp(away) && is_no_message(response) {
-        return Plan::Withhold;
+    // Of a protocol whose lists are filtered nothing passes that nobody can read.
+    if speaks_mcp(away) && response.status().is_success() && !response.body().is_end_stream() {
+        match media(headers) {
+            _ if is_encoded(headers) => return Plan::Withhold,
+            // Most often there is nothing in it.
+            Media::Unnamed => return Plan::Whole,
+            Media::Json => {}
+            Media::Form | Media::Text | Media::Other if is_event_stream(headers) => {}
+            Media::Form | Media::Text | Media::Other => return Plan::Withhold,
+        }
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // A tunnel has no end at which a hook could look.
@@ -126,14 +134,6 @@ fn plan(away: &Away, response: &Response<Body>, spoken: bool, hooked: bool) -> P
         Media::Unnamed => Plan::Whole,
         Media::Other => Plan::Stream(Passage::Nothing),
     }
-}
-
-/// Of a protocol whose lists are filtered nothing passes that nobody can read.
-fn is_no_message(response: &Response<Body>) -> bool {
-    let headers = response.headers();
-    let readable = media(headers) == Media::Json || is_event_stream(headers);
-    let unreadable = is_encoded(headers) || !readable;
-    response.status().is_success() && unreadable && !response.body().is_end_stream()
 }
 
 /// The plan for an answer in which nothing is looked for; values may have to be put back into it.

@@ -40,6 +40,13 @@ impl Place {
 
     /// What the caller `ann` is granted here.
     pub(crate) fn grant(&self) -> Grant {
+        let mut identity = Identity::bare(Principal::parse("ann"));
+        identity.roles = vec!["user".into()];
+        self.grant_of(Caller::assert(identity))
+    }
+
+    /// What this caller is granted here.
+    pub(crate) fn grant_of(&self, caller: Caller) -> Grant {
         let endpoint = Endpoint {
             index: 0,
             verb: Method::POST,
@@ -64,8 +71,6 @@ impl Place {
         };
         let mut policy = Policy::default();
         policy.routes.add(endpoint).unwrap();
-        let mut identity = Identity::bare(Principal::parse("ann"));
-        identity.roles = vec!["user".into()];
         let path = self.path.replace("{*rest}", "x");
         let route = policy.routes.find(&Method::POST, None, &path);
         let now = Circumstances {
@@ -74,7 +79,7 @@ impl Place {
             path: None,
             headers: None,
         };
-        policy.decide(Caller::assert(identity), &route, &now).unwrap()
+        policy.decide(caller, &route, &now).unwrap()
     }
 
     /// Reads a call to `path`.

@@ -24,6 +24,17 @@ pub struct Listener {
     call: Option<ToolCall>,
 }
 
+/// How servers of the official SDKs and of FastMCP say that they have no such tool: what stands before
+/// and behind its name.
+const UNKNOWN: [(&str, &str); 6] = [
+    ("Tool ", " not found"),
+    ("Unknown tool: ", ""),
+    ("Unknown tool: '", "'"),
+    ("Tool not found: ", ""),
+    ("Tool '", "' not found"),
+    ("Unknown tool '", "'"),
+];
+
 /// What of a message goes on.
 enum Verdict {
     /// All of it, as it is.
@@ -98,6 +109,12 @@ impl Listener {
         (grant, rules): (&Grant, &Rules),
         heard: &mut Heard,
     ) -> Verdict {
+        if let Some(name) = self.unknown(&reply) {
+            self.failed(heard);
+            let words = format!("Unknown tool: {name}");
+            let same = jsonrpc::error(Some(id), jsonrpc::INVALID_PARAMS, &words, None);
+            return Verdict::Instead(same);
+        }
         let mut result = match reply {
             Reply::Result(Value::Object(result)) => result,
             Reply::Result(_) | Reply::Error(_) => {
@@ -125,6 +142,28 @@ impl Listener {
             true => Verdict::Instead(json!({ "jsonrpc": "2.0", "id": id, "result": result })),
             false => Verdict::Same,
         }
+    }
+
+    /// The tool that was called, where the server says that it has none of that name. It gets the same
+    /// words as one that is hidden, so that the two cannot be told apart.
+    fn unknown(&self, reply: &Reply) -> Option<String> {
+        let name = &self.call.as_ref()?.name;
+        let said = match reply {
+            Reply::Error(error) => error.get("message")?.as_str()?,
+            Reply::Result(result) if *result.get("isError")? == true => {
+                let [Value::Object(only)] = result.get("content")?.as_array()?.as_slice() else {
+                    return None;
+                };
+                only.get("text")?.as_str()?
+            }
+            Reply::Result(_) => return None,
+        };
+        let said = said.strip_prefix("MCP error -32602: ").unwrap_or(said);
+        let known = UNKNOWN.iter().any(|(before, behind)| {
+            let named = said.strip_prefix(before).and_then(|rest| rest.strip_suffix(behind));
+            named == Some(&**name)
+        });
+        known.then(|| name.to_string())
     }
 
     fn failed(&mut self, heard: &mut Heard) {

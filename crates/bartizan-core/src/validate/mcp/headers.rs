@@ -42,7 +42,7 @@ pub(super) fn era(headers: &HeaderMap) -> Result<Era, Fault> {
         None => Ok(Era::Sessions),
         Some(MODERN) => Ok(Era::Mirrored),
         Some(version) if REVISIONS.contains(&version) => Ok(Era::Sessions),
-        Some(version) => Err(unsupported(version)),
+        Some(version) => Err(unsupported(version, &REVISIONS)),
     }
 }
 
@@ -58,7 +58,11 @@ pub(super) fn check(
     if meta.is_some_and(|meta| meta.as_str() != version) {
         return Err(mismatch("MCP-Protocol-Version"));
     }
-    let era = era(headers)?;
+    let era = era(headers).map_err(|fault| match meta {
+        // Of the others it is spoken when a session is opened.
+        Some(_) => unsupported(version.unwrap_or_default(), &[MODERN]),
+        None => fault,
+    })?;
     let required = is_request && era == Era::Mirrored;
     match one(headers, &METHOD)? {
         Some(named) if named == method => {}
@@ -109,9 +113,9 @@ fn mismatch(field: &str) -> Fault {
     Fault::new(HEADER_MISMATCH, detail)
 }
 
-fn unsupported(version: &str) -> Fault {
+fn unsupported(version: &str, supported: &[&str]) -> Fault {
     let shown = version.get(..version.floor_char_boundary(32)).unwrap_or_default();
-    let data = json!({ "supported": REVISIONS, "requested": shown });
+    let data = json!({ "supported": supported, "requested": shown });
     Fault::new(UNSUPPORTED_VERSION, "Unsupported protocol version").with(data)
 }
 

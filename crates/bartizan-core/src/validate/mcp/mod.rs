@@ -48,6 +48,10 @@ const CAPABILITIES: [(&str, &str); 3] = [
     ("roots", "roots/list"),
 ];
 
+/// Methods that 2026-07-28 has no more.
+const GONE: [&str; 5] =
+    ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+
 /// The members of parameters by which something is decided.
 const PARAMS: [&str; 8] =
     ["name", "uri", "arguments", "ref", "_meta", "task", "requestState", "notifications"];
@@ -185,6 +189,9 @@ fn listener(listener: Listener) -> Option<listener::Listener> {
 
 /// What a request is about. Methods that nobody here knows might do anything, and are refused.
 fn about<'a>(method: &str, params: &'a Map<String, Value>, era: Era) -> Result<About<'a>, Unfit> {
+    if era == Era::Mirrored && GONE.contains(&method) {
+        return Err(Invalid::Rpc(headers::unknown_method(era)).into());
+    }
     match method {
         "initialize"
         | "ping"
