@@ -99,6 +99,21 @@ const NEEDS: &[Need] = &[
         present: &["npm", "ls", "--prefix", NODE, "oidc-provider", "jose", "oauth4webapi"],
         cure: Cure::Npm(&["oidc-provider@9.13.3", "jose@^6.2.13", "oauth4webapi@^3.8.8"]),
     },
+    Need {
+        name: "the other official MCP SDK, and its server of everything",
+        present: &[
+            "npm",
+            "ls",
+            "--prefix",
+            NODE,
+            "@modelcontextprotocol/sdk",
+            "@modelcontextprotocol/server-everything",
+        ],
+        cure: Cure::Npm(&[
+            "@modelcontextprotocol/sdk@^1.29",
+            "@modelcontextprotocol/server-everything@2026.8.31",
+        ]),
+    },
 ];
 
 /// What counting instructions needs besides.

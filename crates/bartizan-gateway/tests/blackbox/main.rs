@@ -19,6 +19,7 @@ mod guide;
 mod http;
 mod llm;
 mod mcp;
+mod mcp_rights;
 mod money;
 mod oauth;
 mod oidc;

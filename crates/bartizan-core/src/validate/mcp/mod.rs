@@ -112,19 +112,19 @@ fn posted(asked: &Asked<'_>, rules: &Rules) -> Result<Said, Unfit> {
     let headers = &asked.head.headers;
     let document = json::document(asked.bytes, asked.media)?;
     let id = jsonrpc::id_of(&document).cloned();
-    let read = message(asked, rules, document);
+    let read = message(asked, rules, document).and_then(|mut said| {
+        if said.mirrored {
+            said.fields.push((SESSION.clone(), None));
+        } else {
+            session(headers, rules, asked.grant, &mut said)?;
+        }
+        Ok(said)
+    });
+    let id = id.map(Box::new);
     // The answer names the message also where it is refused.
     match read {
-        Ok(mut said) => {
-            said.id = id.map(Box::new);
-            if said.mirrored {
-                said.fields.push((SESSION.clone(), None));
-            } else {
-                session(headers, rules, asked.grant, &mut said)?;
-            }
-            Ok(said)
-        }
-        Err(unfit) => Err(Unfit::Answered { unfit: Box::new(unfit), id: id.map(Box::new) }),
+        Ok(said) => Ok(Said { id, ..said }),
+        Err(unfit) => Err(Unfit::Answered { unfit: Box::new(unfit), id }),
     }
 }
 
