@@ -278,24 +278,27 @@ async fn a10_what_the_header_says_and_the_body_does_not_reaches_no_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a4_the_token_of_the_caller_goes_no_further_and_web_pages_are_not_let_in() {
-    let upstream = crate::origin::start().await;
-    let gateway = gateway(
-        upstream,
-        "    tools: { add: {} }\n    mcp: { origins: [\"https://app.example.com\"] }\n",
-    );
-    let call = asked("tools/call", &json!({ "name": "add", "arguments": { "a": 1 } }));
-    // It answers no message of MCP, so nothing of what it says comes back; not what it was told either.
-    let answer = message(READER, &call).at(gateway.address).await;
-    assert_eq!(answer.json()["error"]["code"], -32603, "{}", answer.text());
-    assert!(!answer.text().contains(READER));
+    let (_server, upstream) = python_server();
+    let endpoint =
+        "    tools: { fields: {} }\n    mcp: { origins: [\"https://app.example.com\"] }\n";
+    let gateway = gateway(upstream, endpoint);
+    let meta = json!({ "io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientInfo": { "name": "t", "version": "1" }, "io.modelcontextprotocol/clientCapabilities": {} });
+    let body = asked("tools/call", &json!({ "name": "fields", "arguments": {}, "_meta": meta }));
+    let call = || {
+        let asked = message(READER, &body).header("mcp-protocol-version", MODERN);
+        asked.header("mcp-method", "tools/call").header("mcp-name", "fields")
+    };
+    let shown = call().at(gateway.address).await;
+    assert!(shown.text().contains("x-bartizan-subject=reader"), "{}", shown.text());
+    assert!(!shown.text().contains(READER) && !shown.text().contains("authorization="));
     for (origin, status) in
         [("https://app.example.com", 200), ("https://evil.example", 403), ("null", 403)]
     {
-        let asked = message(READER, &call).header("origin", origin);
+        let asked = call().header("origin", origin);
         assert_eq!(asked.at(gateway.address).await.status, status, "{origin}");
     }
     // A5 and A7: a session's name opens nothing by itself.
-    let nameless = ask("POST", "/mcp").header("mcp-session-id", "x").json(&call);
+    let nameless = ask("POST", "/mcp").header("mcp-session-id", "x").json(&body);
     let refused = nameless.at(gateway.address).await;
     assert_eq!(refused.status, 401);
     assert!(refused.header("www-authenticate").starts_with("Bearer "), "{}", refused.text());
