@@ -289,7 +289,7 @@ async fn a4_the_token_of_the_caller_goes_no_further_and_web_pages_are_not_let_in
         asked.header("mcp-method", "tools/call").header("mcp-name", "fields")
     };
     let shown = call().at(gateway.address).await;
-    assert!(shown.text().contains("x-bartizan-subject=reader"), "{}", shown.text());
+    assert!(shown.text().contains("x-bartizan-subject=key:reader"), "{}", shown.text());
     assert!(!shown.text().contains(READER) && !shown.text().contains("authorization="));
     for (origin, status) in
         [("https://app.example.com", 200), ("https://evil.example", 403), ("null", 403)]
