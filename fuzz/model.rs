@@ -14,6 +14,7 @@ use bartizan_core::validate::{Call, Payload, Protocol, Unfit, mcp};
 use bytes::Bytes;
 use http::{Method, Request};
 
+#[allow(dead_code, reason = "not every program reads calls of models")]
 pub(crate) const PATHS: [(Protocol, &str); 4] = [
     (Protocol::OpenAi, "/v1/chat/completions"),
     (Protocol::OpenAi, "/v1/responses"),
