@@ -10,10 +10,11 @@ use bartizan_core::authorize::{
 };
 use bartizan_core::mask::Profile;
 use bartizan_core::time::Timestamp;
-use bartizan_core::validate::{Call, Payload, Protocol, Unfit};
+use bartizan_core::validate::{Call, Payload, Protocol, Unfit, mcp};
 use bytes::Bytes;
 use http::{Method, Request};
 
+#[allow(dead_code, reason = "not every program reads calls of models")]
 pub(crate) const PATHS: [(Protocol, &str); 4] = [
     (Protocol::OpenAi, "/v1/chat/completions"),
     (Protocol::OpenAi, "/v1/responses"),
@@ -35,8 +36,16 @@ pub(crate) fn grant(protocol: Protocol, on_denied_tool: OnDeniedTool) -> Grant {
         permission: None,
         tenant: None,
         approval: false,
-        names: Names { tools: named.clone(), models: named, on_denied_tool },
+        names: Names {
+            tools: named.clone(),
+            models: named.clone(),
+            resources: named.clone(),
+            prompts: named.clone(),
+            server_requests: named,
+            on_denied_tool,
+        },
         protocol,
+        mcp: (protocol == Protocol::Mcp).then(|| Arc::new(mcp::Rules::new(&vec![7; 32].into()))),
         schema: None,
         max_request_size: 1_000_000,
         limits: Vec::new(),

@@ -118,6 +118,21 @@ const NEEDS: &[Need] = &[
         present: &["npm", "ls", "--prefix", NODE, "@microsoft/jest-sarif"],
         cure: Cure::Npm(&["@microsoft/jest-sarif@1.0.0-beta.0"]),
     },
+    Need {
+        name: "the other official MCP SDK, and its server of everything",
+        present: &[
+            "npm",
+            "ls",
+            "--prefix",
+            NODE,
+            "@modelcontextprotocol/sdk",
+            "@modelcontextprotocol/server-everything",
+        ],
+        cure: Cure::Npm(&[
+            "@modelcontextprotocol/sdk@^1.29",
+            "@modelcontextprotocol/server-everything@2026.8.31",
+        ]),
+    },
 ];
 
 /// What counting instructions needs besides.

@@ -16,6 +16,7 @@ use crate::id::RequestId;
 use crate::limit::{Exhausted, Kind, Measure, Standing};
 use crate::mask::Detection;
 use crate::refusal::{Objection, Outage, Refusal, Upstream, Waiting};
+use crate::validate::jsonrpc::{self, Fault};
 use crate::validate::{Invalid, Protocol};
 
 /// One kind of problem: a row of `docs/problems.md`.
@@ -80,6 +81,14 @@ problems! {
         "Send the media type that the endpoint takes.";
     INVALID "invalid-body" UNPROCESSABLE_ENTITY "Body does not conform"
         "Mend what `violations` names.";
+    MESSAGE "invalid-message" BAD_REQUEST "Not a message of the protocol"
+        "Send what the protocol asks for; the error says what is missing.";
+    UNKNOWN_METHOD "unknown-method" NOT_FOUND "Method not found"
+        "Use a method of the protocol's revision.";
+    SESSION "unknown-session" NOT_FOUND "Session not found"
+        "Open a session of your own.";
+    ORIGIN "origin-not-allowed" FORBIDDEN "Origin not allowed"
+        "Ask the operator to allow the web page that calls.";
     PII_BLOCKED "pii-blocked" UNPROCESSABLE_ENTITY "Personal data not allowed"
         "Remove what `detections` names.";
     OBJECTED "hook-blocked" UNPROCESSABLE_ENTITY "Call not allowed"
@@ -111,6 +120,8 @@ pub struct Context<'a> {
     pub request_id: RequestId,
     /// The dialect of the endpoint.
     pub protocol: Protocol,
+    /// The number of the message that is answered, where its dialect has one.
+    pub message: Option<&'a Value>,
     /// The realm of challenges.
     pub realm: &'a str,
     /// Where protected resource metadata lies (RFC 9728).
@@ -151,10 +162,13 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             | Rejection::Untrusted(_) => &UNAUTHENTICATED,
         },
         Refusal::Forbidden(denial) => match denial {
-            Denial::Cedar(_)
+            Denial::Arguments { .. }
+            | Denial::Cedar(_)
             | Denial::Model(_)
             | Denial::NotAllowed
             | Denial::NotPermitted { .. }
+            | Denial::Prompt(_)
+            | Denial::Resource(_)
             | Denial::Role(_)
             | Denial::Scope { .. }
             | Denial::Statement(_)
@@ -162,6 +176,8 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             | Denial::Tool(_)
             | Denial::Unseen => &FORBIDDEN,
             Denial::Approval(_) => &APPROVAL_LAPSED,
+            Denial::Origin => &ORIGIN,
+            Denial::Session => &SESSION,
             Denial::Override => &MALFORMED,
             Denial::Api | Denial::UnknownPath => &NOT_FOUND,
             Denial::UnknownVerb(_) => &METHOD_REFUSED,
@@ -171,6 +187,8 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             Invalid::Json(_) => &INVALID_JSON,
             Invalid::Media => &MEDIA,
             Invalid::Member(_) | Invalid::Schema(_) => &INVALID,
+            Invalid::Rpc(fault) if fault.code == jsonrpc::METHOD_NOT_FOUND => &UNKNOWN_METHOD,
+            Invalid::Rpc(_) => &MESSAGE,
             Invalid::TooLarge(_) => &TOO_LARGE,
             Invalid::TooSlow => &TOO_SLOW,
             Invalid::Unread => &INTERNAL,
@@ -189,7 +207,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
         Refusal::Failed => &INTERNAL,
         Refusal::Upstream(upstream) => match upstream {
             Upstream::Blocked => &RESPONSE_BLOCKED,
-            Upstream::Garbled | Upstream::Unreachable => &UPSTREAM,
+            Upstream::Garbled | Upstream::Unauthorized | Upstream::Unreachable => &UPSTREAM,
             Upstream::TooSlow => &UPSTREAM_SLOW,
         },
     }
@@ -198,7 +216,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
 /// The answer that a refused client gets, in the dialect of the endpoint.
 #[must_use]
 pub fn answer(refusal: &Refusal, context: &Context<'_>) -> Response<Bytes> {
-    if let Refusal::Waiting(waiting) = refusal {
+    if let (Refusal::Waiting(waiting), false) = (refusal, context.protocol == Protocol::Mcp) {
         return waits(waiting, context);
     }
     let problem = kind(refusal);
@@ -207,13 +225,16 @@ pub fn answer(refusal: &Refusal, context: &Context<'_>) -> Response<Bytes> {
         Protocol::OAuth => as_oauth(problem, refusal),
         Protocol::OpenAi => as_openai(problem, refusal),
         Protocol::Anthropic => as_anthropic(problem, refusal, context),
+        Protocol::Mcp => as_jsonrpc(problem, refusal, context),
     };
     let mut response = Response::new(Bytes::from(body.to_string()));
-    *response.status_mut() = told(problem.status, context.protocol);
+    *response.status_mut() = told(problem.status, refusal, context.protocol);
     let headers = response.headers_mut();
     let media = match context.protocol {
         Protocol::Http => "application/problem+json",
-        Protocol::OAuth | Protocol::OpenAi | Protocol::Anthropic => "application/json",
+        Protocol::OAuth | Protocol::OpenAi | Protocol::Anthropic | Protocol::Mcp => {
+            "application/json"
+        }
     };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -309,8 +330,13 @@ fn detail(refusal: &Refusal) -> String {
         | Refusal::Forbidden(
             Denial::Api
             | Denial::Approval(_)
+            | Denial::Arguments { .. }
             | Denial::Model(_)
+            | Denial::Origin
             | Denial::Override
+            | Denial::Prompt(_)
+            | Denial::Resource(_)
+            | Denial::Session
             | Denial::Tool(_)
             | Denial::UnknownPath
             | Denial::UnknownVerb(_)
@@ -409,6 +435,69 @@ fn as_anthropic(problem: &Problem, refusal: &Refusal, context: &Context<'_>) -> 
     })
 }
 
+/// An error of JSON-RPC. What a caller may not name is answered as what does not exist: by the same
+/// words, whatever is behind.
+fn as_jsonrpc(problem: &Problem, refusal: &Refusal, context: &Context<'_>) -> Value {
+    let plain = |code, data| Fault { data, ..Fault::new(code, detail(refusal)) };
+    let unknown = |what: String, data| Fault { data, ..Fault::new(jsonrpc::INVALID_PARAMS, what) };
+    let fault = match refusal {
+        Refusal::Invalid(Invalid::Rpc(fault)) => fault.clone(),
+        Refusal::Invalid(Invalid::Json(_)) => plain(jsonrpc::PARSE_ERROR, None),
+        Refusal::Invalid(_) | Refusal::Misdirected(_) => plain(jsonrpc::INVALID_REQUEST, None),
+        Refusal::Forbidden(Denial::Tool(name)) => unknown(format!("Unknown tool: {name}"), None),
+        Refusal::Forbidden(Denial::Prompt(name)) => {
+            unknown(format!("Unknown prompt: {name}"), None)
+        }
+        Refusal::Forbidden(Denial::Resource(uri)) => {
+            unknown("Resource not found".into(), Some(Box::new(json!({ "uri": **uri }))))
+        }
+        Refusal::Forbidden(Denial::Arguments { pointers, .. }) => {
+            plain(jsonrpc::INVALID_PARAMS, Some(Box::new(json!({ "pointers": pointers }))))
+        }
+        Refusal::Waiting(Waiting { approval, .. }) => {
+            let data = json!({
+                "approval_id": approval.id.to_string(),
+                "status": approval.state.as_str(),
+                "expires_at": String::from_utf8_lossy(&approval.expires.rfc3339()),
+            });
+            plain(RPC_REFUSED, Some(Box::new(data)))
+        }
+        Refusal::Blocked(blocked) => {
+            let found = json!({ "detections": detections(&blocked.detections) });
+            plain(RPC_REFUSED, Some(Box::new(found)))
+        }
+        _ if problem.status.is_server_error() => plain(jsonrpc::INTERNAL_ERROR, None),
+        _ => plain(RPC_REFUSED, None),
+    };
+    let Fault { code, detail, data, .. } = fault;
+    let mut message = jsonrpc::error(context.message, code, &detail, data.as_deref());
+    // What the gate has refused can be looked up; what looks like the server's own answer must not
+    // differ from that.
+    if !answers(refusal)
+        && let Some(error) = message.get_mut("error").and_then(Value::as_object_mut)
+        && let Some(data) = error.entry("data").or_insert_with(|| json!({})).as_object_mut()
+    {
+        data.insert("type".into(), format!("urn:bartizan:problem:{}", problem.name).into());
+        data.insert("request_id".into(), context.request_id.to_string().into());
+    }
+    message
+}
+
+/// The gate has refused it, for a reason that has no number of its own in JSON-RPC.
+const RPC_REFUSED: i64 = -32010;
+
+/// Whether a refusal is an answer of the protocol's own, as a server's would be: with the status of a
+/// success, because many clients find an error in the body of no other.
+fn answers(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::Invalid(Invalid::Rpc(fault)) => fault.answers,
+        Refusal::Forbidden(
+            Denial::Arguments { .. } | Denial::Prompt(_) | Denial::Resource(_) | Denial::Tool(_),
+        ) => true,
+        _ => false,
+    }
+}
+
 /// The event by which a stream of that protocol ends that may not go on; `None` where the protocol
 /// has none, so that breaking it off is all that can be done.
 #[must_use]
@@ -420,18 +509,39 @@ pub fn event(refusal: &Refusal, context: &Context<'_>) -> Option<Bytes> {
         Protocol::Anthropic => {
             format!("event: error\ndata: {}\n\n", as_anthropic(problem, refusal, context))
         }
+        // A stream that answers no message ends without a word.
+        Protocol::Mcp => {
+            context.message?;
+            format!("event: message\ndata: {}\n\n", as_jsonrpc(problem, refusal, context))
+        }
     };
     Some(text.into())
 }
 
 /// The status as the dialect has it: the APIs of models know no 422, and their SDKs no typed error
 /// for it but that of 400.
-fn told(status: StatusCode, protocol: Protocol) -> StatusCode {
+fn told(status: StatusCode, refusal: &Refusal, protocol: Protocol) -> StatusCode {
     match protocol {
-        Protocol::OpenAi | Protocol::Anthropic if status == StatusCode::UNPROCESSABLE_ENTITY => {
+        Protocol::Mcp if answers(refusal) => StatusCode::OK,
+        // It is about the call and not about the caller: as the answer of a tool that fails.
+        Protocol::Mcp
+            if matches!(
+                refusal,
+                Refusal::Blocked(_) | Refusal::Objected { .. } | Refusal::Waiting(_)
+            ) =>
+        {
+            StatusCode::OK
+        }
+        Protocol::OpenAi | Protocol::Anthropic | Protocol::Mcp
+            if status == StatusCode::UNPROCESSABLE_ENTITY =>
+        {
             StatusCode::BAD_REQUEST
         }
-        Protocol::Http | Protocol::OAuth | Protocol::OpenAi | Protocol::Anthropic => status,
+        Protocol::Http
+        | Protocol::OAuth
+        | Protocol::OpenAi
+        | Protocol::Anthropic
+        | Protocol::Mcp => status,
     }
 }
 

@@ -133,6 +133,9 @@ pub enum Upstream {
     /// It answered something that is no answer.
     #[error("the answer of the upstream could not be read")]
     Garbled,
+    /// It does not take what the gate shows it.
+    #[error("the upstream does not accept the gateway's credential")]
+    Unauthorized,
     /// No answer in time.
     #[error("the upstream did not answer in time")]
     TooSlow,
@@ -146,6 +149,7 @@ impl From<Unfit> for Refusal {
         match unfit {
             Unfit::Invalid(invalid) => Self::Invalid(invalid),
             Unfit::Denied(denial) => Self::Forbidden(denial),
+            Unfit::Answered { unfit, .. } => Self::from(*unfit),
         }
     }
 }

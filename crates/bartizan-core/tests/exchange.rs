@@ -76,6 +76,7 @@ fn policy(action: Action) -> Policy {
         approval: false,
         names: Names::default(),
         protocol: Protocol::Http,
+        mcp: None,
         schema: None,
         max_request_size: 1000,
         limits: vec![Arc::new(Limit::new(Arc::new(rule), By::User))],

@@ -49,6 +49,7 @@ use crate::config::file::personal::Durability;
 use crate::config::settings::oidc::{Keys, Trusted};
 use crate::config::settings::possession::Dpop;
 use crate::config::settings::{self, Shared, endpoint as configured, personal};
+use crate::mcp::Lasting;
 use crate::shared::SharedStore;
 
 /// What outlives a reload: stores, counters, the log, and connections to upstreams.
@@ -69,6 +70,7 @@ pub struct Standing {
     /// Slices of hot budgets, in front of that.
     leased: Arc<Leased>,
     alerts: Arc<Alerts>,
+    mcp: Lasting,
     /// Ends the telling of alerts, and the task that tells them.
     telling: Mutex<Option<(CancellationToken, JoinHandle<()>)>>,
 }
@@ -143,6 +145,7 @@ impl Standing {
             budgets,
             leased,
             alerts,
+            mcp: Lasting::new()?,
             telling: Mutex::default(),
         })
     }
@@ -270,7 +273,8 @@ pub async fn assemble(
     let connections = standing.connections(settings)?;
     for configured in &settings.endpoints {
         for verb in &configured.verbs {
-            app = app.endpoint(serve(configured, verb, settings, &connections)?);
+            let served = serve(configured, verb, (settings, standing), &connections)?;
+            app = app.endpoint(served);
         }
     }
     app = extra.into_iter().fold(app, AppBuilder::endpoint);
@@ -331,7 +335,7 @@ fn limited(
 fn serve(
     configured: &configured::Endpoint,
     verb: &Method,
-    settings: &Settings,
+    (settings, standing): (&Settings, &Standing),
     connections: &Connections,
 ) -> anyhow::Result<Served> {
     let mut draft = endpoint(verb.as_str(), &configured.path)
@@ -350,6 +354,13 @@ fn serve(
     }
     if let Some(permission) = configured.permission(verb) {
         draft = draft.resource(&permission.resource, Some(&permission.action));
+    }
+    if let Some(mcp) = &configured.mcp {
+        let upstream = match &configured.target {
+            configured::Target::Upstream(upstream) => upstream.url.to_string(),
+            configured::Target::Health => String::new(),
+        };
+        draft = draft.mcp(standing.mcp.rules(&configured.path, upstream, mcp));
     }
     if let Some(tenant) = &configured.tenant {
         draft = draft.tenant(tenant.clone());

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod reload;
+mod mcp;
 pub mod shared;
 pub mod tls;
 pub mod telemetry;

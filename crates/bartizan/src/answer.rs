@@ -11,11 +11,12 @@ use bartizan_core::mask::{self, AnswerStream, Blocked, Screened, Vault};
 use bartizan_core::problem;
 use bartizan_core::refusal::{Objection, Outage, Refusal, Upstream};
 use bartizan_core::settle::{Reported, Spent};
-use bartizan_core::validate::{Heard, Listener, Media, Protocol};
+use bartizan_core::validate::{Heard, Listener, Media, Protocol, mcp};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::body::Body;
 use crate::clock;
@@ -52,6 +53,9 @@ pub async fn bring_home(
     for note in notes {
         away.note(note);
     }
+    if let Some(refusal) = unwelcome(&away, &response) {
+        return refuse(away, refusal);
+    }
     sign(&away, response.headers_mut());
     let listener = away.take_listener();
     if listener.is_some() && !response.status().is_success() {
@@ -64,6 +68,19 @@ pub async fn bring_home(
         Plan::Whole => whole(away, response, listener, &curious).await,
         Plan::Stream(passage) => Ok(stream(away, response, passage, listener)),
     }
+}
+
+/// Where a server does not take what the gate shows it, that is not its client's business: a client of
+/// MCP would look for another token.
+fn unwelcome(away: &Away, response: &Response<Body>) -> Option<Refusal> {
+    let status = response.status();
+    let unauthorized =
+        matches!(status, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+    (unauthorized && speaks_mcp(away)).then_some(Refusal::Upstream(Upstream::Unauthorized))
+}
+
+fn speaks_mcp(away: &Away) -> bool {
+    away.journey().is_some_and(|journey| journey.endpoint().protocol == Protocol::Mcp)
 }
 
 /// How an answer comes home.
@@ -89,6 +106,17 @@ enum Passage {
 fn plan(away: &Away, response: &Response<Body>, spoken: bool, hooked: bool) -> Plan {
     let profile = away.profile();
     let headers = response.headers();
+    // Of a protocol whose lists are filtered nothing passes that nobody can read.
+    if speaks_mcp(away) && response.status().is_success() && !response.body().is_end_stream() {
+        match media(headers) {
+            _ if is_encoded(headers) => return Plan::Withhold,
+            // Most often there is nothing in it.
+            Media::Unnamed => return Plan::Whole,
+            Media::Json => {}
+            Media::Form | Media::Text | Media::Other if is_event_stream(headers) => {}
+            Media::Form | Media::Text | Media::Other => return Plan::Withhold,
+        }
+    }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         // A tunnel has no end at which a hook could look.
         return if hooked { Plan::Withhold } else { Plan::Stream(Passage::Nothing) };
@@ -190,11 +218,14 @@ async fn whole(
         head.headers.remove(header::ETAG);
     }
     away.answered(head.status.as_u16());
-    let named = away.journey().map(|j| (j.request_id(), j.endpoint().protocol));
+    let named =
+        away.journey().map(|j| (j.request_id(), j.endpoint().protocol, j.message().cloned()));
     let recorded = away.end().await.durable().await;
     if recorded.is_err() {
         tracing::error!("an answer is withheld: its record could not be written");
-        return Ok(named.map_or_else(failed, |(id, protocol)| unrecorded(id, protocol)));
+        return Ok(named.map_or_else(failed, |(id, protocol, message)| {
+            unrecorded(id, protocol, message.as_ref())
+        }));
     }
     Ok(Response::from_parts(head, Body::full(bytes)))
 }
@@ -203,7 +234,8 @@ async fn whole(
 /// not pass at all.
 fn hear(away: &mut Away, listener: &mut Listener, bytes: Bytes) -> Option<Bytes> {
     let heard = listener.hear_whole(&bytes, away.journey()?.grant());
-    let Heard { calls, denied, instead, .. } = heard;
+    let Heard { calls, notes, denied, instead, .. } = heard;
+    notes.into_iter().for_each(|note| away.note(note));
     if let Some(reported) = listener.used() {
         away.used(Spent::Reported(reported));
     }
@@ -243,7 +275,10 @@ fn screen(
     }
     match profile.response {
         Some(guard) if !bytes.is_empty() && !is_picture_or_sound(headers) => {
-            guard.screen(media(headers), bytes)
+            let screened = guard.screen(media(headers), bytes.clone())?;
+            let protocol = away.journey().map(|journey| journey.endpoint().protocol);
+            let kept = protocol.unwrap_or_default().keep(&bytes, screened.bytes);
+            Ok(Screened { bytes: kept, ..screened })
         }
         Some(_) | None => Ok(Screened { bytes, detections: Vec::new() }),
     }
@@ -309,9 +344,19 @@ fn restored(away: &Away, headers: &HeaderMap, bytes: Bytes, listener: Option<Lis
 }
 
 /// What the client gets where the end of its exchange is not on record.
-fn unrecorded(request_id: RequestId, protocol: Protocol) -> Response<Body> {
-    let context =
-        problem::Context { request_id, protocol, realm: "", resource_metadata: None, dpop: false };
+fn unrecorded(
+    request_id: RequestId,
+    protocol: Protocol,
+    message: Option<&Value>,
+) -> Response<Body> {
+    let context = problem::Context {
+        request_id,
+        protocol,
+        message,
+        realm: "",
+        resource_metadata: None,
+        dpop: false,
+    };
     problem::answer(&Refusal::Unavailable(Outage::Audit), &context).map(Body::full)
 }
 
@@ -358,6 +403,9 @@ async fn collect(mut body: Body) -> Result<Bytes, Upstream> {
 fn sign(away: &Away, headers: &mut HeaderMap) {
     let Some(journey) = away.journey() else { return };
     problem::standings(journey.standings(), headers);
+    if journey.endpoint().protocol == Protocol::Mcp {
+        mcp::clean_answer(headers, journey.grant());
+    }
     if journey.endpoint().protocol == Protocol::OpenAi {
         problem::openai_standings(journey.standings(), headers);
     }

@@ -19,11 +19,12 @@ use bartizan_core::authorize::tenant::TenantAt;
 use bartizan_core::authorize::{Access, Endpoint, Names, Permission};
 use bartizan_core::limit::Measure;
 use bartizan_core::mask::Profile;
-use bartizan_core::validate::{Protocol, Schema, SchemaError};
+use bartizan_core::validate::{Protocol, Schema, SchemaError, mcp};
 use http::Method;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use crate::clock;
 use crate::handler::Handler;
 use crate::inquiry::Pass;
 use crate::reply::{Problem, Reply};
@@ -65,6 +66,7 @@ pub(crate) struct Sketch {
     pub(crate) approval: bool,
     pub(crate) names: Names,
     pub(crate) protocol: Protocol,
+    pub(crate) mcp: Option<Arc<mcp::Rules>>,
     pub(crate) schema: Option<Result<Arc<Schema>, SchemaError>>,
     pub(crate) max_request_size: Option<u64>,
     pub(crate) limits: Vec<Arc<Limit>>,
@@ -107,6 +109,7 @@ pub fn endpoint(verb: &str, path: &str) -> Draft<NoPolicy> {
         approval: false,
         names: Names::default(),
         protocol: Protocol::Http,
+        mcp: None,
         schema: None,
         max_request_size: None,
         limits: Vec::new(),
@@ -314,10 +317,23 @@ impl<P> Draft<P> {
         self
     }
 
-    /// What its bodies look like.
+    /// What its bodies look like. One that speaks MCP gets rules with a key of its own, where none
+    /// are written; see [`Draft::mcp`].
     #[must_use]
     pub fn protocol(mut self, protocol: Protocol) -> Self {
         self.sketch.protocol = protocol;
+        if protocol == Protocol::Mcp && self.sketch.mcp.is_none() {
+            let chance = [clock::chance(), clock::chance()].map(u128::to_ne_bytes).concat();
+            self.sketch.mcp = Some(Arc::new(mcp::Rules::new(&chance.into())));
+        }
+        self
+    }
+
+    /// What is laid down for one that speaks MCP. Its verbs (`GET`, `POST`, `DELETE`) are endpoints
+    /// of their own here, and share the rules: a session opened by one is used by all.
+    #[must_use]
+    pub fn mcp(mut self, rules: Arc<mcp::Rules>) -> Self {
+        (self.sketch.protocol, self.sketch.mcp) = (Protocol::Mcp, Some(rules));
         self
     }
 
@@ -500,6 +516,7 @@ impl Sketch {
             approval: self.approval,
             names: self.names,
             protocol: self.protocol,
+            mcp: self.mcp,
             schema,
             max_request_size: self.max_request_size.unwrap_or(defaults.max_request_size),
             limits,

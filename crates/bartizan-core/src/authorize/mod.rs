@@ -76,6 +76,14 @@ pub enum Denial {
     /// written for it.
     #[error("this part of the API needs an endpoint of its own")]
     Api,
+    /// The tool may be called, and not with these arguments.
+    #[error("the tool `{tool}` may not be called with these arguments")]
+    Arguments {
+        /// The tool.
+        tool: Arc<str>,
+        /// Where they differ from what is laid down: JSON Pointers.
+        pointers: Vec<Arc<str>>,
+    },
     /// The approval that was shown cannot be used.
     #[error(transparent)]
     Approval(#[from] Lapse),
@@ -88,6 +96,18 @@ pub enum Denial {
     /// Statements that allow speak of the endpoint, and none of them holds.
     #[error("no policy that allows holds")]
     NotAllowed,
+    /// The call comes from a web page from which none may come.
+    #[error("calls from this origin are not allowed")]
+    Origin,
+    /// A prompt to which the caller has no right.
+    #[error("the prompt `{0}` is not granted")]
+    Prompt(Arc<str>),
+    /// A resource to which the caller has no right.
+    #[error("the resource `{0}` is not granted")]
+    Resource(Arc<str>),
+    /// A session that is not the caller's, or none.
+    #[error("the session is not one of this caller")]
+    Session,
     /// No role of the caller permits the action on the resource.
     #[error("no role of the caller permits `{action}` on `{resource}`")]
     NotPermitted {
@@ -186,18 +206,22 @@ impl Policy {
 
     /// What of the names that the endpoint knows the caller may use.
     fn held(&self, caller: &Caller, endpoint: &Endpoint, roles: &[Arc<str>]) -> Option<Box<Held>> {
-        let Names { tools, models, .. } = &endpoint.names;
-        if tools.is_none() && models.is_none() {
+        let Names { tools, models, resources, prompts, server_requests, .. } = &endpoint.names;
+        let all = [tools, models, resources, prompts, server_requests];
+        if all.iter().all(|named| named.is_none()) {
             return None;
         }
         let held = |named: &Option<Arc<Named>>| {
             let scopes = (&self.scopes, caller.scopes());
-            named.as_ref().map(|named| named.held(scopes, (&self.roles, roles)))
+            let held = named.as_ref().map(|named| named.held(scopes, (&self.roles, roles)));
+            held.unwrap_or_default()
         };
-        let (tools, models) = (held(tools), held(models));
         Some(Box::new(Held {
-            tools: tools.unwrap_or_default(),
-            models: models.unwrap_or_default(),
+            tools: held(tools),
+            models: held(models),
+            resources: held(resources),
+            prompts: held(prompts),
+            server_requests: held(server_requests),
         }))
     }
 
@@ -359,6 +383,37 @@ impl Grant {
     pub fn model(&self, name: &str) -> Option<Right<'_>> {
         let Some(models) = &self.endpoint.names.models else { return Some(Right::default()) };
         models.right(name, &self.held.as_ref()?.models)
+    }
+
+    /// The patterns by which the right to a tool of that name is decided.
+    pub fn tool_patterns<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Arc<str>> {
+        let tools = self.endpoint.names.tools.as_deref();
+        tools.into_iter().flat_map(move |tools| tools.patterns(name))
+    }
+
+    /// The caller's right to a resource of that address: `None` where there is none, also where the
+    /// endpoint says nothing about resources.
+    #[must_use]
+    pub fn resource(&self, uri: &str) -> Option<Right<'_>> {
+        self.right(self.endpoint.names.resources.as_ref()?, &self.held.as_ref()?.resources, uri)
+    }
+
+    /// The caller's right to a prompt of that name, as [`Grant::resource`].
+    #[must_use]
+    pub fn prompt(&self, name: &str) -> Option<Right<'_>> {
+        self.right(self.endpoint.names.prompts.as_ref()?, &self.held.as_ref()?.prompts, name)
+    }
+
+    /// The right of servers to ask this of the caller, as [`Grant::resource`].
+    #[must_use]
+    pub fn server_request(&self, method: &str) -> Option<Right<'_>> {
+        let named = self.endpoint.names.server_requests.as_ref()?;
+        self.right(named, &self.held.as_ref()?.server_requests, method)
+    }
+
+    fn right<'a>(&self, named: &'a Named, held: &[bool], name: &str) -> Option<Right<'a>> {
+        let right = named.right(name, held)?;
+        (!right.approval || !self.caller.is_anonymous()).then_some(right)
     }
 
     /// Somebody must agree besides, because of what the call names.

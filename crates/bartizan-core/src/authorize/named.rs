@@ -33,6 +33,12 @@ pub struct Names {
     pub tools: Option<Arc<Named>>,
     /// The models; where nothing is said all may be used.
     pub models: Option<Arc<Named>>,
+    /// The resources, by address; denied where nothing is said.
+    pub resources: Option<Arc<Named>>,
+    /// The prompts; denied where nothing is said.
+    pub prompts: Option<Arc<Named>>,
+    /// What servers may ask of the caller, by method; denied where nothing is said.
+    pub server_requests: Option<Arc<Named>>,
     /// What becomes of a call that offers a tool without a right to it.
     pub on_denied_tool: OnDeniedTool,
 }
@@ -52,6 +58,9 @@ pub enum OnDeniedTool {
 pub struct Held {
     pub(super) tools: Vec<bool>,
     pub(super) models: Vec<bool>,
+    pub(super) resources: Vec<bool>,
+    pub(super) prompts: Vec<bool>,
+    pub(super) server_requests: Vec<bool>,
 }
 
 impl Named {
@@ -80,11 +89,27 @@ impl Named {
         self.rules.iter().map(holds).collect()
     }
 
+    /// The patterns of the rules that count for `name`.
+    pub(super) fn patterns(&self, name: &str) -> impl Iterator<Item = &Arc<str>> {
+        self.counting(name).filter_map(|at| Some(&self.rules.get(at)?.pattern))
+    }
+
+    /// Which rules count for `name`: the most specific of those that fit.
+    fn counting(&self, name: &str) -> impl Iterator<Item = usize> {
+        let fitting = self.rules.iter().filter(|rule| fits(&rule.pattern, name));
+        let most = fitting.map(|rule| weight(&rule.pattern)).max();
+        let counts =
+            move |rule: &NameRule| Some(weight(&rule.pattern)) == most && fits(&rule.pattern, name);
+        self.rules.iter().enumerate().filter(move |(_, rule)| counts(rule)).map(|(at, _)| at)
+    }
+
     /// The right to `name` of a caller who fulfils `held`: `None` where there is none.
     pub(super) fn right(&self, name: &str, held: &[bool]) -> Option<Right<'_>> {
-        let fitting = || self.rules.iter().zip(held).filter(|(rule, _)| fits(&rule.pattern, name));
-        let most = fitting().map(|(rule, _)| weight(&rule.pattern)).max()?;
-        let counting = || fitting().filter(|(rule, _)| weight(&rule.pattern) == most);
+        let counting = || {
+            let all = self.counting(name);
+            all.filter_map(|at| Some((self.rules.get(at)?, held.get(at)?)))
+        };
+        counting().next()?;
         counting().all(|(_, held)| *held).then(|| Right {
             approval: counting().any(|(rule, _)| rule.approval),
             stands_for: counting().find_map(|(rule, _)| rule.stands_for.as_ref()),

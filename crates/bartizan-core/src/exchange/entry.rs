@@ -48,7 +48,8 @@ impl<B> Exchange<Received<B>> {
         };
         let dossier = Dossier::open(facts, now, trail);
         let (head, standings) = (Box::new(head), Vec::new());
-        let memory = Box::new(Memory { now, purpose, dossier, standings, vault: None });
+        let memory =
+            Box::new(Memory { now, purpose, dossier, standings, vault: None, message: None });
         Self { head, memory, state: Received { body } }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::passage::spot;
 use super::record::{By, note_detections};
@@ -58,6 +59,12 @@ impl Journey {
     #[must_use]
     pub fn vault(&self) -> Option<&Arc<Vault>> {
         self.vault.as_ref()
+    }
+
+    /// The number of the message, which the answer repeats.
+    #[must_use]
+    pub fn message(&self) -> Option<&Value> {
+        self.memory.message.as_deref()
     }
 
     /// The name of the exchange.

@@ -59,6 +59,8 @@ struct Memory {
     standings: Vec<Standing>,
     /// What was put aside, and comes back in the answer.
     vault: Option<Box<Vault>>,
+    /// The number of the message, which the answer repeats.
+    message: Option<Box<Value>>,
 }
 
 impl Memory {

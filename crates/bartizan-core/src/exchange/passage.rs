@@ -25,7 +25,7 @@ use crate::mask::{Blocked, Detection, Guard, Screened, Spotted, Vault};
 use crate::refusal::{Objection, Outage, Refusal, Waiting};
 use crate::settle::rehearsed;
 use crate::time::Timestamp;
-use crate::validate::{Call, Intake, Invalid, Media, Payload, Unfit};
+use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol, Unfit};
 
 impl<B> Exchange<Authorized<B>> {
     /// What was granted.
@@ -56,12 +56,18 @@ impl Exchange<Authorized<()>> {
         self,
         body: Result<Payload<B>, Invalid>,
     ) -> Result<Exchange<Validated<B>>, Refused> {
-        self.step(|head, Memory { dossier, .. }, Authorized { mut grant, .. }| {
+        self.step(|head, memory, Authorized { mut grant, .. }| {
             let body = body?;
             if grant.need().is_some() {
                 grant.is_for(digest(head, &body)?);
             }
-            let call = Box::new(Call::parse(&grant, head, body)?);
+            let mut call = Box::new(Call::parse(&grant, head, body).map_err(|unfit| {
+                let (unfit, id) = unfit.apart();
+                memory.message = id;
+                unfit
+            })?);
+            memory.message = call.take_id();
+            let dossier = &mut memory.dossier;
             if call.model().is_some() || call.tool().is_some() {
                 dossier.learn(|facts| {
                     (facts.model, facts.tool) = (call.model().cloned(), call.tool().cloned());
@@ -69,6 +75,15 @@ impl Exchange<Authorized<()>> {
             }
             if let Some(because) = call.approval() {
                 grant.asks_for(Arc::clone(because), digest(head, call.body())?);
+            }
+            if let (true, Some(digest)) = (grant.need().is_some(), call.digest()) {
+                grant.is_for(digest);
+            }
+            for (name, value) in call.take_fields() {
+                match value {
+                    Some(value) => drop(head.headers.insert(name, value)),
+                    None => drop(head.headers.remove(name)),
+                }
             }
             Ok::<_, Unfit>(Validated { grant, call })
         })
@@ -132,8 +147,9 @@ impl<B> Exchange<Permitted<B>> {
             let state = Masked { permit, call };
             return Ok(Exchange { head, memory, state });
         };
+        let protocol = permit.grant().endpoint().protocol;
         memory.vault = guard.tokenises().then(|| Box::new(Vault::new(chance())));
-        match screen(guard, &mut head, &mut call, memory.vault.as_deref_mut()) {
+        match screen(guard, &mut head, (&mut call, protocol), memory.vault.as_deref_mut()) {
             Ok(detections) => {
                 memory.found(&profile, By::Itself("request"), &detections);
                 let state = Masked { permit, call };
@@ -365,7 +381,7 @@ impl<B> Exchange<Announced<B>> {
 fn screen<B>(
     guard: &Guard,
     head: &mut Parts,
-    call: &mut Call<B>,
+    (call, protocol): (&mut Call<B>, Protocol),
     mut vault: Option<&mut Vault>,
 ) -> Result<Vec<Detection>, Blocked> {
     let mut detections = screen_query(guard, head, vault.as_deref_mut())?;
@@ -373,9 +389,10 @@ fn screen<B>(
         Payload::Whole(bytes) if !bytes.is_empty() => bytes.clone(),
         Payload::Whole(_) | Payload::Stream(_) => return Ok(detections),
     };
+    let before = bytes.clone();
     let screened = guard.put_aside(call.media(), bytes, vault)?;
     if !screened.detections.is_empty() {
-        call.rewrite(screened.bytes);
+        call.rewrite(protocol.keep(&before, screened.bytes));
     }
     detections.extend(screened.detections);
     Ok(detections)

@@ -28,12 +28,13 @@ impl Refused {
     /// Records the refusal, and words it for the client.
     pub fn answer(self, realm: &Realm, now: Timestamp) -> Answered {
         let Self { refusal, memory, protocol, bill } = self;
-        let Memory { dossier, standings, .. } = *memory;
+        let Memory { dossier, standings, message, .. } = *memory;
         let usage = bill.map(|bill| bill.usage).unwrap_or_default();
         let metadata = realm.metadata(dossier.facts().endpoint.as_deref());
         let context = Context {
             request_id: dossier.facts().request_id,
             protocol,
+            message: message.as_deref(),
             realm: &realm.name,
             resource_metadata: metadata.as_deref(),
             dpop: realm.dpop,

@@ -163,7 +163,8 @@ impl AnswerStream {
         let data = event.data();
         let listener = self.listener.as_mut().filter(|_| event.has_data());
         let heard = listener.map(|ear| ear.hear(&data, grant)).unwrap_or_default();
-        let Heard { pieces, ends, calls, denied, hidden, instead } = heard;
+        let Heard { pieces, ends, calls, notes, denied, hidden, instead } = heard;
+        self.notes.extend(notes);
         self.notes.extend(calls.into_iter().map(|call| call.note()));
         if self.passes {
             return Ok(());
@@ -186,7 +187,8 @@ impl AnswerStream {
             return Ok(());
         }
         let data = if data.trim_ascii_start().starts_with(b"{") {
-            self.json(&data, &pieces, &ends)?
+            let masked = self.json(&data, &pieces, &ends)?;
+            grant.endpoint().protocol.keep(&data, masked)
         } else {
             self.text(Bytes::copy_from_slice(&data))?
         };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{Reported, anthropic, openai};
+use super::{Reported, anthropic, mcp, openai};
 use crate::audit::{Event, Note, Outcome};
 use crate::authorize::Grant;
 
@@ -20,6 +20,8 @@ pub enum Listener {
     OpenAi(Box<openai::Listener>),
     /// Anthropic's API.
     Anthropic(Box<anthropic::Listener>),
+    /// The Model Context Protocol.
+    Mcp(Box<mcp::Listener>),
 }
 
 /// What one message says.
@@ -31,6 +33,8 @@ pub struct Heard {
     pub ends: Ends,
     /// Tools that were called, now that all of their arguments are known.
     pub calls: Vec<ToolCall>,
+    /// What else the log is to know.
+    pub notes: Vec<Note>,
     /// What is called or offered in it, and must not be: neither it nor anything after it passes.
     pub denied: Option<Arc<str>>,
     /// Whether it is there only because the gate asked for it: the client does not see it.
@@ -109,6 +113,7 @@ impl Listener {
         match self {
             Self::OpenAi(listener) => listener.hear_whole(document, grant),
             Self::Anthropic(listener) => listener.hear_whole(document, grant),
+            Self::Mcp(listener) => listener.hear_whole(document, grant),
         }
     }
 
@@ -117,6 +122,7 @@ impl Listener {
         match self {
             Self::OpenAi(listener) => listener.hear(data, grant),
             Self::Anthropic(listener) => listener.hear(data, grant),
+            Self::Mcp(listener) => listener.hear(data, grant),
         }
     }
 
@@ -126,6 +132,7 @@ impl Listener {
         match self {
             Self::OpenAi(listener) => listener.changes(),
             Self::Anthropic(_) => false,
+            Self::Mcp(_) => true,
         }
     }
 
@@ -134,7 +141,7 @@ impl Listener {
     #[must_use]
     pub fn carry(&self, mut event: Value, piece: &Piece, text: String) -> Value {
         let pointer = match self {
-            Self::OpenAi(_) => piece.pointer.clone(),
+            Self::OpenAi(_) | Self::Mcp(_) => piece.pointer.clone(),
             Self::Anthropic(_) => anthropic::went_on(&mut event, &piece.pointer),
         };
         let path: Vec<&str> = pointer.split('/').skip(1).collect();
@@ -151,6 +158,7 @@ impl Listener {
         match self {
             Self::OpenAi(listener) => listener.used(),
             Self::Anthropic(listener) => listener.used(),
+            Self::Mcp(_) => None,
         }
     }
 
@@ -161,6 +169,7 @@ impl Listener {
         match self {
             Self::OpenAi(listener) => listener.used_so_far(tokens_in),
             Self::Anthropic(listener) => listener.used_so_far(tokens_in),
+            Self::Mcp(_) => None,
         }
     }
 }

@@ -10,14 +10,17 @@ pub mod said;
 pub mod listener;
 pub mod reported;
 pub mod schema;
+pub mod jsonrpc;
 pub mod openai;
 pub mod anthropic;
+pub mod mcp;
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
+use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 pub use listener::{Heard, Listener};
@@ -29,6 +32,7 @@ pub use schema::{Schema, SchemaError, Violation};
 
 use crate::audit::Note;
 use crate::authorize::Grant;
+use crate::authorize::approval::CallDigest;
 use crate::json::Unsound;
 use crate::limit::price::Asks;
 
@@ -88,6 +92,9 @@ pub enum Invalid {
     /// Something that this protocol asks for is missing or of the wrong type.
     #[error("`{0}` is missing or of the wrong type")]
     Member(&'static str),
+    /// A message that its protocol answers with an error of its own.
+    #[error(transparent)]
+    Rpc(#[from] jsonrpc::Fault),
     /// The body does not conform to the endpoint's schema.
     #[error("the body does not conform to the schema of this endpoint")]
     Schema(Vec<Violation>),
@@ -200,6 +207,21 @@ impl<B> Call<B> {
         self.said.as_ref()?.approval.as_ref()
     }
 
+    /// What somebody agrees to who agrees to it, where that is not the request as it is.
+    pub(crate) fn digest(&self) -> Option<CallDigest> {
+        self.said.as_ref()?.digest
+    }
+
+    /// The number of its message, which the answer repeats.
+    pub(crate) fn take_id(&mut self) -> Option<Box<Value>> {
+        self.said.as_mut()?.id.take()
+    }
+
+    /// Header fields that go on otherwise than they came, or not at all.
+    pub(crate) fn take_fields(&mut self) -> Vec<(HeaderName, Option<HeaderValue>)> {
+        self.said.as_mut().map(|said| std::mem::take(&mut said.fields)).unwrap_or_default()
+    }
+
     /// What the log is to know when it departs.
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {
         self.said.as_mut().map(|said| std::mem::take(&mut said.notes)).unwrap_or_default()
@@ -241,6 +263,7 @@ fn understood(asked: &Asked<'_>) -> Result<Option<Box<Said>>, Unfit> {
         Protocol::Http | Protocol::OAuth => return Ok(None),
         Protocol::OpenAi => openai::read(asked),
         Protocol::Anthropic => anthropic::read(asked),
+        Protocol::Mcp => mcp::read(asked),
     };
     Ok(Some(Box::new(said?)))
 }

@@ -1,5 +1,9 @@
 //! What does an endpoint speak?
 
+use bytes::Bytes;
+
+use super::mcp;
+
 /// What the bodies of an endpoint look like, and in which dialect its errors are worded.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Protocol {
@@ -13,6 +17,8 @@ pub enum Protocol {
     OpenAi,
     /// Anthropic's API.
     Anthropic,
+    /// The Model Context Protocol, Streamable HTTP.
+    Mcp,
 }
 
 impl Protocol {
@@ -22,7 +28,7 @@ impl Protocol {
     pub fn is_spoken(self) -> bool {
         match self {
             Self::Http | Self::OAuth => false,
-            Self::OpenAi | Self::Anthropic => true,
+            Self::OpenAi | Self::Anthropic | Self::Mcp => true,
         }
     }
 
@@ -30,8 +36,17 @@ impl Protocol {
     #[must_use]
     pub fn has_models(self) -> bool {
         match self {
-            Self::Http | Self::OAuth => false,
+            Self::Http | Self::OAuth | Self::Mcp => false,
             Self::OpenAi | Self::Anthropic => true,
+        }
+    }
+
+    /// A masked message with those parts as they were that carry it.
+    #[must_use]
+    pub fn keep(self, before: &[u8], after: Bytes) -> Bytes {
+        match self {
+            Self::Http | Self::OAuth | Self::OpenAi | Self::Anthropic => after,
+            Self::Mcp => mcp::keep(before, after),
         }
     }
 }

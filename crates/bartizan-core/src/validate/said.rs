@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
+use http::{HeaderName, HeaderValue};
+use serde_json::Value;
 
 use super::media::Media;
 use super::{Estimate, Invalid, Listener};
 use crate::audit::Note;
+use crate::authorize::approval::CallDigest;
 use crate::authorize::{Denial, Grant};
 
 /// What a protocol is given to read.
@@ -40,6 +43,14 @@ pub struct Said {
     pub streams: bool,
     /// What goes on in place of the body, where the protocol had something to change.
     pub body: Option<Bytes>,
+    /// What somebody agrees to who agrees to it, where that is not the request as it is.
+    pub digest: Option<CallDigest>,
+    /// The number of its message, which the answer repeats.
+    pub id: Option<Box<Value>>,
+    /// Whether header fields mirror the body, and nothing is kept from one message to the next.
+    pub mirrored: bool,
+    /// Header fields that go on otherwise than they came, or not at all.
+    pub fields: Vec<(HeaderName, Option<HeaderValue>)>,
     /// What the log is to know when it departs.
     pub notes: Vec<Note>,
     /// Who listens to its answer.
@@ -55,4 +66,23 @@ pub enum Unfit {
     /// It is sound, and not granted.
     #[error(transparent)]
     Denied(#[from] Denial),
+    /// One of the two, of a message whose number the answer repeats.
+    #[error("{unfit}")]
+    Answered {
+        /// Which.
+        unfit: Box<Unfit>,
+        /// The number.
+        id: Option<Box<Value>>,
+    },
+}
+
+impl Unfit {
+    /// The reason, and the number of the message.
+    #[must_use]
+    pub fn apart(self) -> (Self, Option<Box<Value>>) {
+        match self {
+            Self::Answered { unfit, id } => (*unfit, id),
+            Self::Invalid(_) | Self::Denied(_) => (self, None),
+        }
+    }
 }

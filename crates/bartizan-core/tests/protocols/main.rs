@@ -1,4 +1,4 @@
-//! Are the protocols of language models read for what they say, in calls and in answers, and only as
+//! Are the protocols of language models, and MCP, read for what they say, in calls and in answers, and only as
 //! far as the caller's grant reaches?
 #![allow(
     clippy::unwrap_used,
@@ -10,5 +10,6 @@
 )]
 
 mod calls;
+mod mcp;
 mod place;
 mod streams;

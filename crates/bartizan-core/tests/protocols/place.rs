@@ -10,7 +10,7 @@ use bartizan_core::authorize::{
 };
 use bartizan_core::mask::Profile;
 use bartizan_core::time::Timestamp;
-use bartizan_core::validate::{Call, Payload, Protocol, Unfit};
+use bartizan_core::validate::{Call, Payload, Protocol, Unfit, mcp};
 use bytes::Bytes;
 use http::{Method, Request};
 
@@ -21,13 +21,14 @@ pub(crate) struct Place {
     pub(crate) names: Names,
     pub(crate) max_output_tokens: u64,
     pub(crate) profile: Profile,
+    pub(crate) mcp: Option<Arc<mcp::Rules>>,
 }
 
 impl Place {
     pub(crate) fn new(protocol: Protocol) -> Self {
         let names = Names::default();
         let profile = Profile::default();
-        Self { protocol, path: "/v1/{*rest}", names, max_output_tokens: 0, profile }
+        Self { protocol, path: "/v1/{*rest}", names, max_output_tokens: 0, profile, mcp: None }
     }
 
     /// The tools that everybody may offer.
@@ -39,6 +40,13 @@ impl Place {
 
     /// What the caller `ann` is granted here.
     pub(crate) fn grant(&self) -> Grant {
+        let mut identity = Identity::bare(Principal::parse("ann"));
+        identity.roles = vec!["user".into()];
+        self.grant_of(Caller::assert(identity))
+    }
+
+    /// What this caller is granted here.
+    pub(crate) fn grant_of(&self, caller: Caller) -> Grant {
         let endpoint = Endpoint {
             index: 0,
             verb: Method::POST,
@@ -51,6 +59,7 @@ impl Place {
             approval: false,
             names: self.names.clone(),
             protocol: self.protocol,
+            mcp: self.mcp.clone(),
             schema: None,
             max_request_size: 1_000_000,
             limits: Vec::new(),
@@ -63,8 +72,6 @@ impl Place {
         };
         let mut policy = Policy::default();
         policy.routes.add(endpoint).unwrap();
-        let mut identity = Identity::bare(Principal::parse("ann"));
-        identity.roles = vec!["user".into()];
         let path = self.path.replace("{*rest}", "x");
         let route = policy.routes.find(&Method::POST, None, &path);
         let now = Circumstances {
@@ -73,7 +80,7 @@ impl Place {
             path: None,
             headers: None,
         };
-        policy.decide(Caller::assert(identity), &route, &now).unwrap()
+        policy.decide(caller, &route, &now).unwrap()
     }
 
     /// Reads a call to `path`.

@@ -47,7 +47,7 @@ const ROWS: &[Row] = &[
     Row {
         at: "/endpoints/*/protocol",
         when: Some(is_later_protocol),
-        help: "use `http`, which looks at no body, `openai` or `anthropic`",
+        help: "use `http`, which looks at no body, `mcp`, `openai` or `anthropic`",
     },
 ];
 
@@ -56,7 +56,7 @@ fn is_postgres(text: &str) -> bool {
 }
 
 fn is_later_protocol(text: &str) -> bool {
-    ["mcp", "a2a"].contains(&text)
+    text == "a2a"
 }
 
 /// Tells every key that is not built, and returns their pointers.
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_told_and_not_ignored() {
-        let text = "telemetry: {}\naudit: { destination: 'postgres://u:pw@h/d' }\nendpoints:\n  - { path: /m, protocol: mcp }\n  - { path: /o, protocol: openai }\n";
+        let text = "telemetry: {}\naudit: { destination: 'postgres://u:pw@h/d' }\nendpoints:\n  - { path: /m, protocol: a2a }\n  - { path: /o, protocol: openai }\n";
         let (mut tree, _) = parse(text).unwrap();
         let mut findings = Findings::default();
         let found = check(&mut tree, &mut findings);

@@ -20,6 +20,7 @@ mod http;
 mod inquiry;
 mod llm;
 mod mcp;
+mod mcp_rights;
 mod money;
 mod oauth;
 mod oidc;

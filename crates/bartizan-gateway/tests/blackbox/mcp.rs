@@ -75,7 +75,7 @@ auth:
 access: {{ scopes: {{ "mcp:admin": {{ implies: ["mcp:tools"] }} }} }}
 actions: {{ enabled: false }}
 endpoints:
-  - {{ path: /mcp, verbs: [GET, POST, DELETE], scopes: ["mcp:tools"], upstream: {{ url: "http://{upstream}" }} }}
+  - {{ path: /mcp, protocol: mcp, scopes: ["mcp:tools"], tools: {{ add: {{}} }}, upstream: {{ url: "http://{upstream}" }} }}
   - {{ path: /other, verbs: [POST], scopes: ["mcp:tools", "mcp:admin"], handler: health }}
   - {{ path: "/files/{{*rest}}", verbs: [GET], scopes: ["files:read", offline_access], handler: health }}
 "#

@@ -203,6 +203,7 @@ impl Homebound {
             let context = problem::Context {
                 request_id: journey.request_id(),
                 protocol: journey.endpoint().protocol,
+                message: journey.message(),
                 realm: "",
                 resource_metadata: None,
                 dpop: false,

@@ -64,9 +64,21 @@ pub struct Endpoint {
     pub protocol: Option<Located<Protocol>>,
     /// Rights of single tools, by name or pattern: those that are called (MCP, A2A), and those that
     /// are offered to a model (`openai`, `anthropic`). Tools that are not listed are denied. Default
-    /// for models: all may be offered.
+    /// for MCP: none may be called; for models: all may be offered.
     #[serde(default)]
     pub tools: BTreeMap<String, Located<Tool>>,
+    /// Rights of single resources of MCP, by address or pattern. Those that are not listed are denied.
+    #[serde(default)]
+    pub resources: BTreeMap<String, Located<Right>>,
+    /// Rights of single prompts of MCP, by name or pattern. Those that are not listed are denied.
+    #[serde(default)]
+    pub prompts: BTreeMap<String, Located<Right>>,
+    /// What a server of MCP may ask of its clients, by method or pattern: `sampling/createMessage`,
+    /// `elicitation/create`, `roots/list`. What is not listed is denied.
+    #[serde(default)]
+    pub server_requests: BTreeMap<String, Located<Right>>,
+    /// What else is laid down where MCP is spoken.
+    pub mcp: Option<Located<Mcp>>,
     /// What becomes of a call that offers a model a tool to which its caller has no right. Default:
     /// `refuse`.
     pub on_denied_tool: Option<Located<OnDeniedTool>>,
@@ -267,6 +279,51 @@ pub struct Tool {
     pub roles: Vec<Located<Word>>,
     /// Whether a person must agree first.
     pub approval: Option<Located<Approval>>,
+    /// The JSON Schema (2020-12) of what an MCP tool is called with: written here, or `{ file: PATH }`.
+    pub schema: Option<Located<SchemaSource>>,
+    /// The same of parts of that, by JSON Pointer, as `/amount: { maximum: 100 }`. A part that is not
+    /// there does not fit.
+    #[serde(default)]
+    pub arguments: BTreeMap<String, Located<SchemaSource>>,
+    /// What an MCP tool of this name must be: `sha256:` and 64 digits, as the audit log tells them.
+    /// Default: what it is when it is seen first.
+    pub pin: Option<Located<Word>>,
+}
+
+/// Rights of one resource, prompt or request.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Right {
+    /// The caller needs all of these scopes.
+    #[serde(default)]
+    pub scopes: Vec<Located<Word>>,
+    /// The caller needs one of these roles.
+    #[serde(default)]
+    pub roles: Vec<Located<Word>>,
+}
+
+/// What is laid down where MCP is spoken.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mcp {
+    /// Web pages from which calls may come, as `https://app.example.com`. Default: none.
+    #[serde(default)]
+    pub origins: Vec<Located<Word>>,
+    /// What becomes of a tool whose description or schema changes. Default: `alert`.
+    pub on_change: Option<Located<OnChange>>,
+    /// With what sessions are bound to their callers, at least 32 bytes: the same for gateways that
+    /// share them. Default: made anew at each start.
+    pub session_key: Option<Located<Source>>,
+}
+
+/// What becomes of a tool that is not what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnChange {
+    /// The log is told.
+    Alert,
+    /// The log is told, and nobody sees or calls it any more.
+    Block,
 }
 
 /// What becomes of a call that offers a tool without a right to it.

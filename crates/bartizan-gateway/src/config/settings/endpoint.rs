@@ -19,10 +19,11 @@ use super::super::file::{File, OpenApiAccess};
 use super::super::substitute::Missing;
 use super::super::tree::Place;
 use super::auth::Tokens;
+use super::mcp::Mcp;
 use super::resolver::{Resolver, words};
 use super::route::{self, Table};
 use super::server::{Server, Timeouts};
-use super::{AccessRules, Pii, names, personal};
+use super::{AccessRules, Pii, mcp, names, personal};
 
 /// One entry of `endpoints`: one path, several verbs.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Endpoint {
     pub names: Names,
     /// What is spoken.
     pub protocol: Protocol,
+    /// What is laid down for one that speaks MCP.
+    pub mcp: Option<Arc<Mcp>>,
     /// What a body must conform to.
     pub schema: Option<Arc<Schema>>,
     /// The largest request body, in bytes.
@@ -167,6 +170,7 @@ fn endpoint(
         tenant: entry.tenant.as_ref().and_then(|tenant| self::tenant(resolver, entry, tenant)),
         approval: entry.approval.is_some(),
         names: names::resolve(resolver, entry, protocol, base.access),
+        mcp: mcp::resolve(resolver, entry, protocol),
         protocol,
         max_request_size: resolver.size(entry.max_request_size.as_ref(), size),
         timeouts: self::timeouts(resolver, entry, timeouts),
@@ -233,10 +237,9 @@ fn protocol(entry: &Located<file::Endpoint>) -> Protocol {
     match entry.protocol.as_ref().map(|protocol| protocol.value) {
         Some(file::Protocol::Openai) => Protocol::OpenAi,
         Some(file::Protocol::Anthropic) => Protocol::Anthropic,
-        // The others are refused before (`unsupported`).
-        Some(file::Protocol::Http | file::Protocol::Mcp | file::Protocol::A2a) | None => {
-            Protocol::Http
-        }
+        Some(file::Protocol::Mcp) => Protocol::Mcp,
+        // The other is refused before (`unsupported`).
+        Some(file::Protocol::Http | file::Protocol::A2a) | None => Protocol::Http,
     }
 }
 
@@ -264,7 +267,7 @@ fn verbs(
                 route::verb(resolver, &text.place, text).map(|verb| (verb, text.place.clone()))
             })
             .collect(),
-        None if protocol.has_models() => at(&[Method::GET, Method::POST, Method::DELETE]),
+        None if protocol.is_spoken() => at(&[Method::GET, Method::POST, Method::DELETE]),
         None if entry.handler.is_some() => at(&[Method::GET]),
         None => {
             resolver.error(
@@ -607,7 +610,10 @@ fn upstream_url(resolver: &mut Resolver<'_>, place: &Place, text: &str) -> Optio
     Some(uri)
 }
 
-fn schema(resolver: &mut Resolver<'_>, source: &Located<SchemaSource>) -> Option<Arc<Schema>> {
+pub(super) fn schema(
+    resolver: &mut Resolver<'_>,
+    source: &Located<SchemaSource>,
+) -> Option<Arc<Schema>> {
     let value = match &source.value {
         SchemaSource::Inline(value) => value.clone(),
         SchemaSource::File(path) => read_schema(resolver, &source.place, path)?,

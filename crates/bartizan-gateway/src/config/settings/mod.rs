@@ -11,6 +11,7 @@ pub mod spending;
 pub mod personal;
 pub mod hook;
 pub mod endpoint;
+pub mod mcp;
 mod names;
 mod route;
 

@@ -27,12 +27,39 @@ pub(super) fn resolve(
     });
     let tools: Vec<_> = tools.collect();
     let models: Vec<_> = models(resolver, &entry.models, rules);
-    let named = |rules: Vec<NameRule>| (!rules.is_empty()).then(|| Arc::new(Named::new(rules)));
+    let resources = rights(resolver, &entry.resources, rules);
+    let prompts = rights(resolver, &entry.prompts, rules);
+    let server_requests = rights(resolver, &entry.server_requests, rules);
+    // What is called through the gate is denied where nothing is said.
+    let closed = protocol == Protocol::Mcp;
+    let named =
+        |rules: Vec<NameRule>| (closed || !rules.is_empty()).then(|| Arc::new(Named::new(rules)));
     let on_denied_tool = match entry.on_denied_tool.as_ref().map(|word| word.value) {
         Some(file::OnDeniedTool::Remove) => OnDeniedTool::Remove,
         Some(file::OnDeniedTool::Refuse) | None => OnDeniedTool::Refuse,
     };
-    Names { tools: named(tools), models: named(models), on_denied_tool }
+    Names {
+        tools: named(tools),
+        models: (!models.is_empty()).then(|| Arc::new(Named::new(models))),
+        resources: named(resources),
+        prompts: named(prompts),
+        server_requests: named(server_requests),
+        on_denied_tool,
+    }
+}
+
+fn rights(
+    resolver: &mut Resolver<'_>,
+    entries: &BTreeMap<String, Located<file::Right>>,
+    rules: &AccessRules,
+) -> Vec<NameRule> {
+    let right = |(pattern, right): (&String, &Located<file::Right>)| NameRule {
+        pattern: Arc::from(pattern.as_str()),
+        scopes: resolver.scopes(&right.scopes),
+        roles: resolver.roles(&right.roles, rules),
+        ..NameRule::default()
+    };
+    entries.iter().map(right).collect()
 }
 
 fn models(
@@ -62,10 +89,13 @@ fn misplaced(resolver: &mut Resolver<'_>, entry: &Located<file::Endpoint>, proto
     // Of those that are not built it is told elsewhere.
     let unbuilt = resolver.lost(&format!("{}/protocol", entry.place.pointer));
     if !protocol.is_spoken() && !unbuilt {
-        let help = "say what is spoken: `protocol: openai` or `anthropic`";
+        let help = "say what is spoken: `protocol: mcp`, `openai` or `anthropic`";
         for tool in entry.tools.values().take(1) {
             resolver.error(&tool.key, "`tools` needs a `protocol` that has some", help);
         }
+    }
+    if !protocol.has_models() && !unbuilt {
+        let help = "say what is spoken: `protocol: openai` or `anthropic`";
         for model in entry.models.values().take(1) {
             resolver.error(&model.key, "`models` needs a `protocol` that has some", help);
         }

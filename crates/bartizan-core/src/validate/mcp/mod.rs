@@ -1,0 +1,394 @@
+//! What does a message of the Model Context Protocol ask for, and may its caller ask for it?
+//! Streamable HTTP, revisions 2025-06-18, 2025-11-25 and 2026-07-28.
+
+mod answer;
+mod headers;
+pub mod pins;
+mod rules;
+mod session;
+mod structure;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::jsonrpc::{self, Fault, INVALID_PARAMS, Message};
+use super::listener::{self, ToolCall};
+use super::said::{Asked, Said, Unfit};
+use super::{Invalid, json};
+use crate::audit::canonical;
+use crate::authorize::approval::CallDigest;
+use crate::authorize::{Denial, Grant};
+
+pub use answer::Listener;
+pub use headers::{HEADER_MISMATCH, REVISIONS, UNSUPPORTED_VERSION};
+pub use rules::{Rules, Term};
+pub use session::{Sealed, SessionKey};
+pub(crate) use structure::keep;
+
+use headers::Era;
+
+static SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+static LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+static APPROVAL: HeaderName = HeaderName::from_static("x-approval-id");
+
+/// Where a call may show its approval, for clients that set no header field for one call.
+const APPROVAL_META: &str = "bartizan/approval-id";
+
+/// Where a request of 2026-07-28 says what its client can be asked.
+const CAPABILITIES_META: &str = "io.modelcontextprotocol/clientCapabilities";
+
+/// What a client can be asked, and by which method.
+const CAPABILITIES: [(&str, &str); 3] = [
+    ("sampling", "sampling/createMessage"),
+    ("elicitation", "elicitation/create"),
+    ("roots", "roots/list"),
+];
+
+/// Methods that 2026-07-28 has no more.
+const GONE: [&str; 5] =
+    ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+
+/// The members of parameters by which something is decided.
+const PARAMS: [&str; 8] =
+    ["name", "uri", "arguments", "ref", "_meta", "task", "requestState", "notifications"];
+
+/// Bytes in the name of a tool or a prompt, at the most.
+const LONGEST_NAME: usize = 256;
+
+/// Bytes in the address of a resource, at the most.
+const LONGEST_URI: usize = 8192;
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum About<'a> {
+    /// Nothing that has a right of its own.
+    Nothing,
+    /// This tool.
+    Tool(&'a str),
+    /// This prompt.
+    Prompt(&'a str),
+    /// This resource, or those that a template stands for.
+    Resource(&'a str),
+    /// These resources.
+    Resources(&'a [Value]),
+}
+
+/// Reads a call.
+pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
+    let Some(rules) = &asked.grant.endpoint().mcp else { return Err(Denial::Api.into()) };
+    if !headers::origin_fits(&asked.head.headers, &rules.origins) {
+        return Err(Denial::Origin.into());
+    }
+    match asked.head.method {
+        Method::POST => posted(asked, rules),
+        Method::GET | Method::DELETE => opened_or_ended(asked, rules),
+        _ => Err(Denial::UnknownVerb(vec![Method::GET, Method::POST, Method::DELETE]).into()),
+    }
+}
+
+/// A stream of what the server has to say, or the end of a session: there is no message.
+fn opened_or_ended(asked: &Asked<'_>, rules: &Rules) -> Result<Said, Unfit> {
+    let headers = &asked.head.headers;
+    if headers::era(headers).map_err(Invalid::Rpc)? == Era::Mirrored {
+        return Err(Denial::UnknownVerb(vec![Method::POST]).into());
+    }
+    if !asked.bytes.is_empty() {
+        return Err(Invalid::Member("body").into());
+    }
+    let mut said = Said { listener: listener(Listener::of_stream()), ..Said::default() };
+    let has_session = session(headers, rules, asked.grant, &mut said)?;
+    if !has_session && headers.contains_key(&LAST_EVENT) {
+        // Whose stream that was, nobody could say.
+        return Err(Denial::Session.into());
+    }
+    Ok(said)
+}
+
+fn posted(asked: &Asked<'_>, rules: &Rules) -> Result<Said, Unfit> {
+    let headers = &asked.head.headers;
+    let document = json::document(asked.bytes, asked.media)?;
+    let id = jsonrpc::id_of(&document).cloned();
+    let read = message(asked, rules, document).and_then(|mut said| {
+        if said.mirrored {
+            said.fields.push((SESSION.clone(), None));
+        } else {
+            session(headers, rules, asked.grant, &mut said)?;
+        }
+        Ok(said)
+    });
+    let id = id.map(Box::new);
+    // The answer names the message also where it is refused.
+    match read {
+        Ok(said) => Ok(Said { id, ..said }),
+        Err(unfit) => Err(Unfit::Answered { unfit: Box::new(unfit), id }),
+    }
+}
+
+fn message(asked: &Asked<'_>, rules: &Rules, document: Value) -> Result<Said, Unfit> {
+    let headers = &asked.head.headers;
+    match jsonrpc::message(document).map_err(Invalid::Rpc)? {
+        Message::Request { id, method, params } => request(asked, rules, id, &method, params),
+        Message::Notification { method, params } => {
+            let era = headers::check(headers, &method, &params, false).map_err(Invalid::Rpc)?;
+            if !method.starts_with("notifications/") {
+                // A call that waits for no answer is a call.
+                let fault = Fault::new(jsonrpc::INVALID_REQUEST, "not a notification");
+                return Err(Invalid::Rpc(fault).into());
+            }
+            let mirrored = era == Era::Mirrored;
+            Ok(Said { mirrored, listener: listener(Listener::of_stream()), ..Said::default() })
+        }
+        Message::Response { .. } => {
+            if headers::era(headers).map_err(Invalid::Rpc)? == Era::Mirrored {
+                let fault = Fault::new(jsonrpc::INVALID_REQUEST, "nothing was asked");
+                return Err(Invalid::Rpc(fault).into());
+            }
+            Ok(Said { listener: listener(Listener::of_stream()), ..Said::default() })
+        }
+    }
+}
+
+fn request(
+    asked: &Asked<'_>,
+    rules: &Rules,
+    id: Value,
+    method: &str,
+    mut params: Map<String, Value>,
+) -> Result<Said, Unfit> {
+    if !jsonrpc::exact(&params, &PARAMS) {
+        return Err(bad("a member differs from its name in case").into());
+    }
+    let era = headers::check(&asked.head.headers, method, &params, true).map_err(Invalid::Rpc)?;
+    let mut said = Said { mirrored: era == Era::Mirrored, ..Said::default() };
+    let about = about(method, &params, era)?;
+    judge(about, asked.grant, rules)?;
+    let mut call = None;
+    if let About::Tool(name) = about {
+        call = Some(tool(name, &params, asked, rules, &mut said)?);
+    }
+    let mut changed = bound(&mut params, rules, asked.grant)?;
+    changed |= only_what_may_be_asked(method, &mut params, asked.grant);
+    changed |= approval(&mut params, &mut said)?;
+    if changed {
+        let message = serde_json::json!({
+            "jsonrpc": "2.0", "id": id, "method": method, "params": params
+        });
+        said.body = Some(message.to_string().into());
+    }
+    said.listener = listener(Listener::of_request(id, call));
+    Ok(said)
+}
+
+fn listener(listener: Listener) -> Option<listener::Listener> {
+    Some(listener::Listener::Mcp(listener))
+}
+
+/// What a request is about. Methods that nobody here knows might do anything, and are refused.
+fn about<'a>(method: &str, params: &'a Map<String, Value>, era: Era) -> Result<About<'a>, Unfit> {
+    if era == Era::Mirrored && GONE.contains(&method) {
+        return Err(Invalid::Rpc(headers::unknown_method(era)).into());
+    }
+    match method {
+        "initialize"
+        | "ping"
+        | "tools/list"
+        | "resources/list"
+        | "resources/templates/list"
+        | "prompts/list"
+        | "logging/setLevel"
+        | "server/discover" => Ok(About::Nothing),
+        "tools/call" => {
+            if params.contains_key("task") {
+                return Err(bad("tasks are not served here").into());
+            }
+            Ok(About::Tool(text(params, "name", LONGEST_NAME)?))
+        }
+        "prompts/get" => Ok(About::Prompt(text(params, "name", LONGEST_NAME)?)),
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+            Ok(About::Resource(text(params, "uri", LONGEST_URI)?))
+        }
+        "completion/complete" => completed(params),
+        "subscriptions/listen" => listened(params),
+        _ => Err(Invalid::Rpc(headers::unknown_method(era)).into()),
+    }
+}
+
+fn completed(params: &Map<String, Value>) -> Result<About<'_>, Unfit> {
+    let reference = params.get("ref").and_then(Value::as_object).ok_or_else(|| bad("`ref`"))?;
+    match reference.get("type").and_then(Value::as_str) {
+        Some("ref/prompt") => Ok(About::Prompt(text(reference, "name", LONGEST_NAME)?)),
+        Some("ref/resource") => Ok(About::Resource(text(reference, "uri", LONGEST_URI)?)),
+        _ => Err(bad("`ref` has an unknown type").into()),
+    }
+}
+
+/// Which resources a stream of changes is to tell about.
+fn listened(params: &Map<String, Value>) -> Result<About<'_>, Unfit> {
+    let named = params.get("notifications").and_then(|all| all.get("resourceSubscriptions"));
+    match named {
+        None | Some(Value::Null) => Ok(About::Nothing),
+        Some(Value::Array(resources)) => Ok(About::Resources(resources)),
+        Some(_) => Err(bad("`resourceSubscriptions` must be a list").into()),
+    }
+}
+
+/// Whether the caller has a right to it.
+fn judge(about: About<'_>, grant: &Grant, rules: &Rules) -> Result<(), Denial> {
+    let resource = |uri: &str| match grant.resource(uri) {
+        Some(_) => Ok(()),
+        None => Err(Denial::Resource(uri.into())),
+    };
+    match about {
+        About::Nothing => Ok(()),
+        About::Tool(name) if grant.tool(name).is_none() || rules.pins.shut(name) => {
+            Err(Denial::Tool(name.into()))
+        }
+        About::Tool(_) => Ok(()),
+        About::Prompt(name) if grant.prompt(name).is_none() => Err(Denial::Prompt(name.into())),
+        About::Prompt(_) => Ok(()),
+        About::Resource(uri) => resource(uri),
+        About::Resources(all) => {
+            all.iter().try_for_each(|uri| resource(uri.as_str().unwrap_or_default()))
+        }
+    }
+}
+
+/// A call of a tool: what it is called with must be allowed, too.
+fn tool(
+    name: &str,
+    params: &Map<String, Value>,
+    asked: &Asked<'_>,
+    rules: &Rules,
+    said: &mut Said,
+) -> Result<ToolCall, Unfit> {
+    let none = Map::new();
+    let arguments = match params.get("arguments") {
+        None | Some(Value::Null) => &none,
+        Some(Value::Object(arguments)) => arguments,
+        Some(_) => return Err(bad("`arguments` must be an object").into()),
+    };
+    let terms = asked.grant.tool_patterns(name).filter_map(|pattern| rules.terms.get(pattern));
+    let wrong = terms.flatten().flat_map(|term| term.check(arguments));
+    let pointers: Vec<Arc<str>> = wrong.map(|violation| violation.pointer.into()).collect();
+    if !pointers.is_empty() {
+        return Err(Denial::Arguments { tool: name.into(), pointers }.into());
+    }
+    let call = ToolCall::new(name, raw_arguments(asked.bytes).unwrap_or_default());
+    said.tool = Some(name.into());
+    said.notes.push(call.clone().note());
+    if asked.grant.tool(name).is_some_and(|right| right.approval) {
+        said.approval = Some(format!("tool {name}").into());
+    }
+    // Whoever agrees, agrees to the tool and its arguments; the number of the message is another
+    // one each time.
+    let mut text = Vec::new();
+    canonical::object(arguments, &mut text);
+    let path = asked.head.uri.path();
+    said.digest = Some(CallDigest::of(&[b"mcp tool", path.as_bytes(), name.as_bytes(), &text]));
+    Ok(call)
+}
+
+/// The arguments as they were written: what the log has the digest of.
+fn raw_arguments(bytes: &[u8]) -> Option<&[u8]> {
+    #[derive(Deserialize)]
+    struct Call<'a> {
+        #[serde(borrow)]
+        params: Params<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Params<'a> {
+        #[serde(borrow)]
+        arguments: Option<&'a RawValue>,
+    }
+    let call: Call<'_> = serde_json::from_slice(bytes).ok()?;
+    call.params.arguments.map(|raw| raw.get().as_bytes())
+}
+
+/// Takes the seal from what a server wanted to be told again. `true` where there was one.
+fn bound(params: &mut Map<String, Value>, rules: &Rules, grant: &Grant) -> Result<bool, Unfit> {
+    let Some(state) = params.get_mut("requestState") else { return Ok(false) };
+    let open = state.as_str().and_then(|shown| rules.key.open(Sealed::State, shown, grant));
+    // Also one of somebody else: none of ours.
+    let Some(open) = open else { return Err(bad("`requestState` is not known").into()) };
+    *state = Value::from(open);
+    Ok(true)
+}
+
+/// A server is told of no more than what it may ask of the client. `true` where that is less than the
+/// client offers.
+fn only_what_may_be_asked(method: &str, params: &mut Map<String, Value>, grant: &Grant) -> bool {
+    let offered = match method {
+        "initialize" => params.get_mut("capabilities"),
+        _ => params.get_mut("_meta").and_then(|meta| meta.get_mut(CAPABILITIES_META)),
+    };
+    let Some(Value::Object(offered)) = offered else { return false };
+    let mut changed = offered.remove("tasks").is_some();
+    for (capability, method) in CAPABILITIES {
+        if grant.server_request(method).is_none() {
+            changed |= offered.remove(capability).is_some();
+        }
+    }
+    changed
+}
+
+/// Takes the approval out of the message, and shows it where others show theirs. `true` where there
+/// was one.
+fn approval(params: &mut Map<String, Value>, said: &mut Said) -> Result<bool, Unfit> {
+    let meta = params.get_mut("_meta").and_then(Value::as_object_mut);
+    let Some(shown) = meta.and_then(|meta| meta.remove(APPROVAL_META)) else { return Ok(false) };
+    let shown = shown.as_str().and_then(|shown| HeaderValue::from_str(shown).ok());
+    let shown = shown.ok_or_else(|| bad("the approval must be a text"))?;
+    said.fields.push((APPROVAL.clone(), Some(shown)));
+    Ok(true)
+}
+
+/// Takes the seal from the name of the session; `true` where there is one. The server sees its own
+/// name for it.
+fn session(
+    headers: &HeaderMap,
+    rules: &Rules,
+    grant: &Grant,
+    said: &mut Said,
+) -> Result<bool, Denial> {
+    let mut shown = headers.get_all(&SESSION).iter();
+    let Some(first) = shown.next() else { return Ok(false) };
+    let open = first.to_str().ok().filter(|_| shown.next().is_none());
+    let open = open.and_then(|shown| rules.key.open(Sealed::Session, shown, grant));
+    let name = open.and_then(|name| HeaderValue::from_str(name).ok()).ok_or(Denial::Session)?;
+    said.fields.push((SESSION.clone(), Some(name)));
+    Ok(true)
+}
+
+/// What of an answer's header fields may reach the client, and how: the session behind its seal, and no
+/// word of where to log in but ours.
+pub fn clean_answer(headers: &mut HeaderMap, grant: &Grant) {
+    headers.remove(header::WWW_AUTHENTICATE);
+    let Some(rules) = &grant.endpoint().mcp else { return };
+    let mut names = headers.get_all(&SESSION).iter();
+    let name = names.next().filter(|_| names.next().is_none());
+    let name = name.and_then(|name| name.to_str().ok());
+    let sealed = name.and_then(|name| rules.key.seal(Sealed::Session, name, grant));
+    headers.remove(&SESSION);
+    if let Some(sealed) = sealed.and_then(|sealed| HeaderValue::from_str(&sealed).ok()) {
+        headers.insert(SESSION.clone(), sealed);
+    }
+}
+
+fn text<'a>(
+    params: &'a Map<String, Value>,
+    member: &'static str,
+    longest: usize,
+) -> Result<&'a str, Unfit> {
+    let text = params.get(member).and_then(Value::as_str);
+    let text = text.filter(|text| !text.is_empty() && text.len() <= longest);
+    Ok(text.ok_or_else(|| bad(&format!("`{member}` must be a text, and not too long")))?)
+}
+
+/// Parameters that the method does not take.
+fn bad(detail: &str) -> Invalid {
+    Invalid::Rpc(Fault::new(INVALID_PARAMS, detail.to_owned()).answering())
+}

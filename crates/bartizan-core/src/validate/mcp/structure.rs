@@ -1,0 +1,96 @@
+//! Which parts of a message carry it, and are not masked? Without them no answer finds its question.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+/// Where they stand; `*` is every element of a list. Names and addresses are among them: rights are
+/// decided by them, and header fields must say the same.
+const KEPT: [&str; 31] = [
+    "jsonrpc",
+    "id",
+    "method",
+    "params/name",
+    "params/uri",
+    "params/ref",
+    "params/cursor",
+    "params/requestState",
+    "params/protocolVersion",
+    "params/progressToken",
+    "params/requestId",
+    "params/level",
+    "params/notifications",
+    "params/_meta/progressToken",
+    "params/_meta/io.modelcontextprotocol/protocolVersion",
+    "result/nextCursor",
+    "result/requestState",
+    "result/protocolVersion",
+    "result/supportedVersions",
+    "result/resultType",
+    "result/tools/*/name",
+    "result/tools/*/inputSchema",
+    "result/tools/*/outputSchema",
+    "result/prompts/*/name",
+    "result/prompts/*/arguments/*/name",
+    "result/resources/*/uri",
+    "result/resourceTemplates/*/uriTemplate",
+    "result/contents/*/uri",
+    "result/contents/*/mimeType",
+    "result/content/*/type",
+    "result/content/*/mimeType",
+];
+
+/// The masked message with those parts as they were.
+pub(crate) fn keep(before: &[u8], after: Bytes) -> Bytes {
+    if before == after {
+        return after;
+    }
+    let read = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).ok();
+    let (Some(was), Some(mut is)) = (read(before), read(&after)) else { return after };
+    let mut changed = false;
+    for path in KEPT {
+        let steps: Vec<&str> = match path.split_once("/_meta/") {
+            // The one name with a slash in it.
+            Some((first, name)) => vec![first, "_meta", name],
+            None => path.split('/').collect(),
+        };
+        changed |= put_back(&steps, &was, &mut is);
+    }
+    if changed { is.to_string().into() } else { after }
+}
+
+fn put_back(steps: &[&str], was: &Value, is: &mut Value) -> bool {
+    let Some((step, rest)) = steps.split_first() else {
+        let differs = was != is;
+        if differs {
+            *is = was.clone();
+        }
+        return differs;
+    };
+    match (was, is) {
+        (Value::Array(was), Value::Array(is)) if *step == "*" => {
+            let pairs = was.iter().zip(is);
+            pairs.fold(false, |changed, (was, is)| put_back(rest, was, is) | changed)
+        }
+        (Value::Object(was), Value::Object(is)) => match (was.get(*step), is.get_mut(*step)) {
+            (Some(was), Some(is)) => put_back(rest, was, is),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masking_leaves_what_carries_a_message_and_nothing_else() {
+        let before = br#"{"jsonrpc":"2.0","id":5551234567,"params":{"name":"n","uri":"u://ann@example.org","arguments":{"to":"ann@example.org"}}}"#;
+        let after = br#"{"jsonrpc":"2.0","id":"**********","params":{"name":"n","uri":"u://***","arguments":{"to":"***"}}}"#;
+        let kept: Value = serde_json::from_slice(&keep(before, after.as_slice().into())).unwrap();
+        assert_eq!(kept["id"], 5_551_234_567_u64);
+        assert_eq!(kept["params"]["uri"], "u://ann@example.org");
+        assert_eq!(kept["params"]["arguments"]["to"], "***");
+    }
+}
