@@ -44,6 +44,7 @@ fn endpoint(index: usize) -> Endpoint {
         approval: false,
         names: Names::default(),
         protocol: Protocol::Http,
+        agent: None,
         schema: None,
         max_request_size: 1000,
         limits: Vec::new(),

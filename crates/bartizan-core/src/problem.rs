@@ -1,5 +1,7 @@
 //! What does a refusal look like from outside? RFC 9457, and the only place that knows statuses.
 
+mod a2a;
+
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -16,6 +18,7 @@ use crate::id::RequestId;
 use crate::limit::{Exhausted, Kind, Measure, Standing};
 use crate::mask::Detection;
 use crate::refusal::{Outage, Refusal, Upstream, Waiting};
+use crate::validate::a2a::Echo;
 use crate::validate::{Invalid, Protocol};
 
 /// One kind of problem: a row of `docs/problems.md`.
@@ -113,6 +116,8 @@ pub struct Context<'a> {
     pub resource_metadata: Option<&'a str>,
     /// Whether DPoP is spoken here (RFC 9449).
     pub dpop: bool,
+    /// What of the call stands in an error about it, where its dialect has that.
+    pub echo: Option<&'a Echo>,
 }
 
 /// The kind of problem that a refusal is.
@@ -147,24 +152,28 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
         },
         Refusal::Forbidden(denial) => match denial {
             Denial::Cedar(_)
+            | Denial::Method(_)
             | Denial::Model(_)
             | Denial::NotAllowed
             | Denial::NotPermitted { .. }
+            | Denial::Notifications
             | Denial::Role(_)
             | Denial::Scope { .. }
+            | Denial::Skill(_)
             | Denial::Statement(_)
+            | Denial::Target
             | Denial::Tenant
             | Denial::Tool(_) => &FORBIDDEN,
             Denial::Approval(_) => &APPROVAL_LAPSED,
             Denial::Override => &MALFORMED,
-            Denial::Api | Denial::UnknownPath => &NOT_FOUND,
+            Denial::Api | Denial::Task | Denial::UnknownPath => &NOT_FOUND,
             Denial::UnknownVerb(_) => &METHOD_REFUSED,
         },
         Refusal::Invalid(invalid) => match invalid {
             Invalid::Incomplete => &INCOMPLETE,
             Invalid::Json(_) => &INVALID_JSON,
             Invalid::Media => &MEDIA,
-            Invalid::Member(_) | Invalid::Schema(_) => &INVALID,
+            Invalid::Member(_) | Invalid::Method | Invalid::Schema(_) => &INVALID,
             Invalid::TooLarge(_) => &TOO_LARGE,
             Invalid::TooSlow => &TOO_SLOW,
             Invalid::Unread => &INTERNAL,
@@ -200,14 +209,28 @@ pub fn answer(refusal: &Refusal, context: &Context<'_>) -> Response<Bytes> {
         Protocol::OAuth => as_oauth(problem, refusal),
         Protocol::OpenAi => as_openai(problem, refusal),
         Protocol::Anthropic => as_anthropic(problem, refusal, context),
+        Protocol::A2a => return a2a::answer(refusal, context),
     };
-    let mut response = Response::new(Bytes::from(body.to_string()));
-    *response.status_mut() = told(problem.status, context.protocol);
-    let headers = response.headers_mut();
     let media = match context.protocol {
         Protocol::Http => "application/problem+json",
-        Protocol::OAuth | Protocol::OpenAi | Protocol::Anthropic => "application/json",
+        Protocol::OAuth | Protocol::OpenAi | Protocol::Anthropic | Protocol::A2a => {
+            "application/json"
+        }
     };
+    worded(&body, told(problem.status, context.protocol), media, refusal, context)
+}
+
+/// The answer with this body, and what its header fields advise.
+fn worded(
+    body: &Value,
+    status: StatusCode,
+    media: &'static str,
+    refusal: &Refusal,
+    context: &Context<'_>,
+) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     advise(refusal, context, headers);
@@ -299,8 +322,13 @@ fn detail(refusal: &Refusal) -> String {
         | Refusal::Forbidden(
             Denial::Api
             | Denial::Approval(_)
+            | Denial::Method(_)
             | Denial::Model(_)
+            | Denial::Notifications
             | Denial::Override
+            | Denial::Skill(_)
+            | Denial::Target
+            | Denial::Task
             | Denial::Tool(_)
             | Denial::UnknownPath
             | Denial::UnknownVerb(_),
@@ -404,6 +432,7 @@ pub fn event(refusal: &Refusal, context: &Context<'_>) -> Option<Bytes> {
         Protocol::Anthropic => {
             format!("event: error\ndata: {}\n\n", as_anthropic(problem, refusal, context))
         }
+        Protocol::A2a => return a2a::event(refusal, context),
     };
     Some(text.into())
 }
@@ -415,7 +444,11 @@ fn told(status: StatusCode, protocol: Protocol) -> StatusCode {
         Protocol::OpenAi | Protocol::Anthropic if status == StatusCode::UNPROCESSABLE_ENTITY => {
             StatusCode::BAD_REQUEST
         }
-        Protocol::Http | Protocol::OAuth | Protocol::OpenAi | Protocol::Anthropic => status,
+        Protocol::Http
+        | Protocol::OAuth
+        | Protocol::OpenAi
+        | Protocol::Anthropic
+        | Protocol::A2a => status,
     }
 }
 

@@ -75,6 +75,7 @@ fn policy(action: Action) -> Policy {
         approval: false,
         names: Names::default(),
         protocol: Protocol::Http,
+        agent: None,
         schema: None,
         max_request_size: 1000,
         limits: vec![Arc::new(Limit::new(Arc::new(rule), By::User))],

@@ -42,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Counted, Metrics};
+use crate::agents::Agents;
 use crate::alerts::{Alerts, WatchedMeter};
 use crate::config::Settings;
 use crate::config::file::OpenApiAccess;
@@ -263,6 +264,7 @@ pub async fn assemble(
         app = app.resources(resources);
     }
     let tokens = token_endpoint(settings, standing).await?;
+    let agents = Agents::of(settings, &*standing.identities).await?;
     let authenticate = authenticate(settings, standing, tokens.clone());
     if let Some(tokens) = tokens {
         app = token::served(&tokens).into_iter().fold(app, AppBuilder::endpoint);
@@ -270,7 +272,7 @@ pub async fn assemble(
     let connections = standing.connections(settings)?;
     for configured in &settings.endpoints {
         for verb in &configured.verbs {
-            app = app.endpoint(serve(configured, verb, settings, &connections)?);
+            app = app.endpoint(serve(configured, verb, settings, &connections, &agents)?);
         }
     }
     app = extra.into_iter().fold(app, AppBuilder::endpoint);
@@ -333,6 +335,7 @@ fn serve(
     verb: &Method,
     settings: &Settings,
     connections: &Connections,
+    agents: &Agents,
 ) -> anyhow::Result<Served> {
     let mut draft = endpoint(verb.as_str(), &configured.path)
         .access(configured.access.clone())
@@ -347,6 +350,9 @@ fn serve(
         .cost(cost(configured, settings));
     for (alias, _) in configured.aliases.iter().filter(|(_, meant)| meant == verb) {
         draft = draft.alias(alias.as_str());
+    }
+    if let Some(agent) = agents.at(configured) {
+        draft = draft.agent(agent);
     }
     if let Some(permission) = configured.permission(verb) {
         draft = draft.resource(&permission.resource, Some(&permission.action));
@@ -389,7 +395,11 @@ fn upstreams(
 }
 
 fn target(upstream: &configured::Upstream) -> anyhow::Result<Target> {
-    let url = upstream.url.to_string();
+    let url = match (upstream.agent, upstream.url.scheme(), upstream.url.authority()) {
+        // Its path is put in where the call is read.
+        (true, Some(scheme), Some(authority)) => format!("{scheme}://{authority}"),
+        _ => upstream.url.to_string(),
+    };
     let address = Address::parse(&url).with_context(|| format!("upstream `{url}`"))?;
     let show = |secret| match upstream.anthropic {
         true => Credential::field(HeaderName::from_static("x-api-key"), secret),

@@ -11,6 +11,7 @@ use bartizan_core::mask::{self, AnswerStream, Blocked, Screened, Vault};
 use bartizan_core::problem;
 use bartizan_core::refusal::{Objection, Outage, Refusal, Upstream};
 use bartizan_core::settle::{Reported, Spent};
+use bartizan_core::validate::a2a::Echo;
 use bartizan_core::validate::{Heard, Listener, Media, Protocol};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -54,11 +55,16 @@ pub async fn bring_home(
     }
     sign(&away, response.headers_mut());
     let listener = away.take_listener();
+    // What an agent says of an error names no task.
+    let listener = listener.filter(|ear| !ear.insists() || response.status().is_success());
     if listener.is_some() && !response.status().is_success() {
         // Providers charge nothing for an error.
         away.used(Spent::Reported(Reported { usd_nano: Some(0), ..Reported::default() }));
     }
     let curious: Vec<_> = hooks.iter().filter(|hook| hook.looks_at_answers()).collect();
+    if listener.as_ref().is_some_and(Listener::insists) && !is_legible(&response) {
+        return refuse(away, Refusal::Upstream(Upstream::Garbled));
+    }
     match plan(&away, &response, listener.is_some(), !curious.is_empty()) {
         Plan::Withhold => refuse(away, Refusal::Upstream(Upstream::Blocked)),
         Plan::Whole => whole(away, response, listener, &curious).await,
@@ -106,6 +112,15 @@ fn plan(away: &Away, response: &Response<Body>, spoken: bool, hooked: bool) -> P
         Media::Unnamed => Plan::Whole,
         Media::Other => Plan::Stream(Passage::Nothing),
     }
+}
+
+/// Whether an answer is one that a listener can read, or nothing.
+fn is_legible(response: &Response<Body>) -> bool {
+    let headers = response.headers();
+    let readable = is_event_stream(headers) || media(headers) == Media::Json;
+    let empty = response.status() == StatusCode::NO_CONTENT
+        || response.body().whole().is_some_and(|body| body.is_empty());
+    empty || (readable && !is_encoded(headers))
 }
 
 /// The plan for an answer in which nothing is looked for; values may have to be put back into it.
@@ -160,6 +175,7 @@ async fn whole(
         Ok(bytes) => bytes,
         Err(upstream) => return refuse(away, Refusal::Upstream(upstream)),
     };
+    let told = bytes.clone();
     let bytes = match listener.as_mut().filter(|_| !is_event_stream(&head.headers)) {
         Some(listener) => hear(&mut away, listener, bytes),
         None => Some(bytes),
@@ -181,7 +197,7 @@ async fn whole(
         Ok(answer) => restored(&away, &head.headers, answer, again),
         Err(refusal) => return refuse(away, refusal),
     };
-    let changed = !detections.is_empty() || answer != bytes;
+    let changed = !detections.is_empty() || answer != told;
     let bytes = answer;
     if head.headers.contains_key(header::CONTENT_LENGTH) && !is_headline(&away, head.status) {
         head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
@@ -190,11 +206,12 @@ async fn whole(
         head.headers.remove(header::ETAG);
     }
     away.answered(head.status.as_u16());
-    let named = away.journey().map(|j| (j.request_id(), j.endpoint().protocol));
+    let named = away.journey().map(|j| (j.request_id(), j.endpoint().protocol, j.echo().cloned()));
     let recorded = away.end().await.durable().await;
     if recorded.is_err() {
         tracing::error!("an answer is withheld: its record could not be written");
-        return Ok(named.map_or_else(failed, |(id, protocol)| unrecorded(id, protocol)));
+        return Ok(named
+            .map_or_else(failed, |(id, protocol, echo)| unrecorded(id, protocol, echo.as_ref())));
     }
     Ok(Response::from_parts(head, Body::full(bytes)))
 }
@@ -203,7 +220,11 @@ async fn whole(
 /// not pass at all.
 fn hear(away: &mut Away, listener: &mut Listener, bytes: Bytes) -> Option<Bytes> {
     let heard = listener.hear_whole(&bytes, away.journey()?.grant());
-    let Heard { calls, denied, instead, .. } = heard;
+    let Heard { calls, denied, instead, notes, unsound, .. } = heard;
+    notes.into_iter().for_each(|note| away.note(note));
+    if unsound {
+        return None;
+    }
     if let Some(reported) = listener.used() {
         away.used(Spent::Reported(reported));
     }
@@ -308,9 +329,9 @@ fn restored(away: &Away, headers: &HeaderMap, bytes: Bytes, listener: Option<Lis
 }
 
 /// What the client gets where the end of its exchange is not on record.
-fn unrecorded(request_id: RequestId, protocol: Protocol) -> Response<Body> {
-    let context =
-        problem::Context { request_id, protocol, realm: "", resource_metadata: None, dpop: false };
+fn unrecorded(request_id: RequestId, protocol: Protocol, echo: Option<&Echo>) -> Response<Body> {
+    let (realm, resource_metadata, dpop) = ("", None, false);
+    let context = problem::Context { request_id, protocol, realm, resource_metadata, dpop, echo };
     problem::answer(&Refusal::Unavailable(Outage::Audit), &context).map(Body::full)
 }
 

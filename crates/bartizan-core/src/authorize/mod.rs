@@ -82,6 +82,9 @@ pub enum Denial {
     /// Cedar's policies forbid it, or none of them permits it.
     #[error("cedar: {0}")]
     Cedar(Arc<str>),
+    /// A method to which the caller has no right.
+    #[error("the method `{0}` is not granted")]
+    Method(Arc<str>),
     /// A model to which the caller has no right.
     #[error("the model `{0}` is not granted")]
     Model(Arc<str>),
@@ -107,9 +110,21 @@ pub enum Denial {
         /// By which the caller showed a token, and would show one that has them.
         scheme: Scheme,
     },
+    /// Nobody may be notified past the gate.
+    #[error("push notifications are not allowed here")]
+    Notifications,
+    /// A skill to which the caller has no right; `*` where all would be needed.
+    #[error("the skill `{0}` is not granted")]
+    Skill(Arc<str>),
     /// A statement denies it.
     #[error("the policy `{0}` denies it")]
     Statement(Arc<str>),
+    /// Notifications may not go there.
+    #[error("push notifications may not go to this host")]
+    Target,
+    /// A task that is not the caller's, or none at all: nobody can tell which.
+    #[error("the task is not known")]
+    Task,
     /// A tool to which the caller has no right.
     #[error("the tool `{0}` is not granted")]
     Tool(Arc<str>),
@@ -181,18 +196,20 @@ impl Policy {
 
     /// What of the names that the endpoint knows the caller may use.
     fn held(&self, caller: &Caller, endpoint: &Endpoint, roles: &[Arc<str>]) -> Option<Box<Held>> {
-        let Names { tools, models, .. } = &endpoint.names;
-        if tools.is_none() && models.is_none() {
+        let Names { tools, models, methods, skills, .. } = &endpoint.names;
+        if [tools, models, methods, skills].iter().all(|named| named.is_none()) {
             return None;
         }
         let held = |named: &Option<Arc<Named>>| {
             let scopes = (&self.scopes, caller.scopes());
-            named.as_ref().map(|named| named.held(scopes, (&self.roles, roles)))
+            let named = named.as_ref().map(|named| named.held(scopes, (&self.roles, roles)));
+            named.unwrap_or_default()
         };
-        let (tools, models) = (held(tools), held(models));
         Some(Box::new(Held {
-            tools: tools.unwrap_or_default(),
-            models: models.unwrap_or_default(),
+            tools: held(tools),
+            models: held(models),
+            methods: held(methods),
+            skills: held(skills),
         }))
     }
 
@@ -354,6 +371,27 @@ impl Grant {
     pub fn model(&self, name: &str) -> Option<Right<'_>> {
         let Some(models) = &self.endpoint.names.models else { return Some(Right::default()) };
         models.right(name, &self.held.as_ref()?.models)
+    }
+
+    /// Whether the caller may call a method of that name.
+    #[must_use]
+    pub fn method(&self, name: &str) -> bool {
+        let Some(methods) = &self.endpoint.names.methods else { return true };
+        self.held.as_ref().is_some_and(|held| methods.right(name, &held.methods).is_some())
+    }
+
+    /// Whether the caller may ask for a skill of that name.
+    #[must_use]
+    pub fn skill(&self, name: &str) -> bool {
+        let Some(skills) = &self.endpoint.names.skills else { return true };
+        self.held.as_ref().is_some_and(|held| skills.right(name, &held.skills).is_some())
+    }
+
+    /// Whether the caller may ask for every skill that is written.
+    #[must_use]
+    pub fn every_skill(&self) -> bool {
+        let all = |held: &Held| held.skills.iter().all(|held| *held);
+        self.endpoint.names.skills.is_none() || self.held.as_deref().is_some_and(all)
     }
 
     /// Somebody must agree besides, because of what the call names.

@@ -33,6 +33,10 @@ pub struct Names {
     pub tools: Option<Arc<Named>>,
     /// The models; where nothing is said all may be used.
     pub models: Option<Arc<Named>>,
+    /// The methods of a protocol that has some; where nothing is said all may be called.
+    pub methods: Option<Arc<Named>>,
+    /// The skills of an agent; where nothing is said all may be asked for.
+    pub skills: Option<Arc<Named>>,
     /// What becomes of a call that offers a tool without a right to it.
     pub on_denied_tool: OnDeniedTool,
 }
@@ -52,6 +56,8 @@ pub enum OnDeniedTool {
 pub struct Held {
     pub(super) tools: Vec<bool>,
     pub(super) models: Vec<bool>,
+    pub(super) methods: Vec<bool>,
+    pub(super) skills: Vec<bool>,
 }
 
 impl Named {

@@ -31,6 +31,7 @@ pub(super) fn endpoint(verb_name: &str, path: &str, access: Access) -> Endpoint 
         approval: false,
         names: Names::default(),
         protocol: Protocol::Http,
+        agent: None,
         schema: None,
         max_request_size: 1000,
         limits: Vec::new(),

@@ -46,7 +46,7 @@ impl<B> Exchange<Received<B>> {
         };
         let dossier = Dossier::open(facts, now, trail);
         let (head, standings) = (Box::new(head), Vec::new());
-        let memory = Box::new(Memory { now, dossier, standings, vault: None });
+        let memory = Box::new(Memory { now, dossier, standings, vault: None, echo: None });
         Self { head, memory, state: Received { body } }
     }
 

@@ -29,6 +29,7 @@ use crate::limit::{Draw, ReservationId, Standing};
 use crate::mask::{Detection, Profile, Vault};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
+use crate::validate::a2a::Echo;
 use crate::validate::{Call, Estimate, Listener, Payload, Protocol};
 
 pub use entry::NotAuthenticated;
@@ -58,6 +59,8 @@ struct Memory {
     standings: Vec<Standing>,
     /// What was put aside, and comes back in the answer.
     vault: Option<Box<Vault>>,
+    /// What of the call stands in an error about it.
+    echo: Option<Box<Echo>>,
 }
 
 impl Memory {

@@ -25,7 +25,8 @@ use crate::mask::{Blocked, Detection, Guard, Screened, Spotted, Vault};
 use crate::refusal::{Objection, Outage, Refusal, Waiting};
 use crate::settle::rehearsed;
 use crate::time::Timestamp;
-use crate::validate::{Call, Intake, Invalid, Media, Payload, Unfit};
+use crate::validate::a2a::Echo;
+use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol, Unfit};
 
 impl<B> Exchange<Authorized<B>> {
     /// What was granted.
@@ -56,12 +57,13 @@ impl Exchange<Authorized<()>> {
         self,
         body: Result<Payload<B>, Invalid>,
     ) -> Result<Exchange<Validated<B>>, Refused> {
-        self.step(|head, Memory { dossier, .. }, Authorized { mut grant, .. }| {
+        self.step(|head, Memory { dossier, echo, .. }, Authorized { mut grant, .. }| {
             let body = body?;
+            *echo = echoed(&grant, head, &body);
             if grant.need().is_some() {
                 grant.is_for(digest(head, &body)?);
             }
-            let call = Box::new(Call::parse(&grant, head, body)?);
+            let mut call = Box::new(Call::parse(&grant, head, body)?);
             if call.model().is_some() || call.tool().is_some() {
                 dossier.learn(|facts| {
                     (facts.model, facts.tool) = (call.model().cloned(), call.tool().cloned());
@@ -69,6 +71,9 @@ impl Exchange<Authorized<()>> {
             }
             if let Some(because) = call.approval() {
                 grant.asks_for(Arc::clone(because), digest(head, call.body())?);
+            }
+            if let Some(target) = call.take_target() {
+                head.uri = target.into();
             }
             Ok::<_, Unfit>(Validated { grant, call })
         })
@@ -413,6 +418,17 @@ fn shown(headers: &http::HeaderMap) -> Option<Result<ApprovalId, Lapse>> {
     let first = values.next()?;
     let id = first.to_str().ok().and_then(ApprovalId::parse);
     Some(id.filter(|_| values.next().is_none()).ok_or(Lapse::Foreign))
+}
+
+/// What of a call stands in an error about it.
+fn echoed<B>(grant: &Grant, head: &Parts, body: &Payload<B>) -> Option<Box<Echo>> {
+    let endpoint = grant.endpoint();
+    match body {
+        Payload::Whole(bytes) if endpoint.protocol == Protocol::A2a => {
+            Echo::of(&endpoint.path, head, bytes).map(Box::new)
+        }
+        Payload::Whole(_) | Payload::Stream(_) => None,
+    }
 }
 
 /// Which call this is: what a caller might change after somebody has agreed.

@@ -163,13 +163,17 @@ impl AnswerStream {
         let data = event.data();
         let listener = self.listener.as_mut().filter(|_| event.has_data());
         let heard = listener.map(|ear| ear.hear(&data, grant)).unwrap_or_default();
-        let Heard { pieces, ends, calls, denied, hidden, instead } = heard;
+        let Heard { pieces, ends, calls, denied, hidden, instead, notes, unsound } = heard;
+        self.notes.extend(notes);
         self.notes.extend(calls.into_iter().map(|call| call.note()));
         if self.passes {
             return Ok(());
         }
         if let Some(tool) = denied {
             return Err(Stopped::Denied(tool));
+        }
+        if unsound {
+            return Err(Stopped::Blocked);
         }
         self.end(&ends, &pieces, out)?;
         if hidden {

@@ -13,6 +13,8 @@ pub enum Protocol {
     OpenAi,
     /// Anthropic's API.
     Anthropic,
+    /// Agent to Agent, by JSON-RPC or HTTP+JSON.
+    A2a,
 }
 
 impl Protocol {
@@ -22,7 +24,7 @@ impl Protocol {
     pub fn is_spoken(self) -> bool {
         match self {
             Self::Http | Self::OAuth => false,
-            Self::OpenAi | Self::Anthropic => true,
+            Self::OpenAi | Self::Anthropic | Self::A2a => true,
         }
     }
 
@@ -30,7 +32,7 @@ impl Protocol {
     #[must_use]
     pub fn has_models(self) -> bool {
         match self {
-            Self::Http | Self::OAuth => false,
+            Self::Http | Self::OAuth | Self::A2a => false,
             Self::OpenAi | Self::Anthropic => true,
         }
     }

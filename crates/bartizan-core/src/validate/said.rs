@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 
 use super::media::Media;
 use super::{Estimate, Invalid, Listener};
@@ -40,6 +41,8 @@ pub struct Said {
     pub streams: bool,
     /// What goes on in place of the body, where the protocol had something to change.
     pub body: Option<Bytes>,
+    /// Where it goes behind the gate, where the protocol had something to change in that.
+    pub target: Option<PathAndQuery>,
     /// What the log is to know when it departs.
     pub notes: Vec<Note>,
     /// Who listens to its answer.

@@ -10,6 +10,7 @@ use bartizan_core::authorize::{
 };
 use bartizan_core::mask::Profile;
 use bartizan_core::time::Timestamp;
+use bartizan_core::validate::a2a::Agent;
 use bartizan_core::validate::{Call, Payload, Protocol, Unfit};
 use bytes::Bytes;
 use http::{Method, Request};
@@ -21,13 +22,14 @@ pub(crate) struct Place {
     pub(crate) names: Names,
     pub(crate) max_output_tokens: u64,
     pub(crate) profile: Profile,
+    pub(crate) agent: Option<Arc<Agent>>,
 }
 
 impl Place {
     pub(crate) fn new(protocol: Protocol) -> Self {
         let names = Names::default();
         let profile = Profile::default();
-        Self { protocol, path: "/v1/{*rest}", names, max_output_tokens: 0, profile }
+        Self { protocol, path: "/v1/{*rest}", names, max_output_tokens: 0, profile, agent: None }
     }
 
     /// The tools that everybody may offer.
@@ -39,6 +41,11 @@ impl Place {
 
     /// What the caller `ann` is granted here.
     pub(crate) fn grant(&self) -> Grant {
+        self.grant_of("ann")
+    }
+
+    /// What somebody is granted here.
+    pub(crate) fn grant_of(&self, caller: &str) -> Grant {
         let endpoint = Endpoint {
             index: 0,
             verb: Method::POST,
@@ -51,6 +58,7 @@ impl Place {
             approval: false,
             names: self.names.clone(),
             protocol: self.protocol,
+            agent: self.agent.clone(),
             schema: None,
             max_request_size: 1_000_000,
             limits: Vec::new(),
@@ -62,7 +70,7 @@ impl Place {
         };
         let mut policy = Policy::default();
         policy.routes.add(endpoint).unwrap();
-        let mut identity = Identity::bare(Principal::parse("ann"));
+        let mut identity = Identity::bare(Principal::parse(caller));
         identity.roles = vec!["user".into()];
         let path = self.path.replace("{*rest}", "x");
         let route = policy.routes.find(&Method::POST, None, &path);

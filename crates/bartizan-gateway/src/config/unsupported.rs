@@ -47,7 +47,7 @@ const ROWS: &[Row] = &[
     Row {
         at: "/endpoints/*/protocol",
         when: Some(is_later_protocol),
-        help: "use `http`, which looks at no body, `openai` or `anthropic`",
+        help: "use `http`, which looks at no body, `openai`, `anthropic` or `a2a`",
     },
 ];
 
@@ -56,7 +56,7 @@ fn is_postgres(text: &str) -> bool {
 }
 
 fn is_later_protocol(text: &str) -> bool {
-    ["mcp", "a2a"].contains(&text)
+    text == "mcp"
 }
 
 /// Tells every key that is not built, and returns their pointers.

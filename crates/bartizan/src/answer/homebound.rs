@@ -206,6 +206,7 @@ impl Homebound {
                 realm: "",
                 resource_metadata: None,
                 dpop: false,
+                echo: journey.echo(),
             };
             problem::event(&Refusal::Upstream(Upstream::Blocked), &context)
         });

@@ -8,6 +8,7 @@ use bartizan_core::authorize::endpoint::{About, Access, OnDisconnect};
 use bartizan_core::authorize::tenant::TenantAt;
 use bartizan_core::authorize::{Names, Permission};
 use bartizan_core::validate::Protocol;
+use bartizan_core::validate::a2a::PushHost;
 use bartizan_core::validate::schema::{MAX_SCHEMA, Schema};
 use http::{HeaderValue, Method, Uri};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -22,7 +23,7 @@ use super::auth::Tokens;
 use super::resolver::{Resolver, words};
 use super::route::{self, Table};
 use super::server::{Server, Timeouts};
-use super::{AccessRules, Pii, names, personal};
+use super::{AccessRules, Pii, agent, names, personal};
 
 /// One entry of `endpoints`: one path, several verbs.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Endpoint {
     pub names: Names,
     /// What is spoken.
     pub protocol: Protocol,
+    /// Where an agent may send notifications.
+    pub push: Vec<PushHost>,
     /// What a body must conform to.
     pub schema: Option<Arc<Schema>>,
     /// The largest request body, in bytes.
@@ -90,6 +93,8 @@ pub struct Upstream {
     pub credential: Option<SecretString>,
     /// Whether it is shown as Anthropic's API wants it: in `x-api-key`.
     pub anthropic: bool,
+    /// Whether it is an agent, to which the protocol says which path is meant.
+    pub agent: bool,
     /// The models that it serves; all where empty.
     pub serves: Vec<Arc<str>>,
     /// The model to ask for there in place of the one that was asked.
@@ -162,6 +167,7 @@ fn endpoint(
         tenant: entry.tenant.as_ref().and_then(|tenant| self::tenant(resolver, entry, tenant)),
         approval: entry.approval.is_some(),
         names: names::resolve(resolver, entry, protocol, base.access),
+        push: agent::push(resolver, entry),
         protocol,
         max_request_size: resolver.size(entry.max_request_size.as_ref(), size),
         timeouts: self::timeouts(resolver, entry, timeouts),
@@ -181,6 +187,7 @@ fn endpoint(
         path,
     };
     permitted(resolver, entry, &endpoint, base.access);
+    agent::check(resolver, entry, &endpoint, base);
     Some(endpoint)
 }
 
@@ -188,10 +195,9 @@ fn protocol(entry: &Located<file::Endpoint>) -> Protocol {
     match entry.protocol.as_ref().map(|protocol| protocol.value) {
         Some(file::Protocol::Openai) => Protocol::OpenAi,
         Some(file::Protocol::Anthropic) => Protocol::Anthropic,
-        // The others are refused before (`unsupported`).
-        Some(file::Protocol::Http | file::Protocol::Mcp | file::Protocol::A2a) | None => {
-            Protocol::Http
-        }
+        Some(file::Protocol::A2a) => Protocol::A2a,
+        // The other is refused before (`unsupported`).
+        Some(file::Protocol::Http | file::Protocol::Mcp) | None => Protocol::Http,
     }
 }
 
@@ -219,7 +225,7 @@ fn verbs(
                 route::verb(resolver, &text.place, text).map(|verb| (verb, text.place.clone()))
             })
             .collect(),
-        None if protocol.has_models() => at(&[Method::GET, Method::POST, Method::DELETE]),
+        None if protocol.is_spoken() => at(&[Method::GET, Method::POST, Method::DELETE]),
         None if entry.handler.is_some() => at(&[Method::GET]),
         None => {
             resolver.error(
@@ -529,6 +535,7 @@ impl One<'_> {
             native_verbs: file.verbs.is_some_and(|verbs| verbs.value == UpstreamVerbs::Native),
             credential: credential.map(|(secret, _)| secret),
             anthropic: protocol == Protocol::Anthropic,
+            agent: protocol == Protocol::A2a,
             serves: Vec::new(),
             model: None,
             fallbacks: Vec::new(),

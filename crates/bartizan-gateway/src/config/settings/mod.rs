@@ -12,6 +12,7 @@ pub mod personal;
 pub mod hook;
 pub mod endpoint;
 mod names;
+mod agent;
 mod route;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -32,7 +32,25 @@ pub(super) fn resolve(
         Some(file::OnDeniedTool::Remove) => OnDeniedTool::Remove,
         Some(file::OnDeniedTool::Refuse) | None => OnDeniedTool::Refuse,
     };
-    Names { tools: named(tools), models: named(models), on_denied_tool }
+    let (methods, skills) =
+        (rights(resolver, &entry.methods, rules), rights(resolver, &entry.skills, rules));
+    let (methods, skills) = (named(methods), named(skills));
+    Names { tools: named(tools), models: named(models), methods, skills, on_denied_tool }
+}
+
+/// Rights that ask for nothing but scopes and roles.
+fn rights(
+    resolver: &mut Resolver<'_>,
+    entries: &BTreeMap<String, Located<file::Right>>,
+    rules: &AccessRules,
+) -> Vec<NameRule> {
+    let rights = entries.iter().map(|(pattern, right)| NameRule {
+        pattern: Arc::from(pattern.as_str()),
+        scopes: resolver.scopes(&right.scopes),
+        roles: resolver.roles(&right.roles, rules),
+        ..NameRule::default()
+    });
+    rights.collect()
 }
 
 fn models(
@@ -57,11 +75,16 @@ fn models(
     models
 }
 
+/// Whether its calls name tools or models.
+fn has_names(protocol: Protocol) -> bool {
+    protocol.is_spoken() && protocol != Protocol::A2a
+}
+
 /// Rights that nobody would look at protect nothing.
 fn misplaced(resolver: &mut Resolver<'_>, entry: &Located<file::Endpoint>, protocol: Protocol) {
     // Of those that are not built it is told elsewhere.
     let unbuilt = resolver.lost(&format!("{}/protocol", entry.place.pointer));
-    if !protocol.is_spoken() && !unbuilt {
+    if !has_names(protocol) && !unbuilt {
         let help = "say what is spoken: `protocol: openai` or `anthropic`";
         for tool in entry.tools.values().take(1) {
             resolver.error(&tool.key, "`tools` needs a `protocol` that has some", help);
