@@ -12,6 +12,7 @@ use bartizan_core::problem;
 use bartizan_core::refusal::{Objection, Outage, Refusal, Upstream};
 use bartizan_core::settle::{Reported, Spent};
 use bartizan_core::validate::a2a::Echo;
+use bartizan_core::validate::listener::Piece;
 use bartizan_core::validate::{Heard, Listener, Media, Protocol};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -178,12 +179,17 @@ async fn whole(
     let told = bytes.clone();
     let bytes = match listener.as_mut().filter(|_| !is_event_stream(&head.headers)) {
         Some(listener) => hear(&mut away, listener, bytes),
-        None => Some(bytes),
+        None => Some((bytes, Vec::new())),
     };
-    let Some(bytes) = bytes else { return refuse(away, Refusal::Upstream(Upstream::Blocked)) };
+    let Some((bytes, pieces)) = bytes else {
+        return refuse(away, Refusal::Upstream(Upstream::Blocked));
+    };
     // What is restored is listened to once more, for where its texts stand.
     let again = listener.as_ref().filter(|_| away.vault().is_some()).cloned();
-    let screened = screen(&mut away, &head.headers, bytes, listener);
+    let screened = match pieces.is_empty() {
+        true => screen(&mut away, &head.headers, bytes, listener),
+        false => screen_texts(&away, bytes, &pieces),
+    };
     let Screened { bytes, detections } = match screened {
         Ok(screened) => screened,
         Err(Blocked { detections }) => {
@@ -216,11 +222,11 @@ async fn whole(
     Ok(Response::from_parts(head, Body::full(bytes)))
 }
 
-/// What an answer says in the words of its protocol, and what of it goes on; `None` where it may
-/// not pass at all.
-fn hear(away: &mut Away, listener: &mut Listener, bytes: Bytes) -> Option<Bytes> {
+/// What an answer says in the words of its protocol, what of it goes on, and which texts stand in
+/// pieces in that; `None` where it may not pass at all.
+fn hear(away: &mut Away, listener: &mut Listener, bytes: Bytes) -> Option<(Bytes, Vec<Piece>)> {
     let heard = listener.hear_whole(&bytes, away.journey()?.grant());
-    let Heard { calls, denied, instead, notes, unsound, .. } = heard;
+    let Heard { calls, denied, instead, notes, unsound, pieces, .. } = heard;
     notes.into_iter().for_each(|note| away.note(note));
     if unsound {
         return None;
@@ -233,7 +239,7 @@ fn hear(away: &mut Away, listener: &mut Listener, bytes: Bytes) -> Option<Bytes>
         away.note(denied_tool(&tool));
         return None;
     }
-    Some(instead.map_or(bytes, Bytes::from))
+    Some((instead.map_or(bytes, Bytes::from), pieces))
 }
 
 /// What the log is told about a tool that a model has called and its caller may not use.
@@ -267,6 +273,16 @@ fn screen(
             guard.screen(media(headers), bytes)
         }
         Some(_) | None => Ok(Screened { bytes, detections: Vec::new() }),
+    }
+}
+
+/// Takes out what must not pass of a document with texts that stand in pieces.
+fn screen_texts(away: &Away, bytes: Bytes, pieces: &[Piece]) -> Result<Screened, Blocked> {
+    match (away.profile().response, away.journey()) {
+        (Some(guard), Some(journey)) => {
+            mask::screen_pieces(&guard, &bytes, pieces, journey.grant())
+        }
+        _ => Ok(Screened { bytes, detections: Vec::new() }),
     }
 }
 

@@ -88,7 +88,18 @@ impl Listener {
             let unsound = self.wants != Wants::Push;
             return Heard { unsound, ..Heard::default() };
         }
-        self.heard(document, grant).map_or_else(Heard::unsound, |(heard, _)| heard)
+        let Some((mut heard, message)) = self.heard(document, grant) else {
+            return Heard::unsound();
+        };
+        let result = match self.rpc {
+            true => message.get("result").and_then(Value::as_object),
+            false => Some(&message),
+        };
+        let path = if self.rpc { "/result" } else { "" };
+        if grant.endpoint().profile.response.is_some() {
+            heard.pieces = result.map(|result| all_pieces(path, result)).unwrap_or_default();
+        }
+        heard
     }
 
     pub(in crate::validate) fn hear(&mut self, data: &[u8], grant: &Grant) -> Heard {
@@ -295,18 +306,10 @@ impl Listener {
         let (append, last) = (flag("append"), flag("lastChunk"));
         let name = artifact.get("artifactId").and_then(Value::as_str).unwrap_or_default();
         let Some((channel, before)) = self.artifact(name, append) else { return };
-        let parts = artifact.get("parts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        let texts = parts
-            .iter()
-            .enumerate()
-            .filter(|(_, part)| part.get("text").is_some_and(Value::is_string));
-        heard.pieces = texts
-            .map(|(at, _)| Piece { pointer: format!("{path}/artifact/parts/{at}/text"), channel })
-            .collect();
+        heard.pieces = pieces(&format!("{path}/artifact"), artifact, channel);
         heard.ends = match before {
             Some(before) => Ends::One(before),
-            // With several pieces in one event none of them is known to be the last.
-            None if last && heard.pieces.len() <= 1 => Ends::One(channel),
+            None if last => Ends::One(channel),
             None => Ends::None,
         };
     }
@@ -329,6 +332,43 @@ impl Listener {
         self.artifacts.push(Artifact { name: name.to_owned(), edition: 0 });
         Some((channel(self.artifacts.len() - 1, 0), None))
     }
+}
+
+/// The texts among the parts of an artifact, which is one text in pieces: an agent goes on with an
+/// artifact by further parts.
+fn pieces(path: &str, artifact: &Members, channel: Channel) -> Vec<Piece> {
+    let parts = artifact.get("parts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let is_text = |(_, part): &(usize, &Value)| part.get("text").is_some_and(Value::is_string);
+    let texts = parts.iter().enumerate().filter(is_text);
+    texts.map(|(at, _)| Piece { pointer: format!("{path}/parts/{at}/text"), channel }).collect()
+}
+
+/// The texts of all artifacts of a task that stands at `path`, of which the first is the one of this
+/// number.
+fn artifacts(path: &str, task: &Members, first: usize) -> Vec<Piece> {
+    let all = task.get("artifacts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let each = all.iter().enumerate().filter_map(|(at, artifact)| {
+        let channel = Channel { kind: Kind::Text, item: (first + at) as u64, part: 0 };
+        Some(pieces(&format!("{path}/artifacts/{at}"), artifact.as_object()?, channel))
+    });
+    each.flatten().collect()
+}
+
+/// The texts that stand in pieces in a whole answer.
+fn all_pieces(path: &str, result: &Members) -> Vec<Piece> {
+    if let Some(task) = result.get("task").and_then(Value::as_object) {
+        return artifacts(&format!("{path}/task"), task, 0);
+    }
+    let Some(tasks) = result.get("tasks").and_then(Value::as_array) else {
+        return artifacts(path, result, 0);
+    };
+    let (mut all, mut first) = (Vec::new(), 0);
+    for (at, task) in tasks.iter().enumerate() {
+        let Some(task) = task.as_object() else { continue };
+        all.extend(artifacts(&format!("{path}/tasks/{at}"), task, first));
+        first += task.get("artifacts").and_then(Value::as_array).map_or(0, Vec::len);
+    }
+    all
 }
 
 /// Whether news says that a task is at its end.

@@ -47,7 +47,7 @@ impl IdKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, &own))
     }
 
-    /// Tags for `caller` at the agent that is reached at `agent`.
+    /// Tags for `caller` at the agent that is reached at the path `agent`.
     pub(super) fn binder(&self, agent: &str, caller: &Principal) -> Binder {
         let mut owner = Vec::new();
         for part in [agent, &caller.issuer, &caller.subject] {

@@ -71,7 +71,7 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let agent = endpoint.agent.as_ref().ok_or(Denial::Api)?;
     let fixed = fixed(&endpoint.path);
     let path = asked.head.uri.path().strip_prefix(fixed).ok_or(Denial::Api)?;
-    let binder = agent.key.binder(&agent.url, asked.grant.caller().principal());
+    let binder = agent.key.binder(fixed, asked.grant.caller().principal());
     let reader = Reader { asked, agent, binder, path };
     match place::read(&asked.head.method, path).ok_or(Denial::Api)? {
         Place::Card => reader.card(),
