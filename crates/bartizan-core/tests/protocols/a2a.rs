@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use bartizan_core::authenticate::api_key::Pepper;
 use bartizan_core::authorize::{Denial, Grant, Named};
+use bartizan_core::mask::{AnswerStream, Guard, Profile, screen_pieces};
 use bartizan_core::validate::a2a::{Agent, IdKey, PushHost, Scheme};
 use bartizan_core::validate::{Call, Heard, Invalid, Listener, Payload, Protocol, Unfit};
+use bartizan_pii::{Action, Config, Masker, Scanner};
 use bytes::Bytes;
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -464,4 +466,154 @@ fn a_path_that_was_taken_from_a_card_leads_where_the_card_meant() {
     assert_eq!(target("/v1/a2a/", agent()), "/svc/a2a/");
     assert_eq!(target("/v1/~rpc", Agent { path: "".into(), ..agent() }), "/");
     assert_eq!(target("/v1/a2a", Agent { path: "".into(), ..agent() }), "/a2a");
+}
+
+#[test]
+fn a_card_for_everybody_may_have_an_endpoint_of_its_own() {
+    let path = "/v1/.well-known/agent-card.json";
+    let own = Place { path, ..place() };
+    let mut read = read(&own, "ann", Method::GET, path, "").unwrap();
+    assert_eq!(read.target, "/svc/.well-known/agent-card.json");
+    let told = read.answer(&json!({ "name": "x", "url": "http://inside/svc/a2a" }));
+    assert_eq!(told["url"], "https://gate.example/v1/a2a");
+}
+
+/// A stream of an artifact that comes in pieces of so many letters, and is begun anew once.
+fn script(text: &str, pieces: usize, old: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut push = |result: Value| {
+        let event = json!({ "jsonrpc": "2.0", "id": 1, "result": result });
+        out.extend(format!("data: {event}\r\n\r\n").into_bytes());
+    };
+    let update = |artifact: Value, append: bool, last: bool| match old {
+        true => json!({ "kind": "artifact-update", "taskId": "t-1", "contextId": "c-1",
+            "append": append, "lastChunk": last, "artifact": artifact }),
+        false => json!({ "artifactUpdate": { "taskId": "t-1", "contextId": "c-1",
+            "append": append, "lastChunk": last, "artifact": artifact } }),
+    };
+    let part = |text: &str| match old {
+        true => json!({ "kind": "text", "text": text }),
+        false => json!({ "text": text }),
+    };
+    push(json!({ "id": "t-1", "contextId": "c-1", "status": { "state": "working" } }));
+    push(update(
+        json!({ "artifactId": "a", "parts": [part("draft for carl@exam")] }),
+        false,
+        false,
+    ));
+    let letters: Vec<char> = text.chars().collect();
+    let all: Vec<String> = letters.chunks(pieces).map(String::from_iter).collect();
+    for (at, piece) in all.iter().enumerate() {
+        let last = at + 1 == all.len() && pieces % 2 == 0;
+        let parts = [part(piece), part("")];
+        push(update(json!({ "artifactId": "a", "parts": parts }), at > 0, last));
+    }
+    push(match old {
+        true => {
+            json!({ "kind": "status-update", "taskId": "t-1", "final": true, "status": { "state": "completed" } })
+        }
+        false => {
+            json!({ "statusUpdate": { "taskId": "t-1", "status": { "state": "TASK_STATE_COMPLETED" } } })
+        }
+    });
+    out
+}
+
+/// The text of the artifact as a client puts it together, and whether it all is its own.
+fn artifact(stream: &[u8], (task, context): &(String, String)) -> String {
+    let (mut text, stream) = (String::new(), String::from_utf8(stream.to_vec()).unwrap());
+    let stream = stream.replace("\r\n", "\n").replace('\r', "\n");
+    for data in stream.lines().filter_map(|line| line.strip_prefix("data: ")) {
+        let event: Value = serde_json::from_str(data).unwrap();
+        assert_eq!((&event["jsonrpc"], &event["id"]), (&json!("2.0"), &json!(1)));
+        let result = &event["result"];
+        let update = result.get("artifactUpdate").unwrap_or(result);
+        if let Some(parts) = update["artifact"]["parts"].as_array() {
+            assert_eq!((&update["taskId"], &update["contextId"]), (&json!(task), &json!(context)));
+            assert_eq!(update["artifact"]["artifactId"], "a");
+            if update["append"] == false {
+                text.clear();
+            }
+            text.extend(parts.iter().map(|part| part["text"].as_str().unwrap()));
+        }
+    }
+    text
+}
+
+fn masker() -> Masker {
+    Masker::new(Arc::new(Scanner::new(&Config::default()).unwrap()), Action::MASK)
+}
+
+fn streamed(raw: &[&[u8]]) -> Vec<u8> {
+    let call = json!({ "message": { "parts": [] } });
+    let mut read = rpc(&place(), "ann", "message/stream", call).unwrap();
+    let guard = Some(Arc::new(Guard::new(masker())));
+    let mut stream = AnswerStream::new(read.call.take_listener(), guard, &read.grant);
+    let mut out = Vec::new();
+    for chunk in raw {
+        stream.feed(chunk, &read.grant, &mut out).unwrap();
+    }
+    stream.finish(&read.grant, &mut out).unwrap();
+    out
+}
+
+const SAID: &str =
+    "write to ann@example.org, or 078-05-1121 — naïve \"x\\y\"; a half: bob@example.co";
+
+#[test]
+fn a_value_spread_over_the_parts_of_an_artifact_is_masked_as_in_the_whole_text() {
+    let own = own("ann");
+    for (pieces, old) in [(1, true), (1, false), (2, true), (3, false), (6, false), (200, true)] {
+        let out = streamed(&[&script(SAID, pieces, old)]);
+        let expected = masker().mask_text(SAID).text.into_owned();
+        assert_eq!(artifact(&out, &own), expected, "{pieces} {old}");
+        let text = String::from_utf8_lossy(&out);
+        assert!(!text.contains("example.org") && text.contains("draft for "), "{text}");
+    }
+}
+
+#[test]
+fn a_cut_at_any_byte_changes_nothing() {
+    let raw = script("é ann@example.org \"", 4, false);
+    let whole = streamed(&[&raw]);
+    for cut in 0..raw.len() {
+        let (left, right) = raw.split_at(cut);
+        assert_eq!(streamed(&[left, right]), whole, "{cut}");
+    }
+}
+
+#[test]
+fn a_value_spread_over_the_parts_of_a_whole_task_is_masked() {
+    let guard = Arc::new(Guard::new(masker()));
+    let mut place = place();
+    place.profile = Profile { response: Some(Arc::clone(&guard)), ..Profile::default() };
+    let parts: Vec<_> = SAID.chars().map(|c| json!({ "text": c.to_string() })).collect();
+    let task = json!({ "id": "t-1", "status": {}, "artifacts": [{ "parts": parts }, { "parts": [{ "text": "@x" }] }] });
+    for (answer, at) in [
+        (task.clone(), "/result/artifacts/0/parts"),
+        (json!({ "task": task }), "/result/task/artifacts/0/parts"),
+    ] {
+        let mut read =
+            rpc(&place, "ann", "message/send", json!({ "message": { "parts": [] } })).unwrap();
+        let answer = json!({ "jsonrpc": "2.0", "id": 1, "result": answer }).to_string();
+        let heard = read.listener().hear_whole(answer.as_bytes(), &read.grant);
+        let (document, pieces) = (heard.instead.unwrap(), heard.pieces);
+        let screened = screen_pieces(&guard, &document, &pieces, &read.grant).unwrap();
+        let told: Value = serde_json::from_slice(&screened.bytes).unwrap();
+        let parts = told.pointer(at).unwrap().as_array().unwrap();
+        let text: String = parts.iter().map(|part| part["text"].as_str().unwrap()).collect();
+        assert_eq!(text, masker().mask_text(SAID).text);
+        assert!(!screened.detections.is_empty());
+    }
+}
+
+#[test]
+fn no_recognizer_takes_an_identifier_for_something_of_a_person() {
+    for n in 0..20 {
+        let caller = format!("caller-{n}");
+        let (task, context) = own(&caller);
+        let text = json!({ "id": task, "contextId": context }).to_string();
+        let all = Masker::new(Arc::new(Scanner::new(&Config::default()).unwrap()), Action::MASK);
+        assert_eq!(all.mask_text(&text).text, text, "{caller}");
+    }
 }
