@@ -62,7 +62,8 @@ impl Read {
 }
 
 fn rpc(place: &Place, caller: &str, method: &str, params: Value) -> Result<Read, Unfit> {
-    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+    let mut call = json!({ "jsonrpc": "2.0", "id": 1, "method": method });
+    call["params"] = params;
     read(place, caller, Method::POST, "/v1/a2a", &call.to_string())
 }
 
@@ -504,7 +505,7 @@ fn script(text: &str, pieces: usize, old: bool) -> Vec<u8> {
     let letters: Vec<char> = text.chars().collect();
     let all: Vec<String> = letters.chunks(pieces).map(String::from_iter).collect();
     for (at, piece) in all.iter().enumerate() {
-        let last = at + 1 == all.len() && pieces % 2 == 0;
+        let last = at + 1 == all.len() && pieces.is_multiple_of(2);
         let parts = [part(piece), part("")];
         push(update(json!({ "artifactId": "a", "parts": parts }), at > 0, last));
     }

@@ -203,7 +203,8 @@ async fn rpc(
     method: &str,
     params: Value,
 ) -> (u16, Value) {
-    let call = json!({ "jsonrpc": "2.0", "id": "seven", "method": method, "params": params });
+    let mut call = json!({ "jsonrpc": "2.0", "id": "seven", "method": method });
+    call["params"] = params;
     let asked = ask("POST", path).header("x-api-key", key).header("a2a-version", "1.0").json(&call);
     let answer = asked.at(gateway.address).await;
     (answer.status, answer.json())

@@ -103,8 +103,8 @@ fn is_reserved(segment: &&str) -> bool {
 mod tests {
     use super::*;
 
-    fn method(verb: Verb, path: &str) -> Option<Method> {
-        match read(&verb, path)? {
+    fn method(verb: &Verb, path: &str) -> Option<Method> {
+        match read(verb, path)? {
             Place::Rest(rest) => Some(rest.method),
             other => panic!("{path}: {other:?}"),
         }
@@ -134,7 +134,7 @@ mod tests {
             (Verb::GET, "/extendedAgentCard", Method::GetExtendedAgentCard),
             (Verb::GET, "/v1/card", Method::GetExtendedAgentCard),
         ] {
-            assert_eq!(method(verb, path), Some(expected), "{path}");
+            assert_eq!(method(&verb, path), Some(expected), "{path}");
         }
         assert_eq!(read(&Verb::GET, "/.well-known/agent.json"), Some(Place::Card));
         assert_eq!(read(&Verb::POST, "/a2a"), Some(Place::Rpc("/a2a")));
