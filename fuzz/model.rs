@@ -10,11 +10,12 @@ use bartizan_core::authorize::{
 };
 use bartizan_core::mask::Profile;
 use bartizan_core::time::Timestamp;
+use bartizan_core::validate::a2a::Agent;
 use bartizan_core::validate::{Call, Payload, Protocol, Unfit, mcp};
 use bytes::Bytes;
 use http::{Method, Request};
 
-#[allow(dead_code, reason = "not every program reads calls of models")]
+#[allow(dead_code, reason = "not every target reads a call of a model")]
 pub(crate) const PATHS: [(Protocol, &str); 4] = [
     (Protocol::OpenAi, "/v1/chat/completions"),
     (Protocol::OpenAi, "/v1/responses"),
@@ -23,7 +24,17 @@ pub(crate) const PATHS: [(Protocol, &str); 4] = [
 ];
 
 /// Models and tools whose names begin with `good`, and no others.
+#[allow(dead_code, reason = "not every target has an agent")]
 pub(crate) fn grant(protocol: Protocol, on_denied_tool: OnDeniedTool) -> Grant {
+    grant_to(protocol, on_denied_tool, None)
+}
+
+/// The same, with an agent behind it.
+pub(crate) fn grant_to(
+    protocol: Protocol,
+    on_denied_tool: OnDeniedTool,
+    agent: Option<Arc<Agent>>,
+) -> Grant {
     let rules = vec![NameRule { pattern: "good*".into(), ..NameRule::default() }];
     let named = Some(Arc::new(Named::new(rules)));
     let endpoint = Endpoint {
@@ -43,9 +54,11 @@ pub(crate) fn grant(protocol: Protocol, on_denied_tool: OnDeniedTool) -> Grant {
             prompts: named.clone(),
             server_requests: named,
             on_denied_tool,
+            ..Names::default()
         },
         protocol,
         mcp: (protocol == Protocol::Mcp).then(|| Arc::new(mcp::Rules::new(&vec![7; 32].into()))),
+        agent,
         schema: None,
         max_request_size: 1_000_000,
         limits: Vec::new(),
@@ -65,6 +78,7 @@ pub(crate) fn grant(protocol: Protocol, on_denied_tool: OnDeniedTool) -> Grant {
     policy.decide(caller, &route, &now).expect("everybody with a name may call it")
 }
 
+#[allow(dead_code, reason = "not every target reads a call of a model")]
 pub(crate) fn read(grant: &Grant, path: &str, body: &[u8]) -> Result<Call<()>, Unfit> {
     let request = Request::post(path).header("content-type", "application/json").body(());
     let (head, ()) = request.expect("the path is one").into_parts();

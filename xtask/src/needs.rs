@@ -89,6 +89,11 @@ const NEEDS: &[Need] = &[
         cure: Cure::Pip(&["mcp>=1.20,<3", "httpx>=0.27,<1"]),
     },
     Need {
+        name: "the official A2A SDK, as a client and as an agent",
+        present: &["target/tools/python/bin/python", "-c", "import a2a, sse_starlette"],
+        cure: Cure::Pip(&["a2a-sdk[http-server]>=1.3,<2", "uvicorn>=0.30,<1"]),
+    },
+    Need {
         name: "authlib, an OAuth client",
         present: &["target/tools/python/bin/python", "-c", "import authlib, httpx, joserfc"],
         cure: Cure::Pip(&["authlib>=1.9,<2", "httpx>=0.27,<1"]),

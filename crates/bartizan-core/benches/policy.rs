@@ -45,6 +45,7 @@ fn endpoint(index: usize) -> Endpoint {
         names: Names::default(),
         protocol: Protocol::Http,
         mcp: None,
+        agent: None,
         schema: None,
         max_request_size: 1000,
         limits: Vec::new(),

@@ -1,5 +1,7 @@
 //! What does a refusal look like from outside? RFC 9457, and the only place that knows statuses.
 
+mod a2a;
+
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -16,6 +18,7 @@ use crate::id::RequestId;
 use crate::limit::{Exhausted, Kind, Measure, Standing};
 use crate::mask::Detection;
 use crate::refusal::{Objection, Outage, Refusal, Upstream, Waiting};
+use crate::validate::a2a::Echo;
 use crate::validate::jsonrpc::{self, Fault};
 use crate::validate::{Invalid, Protocol};
 
@@ -128,6 +131,8 @@ pub struct Context<'a> {
     pub resource_metadata: Option<&'a str>,
     /// Whether DPoP is spoken here (RFC 9449).
     pub dpop: bool,
+    /// What of the call stands in an error about it, where its dialect has that.
+    pub echo: Option<&'a Echo>,
 }
 
 /// The kind of problem that a refusal is.
@@ -164,14 +169,18 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
         Refusal::Forbidden(denial) => match denial {
             Denial::Arguments { .. }
             | Denial::Cedar(_)
+            | Denial::Method(_)
             | Denial::Model(_)
             | Denial::NotAllowed
             | Denial::NotPermitted { .. }
+            | Denial::Notifications
             | Denial::Prompt(_)
             | Denial::Resource(_)
             | Denial::Role(_)
             | Denial::Scope { .. }
+            | Denial::Skill(_)
             | Denial::Statement(_)
+            | Denial::Target
             | Denial::Tenant
             | Denial::Tool(_)
             | Denial::Unseen => &FORBIDDEN,
@@ -179,14 +188,14 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             Denial::Origin => &ORIGIN,
             Denial::Session => &SESSION,
             Denial::Override => &MALFORMED,
-            Denial::Api | Denial::UnknownPath => &NOT_FOUND,
+            Denial::Api | Denial::Task | Denial::UnknownPath => &NOT_FOUND,
             Denial::UnknownVerb(_) => &METHOD_REFUSED,
         },
         Refusal::Invalid(invalid) => match invalid {
             Invalid::Incomplete => &INCOMPLETE,
             Invalid::Json(_) => &INVALID_JSON,
             Invalid::Media => &MEDIA,
-            Invalid::Member(_) | Invalid::Schema(_) => &INVALID,
+            Invalid::Member(_) | Invalid::Method | Invalid::Schema(_) => &INVALID,
             Invalid::Rpc(fault) if fault.code == jsonrpc::METHOD_NOT_FOUND => &UNKNOWN_METHOD,
             Invalid::Rpc(_) => &MESSAGE,
             Invalid::TooLarge(_) => &TOO_LARGE,
@@ -226,16 +235,32 @@ pub fn answer(refusal: &Refusal, context: &Context<'_>) -> Response<Bytes> {
         Protocol::OpenAi => as_openai(problem, refusal),
         Protocol::Anthropic => as_anthropic(problem, refusal, context),
         Protocol::Mcp => as_jsonrpc(problem, refusal, context),
+        Protocol::A2a => return a2a::answer(refusal, context),
     };
-    let mut response = Response::new(Bytes::from(body.to_string()));
-    *response.status_mut() = told(problem.status, refusal, context.protocol);
-    let headers = response.headers_mut();
     let media = match context.protocol {
         Protocol::Http => "application/problem+json",
-        Protocol::OAuth | Protocol::OpenAi | Protocol::Anthropic | Protocol::Mcp => {
+        Protocol::OAuth
+        | Protocol::OpenAi
+        | Protocol::Anthropic
+        | Protocol::Mcp
+        | Protocol::A2a => {
             "application/json"
         }
     };
+    worded(&body, told(problem.status, refusal, context.protocol), media, refusal, context)
+}
+
+/// The answer with this body, and what its header fields advise.
+fn worded(
+    body: &Value,
+    status: StatusCode,
+    media: &'static str,
+    refusal: &Refusal,
+    context: &Context<'_>,
+) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     advise(refusal, context, headers);
@@ -331,12 +356,17 @@ fn detail(refusal: &Refusal) -> String {
             Denial::Api
             | Denial::Approval(_)
             | Denial::Arguments { .. }
+            | Denial::Method(_)
             | Denial::Model(_)
+            | Denial::Notifications
             | Denial::Origin
             | Denial::Override
             | Denial::Prompt(_)
             | Denial::Resource(_)
             | Denial::Session
+            | Denial::Skill(_)
+            | Denial::Target
+            | Denial::Task
             | Denial::Tool(_)
             | Denial::UnknownPath
             | Denial::UnknownVerb(_)
@@ -514,6 +544,7 @@ pub fn event(refusal: &Refusal, context: &Context<'_>) -> Option<Bytes> {
             context.message?;
             format!("event: message\ndata: {}\n\n", as_jsonrpc(problem, refusal, context))
         }
+        Protocol::A2a => return a2a::event(refusal, context),
     };
     Some(text.into())
 }
@@ -541,7 +572,8 @@ fn told(status: StatusCode, refusal: &Refusal, protocol: Protocol) -> StatusCode
         | Protocol::OAuth
         | Protocol::OpenAi
         | Protocol::Anthropic
-        | Protocol::Mcp => status,
+        | Protocol::Mcp
+        | Protocol::A2a => status,
     }
 }
 

@@ -77,6 +77,7 @@ fn policy(action: Action) -> Policy {
         names: Names::default(),
         protocol: Protocol::Http,
         mcp: None,
+        agent: None,
         schema: None,
         max_request_size: 1000,
         limits: vec![Arc::new(Limit::new(Arc::new(rule), By::User))],

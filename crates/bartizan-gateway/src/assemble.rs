@@ -42,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{Counted, Metrics};
+use crate::agents::Agents;
 use crate::alerts::{Alerts, WatchedMeter};
 use crate::config::Settings;
 use crate::config::file::OpenApiAccess;
@@ -266,6 +267,7 @@ pub async fn assemble(
         app = app.resources(resources);
     }
     let tokens = token_endpoint(settings, standing).await?;
+    let agents = Agents::of(settings, &*standing.identities).await?;
     let authenticate = authenticate(settings, standing, tokens.clone());
     if let Some(tokens) = tokens {
         app = token::served(&tokens).into_iter().fold(app, AppBuilder::endpoint);
@@ -273,7 +275,7 @@ pub async fn assemble(
     let connections = standing.connections(settings)?;
     for configured in &settings.endpoints {
         for verb in &configured.verbs {
-            let served = serve(configured, verb, (settings, standing), &connections)?;
+            let served = serve(configured, verb, (settings, standing), &connections, &agents)?;
             app = app.endpoint(served);
         }
     }
@@ -337,6 +339,7 @@ fn serve(
     verb: &Method,
     (settings, standing): (&Settings, &Standing),
     connections: &Connections,
+    agents: &Agents,
 ) -> anyhow::Result<Served> {
     let mut draft = endpoint(verb.as_str(), &configured.path)
         .access(configured.access.clone())
@@ -351,6 +354,9 @@ fn serve(
         .cost(cost(configured, settings));
     for (alias, _) in configured.aliases.iter().filter(|(_, meant)| meant == verb) {
         draft = draft.alias(alias.as_str());
+    }
+    if let Some(agent) = agents.at(configured) {
+        draft = draft.agent(agent);
     }
     if let Some(permission) = configured.permission(verb) {
         draft = draft.resource(&permission.resource, Some(&permission.action));
@@ -401,7 +407,11 @@ fn upstreams(
 }
 
 fn target(upstream: &configured::Upstream) -> anyhow::Result<Target> {
-    let url = upstream.url.to_string();
+    let url = match (upstream.agent, upstream.url.scheme(), upstream.url.authority()) {
+        // Its path is put in where the call is read.
+        (true, Some(scheme), Some(authority)) => format!("{scheme}://{authority}"),
+        _ => upstream.url.to_string(),
+    };
     let address = Address::parse(&url).with_context(|| format!("upstream `{url}`"))?;
     let show = |secret| match upstream.anthropic {
         true => Credential::field(HeaderName::from_static("x-api-key"), secret),

@@ -1,6 +1,7 @@
 //! The house: everything around the road that makes it a program.
 
 pub mod admin;
+mod agents;
 pub mod alerts;
 pub mod assemble;
 pub mod cli;

@@ -100,6 +100,20 @@ fn the_quick_start_is_sound_without_any_environment() {
 }
 
 #[test]
+fn what_the_page_about_agents_shows_is_sound() {
+    let page = fs::read_to_string(project().join("docs/a2a.md")).unwrap();
+    let blocks: Vec<_> = page.split("```yaml\n").skip(1).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bartizan.yaml");
+        fs::write(&path, block.split("```").next().unwrap()).unwrap();
+        let examined = config::examine(&path, &Overrides::default(), &|_| None);
+        assert_eq!(examined.findings.exit_code(), 0, "{}", told(&examined.findings, &path));
+    }
+}
+
+#[test]
 fn bad_examples_are_told_as_expected() {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut differ = String::new();

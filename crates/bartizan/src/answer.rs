@@ -11,6 +11,8 @@ use bartizan_core::mask::{self, AnswerStream, Blocked, Screened, Vault};
 use bartizan_core::problem;
 use bartizan_core::refusal::{Objection, Outage, Refusal, Upstream};
 use bartizan_core::settle::{Reported, Spent};
+use bartizan_core::validate::a2a::Echo;
+use bartizan_core::validate::listener::Piece;
 use bartizan_core::validate::{Heard, Listener, Media, Protocol, mcp};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
@@ -58,11 +60,16 @@ pub async fn bring_home(
     }
     sign(&away, response.headers_mut());
     let listener = away.take_listener();
+    // What an agent says of an error names no task.
+    let listener = listener.filter(|ear| !ear.insists() || response.status().is_success());
     if listener.is_some() && !response.status().is_success() {
         // Providers charge nothing for an error.
         away.used(Spent::Reported(Reported { usd_nano: Some(0), ..Reported::default() }));
     }
     let curious: Vec<_> = hooks.iter().filter(|hook| hook.looks_at_answers()).collect();
+    if listener.as_ref().is_some_and(Listener::insists) && !is_legible(&response) {
+        return refuse(away, Refusal::Upstream(Upstream::Garbled));
+    }
     match plan(&away, &response, listener.is_some(), !curious.is_empty()) {
         Plan::Withhold => refuse(away, Refusal::Upstream(Upstream::Blocked)),
         Plan::Whole => whole(away, response, listener, &curious).await,
@@ -136,6 +143,15 @@ fn plan(away: &Away, response: &Response<Body>, spoken: bool, hooked: bool) -> P
     }
 }
 
+/// Whether an answer is one that a listener can read, or nothing.
+fn is_legible(response: &Response<Body>) -> bool {
+    let headers = response.headers();
+    let readable = is_event_stream(headers) || media(headers) == Media::Json;
+    let empty = response.status() == StatusCode::NO_CONTENT
+        || response.body().whole().is_some_and(|body| body.is_empty());
+    empty || (readable && !is_encoded(headers))
+}
+
 /// The plan for an answer in which nothing is looked for; values may have to be put back into it.
 fn unscreened(away: &Away, response: &Response<Body>, spoken: bool, hooked: bool) -> Plan {
     let headers = response.headers();
@@ -188,14 +204,20 @@ async fn whole(
         Ok(bytes) => bytes,
         Err(upstream) => return refuse(away, Refusal::Upstream(upstream)),
     };
+    let told = bytes.clone();
     let bytes = match listener.as_mut().filter(|_| !is_event_stream(&head.headers)) {
         Some(listener) => hear(&mut away, listener, bytes),
-        None => Some(bytes),
+        None => Some((bytes, Vec::new())),
     };
-    let Some(bytes) = bytes else { return refuse(away, Refusal::Upstream(Upstream::Blocked)) };
+    let Some((bytes, pieces)) = bytes else {
+        return refuse(away, Refusal::Upstream(Upstream::Blocked));
+    };
     // What is restored is listened to once more, for where its texts stand.
     let again = listener.as_ref().filter(|_| away.vault().is_some()).cloned();
-    let screened = screen(&mut away, &head.headers, bytes, listener);
+    let screened = match pieces.is_empty() {
+        true => screen(&mut away, &head.headers, bytes, listener),
+        false => screen_texts(&away, bytes, &pieces),
+    };
     let Screened { bytes, detections } = match screened {
         Ok(screened) => screened,
         Err(Blocked { detections }) => {
@@ -209,7 +231,7 @@ async fn whole(
         Ok(answer) => restored(&away, &head.headers, answer, again),
         Err(refusal) => return refuse(away, refusal),
     };
-    let changed = !detections.is_empty() || answer != bytes;
+    let changed = !detections.is_empty() || answer != told;
     let bytes = answer;
     if head.headers.contains_key(header::CONTENT_LENGTH) && !is_headline(&away, head.status) {
         head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
@@ -218,24 +240,24 @@ async fn whole(
         head.headers.remove(header::ETAG);
     }
     away.answered(head.status.as_u16());
-    let named =
-        away.journey().map(|j| (j.request_id(), j.endpoint().protocol, j.message().cloned()));
+    let closed = away.journey().map(Closed::of);
     let recorded = away.end().await.durable().await;
     if recorded.is_err() {
         tracing::error!("an answer is withheld: its record could not be written");
-        return Ok(named.map_or_else(failed, |(id, protocol, message)| {
-            unrecorded(id, protocol, message.as_ref())
-        }));
+        return Ok(closed.map_or_else(failed, Closed::unrecorded));
     }
     Ok(Response::from_parts(head, Body::full(bytes)))
 }
 
-/// What an answer says in the words of its protocol, and what of it goes on; `None` where it may
-/// not pass at all.
-fn hear(away: &mut Away, listener: &mut Listener, bytes: Bytes) -> Option<Bytes> {
+/// What an answer says in the words of its protocol, what of it goes on, and which texts stand in
+/// pieces in that; `None` where it may not pass at all.
+fn hear(away: &mut Away, listener: &mut Listener, bytes: Bytes) -> Option<(Bytes, Vec<Piece>)> {
     let heard = listener.hear_whole(&bytes, away.journey()?.grant());
-    let Heard { calls, notes, denied, instead, .. } = heard;
+    let Heard { calls, notes, denied, instead, unsound, pieces, .. } = heard;
     notes.into_iter().for_each(|note| away.note(note));
+    if unsound {
+        return None;
+    }
     if let Some(reported) = listener.used() {
         away.used(Spent::Reported(reported));
     }
@@ -244,7 +266,7 @@ fn hear(away: &mut Away, listener: &mut Listener, bytes: Bytes) -> Option<Bytes>
         away.note(denied_tool(&tool));
         return None;
     }
-    Some(instead.map_or(bytes, Bytes::from))
+    Some((instead.map_or(bytes, Bytes::from), pieces))
 }
 
 /// What the log is told about a tool that a model has called and its caller may not use.
@@ -281,6 +303,16 @@ fn screen(
             Ok(Screened { bytes: kept, ..screened })
         }
         Some(_) | None => Ok(Screened { bytes, detections: Vec::new() }),
+    }
+}
+
+/// Takes out what must not pass of a document with texts that stand in pieces.
+fn screen_texts(away: &Away, bytes: Bytes, pieces: &[Piece]) -> Result<Screened, Blocked> {
+    match (away.profile().response, away.journey()) {
+        (Some(guard), Some(journey)) => {
+            mask::screen_pieces(&guard, &bytes, pieces, journey.grant())
+        }
+        _ => Ok(Screened { bytes, detections: Vec::new() }),
     }
 }
 
@@ -343,21 +375,37 @@ fn restored(away: &Away, headers: &HeaderMap, bytes: Bytes, listener: Option<Lis
     mask::restore(&vault, media(headers), bytes)
 }
 
-/// What the client gets where the end of its exchange is not on record.
-fn unrecorded(
+/// What must be known of an exchange to say that its end is not on record.
+struct Closed {
     request_id: RequestId,
     protocol: Protocol,
-    message: Option<&Value>,
-) -> Response<Body> {
-    let context = problem::Context {
-        request_id,
-        protocol,
-        message,
-        realm: "",
-        resource_metadata: None,
-        dpop: false,
-    };
-    problem::answer(&Refusal::Unavailable(Outage::Audit), &context).map(Body::full)
+    message: Option<Value>,
+    echo: Option<Echo>,
+}
+
+impl Closed {
+    fn of(journey: &Journey) -> Self {
+        Self {
+            request_id: journey.request_id(),
+            protocol: journey.endpoint().protocol,
+            message: journey.message().cloned(),
+            echo: journey.echo().cloned(),
+        }
+    }
+
+    /// What the client gets.
+    fn unrecorded(self) -> Response<Body> {
+        let context = problem::Context {
+            request_id: self.request_id,
+            protocol: self.protocol,
+            message: self.message.as_ref(),
+            realm: "",
+            resource_metadata: None,
+            dpop: false,
+            echo: self.echo.as_ref(),
+        };
+        problem::answer(&Refusal::Unavailable(Outage::Audit), &context).map(Body::full)
+    }
 }
 
 /// Lets an answer pass as it comes; the exchange is closed when it has ended.

@@ -19,6 +19,7 @@ use bartizan_core::authorize::tenant::TenantAt;
 use bartizan_core::authorize::{Access, Endpoint, Names, Permission};
 use bartizan_core::limit::Measure;
 use bartizan_core::mask::Profile;
+use bartizan_core::validate::a2a::Agent;
 use bartizan_core::validate::{Protocol, Schema, SchemaError, mcp};
 use http::Method;
 use schemars::JsonSchema;
@@ -67,6 +68,7 @@ pub(crate) struct Sketch {
     pub(crate) names: Names,
     pub(crate) protocol: Protocol,
     pub(crate) mcp: Option<Arc<mcp::Rules>>,
+    pub(crate) agent: Option<Arc<Agent>>,
     pub(crate) schema: Option<Result<Arc<Schema>, SchemaError>>,
     pub(crate) max_request_size: Option<u64>,
     pub(crate) limits: Vec<Arc<Limit>>,
@@ -110,6 +112,7 @@ pub fn endpoint(verb: &str, path: &str) -> Draft<NoPolicy> {
         names: Names::default(),
         protocol: Protocol::Http,
         mcp: None,
+        agent: None,
         schema: None,
         max_request_size: None,
         limits: Vec::new(),
@@ -337,6 +340,13 @@ impl<P> Draft<P> {
         self
     }
 
+    /// What is known of the agent behind it, for [`Protocol::A2a`]; without it nothing passes there.
+    #[must_use]
+    pub fn agent(mut self, agent: Arc<Agent>) -> Self {
+        self.sketch.agent = Some(agent);
+        self
+    }
+
     /// The JSON Schema (2020-12) of its bodies, where it is not that of the type.
     #[must_use]
     pub fn schema(mut self, schema: &serde_json::Value) -> Self {
@@ -517,6 +527,7 @@ impl Sketch {
             names: self.names,
             protocol: self.protocol,
             mcp: self.mcp,
+            agent: self.agent,
             schema,
             max_request_size: self.max_request_size.unwrap_or(defaults.max_request_size),
             limits,

@@ -26,8 +26,11 @@ const ABOVE: &[&str] = &["exchange", "refusal", "problem"];
 const PLANS: &[&str] = &["crates/bartizan-core/src/authorize/endpoint.rs"];
 
 /// Where refusals become answers.
-const WORDING: &[&str] =
-    &["crates/bartizan-core/src/problem.rs", "crates/bartizan-core/src/issue/answer.rs"];
+const WORDING: &[&str] = &[
+    "crates/bartizan-core/src/problem.rs",
+    "crates/bartizan-core/src/problem/a2a.rs",
+    "crates/bartizan-core/src/issue/answer.rs",
+];
 
 /// Crates that bring a runtime, a transport or a disk.
 const OUTSIDE: &[&str] =
@@ -138,7 +141,7 @@ pub(super) const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        why: "only `problem.rs` knows statuses, and `issue/answer.rs` those of RFC 6749",
+        why: "only `problem` knows statuses, and `issue/answer.rs` those of RFC 6749",
         applies: |path| {
             path.starts_with("crates/bartizan-core/src/")
                 && !WORDING.contains(&path)

@@ -87,6 +87,15 @@ impl Pepper {
         (text.len() >= SHORTEST_PEPPER).then(|| Self::new(&Sha256::digest(text).into()))
     }
 
+    /// A key for another purpose, by which nothing is learnt of digests nor they of it.
+    #[must_use]
+    pub fn key_for(&self, purpose: &[u8]) -> [u8; 32] {
+        let tag = hmac::sign(&self.key, purpose);
+        let mut key = [0; 32];
+        key.copy_from_slice(tag.as_ref());
+        key
+    }
+
     /// This pepper, while digests that were made with `before` still count.
     #[must_use]
     pub fn after(self, before: &Self) -> Self {

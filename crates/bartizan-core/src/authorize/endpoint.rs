@@ -13,6 +13,7 @@ use crate::authenticate::Caller;
 use crate::limit::Rule;
 use crate::limit::price::Price;
 use crate::mask::Profile;
+use crate::validate::a2a::Agent;
 use crate::validate::mcp;
 use crate::validate::protocol::Protocol;
 use crate::validate::schema::Schema;
@@ -44,6 +45,8 @@ pub struct Endpoint {
     pub protocol: Protocol,
     /// What is laid down for one that speaks MCP.
     pub mcp: Option<Arc<mcp::Rules>>,
+    /// What is known of the agent behind it, where one is spoken to.
+    pub agent: Option<Arc<Agent>>,
     /// What a body must conform to.
     pub schema: Option<Arc<Schema>>,
     /// The largest request body, in bytes.

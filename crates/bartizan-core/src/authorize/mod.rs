@@ -90,6 +90,9 @@ pub enum Denial {
     /// Cedar's policies forbid it, or none of them permits it.
     #[error("cedar: {0}")]
     Cedar(Arc<str>),
+    /// A method to which the caller has no right.
+    #[error("the method `{0}` is not granted")]
+    Method(Arc<str>),
     /// A model to which the caller has no right.
     #[error("the model `{0}` is not granted")]
     Model(Arc<str>),
@@ -127,9 +130,21 @@ pub enum Denial {
         /// By which the caller showed a token, and would show one that has them.
         scheme: Scheme,
     },
+    /// Nobody may be notified past the gate.
+    #[error("push notifications are not allowed here")]
+    Notifications,
+    /// A skill to which the caller has no right; `*` where all would be needed.
+    #[error("the skill `{0}` is not granted")]
+    Skill(Arc<str>),
     /// A statement denies it.
     #[error("the policy `{0}` denies it")]
     Statement(Arc<str>),
+    /// Notifications may not go there.
+    #[error("push notifications may not go to this host")]
+    Target,
+    /// A task that is not the caller's, or none at all: nobody can tell which.
+    #[error("the task is not known")]
+    Task,
     /// A tool to which the caller has no right.
     #[error("the tool `{0}` is not granted")]
     Tool(Arc<str>),
@@ -206,8 +221,9 @@ impl Policy {
 
     /// What of the names that the endpoint knows the caller may use.
     fn held(&self, caller: &Caller, endpoint: &Endpoint, roles: &[Arc<str>]) -> Option<Box<Held>> {
-        let Names { tools, models, resources, prompts, server_requests, .. } = &endpoint.names;
-        let all = [tools, models, resources, prompts, server_requests];
+        let Names { tools, models, resources, prompts, server_requests, methods, skills, .. } =
+            &endpoint.names;
+        let all = [tools, models, resources, prompts, server_requests, methods, skills];
         if all.iter().all(|named| named.is_none()) {
             return None;
         }
@@ -222,6 +238,8 @@ impl Policy {
             resources: held(resources),
             prompts: held(prompts),
             server_requests: held(server_requests),
+            methods: held(methods),
+            skills: held(skills),
         }))
     }
 
@@ -414,6 +432,27 @@ impl Grant {
     fn right<'a>(&self, named: &'a Named, held: &[bool], name: &str) -> Option<Right<'a>> {
         let right = named.right(name, held)?;
         (!right.approval || !self.caller.is_anonymous()).then_some(right)
+    }
+
+    /// Whether the caller may call a method of that name.
+    #[must_use]
+    pub fn method(&self, name: &str) -> bool {
+        let Some(methods) = &self.endpoint.names.methods else { return true };
+        self.held.as_ref().is_some_and(|held| methods.right(name, &held.methods).is_some())
+    }
+
+    /// Whether the caller may ask for a skill of that name.
+    #[must_use]
+    pub fn skill(&self, name: &str) -> bool {
+        let Some(skills) = &self.endpoint.names.skills else { return true };
+        self.held.as_ref().is_some_and(|held| skills.right(name, &held.skills).is_some())
+    }
+
+    /// Whether the caller may ask for every skill that is written.
+    #[must_use]
+    pub fn every_skill(&self) -> bool {
+        let all = |held: &Held| held.skills.iter().all(|held| *held);
+        self.endpoint.names.skills.is_none() || self.held.as_deref().is_some_and(all)
     }
 
     /// Somebody must agree besides, because of what the call names.

@@ -39,6 +39,10 @@ pub struct Names {
     pub prompts: Option<Arc<Named>>,
     /// What servers may ask of the caller, by method; denied where nothing is said.
     pub server_requests: Option<Arc<Named>>,
+    /// The methods of a protocol that has some; where nothing is said all may be called.
+    pub methods: Option<Arc<Named>>,
+    /// The skills of an agent; where nothing is said all may be asked for.
+    pub skills: Option<Arc<Named>>,
     /// What becomes of a call that offers a tool without a right to it.
     pub on_denied_tool: OnDeniedTool,
 }
@@ -61,6 +65,8 @@ pub struct Held {
     pub(super) resources: Vec<bool>,
     pub(super) prompts: Vec<bool>,
     pub(super) server_requests: Vec<bool>,
+    pub(super) methods: Vec<bool>,
+    pub(super) skills: Vec<bool>,
 }
 
 impl Named {

@@ -32,6 +32,7 @@ pub(super) fn endpoint(verb_name: &str, path: &str, access: Access) -> Endpoint 
         names: Names::default(),
         protocol: Protocol::Http,
         mcp: None,
+        agent: None,
         schema: None,
         max_request_size: 1000,
         limits: Vec::new(),

@@ -109,7 +109,7 @@ fn request_body(endpoint: &Endpoint) -> Option<Value> {
         (None, Protocol::OAuth) => {
             ("application/x-www-form-urlencoded", json!({ "type": "object" }))
         }
-        (None, Protocol::OpenAi | Protocol::Anthropic | Protocol::Mcp) => {
+        (None, Protocol::OpenAi | Protocol::Anthropic | Protocol::Mcp | Protocol::A2a) => {
             ("application/json", json!({ "type": "object" }))
         }
         (None, Protocol::Http) => return None,

@@ -48,8 +48,9 @@ impl<B> Exchange<Received<B>> {
         };
         let dossier = Dossier::open(facts, now, trail);
         let (head, standings) = (Box::new(head), Vec::new());
-        let memory =
-            Box::new(Memory { now, purpose, dossier, standings, vault: None, message: None });
+        let (vault, message, echo) = (None, None, None);
+        let memory = Memory { now, purpose, dossier, standings, vault, message, echo };
+        let memory = Box::new(memory);
         Self { head, memory, state: Received { body } }
     }
 

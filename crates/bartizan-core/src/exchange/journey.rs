@@ -17,6 +17,7 @@ use crate::mask::{Blocked, Detection, Profile, Screened, Spotted, Vault};
 use crate::refusal::{Refusal, Upstream};
 use crate::settle::{self, Spent};
 use crate::time::Timestamp;
+use crate::validate::a2a::Echo;
 use crate::validate::{Estimate, Listener, Media};
 
 impl Journey {
@@ -71,6 +72,12 @@ impl Journey {
     #[must_use]
     pub fn request_id(&self) -> RequestId {
         self.memory.dossier.facts().request_id
+    }
+
+    /// What of the call stands in an error about it.
+    #[must_use]
+    pub fn echo(&self) -> Option<&Echo> {
+        self.memory.echo.as_deref()
     }
 
     /// Notes what was found in the answer.

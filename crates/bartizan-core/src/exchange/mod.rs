@@ -29,6 +29,7 @@ use crate::limit::{Draw, ReservationId, Standing};
 use crate::mask::{Detection, Profile, Vault};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
+use crate::validate::a2a::Echo;
 use crate::validate::{Call, Estimate, Listener, Payload, Protocol};
 
 pub use entry::NotAuthenticated;
@@ -61,6 +62,8 @@ struct Memory {
     vault: Option<Box<Vault>>,
     /// The number of the message, which the answer repeats.
     message: Option<Box<Value>>,
+    /// What of the call stands in an error about it.
+    echo: Option<Box<Echo>>,
 }
 
 impl Memory {

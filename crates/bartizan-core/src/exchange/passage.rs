@@ -25,6 +25,7 @@ use crate::mask::{Blocked, Detection, Guard, Screened, Spotted, Vault};
 use crate::refusal::{Objection, Outage, Refusal, Waiting};
 use crate::settle::rehearsed;
 use crate::time::Timestamp;
+use crate::validate::a2a::Echo;
 use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol, Unfit};
 
 impl<B> Exchange<Authorized<B>> {
@@ -58,6 +59,7 @@ impl Exchange<Authorized<()>> {
     ) -> Result<Exchange<Validated<B>>, Refused> {
         self.step(|head, memory, Authorized { mut grant, .. }| {
             let body = body?;
+            memory.echo = echoed(&grant, head, &body);
             if grant.need().is_some() {
                 grant.is_for(digest(head, &body)?);
             }
@@ -84,6 +86,9 @@ impl Exchange<Authorized<()>> {
                     Some(value) => drop(head.headers.insert(name, value)),
                     None => drop(head.headers.remove(name)),
                 }
+            }
+            if let Some(target) = call.take_target() {
+                head.uri = target.into();
             }
             Ok::<_, Unfit>(Validated { grant, call })
         })
@@ -436,6 +441,17 @@ fn shown(headers: &http::HeaderMap) -> Option<Result<ApprovalId, Lapse>> {
     let first = values.next()?;
     let id = first.to_str().ok().and_then(ApprovalId::parse);
     Some(id.filter(|_| values.next().is_none()).ok_or(Lapse::Foreign))
+}
+
+/// What of a call stands in an error about it.
+fn echoed<B>(grant: &Grant, head: &Parts, body: &Payload<B>) -> Option<Box<Echo>> {
+    let endpoint = grant.endpoint();
+    match body {
+        Payload::Whole(bytes) if endpoint.protocol == Protocol::A2a => {
+            Echo::of(&endpoint.path, head, bytes).map(Box::new)
+        }
+        Payload::Whole(_) | Payload::Stream(_) => None,
+    }
 }
 
 /// Which call this is: what a caller might change after somebody has agreed.

@@ -28,7 +28,7 @@ impl Refused {
     /// Records the refusal, and words it for the client.
     pub fn answer(self, realm: &Realm, now: Timestamp) -> Answered {
         let Self { refusal, memory, protocol, bill } = self;
-        let Memory { dossier, standings, message, .. } = *memory;
+        let Memory { dossier, standings, message, echo, .. } = *memory;
         let usage = bill.map(|bill| bill.usage).unwrap_or_default();
         let metadata = realm.metadata(dossier.facts().endpoint.as_deref());
         let context = Context {
@@ -38,6 +38,7 @@ impl Refused {
             realm: &realm.name,
             resource_metadata: metadata.as_deref(),
             dpop: realm.dpop,
+            echo: echo.as_deref(),
         };
         let mut response = problem::answer(&refusal, &context);
         if !matches!(*refusal, Refusal::Exhausted(_)) {

@@ -19,7 +19,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 
 pub use bartizan_pii::{Restorer, Spelling, Vault};
 pub use restore::restore;
-pub use stream::{AnswerStream, Stopped};
+pub use stream::{AnswerStream, Stopped, screen_pieces};
 
 use crate::validate::media::Media;
 

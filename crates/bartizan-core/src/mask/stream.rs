@@ -11,6 +11,7 @@
 //! placeholders over events like anything else.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bartizan_pii::{Stream, Tally, Vault, rewrite_json};
@@ -19,7 +20,7 @@ use serde_json::Value;
 
 use super::bare::Bare;
 use super::restore::{TextBack, restore};
-use super::{Detection, Guard};
+use super::{Blocked, Detection, Guard, Screened};
 use crate::audit::Note;
 use crate::authorize::Grant;
 use crate::sse::{self, Event, Reader};
@@ -163,7 +164,7 @@ impl AnswerStream {
         let data = event.data();
         let listener = self.listener.as_mut().filter(|_| event.has_data());
         let heard = listener.map(|ear| ear.hear(&data, grant)).unwrap_or_default();
-        let Heard { pieces, ends, calls, notes, denied, hidden, instead } = heard;
+        let Heard { pieces, ends, calls, notes, denied, hidden, instead, unsound } = heard;
         self.notes.extend(notes);
         self.notes.extend(calls.into_iter().map(|call| call.note()));
         if self.passes {
@@ -171,6 +172,9 @@ impl AnswerStream {
         }
         if let Some(tool) = denied {
             return Err(Stopped::Denied(tool));
+        }
+        if unsound {
+            return Err(Stopped::Blocked);
         }
         self.end(&ends, &pieces, out)?;
         if hidden {
@@ -257,10 +261,12 @@ impl AnswerStream {
             self.open(piece)?;
         }
         let texts = &mut self.texts;
+        let index = Index::of(pieces);
         let mut hand = |pointer: &str, text: &str| {
-            let Piece { channel, .. } = pieces.iter().find(|piece| piece.pointer == pointer)?;
+            let (Piece { channel, .. }, further) = index.find(pointer)?;
             let open = texts.iter_mut().find(|open| open.channel == *channel)?;
-            Some(open.go_on(text, ends.cover(*channel)))
+            let last = ends.cover(*channel) && further.iter().all(|one| one.channel != *channel);
+            Some(open.go_on(text, last))
         };
         let bytes = match &self.guard {
             Some(guard) => {
@@ -347,6 +353,57 @@ impl AnswerStream {
     fn blocked(&mut self, detections: Vec<Detection>) -> Stopped {
         self.detections.extend(detections);
         Stopped::Blocked
+    }
+}
+
+/// Finds pieces by where they stand.
+enum Index<'a> {
+    Few(&'a [Piece]),
+    Many(&'a [Piece], HashMap<&'a str, usize>),
+}
+
+/// So many are found faster one by one.
+const FEW: usize = 8;
+
+impl<'a> Index<'a> {
+    fn of(pieces: &'a [Piece]) -> Self {
+        if pieces.len() <= FEW {
+            return Self::Few(pieces);
+        }
+        let places = pieces.iter().enumerate().map(|(at, piece)| (&*piece.pointer, at));
+        Self::Many(pieces, places.collect())
+    }
+
+    /// The piece, and those behind it.
+    fn find(&self, pointer: &str) -> Option<(&'a Piece, &'a [Piece])> {
+        let (pieces, at) = match self {
+            Self::Few(pieces) => {
+                (*pieces, pieces.iter().position(|piece| piece.pointer == pointer)?)
+            }
+            Self::Many(pieces, places) => (*pieces, *places.get(pointer)?),
+        };
+        pieces.get(at..)?.split_first()
+    }
+}
+
+/// Screens a document in which texts stand in pieces: each of them is searched as one, and what comes
+/// out of it may move from one of its pieces to the next.
+///
+/// # Errors
+/// [`Blocked`] where something must not pass, or where there are too many texts.
+pub fn screen_pieces(
+    guard: &Arc<Guard>,
+    document: &[u8],
+    pieces: &[Piece],
+    grant: &Grant,
+) -> Result<Screened, Blocked> {
+    let mut stream = AnswerStream::new(None, Some(Arc::clone(guard)), grant);
+    let screened = stream.json(document, pieces, &Ends::All);
+    let stopped = stream.texts.iter().any(OpenText::is_blocked);
+    let detections = stream.detections();
+    match screened {
+        Ok(bytes) if !stopped => Ok(Screened { bytes, detections }),
+        Ok(_) | Err(_) => Err(Blocked { detections }),
     }
 }
 

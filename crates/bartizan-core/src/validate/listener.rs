@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{Reported, anthropic, mcp, openai};
+use super::{Reported, a2a, anthropic, mcp, openai};
 use crate::audit::{Event, Note, Outcome};
 use crate::authorize::Grant;
 
@@ -22,6 +22,8 @@ pub enum Listener {
     Anthropic(Box<anthropic::Listener>),
     /// The Model Context Protocol.
     Mcp(Box<mcp::Listener>),
+    /// Agent to Agent.
+    A2a(Box<a2a::Listener>),
 }
 
 /// What one message says.
@@ -41,6 +43,10 @@ pub struct Heard {
     pub hidden: bool,
     /// What goes on in place of it.
     pub instead: Option<Vec<u8>>,
+    /// What the log is to know because of it.
+    pub notes: Vec<Note>,
+    /// Whether it is not what its protocol has there, and so does not pass.
+    pub unsound: bool,
 }
 
 /// A piece of a text that comes in pieces.
@@ -114,6 +120,7 @@ impl Listener {
             Self::OpenAi(listener) => listener.hear_whole(document, grant),
             Self::Anthropic(listener) => listener.hear_whole(document, grant),
             Self::Mcp(listener) => listener.hear_whole(document, grant),
+            Self::A2a(listener) => listener.hear_whole(document, grant),
         }
     }
 
@@ -123,6 +130,7 @@ impl Listener {
             Self::OpenAi(listener) => listener.hear(data, grant),
             Self::Anthropic(listener) => listener.hear(data, grant),
             Self::Mcp(listener) => listener.hear(data, grant),
+            Self::A2a(listener) => listener.hear(data, grant),
         }
     }
 
@@ -132,8 +140,14 @@ impl Listener {
         match self {
             Self::OpenAi(listener) => listener.changes(),
             Self::Anthropic(_) => false,
-            Self::Mcp(_) => true,
+            Self::Mcp(_) | Self::A2a(_) => true,
         }
+    }
+
+    /// Whether an answer to which it cannot listen does not pass.
+    #[must_use]
+    pub fn insists(&self) -> bool {
+        matches!(self, Self::A2a(_))
     }
 
     /// An event of the form of `event`, in which `piece` stands, that brings nothing but `text` of
@@ -143,6 +157,7 @@ impl Listener {
         let pointer = match self {
             Self::OpenAi(_) | Self::Mcp(_) => piece.pointer.clone(),
             Self::Anthropic(_) => anthropic::went_on(&mut event, &piece.pointer),
+            Self::A2a(_) => return a2a::went_on(event, &piece.pointer, &text),
         };
         let path: Vec<&str> = pointer.split('/').skip(1).collect();
         bare_bones(&mut event, &path, true);
@@ -158,7 +173,7 @@ impl Listener {
         match self {
             Self::OpenAi(listener) => listener.used(),
             Self::Anthropic(listener) => listener.used(),
-            Self::Mcp(_) => None,
+            Self::Mcp(_) | Self::A2a(_) => None,
         }
     }
 
@@ -169,8 +184,15 @@ impl Listener {
         match self {
             Self::OpenAi(listener) => listener.used_so_far(tokens_in),
             Self::Anthropic(listener) => listener.used_so_far(tokens_in),
-            Self::Mcp(_) => None,
+            Self::Mcp(_) | Self::A2a(_) => None,
         }
+    }
+}
+
+impl Heard {
+    /// Nothing that could be understood.
+    pub(super) fn unsound() -> Self {
+        Self { unsound: true, ..Self::default() }
     }
 }
 

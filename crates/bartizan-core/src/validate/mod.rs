@@ -14,12 +14,14 @@ pub mod jsonrpc;
 pub mod openai;
 pub mod anthropic;
 pub mod mcp;
+pub mod a2a;
 
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
@@ -89,6 +91,9 @@ pub enum Invalid {
     /// A media type that this endpoint does not take.
     #[error("the media type is not supported here; send application/json")]
     Media,
+    /// A method that nobody here can read.
+    #[error("the method is not known here")]
+    Method,
     /// Something that this protocol asks for is missing or of the wrong type.
     #[error("`{0}` is missing or of the wrong type")]
     Member(&'static str),
@@ -227,6 +232,11 @@ impl<B> Call<B> {
         self.said.as_mut().map(|said| std::mem::take(&mut said.notes)).unwrap_or_default()
     }
 
+    /// Hands out where it goes behind the gate, where that is another place.
+    pub fn take_target(&mut self) -> Option<PathAndQuery> {
+        self.said.as_mut()?.target.take()
+    }
+
     /// Hands out who listens to its answer.
     pub fn take_listener(&mut self) -> Option<Listener> {
         self.said.as_mut()?.listener.take()
@@ -264,6 +274,7 @@ fn understood(asked: &Asked<'_>) -> Result<Option<Box<Said>>, Unfit> {
         Protocol::OpenAi => openai::read(asked),
         Protocol::Anthropic => anthropic::read(asked),
         Protocol::Mcp => mcp::read(asked),
+        Protocol::A2a => a2a::read(asked),
     };
     Ok(Some(Box::new(said?)))
 }

@@ -19,6 +19,8 @@ pub enum Protocol {
     Anthropic,
     /// The Model Context Protocol, Streamable HTTP.
     Mcp,
+    /// Agent to Agent, by JSON-RPC or HTTP+JSON.
+    A2a,
 }
 
 impl Protocol {
@@ -28,7 +30,7 @@ impl Protocol {
     pub fn is_spoken(self) -> bool {
         match self {
             Self::Http | Self::OAuth => false,
-            Self::OpenAi | Self::Anthropic | Self::Mcp => true,
+            Self::OpenAi | Self::Anthropic | Self::Mcp | Self::A2a => true,
         }
     }
 
@@ -36,7 +38,7 @@ impl Protocol {
     #[must_use]
     pub fn has_models(self) -> bool {
         match self {
-            Self::Http | Self::OAuth | Self::Mcp => false,
+            Self::Http | Self::OAuth | Self::Mcp | Self::A2a => false,
             Self::OpenAi | Self::Anthropic => true,
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
@@ -51,6 +52,8 @@ pub struct Said {
     pub mirrored: bool,
     /// Header fields that go on otherwise than they came, or not at all.
     pub fields: Vec<(HeaderName, Option<HeaderValue>)>,
+    /// Where it goes behind the gate, where the protocol had something to change in that.
+    pub target: Option<PathAndQuery>,
     /// What the log is to know when it departs.
     pub notes: Vec<Note>,
     /// Who listens to its answer.

@@ -1,4 +1,4 @@
-//! Are the protocols of language models, and MCP, read for what they say, in calls and in answers, and only as
+//! Are the protocols of models, tools (MCP) and agents (A2A) read for what they say, in calls and in answers, and only as
 //! far as the caller's grant reaches?
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
     reason = "a test may panic"
 )]
 
+mod a2a;
 mod calls;
 mod mcp;
 mod place;

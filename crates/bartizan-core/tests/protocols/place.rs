@@ -10,6 +10,7 @@ use bartizan_core::authorize::{
 };
 use bartizan_core::mask::Profile;
 use bartizan_core::time::Timestamp;
+use bartizan_core::validate::a2a::Agent;
 use bartizan_core::validate::{Call, Payload, Protocol, Unfit, mcp};
 use bytes::Bytes;
 use http::{Method, Request};
@@ -22,13 +23,15 @@ pub(crate) struct Place {
     pub(crate) max_output_tokens: u64,
     pub(crate) profile: Profile,
     pub(crate) mcp: Option<Arc<mcp::Rules>>,
+    pub(crate) agent: Option<Arc<Agent>>,
 }
 
 impl Place {
     pub(crate) fn new(protocol: Protocol) -> Self {
         let names = Names::default();
         let profile = Profile::default();
-        Self { protocol, path: "/v1/{*rest}", names, max_output_tokens: 0, profile, mcp: None }
+        let (path, mcp, agent) = ("/v1/{*rest}", None, None);
+        Self { protocol, path, names, max_output_tokens: 0, profile, mcp, agent }
     }
 
     /// The tools that everybody may offer.
@@ -40,7 +43,12 @@ impl Place {
 
     /// What the caller `ann` is granted here.
     pub(crate) fn grant(&self) -> Grant {
-        let mut identity = Identity::bare(Principal::parse("ann"));
+        self.grant_to("ann")
+    }
+
+    /// What somebody of that name is granted here.
+    pub(crate) fn grant_to(&self, name: &str) -> Grant {
+        let mut identity = Identity::bare(Principal::parse(name));
         identity.roles = vec!["user".into()];
         self.grant_of(Caller::assert(identity))
     }
@@ -60,6 +68,7 @@ impl Place {
             names: self.names.clone(),
             protocol: self.protocol,
             mcp: self.mcp.clone(),
+            agent: self.agent.clone(),
             schema: None,
             max_request_size: 1_000_000,
             limits: Vec::new(),

@@ -44,19 +44,10 @@ const ROWS: &[Row] = &[
         when: None,
         help: "set it for all endpoints under `server`",
     },
-    Row {
-        at: "/endpoints/*/protocol",
-        when: Some(is_later_protocol),
-        help: "use `http`, which looks at no body, `mcp`, `openai` or `anthropic`",
-    },
 ];
 
 fn is_postgres(text: &str) -> bool {
     text.starts_with("postgres:") || text.starts_with("postgresql:")
-}
-
-fn is_later_protocol(text: &str) -> bool {
-    text == "a2a"
 }
 
 /// Tells every key that is not built, and returns their pointers.

@@ -9,6 +9,7 @@
     reason = "a test may panic"
 )]
 
+mod a2a;
 mod access;
 mod canaille;
 mod crash;

@@ -207,6 +207,7 @@ impl Homebound {
                 realm: "",
                 resource_metadata: None,
                 dpop: false,
+                echo: journey.echo(),
             };
             problem::event(&Refusal::Upstream(Upstream::Blocked), &context)
         });

@@ -11,7 +11,6 @@ use bartizan_core::time::Timestamp;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-use super::is_jwt;
 use super::issuer::Provider;
 use crate::clock;
 
@@ -94,11 +93,16 @@ impl<'a> Shown<'a> {
             Credential::Bearer(token) => (b'b', token),
             Credential::Dpop(token) => (b'd', token),
         };
-        let jwt = (place != b'k' && is_jwt(text)).then(|| text.rsplit_once('.')).flatten();
+        let jwt = text.rsplit_once('.').filter(|(claims, _)| place != b'k' && is_two(claims));
         let (claims, secret) = jwt.unwrap_or(("", text));
         let digest = Sha256::new().chain_update([place]).chain_update(secret).finalize();
         Self { claims, fingerprint: Fingerprint(digest.first_chunk().copied().unwrap_or_default()) }
     }
+}
+
+/// Whether it has two parts, as the part of a JWT that is signed.
+fn is_two(claims: &str) -> bool {
+    claims.split_once('.').is_some_and(|(_, claims)| !claims.contains('.'))
 }
 
 /// A verified credential, and what it rests on.

@@ -184,7 +184,7 @@ fn request(
 }
 
 fn listener(listener: Listener) -> Option<listener::Listener> {
-    Some(listener::Listener::Mcp(listener))
+    Some(listener::Listener::Mcp(Box::new(listener)))
 }
 
 /// What a request is about. Methods that nobody here knows might do anything, and are refused.

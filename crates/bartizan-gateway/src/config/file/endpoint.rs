@@ -62,7 +62,7 @@ pub struct Endpoint {
     pub handler: Option<Located<Handler>>,
     /// What is spoken. Default: `http`.
     pub protocol: Option<Located<Protocol>>,
-    /// Rights of single tools, by name or pattern: those that are called (MCP, A2A), and those that
+    /// Rights of single tools, by name or pattern: those that are called (MCP), and those that
     /// are offered to a model (`openai`, `anthropic`). Tools that are not listed are denied. Default
     /// for MCP: none may be called; for models: all may be offered.
     #[serde(default)]
@@ -86,6 +86,19 @@ pub struct Endpoint {
     /// all may be used.
     #[serde(default)]
     pub models: BTreeMap<String, Located<Model>>,
+    /// Rights of single methods (`a2a`), by their names of version 1.0 or a pattern, as `CancelTask` or
+    /// `Get*`. Methods that are not listed are denied. Default: all may be called.
+    #[serde(default)]
+    pub methods: BTreeMap<String, Located<Right>>,
+    /// Rights of single skills of an agent (`a2a`), by name or pattern. Skills that are not listed are
+    /// denied, and not on the card; a message that names none needs the rights to all. Default: all
+    /// may be asked for.
+    #[serde(default)]
+    pub skills: BTreeMap<String, Located<Right>>,
+    /// Where an agent (`a2a`) may send push notifications: hosts, as `hooks.example.com`,
+    /// `*.example.com:8443` or, without TLS, `http://127.0.0.1:9000`. Default: nowhere.
+    #[serde(default)]
+    pub push_hosts: Vec<Located<Word>>,
     /// Whether a person must agree first.
     pub approval: Option<Located<Approval>>,
     /// The largest request body. Default: the server's.
@@ -334,6 +347,18 @@ pub enum OnDeniedTool {
     Refuse,
     /// The tool is taken out of the offer.
     Remove,
+}
+
+/// Rights of one method or skill.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Right {
+    /// The caller needs all of these scopes.
+    #[serde(default)]
+    pub scopes: Vec<Located<Word>>,
+    /// The caller needs one of these roles.
+    #[serde(default)]
+    pub roles: Vec<Located<Word>>,
 }
 
 /// Rights of one model.

@@ -8,6 +8,7 @@ use bartizan_core::authorize::endpoint::{About, Access, OnDisconnect};
 use bartizan_core::authorize::tenant::TenantAt;
 use bartizan_core::authorize::{Names, Permission};
 use bartizan_core::validate::Protocol;
+use bartizan_core::validate::a2a::PushHost;
 use bartizan_core::validate::schema::{MAX_SCHEMA, Schema};
 use http::{HeaderValue, Method, Uri};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -23,7 +24,7 @@ use super::mcp::Mcp;
 use super::resolver::{Resolver, words};
 use super::route::{self, Table};
 use super::server::{Server, Timeouts};
-use super::{AccessRules, Pii, mcp, names, personal};
+use super::{AccessRules, Pii, agent, mcp, names, personal};
 
 /// One entry of `endpoints`: one path, several verbs.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct Endpoint {
     pub protocol: Protocol,
     /// What is laid down for one that speaks MCP.
     pub mcp: Option<Arc<Mcp>>,
+    /// Where an agent may send notifications.
+    pub push: Vec<PushHost>,
     /// What a body must conform to.
     pub schema: Option<Arc<Schema>>,
     /// The largest request body, in bytes.
@@ -95,6 +98,8 @@ pub struct Upstream {
     pub credential: Option<SecretString>,
     /// Whether it is shown as Anthropic's API wants it: in `x-api-key`.
     pub anthropic: bool,
+    /// Whether it is an agent, to which the protocol says which path is meant.
+    pub agent: bool,
     /// The models that it serves; all where empty.
     pub serves: Vec<Arc<str>>,
     /// The model to ask for there in place of the one that was asked.
@@ -171,6 +176,7 @@ fn endpoint(
         approval: entry.approval.is_some(),
         names: names::resolve(resolver, entry, protocol, base.access),
         mcp: mcp::resolve(resolver, entry, protocol),
+        push: agent::push(resolver, entry),
         protocol,
         max_request_size: resolver.size(entry.max_request_size.as_ref(), size),
         timeouts: self::timeouts(resolver, entry, timeouts),
@@ -193,6 +199,7 @@ fn endpoint(
     if matches!(endpoint.target, Target::ForwardAuth) {
         asked(resolver, entry, &endpoint, base.server.as_ref());
     }
+    agent::check(resolver, entry, &endpoint, base);
     Some(endpoint)
 }
 
@@ -238,8 +245,8 @@ fn protocol(entry: &Located<file::Endpoint>) -> Protocol {
         Some(file::Protocol::Openai) => Protocol::OpenAi,
         Some(file::Protocol::Anthropic) => Protocol::Anthropic,
         Some(file::Protocol::Mcp) => Protocol::Mcp,
-        // The other is refused before (`unsupported`).
-        Some(file::Protocol::Http | file::Protocol::A2a) | None => Protocol::Http,
+        Some(file::Protocol::A2a) => Protocol::A2a,
+        Some(file::Protocol::Http) | None => Protocol::Http,
     }
 }
 
@@ -578,6 +585,7 @@ impl One<'_> {
             native_verbs: file.verbs.is_some_and(|verbs| verbs.value == UpstreamVerbs::Native),
             credential: credential.map(|(secret, _)| secret),
             anthropic: protocol == Protocol::Anthropic,
+            agent: protocol == Protocol::A2a,
             serves: Vec::new(),
             model: None,
             fallbacks: Vec::new(),

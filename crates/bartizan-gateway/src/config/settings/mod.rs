@@ -13,6 +13,7 @@ pub mod hook;
 pub mod endpoint;
 pub mod mcp;
 mod names;
+mod agent;
 mod route;
 
 use std::collections::{BTreeMap, BTreeSet};

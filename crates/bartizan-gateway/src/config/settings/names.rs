@@ -30,24 +30,30 @@ pub(super) fn resolve(
     let resources = rights(resolver, &entry.resources, rules);
     let prompts = rights(resolver, &entry.prompts, rules);
     let server_requests = rights(resolver, &entry.server_requests, rules);
+    let methods = rights(resolver, &entry.methods, rules);
+    let skills = rights(resolver, &entry.skills, rules);
     // What is called through the gate is denied where nothing is said.
     let closed = protocol == Protocol::Mcp;
     let named =
         |rules: Vec<NameRule>| (closed || !rules.is_empty()).then(|| Arc::new(Named::new(rules)));
+    let open = |rules: Vec<NameRule>| (!rules.is_empty()).then(|| Arc::new(Named::new(rules)));
     let on_denied_tool = match entry.on_denied_tool.as_ref().map(|word| word.value) {
         Some(file::OnDeniedTool::Remove) => OnDeniedTool::Remove,
         Some(file::OnDeniedTool::Refuse) | None => OnDeniedTool::Refuse,
     };
     Names {
         tools: named(tools),
-        models: (!models.is_empty()).then(|| Arc::new(Named::new(models))),
+        models: open(models),
         resources: named(resources),
         prompts: named(prompts),
         server_requests: named(server_requests),
+        methods: open(methods),
+        skills: open(skills),
         on_denied_tool,
     }
 }
 
+/// Rights that ask for nothing but scopes and roles.
 fn rights(
     resolver: &mut Resolver<'_>,
     entries: &BTreeMap<String, Located<file::Right>>,
@@ -84,11 +90,16 @@ fn models(
     models
 }
 
+/// Whether its calls name tools or models.
+fn has_names(protocol: Protocol) -> bool {
+    protocol.is_spoken() && protocol != Protocol::A2a
+}
+
 /// Rights that nobody would look at protect nothing.
 fn misplaced(resolver: &mut Resolver<'_>, entry: &Located<file::Endpoint>, protocol: Protocol) {
     // Of those that are not built it is told elsewhere.
     let unbuilt = resolver.lost(&format!("{}/protocol", entry.place.pointer));
-    if !protocol.is_spoken() && !unbuilt {
+    if !has_names(protocol) && !unbuilt {
         let help = "say what is spoken: `protocol: mcp`, `openai` or `anthropic`";
         for tool in entry.tools.values().take(1) {
             resolver.error(&tool.key, "`tools` needs a `protocol` that has some", help);
