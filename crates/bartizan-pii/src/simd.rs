@@ -284,7 +284,15 @@ mod tests {
         fn run(self, kernel: impl Kernel) {
             let (tables, blocks) = (tables(), (0..self.text.len()).step_by(BLOCK));
             let rests = blocks.map(|at| &self.text[at..]);
-            self.all.extend(rests.map(|rest| with_block(rest, |b| kernel.kinds(b, &tables))));
+            let literals = tables.literals.as_ref().expect("some");
+            self.all.extend(rests.map(|rest| {
+                with_block(rest, |block| {
+                    let kinds = kernel.kinds(block, &tables);
+                    // Asked for alone, they are the same.
+                    assert_eq!(kernel.literals(block, literals), kinds.literal);
+                    kinds
+                })
+            }));
         }
     }
 
