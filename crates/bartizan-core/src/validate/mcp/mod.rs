@@ -83,11 +83,19 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     if !headers::origin_fits(&asked.head.headers, &rules.origins) {
         return Err(Denial::Origin.into());
     }
-    match asked.head.method {
-        Method::POST => posted(asked, rules),
-        Method::GET | Method::DELETE => opened_or_ended(asked, rules),
-        _ => Err(Denial::UnknownVerb(vec![Method::GET, Method::POST, Method::DELETE]).into()),
+    let mut said = match asked.head.method {
+        Method::POST => posted(asked, rules)?,
+        Method::GET | Method::DELETE => opened_or_ended(asked, rules)?,
+        _ => {
+            let verbs = vec![Method::GET, Method::POST, Method::DELETE];
+            return Err(Denial::UnknownVerb(verbs).into());
+        }
+    };
+    if asked.head.headers.contains_key(header::ORIGIN) {
+        // It was decided here; the server would hold it against its own address.
+        said.fields.push((header::ORIGIN, None));
     }
+    Ok(said)
 }
 
 /// A stream of what the server has to say, or the end of a session: there is no message.
