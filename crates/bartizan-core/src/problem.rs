@@ -243,9 +243,7 @@ pub fn answer(refusal: &Refusal, context: &Context<'_>) -> Response<Bytes> {
         | Protocol::OpenAi
         | Protocol::Anthropic
         | Protocol::Mcp
-        | Protocol::A2a => {
-            "application/json"
-        }
+        | Protocol::A2a => "application/json",
     };
     worded(&body, told(problem.status, refusal, context.protocol), media, refusal, context)
 }
