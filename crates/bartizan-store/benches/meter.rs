@@ -1,8 +1,7 @@
 //! How quick is a decision: in memory against the number of keys, in Redis beside the same script
 //! sent by `redis-benchmark`, and on slices that were taken ahead?
 //!
-//! `cargo bench -p bartizan-store --bench meter [-- local|redis|leased]`. The figures, and the day
-//! and machine that they are of, stand in `bench/README.md`.
+//! `cargo bench -p bartizan-store --bench meter [-- local|redis|leased]`
 
 #![allow(
     clippy::expect_used,
