@@ -18,7 +18,7 @@ use crate::id::RequestId;
 use crate::limit::{Exhausted, Kind, Measure, Standing};
 use crate::mask::Detection;
 use crate::refusal::{Objection, Outage, Refusal, Upstream, Waiting};
-use crate::validate::a2a::Echo;
+use crate::validate::echo::Echo;
 use crate::validate::jsonrpc::{self, Fault};
 use crate::validate::{Invalid, Protocol};
 
@@ -123,8 +123,6 @@ pub struct Context<'a> {
     pub request_id: RequestId,
     /// The dialect of the endpoint.
     pub protocol: Protocol,
-    /// The number of the message that is answered, where its dialect has one.
-    pub message: Option<&'a Value>,
     /// The realm of challenges.
     pub realm: &'a str,
     /// Where protected resource metadata lies (RFC 9728).
@@ -498,7 +496,8 @@ fn as_jsonrpc(problem: &Problem, refusal: &Refusal, context: &Context<'_>) -> Va
         _ => plain(RPC_REFUSED, None),
     };
     let Fault { code, detail, data, .. } = fault;
-    let mut message = jsonrpc::error(context.message, code, &detail, data.as_deref());
+    let mut message =
+        jsonrpc::error(context.echo.and_then(Echo::id), code, &detail, data.as_deref());
     // What the gate has refused can be looked up; what looks like the server's own answer must not
     // differ from that.
     if !answers(refusal)
@@ -539,7 +538,7 @@ pub fn event(refusal: &Refusal, context: &Context<'_>) -> Option<Bytes> {
         }
         // A stream that answers no message ends without a word.
         Protocol::Mcp => {
-            context.message?;
+            context.echo?.id()?;
             format!("event: message\ndata: {}\n\n", as_jsonrpc(problem, refusal, context))
         }
         Protocol::A2a => return a2a::event(refusal, context),

@@ -364,7 +364,7 @@ fn serve(
     if let Some(mcp) = &configured.mcp {
         let upstream = match &configured.target {
             configured::Target::Upstream(upstream) => upstream.url.to_string(),
-            configured::Target::Health => String::new(),
+            configured::Target::Health | configured::Target::ForwardAuth => String::new(),
         };
         draft = draft.mcp(standing.mcp.rules(&configured.path, upstream, mcp));
     }

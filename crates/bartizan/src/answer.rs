@@ -11,14 +11,14 @@ use bartizan_core::mask::{self, AnswerStream, Blocked, Screened, Vault};
 use bartizan_core::problem;
 use bartizan_core::refusal::{Objection, Outage, Refusal, Upstream};
 use bartizan_core::settle::{Reported, Spent};
-use bartizan_core::validate::a2a::Echo;
+use bartizan_core::validate::echo::Echo;
 use bartizan_core::validate::listener::Piece;
 use bartizan_core::validate::{Heard, Listener, Media, Protocol, mcp};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use crate::body::Body;
 use crate::clock;
@@ -379,7 +379,6 @@ fn restored(away: &Away, headers: &HeaderMap, bytes: Bytes, listener: Option<Lis
 struct Closed {
     request_id: RequestId,
     protocol: Protocol,
-    message: Option<Value>,
     echo: Option<Echo>,
 }
 
@@ -388,7 +387,6 @@ impl Closed {
         Self {
             request_id: journey.request_id(),
             protocol: journey.endpoint().protocol,
-            message: journey.message().cloned(),
             echo: journey.echo().cloned(),
         }
     }
@@ -398,7 +396,6 @@ impl Closed {
         let context = problem::Context {
             request_id: self.request_id,
             protocol: self.protocol,
-            message: self.message.as_ref(),
             realm: "",
             resource_metadata: None,
             dpop: false,

@@ -48,9 +48,8 @@ impl<B> Exchange<Received<B>> {
         };
         let dossier = Dossier::open(facts, now, trail);
         let (head, standings) = (Box::new(head), Vec::new());
-        let (vault, message, echo) = (None, None, None);
-        let memory = Memory { now, purpose, dossier, standings, vault, message, echo };
-        let memory = Box::new(memory);
+        let (vault, echo) = (None, None);
+        let memory = Box::new(Memory { now, purpose, dossier, standings, vault, echo });
         Self { head, memory, state: Received { body } }
     }
 

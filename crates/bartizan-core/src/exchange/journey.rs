@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use super::passage::spot;
 use super::record::{By, note_detections};
@@ -17,7 +16,7 @@ use crate::mask::{Blocked, Detection, Profile, Screened, Spotted, Vault};
 use crate::refusal::{Refusal, Upstream};
 use crate::settle::{self, Spent};
 use crate::time::Timestamp;
-use crate::validate::a2a::Echo;
+use crate::validate::echo::Echo;
 use crate::validate::{Estimate, Listener, Media};
 
 impl Journey {
@@ -60,12 +59,6 @@ impl Journey {
     #[must_use]
     pub fn vault(&self) -> Option<&Arc<Vault>> {
         self.vault.as_ref()
-    }
-
-    /// The number of the message, which the answer repeats.
-    #[must_use]
-    pub fn message(&self) -> Option<&Value> {
-        self.memory.message.as_deref()
     }
 
     /// The name of the exchange.

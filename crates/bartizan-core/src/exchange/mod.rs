@@ -29,7 +29,7 @@ use crate::limit::{Draw, ReservationId, Standing};
 use crate::mask::{Detection, Profile, Vault};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
-use crate::validate::a2a::Echo;
+use crate::validate::echo::Echo;
 use crate::validate::{Call, Estimate, Listener, Payload, Protocol};
 
 pub use entry::NotAuthenticated;
@@ -60,13 +60,18 @@ struct Memory {
     standings: Vec<Standing>,
     /// What was put aside, and comes back in the answer.
     vault: Option<Box<Vault>>,
-    /// The number of the message, which the answer repeats.
-    message: Option<Box<Value>>,
     /// What of the call stands in an error about it.
     echo: Option<Box<Echo>>,
 }
 
 impl Memory {
+    /// The number of the call is known now, if it has one.
+    fn number(&mut self, id: Option<Box<Value>>) {
+        if let Some(id) = id {
+            self.echo = Some(Box::new(Echo::Rpc(*id)));
+        }
+    }
+
     /// Notes what is to be remembered of the way in.
     fn note(&self, note: Note) {
         let Note { event, outcome, reason, details } = note;

@@ -25,7 +25,8 @@ use crate::mask::{Blocked, Detection, Guard, Screened, Spotted, Vault};
 use crate::refusal::{Objection, Outage, Refusal, Waiting};
 use crate::settle::rehearsed;
 use crate::time::Timestamp;
-use crate::validate::a2a::Echo;
+use crate::validate::a2a;
+use crate::validate::echo::Echo;
 use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol, Unfit};
 
 impl<B> Exchange<Authorized<B>> {
@@ -65,10 +66,10 @@ impl Exchange<Authorized<()>> {
             }
             let mut call = Box::new(Call::parse(&grant, head, body).map_err(|unfit| {
                 let (unfit, id) = unfit.apart();
-                memory.message = id;
+                memory.number(id);
                 unfit
             })?);
-            memory.message = call.take_id();
+            memory.number(call.take_id());
             let dossier = &mut memory.dossier;
             if call.model().is_some() || call.tool().is_some() {
                 dossier.learn(|facts| {
@@ -448,7 +449,7 @@ fn echoed<B>(grant: &Grant, head: &Parts, body: &Payload<B>) -> Option<Box<Echo>
     let endpoint = grant.endpoint();
     match body {
         Payload::Whole(bytes) if endpoint.protocol == Protocol::A2a => {
-            Echo::of(&endpoint.path, head, bytes).map(Box::new)
+            a2a::echo(&endpoint.path, head, bytes).map(Box::new)
         }
         Payload::Whole(_) | Payload::Stream(_) => None,
     }

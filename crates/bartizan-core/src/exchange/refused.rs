@@ -28,13 +28,12 @@ impl Refused {
     /// Records the refusal, and words it for the client.
     pub fn answer(self, realm: &Realm, now: Timestamp) -> Answered {
         let Self { refusal, memory, protocol, bill } = self;
-        let Memory { dossier, standings, message, echo, .. } = *memory;
+        let Memory { dossier, standings, echo, .. } = *memory;
         let usage = bill.map(|bill| bill.usage).unwrap_or_default();
         let metadata = realm.metadata(dossier.facts().endpoint.as_deref());
         let context = Context {
             request_id: dossier.facts().request_id,
             protocol,
-            message: message.as_deref(),
             realm: &realm.name,
             resource_metadata: metadata.as_deref(),
             dpop: realm.dpop,

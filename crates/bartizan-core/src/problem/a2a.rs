@@ -9,7 +9,7 @@ use super::{Context, as_problem, detail, detections, kind, worded};
 use crate::authorize::Denial;
 use crate::refusal::{Refusal, Upstream};
 use crate::validate::Invalid;
-use crate::validate::a2a::Echo;
+use crate::validate::echo::Echo;
 
 /// An error of the protocol.
 struct Fault {
@@ -40,6 +40,7 @@ fn of(refusal: &Refusal) -> Fault {
         Refusal::Invalid(invalid) => match invalid {
             Invalid::Json(_) | Invalid::Incomplete => PARSE,
             Invalid::Method => METHOD,
+            Invalid::Rpc(_) => REQUEST,
             Invalid::Member(_) | Invalid::Schema(_) => PARAMS,
             Invalid::Media | Invalid::TooLarge(_) | Invalid::TooSlow | Invalid::Unread => REQUEST,
         },

@@ -43,8 +43,6 @@ pub struct Heard {
     pub hidden: bool,
     /// What goes on in place of it.
     pub instead: Option<Vec<u8>>,
-    /// What the log is to know because of it.
-    pub notes: Vec<Note>,
     /// Whether it is not what its protocol has there, and so does not pass.
     pub unsound: bool,
 }

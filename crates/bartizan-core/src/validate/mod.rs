@@ -1,5 +1,6 @@
 //! Is the call sound, and inside the grant? Bytes in, [`Call`] out.
 
+pub mod echo;
 mod json;
 mod offer;
 mod prompt;

@@ -47,7 +47,7 @@ impl Protocol {
     #[must_use]
     pub fn keep(self, before: &[u8], after: Bytes) -> Bytes {
         match self {
-            Self::Http | Self::OAuth | Self::OpenAi | Self::Anthropic => after,
+            Self::Http | Self::OAuth | Self::OpenAi | Self::Anthropic | Self::A2a => after,
             Self::Mcp => mcp::keep(before, after),
         }
     }

@@ -82,7 +82,7 @@ fn own(caller: &str) -> (String, String) {
 fn denial<T>(read: Result<T, Unfit>) -> Denial {
     match read {
         Err(Unfit::Denied(denial)) => denial,
-        Err(Unfit::Invalid(invalid)) => panic!("{invalid}"),
+        Err(other) => panic!("{other}"),
         Ok(_) => panic!("it passes"),
     }
 }
@@ -90,7 +90,7 @@ fn denial<T>(read: Result<T, Unfit>) -> Denial {
 fn invalid<T>(read: Result<T, Unfit>) -> Invalid {
     match read {
         Err(Unfit::Invalid(invalid)) => invalid,
-        Err(Unfit::Denied(denial)) => panic!("{denial}"),
+        Err(other) => panic!("{other}"),
         Ok(_) => panic!("it passes"),
     }
 }

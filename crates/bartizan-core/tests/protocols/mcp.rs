@@ -9,6 +9,7 @@ use bartizan_core::authorize::{Denial, Grant, Named, OnDeniedTool};
 use bartizan_core::id::RequestId;
 use bartizan_core::problem::{self, Context};
 use bartizan_core::refusal::Refusal;
+use bartizan_core::validate::echo::Echo;
 use bartizan_core::validate::mcp::pins::{OnChange, Pins, Seen};
 use bartizan_core::validate::mcp::{Rules, Term};
 use bartizan_core::validate::{
@@ -69,13 +70,14 @@ fn asked(method: &str, params: &Value) -> Value {
 fn refused(read: Result<Call<()>, Unfit>) -> (Refusal, u16, Value) {
     let (unfit, id) = read.unwrap_err().apart();
     let refusal = Refusal::from(unfit);
+    let echo = id.map(|id| Echo::Rpc(*id));
     let context = Context {
         request_id: RequestId::parse("01M81K4AZS548226CFMR6ZSR4B").unwrap(),
         protocol: Protocol::Mcp,
-        message: id.as_deref(),
         realm: "",
         resource_metadata: None,
         dpop: false,
+        echo: echo.as_ref(),
     };
     let answer = problem::answer(&refusal, &context);
     let status = answer.status().as_u16();

@@ -203,7 +203,6 @@ impl Homebound {
             let context = problem::Context {
                 request_id: journey.request_id(),
                 protocol: journey.endpoint().protocol,
-                message: journey.message(),
                 realm: "",
                 resource_metadata: None,
                 dpop: false,

@@ -1,35 +1,25 @@
-//! What of a call must stand in an error about it?
+//! What of a call to an agent must stand in an error about it?
 
 use bytes::Bytes;
 use http::request::Parts;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::super::echo::Echo;
 use super::place::{self, Place};
 
-/// What of a call stands in an error about it, so that its client knows the error for an answer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Echo {
-    /// The identifier of a call by JSON-RPC.
-    Rpc(Value),
-    /// Nothing: it came by HTTP+JSON.
-    Rest,
-}
-
-impl Echo {
-    /// Reads as little as is needed of a call at the endpoint with the path `template`, sound or not.
-    /// `None` where it is no call.
-    #[must_use]
-    pub fn of(template: &str, head: &Parts, body: &Bytes) -> Option<Self> {
-        let path = head.uri.path().strip_prefix(super::fixed(template))?;
-        match place::read(&head.method, path)? {
-            Place::Card => None,
-            Place::Rest(_) => Some(Self::Rest),
-            Place::Rpc(_) => {
-                let call: Option<Call> = serde_json::from_slice(body).ok();
-                let id = call.and_then(|call| call.id).filter(|id| is_id(Some(id)));
-                Some(Self::Rpc(id.unwrap_or_default()))
-            }
+/// Reads as little as is needed of a call at the endpoint with the path `template`, sound or not.
+/// `None` where it is no call.
+#[must_use]
+pub fn echo(template: &str, head: &Parts, body: &Bytes) -> Option<Echo> {
+    let path = head.uri.path().strip_prefix(super::fixed(template))?;
+    match place::read(&head.method, path)? {
+        Place::Card => None,
+        Place::Rest(_) => Some(Echo::Rest),
+        Place::Rpc(_) => {
+            let call: Option<Call> = serde_json::from_slice(body).ok();
+            let id = call.and_then(|call| call.id).filter(|id| is_id(Some(id)));
+            Some(Echo::Rpc(id.unwrap_or_default()))
         }
     }
 }

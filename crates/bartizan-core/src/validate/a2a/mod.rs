@@ -29,7 +29,7 @@ use crate::authorize::{Denial, Grant};
 pub use answer::Listener;
 pub(super) use answer::went_on;
 pub use card::Scheme;
-pub use echo::Echo;
+pub use echo::echo;
 pub use ids::IdKey;
 pub use method::Method;
 pub use push::PushHost;

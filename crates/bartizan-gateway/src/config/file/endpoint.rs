@@ -303,7 +303,7 @@ pub struct Tool {
     pub pin: Option<Located<Word>>,
 }
 
-/// Rights of one resource, prompt or request.
+/// Rights of one resource, prompt, request, method or skill.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Right {
@@ -347,18 +347,6 @@ pub enum OnDeniedTool {
     Refuse,
     /// The tool is taken out of the offer.
     Remove,
-}
-
-/// Rights of one method or skill.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Right {
-    /// The caller needs all of these scopes.
-    #[serde(default)]
-    pub scopes: Vec<Located<Word>>,
-    /// The caller needs one of these roles.
-    #[serde(default)]
-    pub roles: Vec<Located<Word>>,
 }
 
 /// Rights of one model.

@@ -48,7 +48,7 @@ pub(super) fn check(
         resolver.error(&entry.path.place, "the path of an agent has no variables", help);
     }
     match &endpoint.target {
-        Target::Health => resolver.error(
+        Target::Health | Target::ForwardAuth => resolver.error(
             place,
             "`protocol: a2a` needs an `upstream`",
             "write `upstream: { url: … }`",
