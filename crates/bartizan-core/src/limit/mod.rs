@@ -50,7 +50,7 @@ pub use meter::{
     Charge, Expired, Meter, Order, ReservationId, Settlement, Told, Unavailable, spend_in_two,
 };
 pub use period::{Calendar, Period};
-pub use price::{NanoUsd, Price, Tier};
+pub use price::{NanoUsd, Price};
 pub use reservation::{Reservation, State, Take};
 pub use room::Room;
 pub use transfer::{Account, Cause, Transfer};

@@ -11,6 +11,7 @@ pub mod said;
 pub mod listener;
 pub mod reported;
 pub mod schema;
+pub mod usage;
 pub mod jsonrpc;
 pub mod openai;
 pub mod anthropic;
@@ -26,6 +27,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
+use usage::Asks;
+
 pub use listener::{Heard, Listener};
 pub use media::Media;
 pub use protocol::Protocol;
@@ -37,7 +40,6 @@ use crate::audit::Note;
 use crate::authorize::Grant;
 use crate::authorize::approval::CallDigest;
 use crate::json::Unsound;
-use crate::limit::price::Asks;
 
 /// A call that was understood, or one that nothing needs to understand.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::limit::price::{Kinds, Tier};
+use super::usage::{Kinds, Tier};
 
 /// What a handler or an upstream says that a call used.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

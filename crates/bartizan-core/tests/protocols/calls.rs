@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bartizan_core::authorize::{Denial, NameRule, Named, OnDeniedTool};
-use bartizan_core::limit::price::{Asks, Tier};
 use bartizan_core::mask::{Guard, Profile};
+use bartizan_core::validate::usage::{Asks, Tier};
 use bartizan_core::validate::{Invalid, Protocol, Unfit};
 use bartizan_pii::{Action, Config, Masker, Scanner};
 use serde_json::json;

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bartizan_core::limit::price::{Kinds, Tier};
 use bartizan_core::mask::{AnswerStream, Guard, Stopped};
 use bartizan_core::validate::Protocol;
+use bartizan_core::validate::usage::{Kinds, Tier};
 use bartizan_pii::{Action, Config, CustomPattern, Masker, Scanner, Vault};
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -100,14 +100,11 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_told_and_not_ignored() {
-        let text = "telemetry: {}\naudit: { destination: 'postgres://u:pw@h/d' }\nendpoints:\n  - { path: /m, protocol: a2a }\n  - { path: /o, protocol: openai }\n";
+        let text = "telemetry: {}\naudit: { destination: 'postgres://u:pw@h/d' }\n";
         let (mut tree, _) = parse(text).unwrap();
         let mut findings = Findings::default();
         let found = check(&mut tree, &mut findings);
-        assert_eq!(
-            found.into_iter().collect::<Vec<_>>(),
-            ["/audit/destination", "/endpoints/0/protocol", "/telemetry"]
-        );
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["/audit/destination", "/telemetry"]);
         assert!(findings.iter().all(|finding| !finding.message.contains("pw")));
     }
 

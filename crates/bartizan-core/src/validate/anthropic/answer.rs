@@ -8,11 +8,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::authorize::Grant;
-use crate::limit::Tier;
 use crate::validate::Reported;
 use crate::validate::listener::{
     Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
 };
+use crate::validate::usage::Tier;
 
 /// Listens to one answer.
 #[derive(Clone, Debug)]

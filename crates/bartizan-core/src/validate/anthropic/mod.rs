@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use super::offer::Offer;
 use super::openai::{count, flag, rewritten};
 use super::said::{Asked, Said, Unfit};
+use super::usage::{Asks, Tier};
 use super::{Estimate, Invalid, json, listener, prompt};
 use crate::authorize::{Denial, Grant};
-use crate::limit::price::{Asks, Tier};
 
 pub use answer::Listener;
 pub(super) use answer::went_on;

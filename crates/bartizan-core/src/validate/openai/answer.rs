@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use super::api::Api;
 use crate::authorize::Grant;
-use crate::limit::Tier;
 use crate::validate::Reported;
 use crate::validate::listener::{
     Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
 };
 use crate::validate::text::Text;
+use crate::validate::usage::Tier;
 
 /// Listens to one answer.
 #[derive(Clone, Debug)]

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::said::{Asked, Said, Unfit};
+use super::usage::{Asks, Tier};
 use super::{Estimate, Invalid, json, listener, prompt};
 use crate::authorize::{Denial, Grant};
-use crate::limit::price::{Asks, Tier};
 
 pub use answer::Listener;
 use api::Api;

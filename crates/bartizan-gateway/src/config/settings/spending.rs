@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bartizan_core::authorize::endpoint::{By, Limit as Applied, Only};
 use bartizan_core::limit::lease;
-use bartizan_core::limit::price::{Rates, Tariff, Tier};
+use bartizan_core::limit::price::{Rates, Tariff};
 use bartizan_core::limit::rate::Rate;
 use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, OnCrash, Period, Price, Rule, Shape};
+use bartizan_core::validate::usage::Tier;
 use bartizan_store::fallback::OnFailure;
 use http::{Method, Uri};
 use jiff::tz::TimeZone;
