@@ -62,6 +62,8 @@ fn endpoint() -> Endpoint {
         tenant: None,
         approval: false,
         protocol: Protocol::Http,
+        mcp: None,
+        agent: None,
         schema: None,
         max_request_size: 1000,
         limits: Vec::new(),

@@ -27,14 +27,13 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
-use usage::Asks;
-
 pub use listener::{Heard, Listener};
 pub use media::Media;
 pub use protocol::Protocol;
 pub use reported::Reported;
 pub use said::{Asked, Said, Unfit};
 pub use schema::{Schema, SchemaError, Violation};
+use usage::Asks;
 
 use crate::audit::Note;
 use crate::authorize::Grant;
