@@ -55,13 +55,20 @@ impl Reader {
             self.after_return = byte == Some(b'\r');
             if feed_of_return {
                 self.line = at + 1;
+                if at == 0 {
+                    // It belongs to the event before, which did not wait for it; nor does it wait
+                    // for the next one: many clients see no end before they have it.
+                    return Ok(Some(self.take(1)));
+                }
                 continue;
             }
             let blank = at == self.line;
             self.field(self.line..at);
             self.line = at + 1;
             if blank {
-                return Ok(Some(self.take(at + 1)));
+                let feed = self.after_return && self.open.get(at + 1) == Some(&b'\n');
+                self.after_return &= !feed;
+                return Ok(Some(self.take(at + 1 + usize::from(feed))));
             }
         }
         self.seen = self.open.len();
@@ -206,6 +213,22 @@ mod tests {
         let (data, raw) = read(&[TEXT]);
         assert_eq!(data, ["a\nb", "", " c", "d"]);
         assert_eq!(raw, TEXT);
+    }
+
+    #[test]
+    fn the_last_byte_of_an_event_does_not_wait_for_the_next_one() {
+        for chunks in
+            [&["data: a\r\n\r\n"][..], &["data: a\r\n\r", "\n"], &["data: a\r\n", "\r", "\n"]]
+        {
+            let (mut reader, mut out) = (Reader::default(), Vec::new());
+            for chunk in chunks {
+                reader.push(chunk.as_bytes());
+                while let Some(event) = reader.next_event().unwrap() {
+                    out.extend_from_slice(event.raw());
+                }
+            }
+            assert_eq!(out, b"data: a\r\n\r\n", "{chunks:?}");
+        }
     }
 
     #[test]

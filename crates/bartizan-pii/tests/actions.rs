@@ -178,6 +178,10 @@ fn is_json_but_for_its_lines(text: &str) -> bool {
     !is_json(text) && is_json(&text.replace(char::is_control, ""))
 }
 
+fn is_json_with_escapes(text: &str) -> bool {
+    text.contains("\\u") && serde_json::from_str::<Value>(text).is_ok()
+}
+
 /// A stream that waits at a value begins anew there: the sign that assigns it stands in what it
 /// has let out.
 #[test]
@@ -218,6 +222,8 @@ proptest! {
     fn a_tokenised_document_comes_back_byte_for_byte(document in document(), chance: u128, cuts in cuts()) {
         // What is JSON only while its line breaks are put aside comes back as JSON: with `\n`.
         prop_assume!(!strings(&document).any(is_json_but_for_its_lines));
+        // A value within JSON in a string comes back as it is read, and not as it was spelled.
+        prop_assume!(!strings(&document).any(is_json_with_escapes));
         let json = document.to_string();
         let mut vault = Vault::new(chance);
         let masker = masker(Action::Tokenise);

@@ -192,6 +192,12 @@ static OVERRIDES: [HeaderName; 3] = [
     HeaderName::from_static("x-method-override"),
 ];
 
+/// Whether a header names a method, here or elsewhere.
+#[must_use]
+pub fn names_a_method(headers: &HeaderMap) -> bool {
+    OVERRIDES.iter().chain([&X_AGIS_METHOD]).any(|name| headers.contains_key(name))
+}
+
 /// Removes every header by which a client might name a method, and reads the one that counts,
 /// `X-AGIS-Method`.
 ///

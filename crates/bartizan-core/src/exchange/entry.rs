@@ -10,7 +10,7 @@ use super::{
     Admitted, Arrival, Authenticated, Authorized, Exchange, Memory, Received, Refused, Routed,
     Situated,
 };
-use crate::admit::target::take_override;
+use crate::admit::target::{names_a_method, take_override};
 use crate::admit::{Misdirected, Purpose, Target};
 use crate::audit::{Dossier, Event, Facts, Outcome, Trail};
 use crate::authenticate::{Caller, Credential, Places, Rejection, dpop};
@@ -62,6 +62,10 @@ impl<B> Exchange<Received<B>> {
         self.step(|head, Memory { dossier, purpose, .. }, Received { body }| {
             if let Purpose::Unsound(wrong) = *purpose {
                 return Err(wrong);
+            }
+            if *purpose == Purpose::Inquiry && names_a_method(&head.headers) {
+                // The proxy would send it on, and whoever reads it do another thing.
+                return Err(Misdirected::Override);
             }
             let rewritten = Target::parse(head)?.into_rewritten();
             canonicalise(&mut head.uri, rewritten.as_deref())?;

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::Invalid;
 use super::said::Unfit;
+use super::{Invalid, jsonrpc};
 use crate::authorize::{Denial, Grant, OnDeniedTool};
 
 /// Bytes in a tool's name. The providers take 64 to 128.
 const LONGEST_NAME: usize = 256;
+
+/// Members that name a tool, or hold one that does.
+const NAMING: [&str; 6] = ["type", "name", "function", "custom", "tools", "mcp_server_name"];
 
 /// Where an API's calls keep their tools.
 pub(super) struct Offer {
@@ -95,6 +98,12 @@ impl Offer {
     /// name. It goes no deeper than a document of JSON may.
     fn all_names<'a>(&self, tool: &'a Value) -> Option<Vec<&'a str>> {
         let is_name = |name: &&str| !name.is_empty() && name.len() <= LONGEST_NAME;
+        let inner = ["function", "custom"].iter().filter_map(|inner| tool.get(inner));
+        let exact =
+            |part: &Value| part.as_object().is_none_or(|part| jsonrpc::exact(part, &NAMING));
+        if !std::iter::once(tool).chain(inner).all(exact) {
+            return None;
+        }
         let own = (self.names)(tool).into_iter().filter(|name| !name.is_null());
         let mut names =
             own.map(|name| name.as_str().filter(is_name)).collect::<Option<Vec<_>>>()?;

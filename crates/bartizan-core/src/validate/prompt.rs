@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use http::Method;
 use serde_json::{Map, Value};
 
 use super::Invalid;
+use super::jsonrpc;
 use super::openai::MAX_MODEL;
-use super::said::Unfit;
+use super::said::{Asked, Unfit};
 use crate::authorize::{Denial, Grant};
 
 /// Fewer bytes than any tokenizer in use needs for a token of ordinary text, on average; the
@@ -23,6 +25,53 @@ pub(super) const UNBOUNDED: u64 = 4096;
 
 /// Shorter strings are no pictures.
 const MIN_PICTURE: usize = 512;
+
+/// Members on which something is decided.
+const MEANT: [&str; 21] = [
+    "best_of",
+    "function_call",
+    "functions",
+    "include",
+    "input",
+    "logprobs",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tokens",
+    "mcp_servers",
+    "messages",
+    "model",
+    "models",
+    "n",
+    "prompt",
+    "service_tier",
+    "stream",
+    "stream_options",
+    "tool_choice",
+    "tools",
+    "web_search_options",
+];
+
+/// Refuses other spellings of names that mean something: servers that do not care for case would find
+/// another member than we do.
+pub(super) fn exact(call: &Map<String, Value>) -> Result<(), Invalid> {
+    if jsonrpc::exact(call, &MEANT) { Ok(()) } else { Err(Invalid::Member("body")) }
+}
+
+/// Whether a call comes by the verb that its part of the API has. A model is asked by `POST` alone:
+/// what comes otherwise names none, and would pass by every right. Models are read by `GET`, and only
+/// those that the caller may use.
+pub(super) fn is_asked_as_it_must_be(asked: &Asked<'_>, asks_a_model: bool, models: bool) -> bool {
+    let (verb, path) = (&asked.head.method, asked.head.uri.path());
+    if asks_a_model {
+        return *verb == Method::POST && !asked.bytes.is_empty();
+    }
+    if !models {
+        return true;
+    }
+    let one = path.rsplit_once("/models/").map(|(_, name)| name).filter(|name| !name.is_empty());
+    let granted = one.is_none_or(|name| !name.contains('%') && asked.grant.model(name).is_some());
+    matches!(*verb, Method::GET | Method::HEAD) && asked.bytes.is_empty() && granted
+}
 
 /// Reads `model`, looks whether the caller has a right to it, and puts what it stands for in its
 /// place.

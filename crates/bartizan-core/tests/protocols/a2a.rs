@@ -618,3 +618,27 @@ fn no_recognizer_takes_an_identifier_for_something_of_a_person() {
         assert_eq!(all.mask_text(&text).text, text, "{caller}");
     }
 }
+
+#[test]
+fn nothing_beside_a_call_is_read_as_another_call() {
+    let place = place();
+    let sent = |more: Value| {
+        let mut params =
+            json!({ "message": { "messageId": "m", "role": "ROLE_USER", "parts": [] } });
+        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        params
+    };
+    let other = json!({ "messageId": "m", "taskId": "t-of-bob" });
+    for name in ["request", "Request", "req_uest", "parts"] {
+        let body = sent(json!({ name: other })).to_string();
+        let refused =
+            invalid(read(&place, "ann", Method::POST, "/v1/message:send", &body).map(drop));
+        assert_eq!(refused, Invalid::Member("params"), "{name}");
+    }
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": sent(json!({})),
+        "message": other });
+    assert_eq!(
+        invalid(read(&place, "ann", Method::POST, "/v1/a2a", &call.to_string()).map(drop)),
+        Invalid::Member("id")
+    );
+}

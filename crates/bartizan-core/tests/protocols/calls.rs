@@ -256,7 +256,8 @@ fn what_of_an_api_nobody_can_read_needs_an_endpoint_of_its_own() {
         (Protocol::Anthropic, "/v1/models/x", "/v1/files"),
     ] {
         let place = Place::new(protocol);
-        assert!(place.read(known, "{}").is_ok(), "{known}");
+        let body = if known.contains("models") { "" } else { "{}" };
+        assert!(place.read(known, body).is_ok(), "{known}");
         assert_eq!(place.read(unknown, "{}").map(drop), Err(Unfit::Denied(Denial::Api)));
     }
     for (protocol, path) in
@@ -265,4 +266,39 @@ fn what_of_an_api_nobody_can_read_needs_an_endpoint_of_its_own() {
         let own = Place { path, ..Place::new(protocol) };
         assert!(own.read(path, "{}").is_ok(), "{path}");
     }
+}
+
+#[test]
+fn a_call_that_names_no_model_is_no_way_around_the_rights_to_models() {
+    for (protocol, path) in [
+        (Protocol::OpenAi, CHAT),
+        (Protocol::OpenAi, "/v1/responses"),
+        (Protocol::Anthropic, "/v1/messages"),
+    ] {
+        let place = Place::new(protocol);
+        assert_eq!(place.read(path, "").map(drop), Err(Unfit::Denied(Denial::Api)), "{path}");
+    }
+    let stored = openai().read("/v1/responses/resp_of_somebody", "").map(drop);
+    assert_eq!(stored, Err(Unfit::Denied(Denial::Api)), "it has no owner that we know");
+}
+
+#[test]
+fn another_spelling_of_what_is_decided_on_is_refused() {
+    for (protocol, path, body) in [
+        (Protocol::OpenAi, CHAT, json!({ "model": "m", "Model": "other" })),
+        (Protocol::OpenAi, CHAT, json!({ "model": "m", "max_tokens": 1, "Max_Tokens": 100_000 })),
+        (Protocol::OpenAi, "/v1/responses", json!({ "model": "m", "Tools": [] })),
+        (
+            Protocol::Anthropic,
+            "/v1/messages",
+            json!({ "model": "m", "max_tokens": 1, "TOOLS": [] }),
+        ),
+    ] {
+        let refused = Place::new(protocol).read(path, &body.to_string()).map(drop);
+        assert!(matches!(refused, Err(Unfit::Invalid(_))), "{body}: {refused:?}");
+    }
+    let place = openai().tools(&["good"], OnDeniedTool::Remove);
+    let tool = json!({ "type": "function", "function": { "name": "good", "Name": "bad" } });
+    let refused = place.read(CHAT, &json!({ "tools": [tool] }).to_string()).map(drop);
+    assert!(matches!(refused, Err(Unfit::Invalid(_))), "{refused:?}");
 }

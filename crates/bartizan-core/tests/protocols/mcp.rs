@@ -96,15 +96,15 @@ fn whatever_has_a_name_must_be_granted() {
         ("completion/complete", json!({ "ref": { "type": "ref/resource", "uri": "NAME" } })),
         (
             "subscriptions/listen",
-            json!({ "notifications": { "resourceSubscriptions": ["good", "NAME"] } }),
+            json!({ "notifications": { "resourceSubscriptions": ["good:two", "NAME"] } }),
         ),
     ] {
         let with = |name: &str| {
             let params = params.to_string().replace("NAME", name);
             asked(method, &serde_json::from_str(&params).unwrap())
         };
-        assert!(post(&place(), &with("good one")).is_ok(), "{method}");
-        let (refusal, status, told) = refused(post(&place(), &with("bad one")));
+        assert!(post(&place(), &with("good:one")).is_ok(), "{method}");
+        let (refusal, status, told) = refused(post(&place(), &with("bad:one")));
         assert!(matches!(refusal, Refusal::Forbidden(_)), "{method}: {refusal}");
         // As a server would say that there is no such thing.
         assert_eq!((status, &told["error"]["code"]), (200, &json!(-32602)), "{method}");

@@ -94,7 +94,9 @@ impl Place {
 
     /// Reads a call to `path`.
     pub(crate) fn read(&self, path: &str, body: &str) -> Result<Call<()>, Unfit> {
-        let request = Request::post(path).header("content-type", "application/json");
+        let verb = if body.is_empty() { Method::GET } else { Method::POST };
+        let request =
+            Request::builder().method(verb).uri(path).header("content-type", "application/json");
         let (head, ()) = request.body(()).unwrap().into_parts();
         Call::parse(&self.grant(), &head, Payload::Whole(Bytes::from(body.to_owned())))
     }

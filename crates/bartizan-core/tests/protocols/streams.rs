@@ -572,12 +572,13 @@ fn a_recorded_stream_without_anything_to_mask_passes_byte_for_byte() {
 
 #[test]
 fn what_is_only_fetched_is_not_charged_again() {
-    let place = Place::new(Protocol::OpenAi);
-    let grant = place.grant();
+    let grant = Place::new(Protocol::OpenAi).grant();
     let whole =
         json!({ "id": "resp_1", "model": "m", "usage": { "input_tokens": 9, "output_tokens": 3 } });
-    for (path, used) in [("/v1/responses", Some(9)), ("/v1/responses/resp_1", None)] {
-        let mut listener = place.read(path, "").unwrap().take_listener().unwrap();
+    for (path, body, used) in [("/v1/responses", "{}", Some(9)), ("/v1/responses/resp_1", "", None)]
+    {
+        let place = Place { path: "/v1/responses{*rest}", ..Place::new(Protocol::OpenAi) };
+        let mut listener = place.read(path, body).unwrap().take_listener().unwrap();
         listener.hear_whole(whole.to_string().as_bytes(), &grant);
         assert_eq!(listener.used().map(|used| used.tokens_in), used, "{path}");
     }

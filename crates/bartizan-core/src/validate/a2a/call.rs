@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::super::Invalid;
 use super::super::said::Unfit;
+use super::super::{Invalid, jsonrpc};
 use super::ids::{Binder, Kind};
 use super::method::{Method, Version};
 use super::push::{self, PushHost};
@@ -31,6 +31,10 @@ const MEANT: [&str; 17] = [
     "url",
     "method",
 ];
+
+/// All that a call to send a message may have. Readers of version 0.3 have a second name for its
+/// `message`, `request`, and whoever reads that reads another message.
+const SENT: [&str; 5] = ["configuration", "message", "metadata", "taskId", "tenant"];
 
 /// The most tasks that a message may refer to.
 const MOST_REFERENCES: usize = 64;
@@ -69,6 +73,9 @@ impl Call<'_> {
         self.metadata(params)?;
         match self.method {
             Method::SendMessage | Method::SendStreamingMessage => {
+                if params.keys().any(|name| !SENT.contains(&name.as_str())) {
+                    return Err(Invalid::Member("params").into());
+                }
                 self.message(object(params, "message")?.ok_or(Invalid::Member("message"))?)?;
                 if let Some(configuration) = object(params, "configuration")? {
                     self.configuration(configuration)?;
@@ -203,7 +210,7 @@ impl Call<'_> {
 fn exact(members: &Members) -> Result<(), Invalid> {
     for name in members.keys() {
         let plain_name = plain(name);
-        let meant = MEANT.iter().find(|meant| meant.eq_ignore_ascii_case(&plain_name));
+        let meant = MEANT.iter().find(|meant| plain(meant) == plain_name);
         if let Some(meant) = meant.filter(|meant| *meant != name) {
             return Err(Invalid::Member(meant));
         }
@@ -213,13 +220,13 @@ fn exact(members: &Members) -> Result<(), Invalid> {
 
 /// A name without what some readers do not tell apart.
 pub(super) fn plain(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect()
+    jsonrpc::fold(name).replace(['_', '-'], "")
 }
 
 /// Whether a name means something, in any spelling.
 pub(super) fn is_meant(name: &str) -> bool {
     let name = plain(name);
-    MEANT.iter().any(|meant| meant.eq_ignore_ascii_case(&name))
+    MEANT.iter().any(|meant| plain(meant) == name)
 }
 
 /// A member that is an object, or not there.

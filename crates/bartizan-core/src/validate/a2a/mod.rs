@@ -115,12 +115,9 @@ impl Reader<'_> {
         if whole.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
             return Err(Invalid::Member("jsonrpc").into());
         }
-        let known = ["jsonrpc", "id", "method", "params"];
-        let odd = |name: &String| {
-            let plain = call::plain(name);
-            known.contains(&plain.as_str()) && *name != plain
-        };
-        if whole.keys().any(odd) || !echo::is_id(whole.get("id")) {
+        // Nothing beside these, which somebody might read as a call by HTTP+JSON.
+        let known = |name: &String| ["jsonrpc", "id", "method", "params"].contains(&name.as_str());
+        if !whole.keys().all(known) || !echo::is_id(whole.get("id")) {
             return Err(Invalid::Member("id").into());
         }
         let name = whole.get("method").and_then(Value::as_str).ok_or(Invalid::Member("method"))?;

@@ -50,10 +50,13 @@ pub(super) fn read<'a>(verb: &Verb, path: &'a str) -> Option<Place<'a>> {
     let Some(at) = whole.iter().position(is_reserved) else {
         // An interface may end in a slash.
         let plain = whole.iter().rev().skip(1).all(|segment| !segment.is_empty());
+        // What is encoded here an agent decodes, and may find a word of the protocol in it.
+        let plain = plain && !path.contains('%');
         return (verb == Verb::POST && plain).then_some(Place::Rpc(path));
     };
     let (before, ours) = whole.split_at_checked(at)?;
-    if before.len() > MOST_BEFORE || whole.iter().any(|segment| segment.is_empty()) {
+    let odd = |segment: &&str| segment.is_empty() || segment.contains('%');
+    if before.len() > MOST_BEFORE || before.iter().any(odd) || ours.iter().any(|s| s.is_empty()) {
         return None;
     }
     let (get, post) = (verb == Verb::GET, verb == Verb::POST);
@@ -92,10 +95,10 @@ fn of_task<'a>(verb: &Verb, path: &'a str, id: &'a str, behind: &[&str]) -> Opti
     Some(Place::Rest(Rest { method, task: Some(Task { before, id, behind }) }))
 }
 
-/// Whether a segment belongs to the protocol.
+/// Whether a segment belongs to the protocol, in whatever case: some agents do not care for it.
 fn is_reserved(segment: &&str) -> bool {
     let words = ["tasks", ".well-known", "extendedAgentCard", "authenticatedExtendedCard", "card"];
-    segment.contains(':') || words.contains(segment)
+    segment.contains(':') || words.iter().any(|word| word.eq_ignore_ascii_case(segment))
 }
 
 #[cfg(test)]
@@ -107,6 +110,22 @@ mod tests {
         match read(verb, path)? {
             Place::Rest(rest) => Some(rest.method),
             other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn no_call_by_json_rpc_goes_where_an_agent_may_read_another() {
+        for path in [
+            "/message%3Asend",
+            "/message%3asend",
+            "/m%65ssage:send",
+            "/%74asks/t",
+            "/Tasks/t/pushNotificationConfigs",
+            "/TASKS",
+            "/a%2Fb",
+            "/x%3Ay/message:send",
+        ] {
+            assert_eq!(read(&Verb::POST, path), None, "{path}");
         }
     }
 

@@ -65,14 +65,18 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     if api == Api::Unread {
         return Ok(Said::default());
     }
+    let takes_model = matches!(api, Api::Messages | Api::Count);
+    if !prompt::is_asked_as_it_must_be(asked, takes_model, api == Api::Models) {
+        return Err(Denial::Api.into());
+    }
     if asked.bytes.is_empty() {
         return Ok(Said { listener: listener(), ..Said::default() });
     }
     let Value::Object(mut call) = json::document(asked.bytes, asked.media)? else {
         return Err(Invalid::Member("body").into());
     };
+    prompt::exact(&call)?;
     let mut changed = false;
-    let takes_model = matches!(api, Api::Messages | Api::Count);
     let model = prompt::model(&mut call, takes_model, asked.grant, &mut changed)?;
     changed |= tools(&mut call, asked.grant)?;
     let streams = flag(&call, "stream")?;

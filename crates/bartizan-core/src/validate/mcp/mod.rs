@@ -1,6 +1,7 @@
 //! What does a message of the Model Context Protocol ask for, and may its caller ask for it?
 //! Streamable HTTP, revisions 2025-06-18, 2025-11-25 and 2026-07-28.
 
+mod address;
 mod answer;
 mod headers;
 pub mod pins;
@@ -71,8 +72,10 @@ enum About<'a> {
     Tool(&'a str),
     /// This prompt.
     Prompt(&'a str),
-    /// This resource, or those that a template stands for.
+    /// This resource.
     Resource(&'a str),
+    /// Those that this template stands for.
+    Template(&'a str),
     /// These resources.
     Resources(&'a [Value]),
 }
@@ -227,16 +230,23 @@ fn about<'a>(method: &str, params: &'a Map<String, Value>, era: Era) -> Result<A
 
 fn completed(params: &Map<String, Value>) -> Result<About<'_>, Unfit> {
     let reference = params.get("ref").and_then(Value::as_object).ok_or_else(|| bad("`ref`"))?;
+    if !jsonrpc::exact(reference, &["type", "name", "uri"]) {
+        return Err(bad("a member differs from its name in case").into());
+    }
     match reference.get("type").and_then(Value::as_str) {
         Some("ref/prompt") => Ok(About::Prompt(text(reference, "name", LONGEST_NAME)?)),
-        Some("ref/resource") => Ok(About::Resource(text(reference, "uri", LONGEST_URI)?)),
+        Some("ref/resource") => Ok(About::Template(text(reference, "uri", LONGEST_URI)?)),
         _ => Err(bad("`ref` has an unknown type").into()),
     }
 }
 
 /// Which resources a stream of changes is to tell about.
 fn listened(params: &Map<String, Value>) -> Result<About<'_>, Unfit> {
-    let named = params.get("notifications").and_then(|all| all.get("resourceSubscriptions"));
+    let all = params.get("notifications").and_then(Value::as_object);
+    if all.is_some_and(|all| !jsonrpc::exact(all, &["resourceSubscriptions"])) {
+        return Err(bad("a member differs from its name in case").into());
+    }
+    let named = all.and_then(|all| all.get("resourceSubscriptions"));
     match named {
         None | Some(Value::Null) => Ok(About::Nothing),
         Some(Value::Array(resources)) => Ok(About::Resources(resources)),
@@ -246,9 +256,9 @@ fn listened(params: &Map<String, Value>) -> Result<About<'_>, Unfit> {
 
 /// Whether the caller has a right to it.
 fn judge(about: About<'_>, grant: &Grant, rules: &Rules) -> Result<(), Denial> {
-    let resource = |uri: &str| match grant.resource(uri) {
-        Some(_) => Ok(()),
-        None => Err(Denial::Resource(uri.into())),
+    let resource = |uri: &str, template| {
+        let granted = address::is_normal(uri, template) && grant.resource(uri).is_some();
+        granted.then_some(()).ok_or_else(|| Denial::Resource(uri.into()))
     };
     match about {
         About::Nothing => Ok(()),
@@ -258,9 +268,10 @@ fn judge(about: About<'_>, grant: &Grant, rules: &Rules) -> Result<(), Denial> {
         About::Tool(_) => Ok(()),
         About::Prompt(name) if grant.prompt(name).is_none() => Err(Denial::Prompt(name.into())),
         About::Prompt(_) => Ok(()),
-        About::Resource(uri) => resource(uri),
+        About::Resource(uri) => resource(uri, false),
+        About::Template(uri) => resource(uri, true),
         About::Resources(all) => {
-            all.iter().try_for_each(|uri| resource(uri.as_str().unwrap_or_default()))
+            all.iter().try_for_each(|uri| resource(uri.as_str().unwrap_or_default(), false))
         }
     }
 }

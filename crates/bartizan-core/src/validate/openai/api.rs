@@ -54,7 +54,7 @@ impl Api {
         };
         let rest = rest.strip_prefix("v1/").unwrap_or(&rest);
         match Self::read(rest) {
-            Self::Unread if own.is_none() => None,
+            Self::Stored | Self::Unread if own.is_none() => None,
             api => Some(api),
         }
     }
@@ -108,7 +108,8 @@ mod tests {
             ("/openai/{*rest}", "/openai/embeddings", Some(Api::Plain)),
             ("/v1/chat/completions", "/v1/chat/completions", Some(Api::Chat)),
             ("/v1/models/{id}", "/v1/models/gpt-4o", Some(Api::Models)),
-            ("/v1/{*rest}", "/v1/responses/resp_1/cancel", Some(Api::Stored)),
+            ("/v1/{*rest}", "/v1/responses/resp_1/cancel", None),
+            ("/v1/responses/{*rest}", "/v1/responses/resp_1/cancel", Some(Api::Stored)),
             ("/v1/files/{*rest}", "/v1/files/file_1/content", Some(Api::Unread)),
             ("/v1/batches", "/v1/batches", Some(Api::Unread)),
             ("/v1/{*rest}", "/v1/files", None),

@@ -28,6 +28,9 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     if api == Api::Unread {
         return Ok(Said::default());
     }
+    if !prompt::is_asked_as_it_must_be(asked, api.takes_model(), api == Api::Models) {
+        return Err(Denial::Api.into());
+    }
     if asked.bytes.is_empty() {
         let listener = listener(api);
         return Ok(Said { listener, ..Said::default() });
@@ -35,6 +38,7 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let Value::Object(mut call) = json::document(asked.bytes, asked.media)? else {
         return Err(Invalid::Member("body").into());
     };
+    prompt::exact(&call)?;
     let mut changed = false;
     let model = model(&mut call, api, asked.grant, &mut changed)?;
     changed |= tools::check(&mut call, asked.grant)?;
