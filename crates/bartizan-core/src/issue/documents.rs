@@ -116,11 +116,13 @@ pub fn key_set<'k>(keys: impl IntoIterator<Item = &'k SigningKey>) -> Value {
 pub fn resource(resource: &str, issuers: &[&str], scopes: &[&str]) -> Value {
     let mut document = json!({
         "resource": resource,
-        "authorization_servers": issuers,
         "bearer_methods_supported": ["header"],
     });
-    if let (false, Some(members)) = (scopes.is_empty(), document.as_object_mut()) {
-        members.insert("scopes_supported".into(), scopes.into());
+    // Lists that are empty are left out (section 3.2).
+    for (name, list) in [("authorization_servers", issuers), ("scopes_supported", scopes)] {
+        if let (false, Some(members)) = (list.is_empty(), document.as_object_mut()) {
+            members.insert(name.into(), list.into());
+        }
     }
     document
 }
