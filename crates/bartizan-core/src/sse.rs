@@ -50,28 +50,32 @@ impl Reader {
     pub fn next_event(&mut self) -> Result<Option<Event>, TooLong> {
         while let Some(at) = self.line_end() {
             let byte = self.open.get(at).copied();
+            let blank = at == self.line;
+            let feed_of_return = byte == Some(b'\n') && self.after_return && blank;
+            if blank && byte == Some(b'\r') {
+                // The feed behind it belongs to this event: many clients see no end before they have
+                // it. Whether there is one is known by the next byte.
+                let Some(next) = self.open.get(at + 1) else { break };
+                let feed = usize::from(*next == b'\n');
+                self.field(self.line..at);
+                self.after_return = false;
+                return Ok(Some(self.take(at + 1 + feed)));
+            }
             self.seen = at + 1;
-            let feed_of_return = byte == Some(b'\n') && self.after_return && at == self.line;
             self.after_return = byte == Some(b'\r');
             if feed_of_return {
                 self.line = at + 1;
-                if at == 0 {
-                    // It belongs to the event before, which did not wait for it; nor does it wait
-                    // for the next one: many clients see no end before they have it.
-                    return Ok(Some(self.take(1)));
-                }
                 continue;
             }
-            let blank = at == self.line;
             self.field(self.line..at);
             self.line = at + 1;
             if blank {
-                let feed = self.after_return && self.open.get(at + 1) == Some(&b'\n');
-                self.after_return &= !feed;
-                return Ok(Some(self.take(at + 1 + usize::from(feed))));
+                return Ok(Some(self.take(at + 1)));
             }
         }
-        self.seen = self.open.len();
+        if self.line_end().is_none() {
+            self.seen = self.open.len();
+        }
         if self.open.len() > MAX_EVENT { Err(TooLong) } else { Ok(None) }
     }
 
