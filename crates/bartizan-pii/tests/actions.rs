@@ -178,6 +178,21 @@ fn is_json_but_for_its_lines(text: &str) -> bool {
     !is_json(text) && is_json(&text.replace(char::is_control, ""))
 }
 
+/// The document, with the JSON in its strings read.
+fn as_read(document: &Value) -> Value {
+    match document {
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Ok(inner) => as_read(&inner),
+            Err(_) => document.clone(),
+        },
+        Value::Array(all) => all.iter().map(as_read).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), as_read(value))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
 fn is_json_with_escapes(text: &str) -> bool {
     text.contains("\\u") && serde_json::from_str::<Value>(text).is_ok()
 }
@@ -222,8 +237,6 @@ proptest! {
     fn a_tokenised_document_comes_back_byte_for_byte(document in document(), chance: u128, cuts in cuts()) {
         // What is JSON only while its line breaks are put aside comes back as JSON: with `\n`.
         prop_assume!(!strings(&document).any(is_json_but_for_its_lines));
-        // A value within JSON in a string comes back as it is read, and not as it was spelled.
-        prop_assume!(!strings(&document).any(is_json_with_escapes));
         let json = document.to_string();
         let mut vault = Vault::new(chance);
         let masker = masker(Action::Tokenise);
@@ -232,7 +245,14 @@ proptest! {
         prop_assert!(serde_json::from_str::<Value>(&masked).is_ok(), "{}", masked);
         let vault = Arc::new(vault);
         let whole = vault.restore_json(masked.as_bytes()).into_owned();
-        prop_assert_eq!(&String::from_utf8(whole).unwrap(), &json);
+        let whole = String::from_utf8(whole).unwrap();
+        if strings(&document).any(is_json_with_escapes) {
+            // A value within JSON in a string comes back as it is read, not as it was spelled.
+            let back = as_read(&serde_json::from_str(&whole).unwrap());
+            prop_assert_eq!(back, as_read(&document));
+            return Ok(());
+        }
+        prop_assert_eq!(&whole, &json);
         // A stream follows no JSON in strings of JSON: its own text is that already.
         if !masked.contains("\\\\") && !masked.contains("\\\"") {
             let cuts = places(&cuts, masked.len());
