@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::claims::Claims;
 use super::{Caller, Identity, Kind, Method, Principal, Rejection};
 use crate::time::Timestamp;
 
@@ -358,7 +359,7 @@ impl Record {
         identity.tenant.clone_from(&self.tenant);
         identity.scopes.clone_from(&self.scopes);
         identity.roles.clone_from(&self.roles);
-        identity.claims.insert("sub".into(), (*self.subject).into());
+        identity.claims = Claims::of_one("sub", (*self.subject).into());
         identity.expires = expires;
         identity
     }

@@ -5,12 +5,73 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::Rejection;
+use crate::json::{self, Member, Unsound};
 
 /// The longest subject, in bytes.
 pub(super) const MAX_SUBJECT: usize = 256;
 
 /// The most roles, or scopes, that a token may list.
 pub const MAX_TEXTS: usize = 256;
+
+/// The claims of a token, or of what stands for one: an object of which each member stands once, in
+/// the order in which it was written. It is read often, never changed, and shared for nothing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Claims(Arc<[Member]>);
+
+impl Claims {
+    /// Reads an object that has one reading, in which objects and arrays nest at most `depth` deep.
+    ///
+    /// # Errors
+    /// [`Unsound`] for anything else.
+    pub fn parse(bytes: &[u8], depth: usize) -> Result<Self, Unsound> {
+        Ok(Self(json::members(bytes, depth)?.into()))
+    }
+
+    /// A single claim.
+    pub(super) fn of_one(name: &str, value: Value) -> Self {
+        Self(Arc::new([(name.to_owned(), value)]))
+    }
+
+    /// What stands under `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+    }
+
+    /// Whether something stands under `name`.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Every claim by its name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// The member that `path` names as it stands (`https://example.com/roles` holds dots), else the
+    /// one to which its parts lead (`realm_access.roles`).
+    pub(crate) fn find(&self, path: &str) -> Option<&Value> {
+        self.get(path).or_else(|| {
+            let (first, rest) = path.split_once('.')?;
+            within(self.get(first)?.as_object()?, rest)
+        })
+    }
+}
+
+/// [`Claims::find`], further in.
+fn within<'a>(object: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    object.get(path).or_else(|| {
+        let (first, rest) = path.split_once('.')?;
+        within(object.get(first)?.as_object()?, rest)
+    })
+}
+
+impl From<Map<String, Value>> for Claims {
+    fn from(object: Map<String, Value>) -> Self {
+        Self(object.into_iter().collect())
+    }
+}
 
 /// Where things stand in the claims: a member's name, or names joined by dots that lead inwards.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -34,17 +95,14 @@ impl Default for ClaimPaths {
 }
 
 impl ClaimPaths {
-    pub(super) fn subject(&self, claims: &Map<String, Value>) -> Result<Arc<str>, Rejection> {
-        let mut there = self.subject.iter().filter_map(|path| find(claims, path));
+    pub(super) fn subject(&self, claims: &Claims) -> Result<Arc<str>, Rejection> {
+        let mut there = self.subject.iter().filter_map(|path| claims.find(path));
         let subject = there.find(|value| !value.is_null()).and_then(Value::as_str);
         subject.filter(|text| is_name(text)).map(Arc::from).ok_or(Rejection::Malformed)
     }
 
-    pub(super) fn tenant(
-        &self,
-        claims: &Map<String, Value>,
-    ) -> Result<Option<Arc<str>>, Rejection> {
-        match self.tenant.as_deref().and_then(|path| find(claims, path)) {
+    pub(super) fn tenant(&self, claims: &Claims) -> Result<Option<Arc<str>>, Rejection> {
+        match self.tenant.as_deref().and_then(|path| claims.find(path)) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(tenant)) if is_name(tenant) => Ok(Some(tenant.as_str().into())),
             Some(_) => Err(Rejection::Malformed),
@@ -56,19 +114,10 @@ fn is_name(text: &str) -> bool {
     (1..=MAX_SUBJECT).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
-/// The member that `path` names as it stands (`https://example.com/roles` holds dots), else the
-/// one to which its parts lead (`realm_access.roles`).
-pub(crate) fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
-    claims.get(path).or_else(|| {
-        let (first, rest) = path.split_once('.')?;
-        find(claims.get(first)?.as_object()?, rest)
-    })
-}
-
 /// The texts at `path`: an array of texts, or one text with spaces between; none where nothing
 /// stands there.
-pub(super) fn texts(claims: &Map<String, Value>, path: &str) -> Result<Vec<Arc<str>>, Rejection> {
-    let texts: Vec<Arc<str>> = match find(claims, path) {
+pub(super) fn texts(claims: &Claims, path: &str) -> Result<Vec<Arc<str>>, Rejection> {
+    let texts: Vec<Arc<str>> = match claims.find(path) {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::String(text)) => text.split_ascii_whitespace().map(Arc::from).collect(),
         Some(Value::Array(array)) => {
@@ -127,9 +176,12 @@ fn matches(pattern: &str, name: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn given(claims: &str) -> Claims {
+        Claims::parse(claims.as_bytes(), 4).unwrap()
+    }
+
     fn read(claims: &str, path: &str) -> Result<Vec<String>, Rejection> {
-        let claims: Map<String, Value> = serde_json::from_str(claims).unwrap();
-        Ok(texts(&claims, path)?.iter().map(ToString::to_string).collect())
+        Ok(texts(&given(claims), path)?.iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -152,7 +204,7 @@ mod tests {
     fn a_program_that_acts_for_itself_is_named_where_its_provider_names_it() {
         let paths =
             ClaimPaths { subject: vec!["sub".into(), "client_id".into()], ..ClaimPaths::default() };
-        let subject = |claims: &str| paths.subject(&serde_json::from_str(claims).unwrap());
+        let subject = |claims: &str| paths.subject(&given(claims));
         assert_eq!(&*subject(r#"{"sub":"a","client_id":"b"}"#).unwrap(), "a");
         assert_eq!(&*subject(r#"{"sub":null,"client_id":"b"}"#).unwrap(), "b");
         assert_eq!(&*subject(r#"{"client_id":"b"}"#).unwrap(), "b");

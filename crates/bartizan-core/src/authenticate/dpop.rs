@@ -8,15 +8,15 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::algorithm::Algorithm;
+use super::claims::Claims;
 use super::holder::Thumbprint;
 use super::jwks::KeySet;
 use super::jws::{Jws, MAX_DEPTH};
 use super::{Rejection, jwt};
-use crate::json;
 use crate::time::Timestamp;
 
 /// The header that carries a proof.
@@ -110,7 +110,7 @@ impl Rules {
             .and_then(KeySet::carried)
             .ok_or(Rejection::Proof("it carries no public key that can be used"))?;
         jws.verify_as(&key, None).map_err(|_| Rejection::Proof("its signature does not verify"))?;
-        let claims = json::object(jws.unverified_payload(), MAX_DEPTH)
+        let claims = Claims::parse(jws.unverified_payload(), MAX_DEPTH)
             .map_err(|_| Rejection::Proof("its claims could not be read"))?;
         self.check(&claims, asked, token, now)?;
         let id = text(&claims, "jti").filter(|id| (1..=MAX_ID).contains(&id.len()));
@@ -121,7 +121,7 @@ impl Rules {
 
     fn check(
         &self,
-        claims: &Map<String, Value>,
+        claims: &Claims,
         asked: &Asked<'_>,
         token: &str,
         now: Timestamp,
@@ -188,7 +188,7 @@ impl Proof {
     }
 }
 
-fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+fn text<'a>(claims: &'a Claims, name: &str) -> Option<&'a str> {
     claims.get(name)?.as_str()
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::claims::Claims;
 use super::{Caller, Identity, Method, Rejection, Scheme};
 
 /// The SHA-256 digest by which a key (RFC 7638) or a certificate (RFC 8705 section 3.1) is known.
@@ -63,7 +63,7 @@ impl Binding {
     /// # Errors
     /// [`Rejection::Untrusted`] where it binds to something that nobody can prove here: then it
     /// must not count as unbound.
-    pub(super) fn read(claims: &Map<String, Value>) -> Result<Self, Rejection> {
+    pub(super) fn read(claims: &Claims) -> Result<Self, Rejection> {
         let Some(cnf) = claims.get("cnf") else { return Ok(Self::default()) };
         let unknown = Rejection::Untrusted("it is bound in a way that is not understood");
         let cnf = cnf.as_object().filter(|cnf| !cnf.is_empty()).ok_or(unknown)?;
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     fn cnf(text: &str) -> Result<Binding, Rejection> {
-        Binding::read(&serde_json::from_str(text).unwrap())
+        Binding::read(&Claims::parse(text.as_bytes(), 4).unwrap())
     }
 
     #[test]

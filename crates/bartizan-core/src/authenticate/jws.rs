@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
+use base64_simd::URL_SAFE_NO_PAD;
+use serde_json::Value;
 
 use super::algorithm::Algorithm;
+use super::claims::Claims;
 use super::jwks::{KeySet, MAX_KEY_ID};
 use super::{MAX_CREDENTIAL, Rejection};
-use crate::json;
 
 /// How deep a header or a set of claims may nest.
 pub const MAX_DEPTH: usize = 32;
@@ -50,16 +49,16 @@ impl<'a> Jws<'a> {
     }
 
     /// As [`Jws::parse`], and the header itself: for the one sort of text that carries its key.
-    pub(super) fn read(text: &'a str) -> Result<(Self, Map<String, Value>), Rejection> {
+    pub(super) fn read(text: &'a str) -> Result<(Self, Claims), Rejection> {
         if text.len() > MAX_CREDENTIAL {
             return Err(Rejection::Malformed);
         }
         let (signed, signature) = text.rsplit_once('.').ok_or(Rejection::Malformed)?;
         let (header, payload) = signed.split_once('.').ok_or(Rejection::Malformed)?;
         let (header, payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
-        let header = json::object(&header, MAX_DEPTH).map_err(|_| Rejection::Malformed)?;
+        let header = Claims::parse(&header, MAX_DEPTH).map_err(|_| Rejection::Malformed)?;
         let algorithm = algorithm(&header)?;
-        if ["crit", "b64", "zip"].iter().any(|name| header.contains_key(*name)) {
+        if ["crit", "b64", "zip"].iter().any(|name| header.has(name)) {
             // RFC 7515 section 4.1.11: what must be understood and is not must be refused.
             return Err(Rejection::Untrusted("it asks for an extension that is not spoken here"));
         }
@@ -127,16 +126,16 @@ impl fmt::Debug for Jws<'_> {
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, Rejection> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| Rejection::Malformed)
+    URL_SAFE_NO_PAD.decode_to_vec(part).map_err(|_| Rejection::Malformed)
 }
 
-fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, Rejection> {
+fn algorithm(header: &Claims) -> Result<Algorithm, Rejection> {
     let alg = header.get("alg").and_then(Value::as_str).ok_or(Rejection::Malformed)?;
     Algorithm::parse(alg).ok_or(Rejection::Untrusted("its algorithm is not accepted"))
 }
 
 /// A member of the header that is a short text, if it is there.
-fn word(header: &Map<String, Value>, name: &str) -> Result<Option<String>, Rejection> {
+fn word(header: &Claims, name: &str) -> Result<Option<String>, Rejection> {
     match header.get(name) {
         None => Ok(None),
         Some(Value::String(word)) if word.len() <= MAX_KEY_ID => Ok(Some(word.clone())),

@@ -5,15 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::algorithm::Algorithm;
-use super::claims::{ClaimPaths, Grants, texts};
+use super::claims::{ClaimPaths, Claims, Grants, texts};
 use super::holder::{Binding, Holder, Proven};
 use super::jwks::KeySet;
 use super::jws::{Jws, MAX_DEPTH, VerifyError};
 use super::{Caller, Identity, Kind, Method, Principal, Rejection};
-use crate::json;
 use crate::time::Timestamp;
 
 /// The issuer name of our own token endpoint's users.
@@ -21,6 +20,9 @@ pub const LOCAL: &str = "local";
 
 /// The issuer name of programs that authenticate as themselves at our own token endpoint.
 pub const CLIENT: &str = "client";
+
+/// What may stand before the `typ` of a token.
+const MEDIA: &str = "application/";
 
 /// Names that no configured issuer may have, for principals of another origin bear them.
 const RESERVED: [&str; 5] = [LOCAL, CLIENT, "key", "anonymous", super::certificate::ISSUER];
@@ -181,7 +183,7 @@ impl Issuer {
         any_audience: bool,
         now: Timestamp,
     ) -> Result<Holder, Rejection> {
-        let claims = json::object(answer, MAX_DEPTH).map_err(|_| Rejection::Malformed)?;
+        let claims = Claims::parse(answer, MAX_DEPTH).map_err(|_| Rejection::Malformed)?;
         match claims.get("active") {
             Some(Value::Bool(true)) => {}
             // Unknown, expired, taken back or for another: it does not say which.
@@ -191,7 +193,7 @@ impl Issuer {
         if claims.get("iss").is_some_and(|iss| iss.as_str() != Some(&*self.url)) {
             return Err(Rejection::Untrusted("it is of another issuer"));
         }
-        if claims.contains_key("aud") || !any_audience {
+        if claims.has("aud") || !any_audience {
             self.check_audience(&claims)?;
         }
         let expires = match claims.get("exp") {
@@ -209,9 +211,10 @@ impl Issuer {
             return Err(Rejection::Untrusted("its algorithm is not accepted"));
         }
         // RFC 7515 section 4.1.9: a media type, whose `application/` may be left out.
-        let kind = jws.kind().unwrap_or("jwt").to_ascii_lowercase();
-        let kind = kind.strip_prefix("application/").unwrap_or(&kind);
-        if self.types.contains(kind) {
+        let kind = jws.kind().unwrap_or("jwt");
+        let (media, short) = kind.split_at_checked(MEDIA.len()).unwrap_or_default();
+        let kind = if media.eq_ignore_ascii_case(MEDIA) { short } else { kind };
+        if self.types.iter().any(|one| one.eq_ignore_ascii_case(kind)) {
             Ok(())
         } else {
             Err(Rejection::Untrusted("its type is not that of an access token"))
@@ -219,7 +222,7 @@ impl Issuer {
     }
 
     /// The path to which the token is confined, if it is meant for us at all.
-    fn check_audience(&self, claims: &Map<String, Value>) -> Result<Option<Arc<str>>, Rejection> {
+    fn check_audience(&self, claims: &Claims) -> Result<Option<Arc<str>>, Rejection> {
         let meant: Vec<&str> = match claims.get("aud") {
             Some(Value::String(one)) => vec![one],
             Some(Value::Array(many)) => {
@@ -238,11 +241,7 @@ impl Issuer {
     }
 
     /// When the token ends, if now is a time at which it counts.
-    fn check_time(
-        &self,
-        claims: &Map<String, Value>,
-        now: Timestamp,
-    ) -> Result<Timestamp, Rejection> {
+    fn check_time(&self, claims: &Claims, now: Timestamp) -> Result<Timestamp, Rejection> {
         let expires = date(claims, "exp")?.ok_or(Rejection::Malformed)?;
         let (not_before, issued) = (date(claims, "nbf")?, date(claims, "iat")?);
         if now >= expires.plus(self.leeway) {
@@ -259,11 +258,7 @@ impl Issuer {
         Ok(expires)
     }
 
-    fn identity(
-        &self,
-        claims: &Map<String, Value>,
-        expires: Option<Timestamp>,
-    ) -> Result<Identity, Rejection> {
+    fn identity(&self, claims: &Claims, expires: Option<Timestamp>) -> Result<Identity, Rejection> {
         let subject = self.claims.subject(claims)?;
         let tenant = self.claims.tenant(claims)?;
         let mut roles = texts(claims, &self.claims.roles)?;
@@ -284,7 +279,7 @@ impl Issuer {
 /// A JWT that has been read, and not yet believed.
 pub struct Token<'a> {
     jws: Jws<'a>,
-    claims: Map<String, Value>,
+    claims: Claims,
 }
 
 impl<'a> Token<'a> {
@@ -294,7 +289,7 @@ impl<'a> Token<'a> {
     /// As [`Jws::parse`]; [`Rejection::Malformed`] where the claims are no such object.
     pub fn parse(text: &'a str) -> Result<Self, Rejection> {
         let jws = Jws::parse(text)?;
-        let claims = json::object(jws.unverified_payload(), MAX_DEPTH);
+        let claims = Claims::parse(jws.unverified_payload(), MAX_DEPTH);
         Ok(Self { jws, claims: claims.map_err(|_| Rejection::Malformed)? })
     }
 
@@ -315,7 +310,7 @@ impl<'a> Token<'a> {
     ///
     /// # Errors
     /// As [`Jws::verify`].
-    pub fn verified_by(&self, keys: &KeySet) -> Result<&Map<String, Value>, VerifyError> {
+    pub fn verified_by(&self, keys: &KeySet) -> Result<&Claims, VerifyError> {
         self.jws.verify(keys)?;
         Ok(&self.claims)
     }
@@ -336,10 +331,7 @@ impl fmt::Debug for Token<'_> {
 
 /// A NumericDate (RFC 7519 section 2): a number, whole or not. A text that looks like one is
 /// none, and what overflows is refused rather than rounded into the future.
-pub(crate) fn date(
-    claims: &Map<String, Value>,
-    name: &str,
-) -> Result<Option<Timestamp>, Rejection> {
+pub(crate) fn date(claims: &Claims, name: &str) -> Result<Option<Timestamp>, Rejection> {
     let Some(value) = claims.get(name) else { return Ok(None) };
     if let Some(secs) = value.as_u64().filter(|secs| *secs <= END_OF_TIME) {
         return Ok(Some(Timestamp::from_secs(secs)));
@@ -355,8 +347,8 @@ pub(crate) fn date(
 const OF_ANOTHER_USE: [&str; 4] = ["at_hash", "c_hash", "s_hash", "events"];
 
 /// An access token is what we take, and nothing else that happens to be signed by the same key.
-fn check_use(claims: &Map<String, Value>) -> Result<(), Rejection> {
-    let marked = OF_ANOTHER_USE.iter().any(|name| claims.contains_key(*name));
+fn check_use(claims: &Claims) -> Result<(), Rejection> {
+    let marked = OF_ANOTHER_USE.iter().any(|name| claims.has(name));
     // Amazon Cognito writes `token_use`, Keycloak a `typ` among the claims.
     let used = claims.get("token_use").is_some_and(|usage| usage != "access");
     let typed = claims.get("typ").and_then(Value::as_str).is_some_and(|kind| {

@@ -19,8 +19,8 @@ use std::sync::{Arc, LazyLock};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
-use serde_json::{Map, Value};
 
+use self::claims::Claims;
 use crate::time::Timestamp;
 
 /// Somebody whose credential has been verified, or nobody in particular.
@@ -39,7 +39,7 @@ struct Verified {
     roles: Vec<Arc<str>>,
     method: Method,
     scheme: Scheme,
-    claims: Map<String, Value>,
+    claims: Claims,
     expires: Option<Timestamp>,
     within: Option<Arc<str>>,
 }
@@ -108,7 +108,7 @@ pub struct Identity {
     /// The roles they hold. Roles that the issuer may not assert are already gone.
     pub roles: Vec<Arc<str>>,
     /// Every claim of the token, for conditions; empty where there is none.
-    pub claims: Map<String, Value>,
+    pub claims: Claims,
     /// When the credential ends.
     pub expires: Option<Timestamp>,
     /// The path at and below which the credential counts, where it was issued for one part of
@@ -186,7 +186,7 @@ impl Caller {
 
     /// The claims of their token.
     #[must_use]
-    pub fn claims(&self) -> &Map<String, Value> {
+    pub fn claims(&self) -> &Claims {
         &self.0.claims
     }
 
@@ -227,7 +227,7 @@ impl Identity {
             tenant: None,
             scopes: Vec::new(),
             roles: Vec::new(),
-            claims: Map::new(),
+            claims: Claims::default(),
             expires: None,
             within: None,
         }

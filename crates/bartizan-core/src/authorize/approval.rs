@@ -338,7 +338,7 @@ impl Approvers {
         if is_own(caller, approval) {
             return Err(NotTheirs::Own);
         }
-        if caller.claims().contains_key("act") {
+        if caller.claims().has("act") {
             return Err(NotTheirs::Delegated);
         }
         Ok(())

@@ -206,7 +206,8 @@ fn a_claim_is_no_tenant() {
     let policy = with(policy(endpoints), vec![deny]);
     let claims = json!({ "tenant": "acme", "org_id": "acme" });
     let bare = Identity::bare(Principal::parse("corp:eve"));
-    let eve = Caller::assert(Identity { claims: claims.as_object().unwrap().clone(), ..bare });
+    let eve =
+        Caller::assert(Identity { claims: claims.as_object().unwrap().clone().into(), ..bare });
     assert_eq!(outcome(&policy, eve, "/x", None), "the policy `foreign` denies it");
     assert_eq!(outcome(&policy, of_tenant("corp:ann", Some("acme")), "/x", None), "granted");
 }
@@ -253,7 +254,7 @@ fn a_missing_claim_satisfies_no_condition() {
     let policy = with(policy(vec![endpoint("GET", "/x", Access::Authenticated)]), vec![allow]);
     let ask = |claims: serde_json::Value| {
         let bare = Identity::bare(Principal::parse("corp:ann"));
-        let claims = claims.as_object().unwrap().clone();
+        let claims = claims.as_object().unwrap().clone().into();
         outcome(&policy, Caller::assert(Identity { claims, ..bare }), "/x", None)
     };
     for level in [json!(3), json!("3"), json!("chief"), json!(["x", "chief"])] {

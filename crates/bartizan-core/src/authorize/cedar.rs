@@ -369,7 +369,7 @@ mod tests {
         Caller::assert(Identity {
             roles: roles.iter().map(|role| Arc::from(*role)).collect(),
             tenant: tenant.map(Arc::from),
-            claims: claims.as_object().unwrap().clone(),
+            claims: claims.as_object().unwrap().clone().into(),
             ..Identity::bare(Principal::parse("corp:ann"))
         })
     }

@@ -9,7 +9,6 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 
 use super::{Roles, Scopes};
-use crate::authenticate::claims::find;
 use crate::authenticate::{Caller, Method};
 use crate::time::Timestamp;
 
@@ -135,7 +134,7 @@ impl Claim {
             }
             Value::Null | Value::Array(_) | Value::Object(_) => false,
         };
-        match find(caller.claims(), &self.path) {
+        match caller.claims().find(&self.path) {
             Some(Value::Array(items)) => items.iter().any(is),
             Some(value) => is(value),
             None => false,

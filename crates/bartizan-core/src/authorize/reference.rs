@@ -421,7 +421,7 @@ impl World {
             scopes: named(&SCOPES, scopes),
             roles: named(&ROLES, roles),
             tenant: tenant.map(|tenant| arc(TENANTS[tenant])),
-            claims: claims.as_object().unwrap().clone(),
+            claims: claims.as_object().unwrap().clone().into(),
             ..Identity::bare(Principal::parse(NAMES[*name]))
         })
     }

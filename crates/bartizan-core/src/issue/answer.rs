@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::request::ACCESS_TOKEN;
+use crate::authenticate::claims::Claims;
 
 /// Why there is no token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -157,7 +158,7 @@ pub fn revoked() -> Response<Bytes> {
 /// The answer to an introspection (RFC 7662 section 2.2): the claims of a token that counts, and
 /// of one that does not nothing but that.
 #[must_use]
-pub fn introspected(claims: Option<&serde_json::Map<String, Value>>) -> Response<Bytes> {
+pub fn introspected(claims: Option<&Claims>) -> Response<Bytes> {
     let mut body = json!({ "active": claims.is_some() });
     if let (Some(claims), Some(body)) = (claims, body.as_object_mut()) {
         let told = [
@@ -267,7 +268,7 @@ mod tests {
         assert_eq!(shown(&introspected(None)), r#"200 {"active":false}"#);
         let claims = json!({ "sub": "a", "exp": 1, "sid": "secret-session", "kind": "user" });
         assert_eq!(
-            shown(&introspected(claims.as_object())),
+            shown(&introspected(claims.as_object().cloned().map(Claims::from).as_ref())),
             r#"200 {"active":true,"exp":1,"sub":"a","token_type":"bearer"}"#
         );
     }

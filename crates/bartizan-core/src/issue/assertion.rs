@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Refused;
+use crate::authenticate::claims::Claims;
 use crate::authenticate::jwks::KeySet;
 use crate::authenticate::jwt::{Token, date};
 use crate::time::Timestamp;
@@ -68,12 +69,12 @@ fn is_statement(kind: Option<&str>) -> bool {
     })
 }
 
-fn is_of(claims: &Map<String, Value>, client: &str) -> bool {
-    ["iss", "sub"].iter().all(|name| claims.get(*name).and_then(Value::as_str) == Some(client))
+fn is_of(claims: &Claims, client: &str) -> bool {
+    ["iss", "sub"].iter().all(|name| claims.get(name).and_then(Value::as_str) == Some(client))
 }
 
 /// Whether it is for us and for nobody else: one that is for others, too, others can bring.
-fn is_for(claims: &Map<String, Value>, audiences: &[&str]) -> bool {
+fn is_for(claims: &Claims, audiences: &[&str]) -> bool {
     let ours = |value: &Value| value.as_str().is_some_and(|one| audiences.contains(&one));
     match claims.get("aud") {
         Some(Value::Array(many)) => !many.is_empty() && many.iter().all(ours),
@@ -82,7 +83,7 @@ fn is_for(claims: &Map<String, Value>, audiences: &[&str]) -> bool {
     }
 }
 
-fn once(claims: &Map<String, Value>, client: &str, now: Timestamp) -> Option<Once> {
+fn once(claims: &Claims, client: &str, now: Timestamp) -> Option<Once> {
     let expires = date(claims, "exp").ok()??;
     let (issued, not_before) = (date(claims, "iat").ok()?, date(claims, "nbf").ok()?);
     let (until, soon) = (expires.plus(LEEWAY), now.plus(LEEWAY));

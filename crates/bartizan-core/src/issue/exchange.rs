@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::account::{self, Client};
 use super::{Refused, User};
+use crate::authenticate::claims::Claims;
 use crate::authenticate::{Caller, Kind};
 
 /// The most that act for each other in one token.
@@ -57,7 +58,7 @@ pub fn delegate(
     })
 }
 
-fn actor(client: &Client, claims: &Map<String, Value>) -> Result<Value, Refused> {
+fn actor(client: &Client, claims: &Claims) -> Result<Value, Refused> {
     let mut actor = json!({ "sub": &*client.id, "kind": Kind::Client.as_str() });
     let Some(before) = claims.get("act") else { return Ok(actor) };
     let depth = std::iter::successors(Some(before), |actor| actor.get("act")).count();
@@ -71,7 +72,7 @@ fn actor(client: &Client, claims: &Map<String, Value>) -> Result<Value, Refused>
 }
 
 /// The id of the token that was shown, and those from which it comes itself.
-fn origins(claims: &Map<String, Value>) -> Result<Vec<Arc<str>>, Refused> {
+fn origins(claims: &Claims) -> Result<Vec<Arc<str>>, Refused> {
     let own = claims.get("jti").and_then(Value::as_str).ok_or(NOT_VALID)?;
     let before = claims.get("via").and_then(Value::as_array).into_iter().flatten();
     Ok(std::iter::once(own).chain(before.filter_map(Value::as_str)).map(Arc::from).collect())
@@ -118,7 +119,7 @@ mod tests {
         let mut identity = Identity::bare(Principal::parse(principal));
         identity.scopes = texts(&["a", "b", "gone"]);
         identity.roles = texts(&["user", "admin"]);
-        identity.claims = claims.as_object().unwrap().clone();
+        identity.claims = claims.as_object().unwrap().clone().into();
         Caller::assert(identity)
     }
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use bartizan_core::admit::ClientAddress;
 use bartizan_core::authenticate::api_key::{Generated, Hash, Pepper, Record};
 use bartizan_core::authenticate::certificate::Certificates;
+use bartizan_core::authenticate::claims::Claims;
 use bartizan_core::authenticate::guessing::{Guessing, Patience};
 use bartizan_core::authenticate::holder::{Holder, Proven};
 use bartizan_core::authenticate::jws::VerifyError;
@@ -26,7 +27,7 @@ use bartizan_core::issue::{Identities, Unreachable};
 use bartizan_core::time::Timestamp;
 use http::request::Parts;
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -508,7 +509,7 @@ impl Inner {
 /// Whether a token of ours, or the session that it came of, has been taken back.
 pub(crate) async fn revoked(
     identities: &dyn Identities,
-    claims: &Map<String, Value>,
+    claims: &Claims,
 ) -> Result<bool, Unreachable> {
     let names = ["jti", "sid"].into_iter().filter_map(|name| claims.get(name)?.as_str());
     // Those from which it was got in exchange (RFC 8693).

@@ -87,7 +87,7 @@ impl TokenEndpoint {
             let token = form.secret("token").ok_or(Refused::InvalidRequest("token is missing"))?;
             let found = self.identities.refresh(&refresh::digest(&token)).await;
             match found.map_err(|error| out_of_reach(&error))? {
-                Some(found) if !found.used && now < found.expires => Ok(Some(about(&found))),
+                Some(found) if !found.used && now < found.expires => Ok(Some(about(&found).into())),
                 Some(_) => Ok(None),
                 None => {
                     let caller = self.counting(form.get("token").unwrap_or_default(), now).await?;
