@@ -15,6 +15,7 @@ use bartizan_core::validate::echo::Echo;
 use bartizan_core::validate::listener::Piece;
 use bartizan_core::validate::{Heard, Listener, Media, Protocol, mcp};
 use bytes::{Bytes, BytesMut};
+use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -191,58 +192,105 @@ pub(crate) fn failed() -> Response<Body> {
     response
 }
 
-/// Reads an answer whole, screens it, asks the hooks, and closes the exchange before the client
-/// sees a byte.
+/// Screens an answer whole, and closes the exchange before the client sees a byte.
 async fn whole(
     mut away: Away,
     response: Response<Body>,
-    mut listener: Option<Listener>,
+    listener: Option<Listener>,
     hooks: &[&Arc<dyn Hook>],
 ) -> Result<Response<Body>, Refused> {
-    let (mut head, body) = response.into_parts();
-    let bytes = match collect(body).await {
-        Ok(bytes) => bytes,
-        Err(upstream) => return refuse(away, Refusal::Upstream(upstream)),
+    let (head, body) = response.into_parts();
+    let looked = match body.whole() {
+        Some(bytes) if hooks.is_empty() => {
+            look(&mut away, head, bytes, listener).map(|seen| seen.unchanged(&away))
+        }
+        // Boxed, because every answer would carry room for what is to be waited for.
+        _ => Box::pin(wait(&mut away, head, body, listener, hooks)).await,
     };
-    let told = bytes.clone();
-    let bytes = match listener.as_mut().filter(|_| !is_event_stream(&head.headers)) {
-        Some(listener) => hear(&mut away, listener, bytes),
+    match looked {
+        Ok((head, bytes)) => close(away, head, bytes).await,
+        Err(refusal) => refuse(away, refusal),
+    }
+}
+
+/// Reads an answer whole that is still coming, screens it, and asks the hooks.
+async fn wait(
+    away: &mut Away,
+    head: Parts,
+    body: Body,
+    listener: Option<Listener>,
+    hooks: &[&Arc<dyn Hook>],
+) -> Result<(Parts, Bytes), Refusal> {
+    let bytes = collect(body).await.map_err(Refusal::Upstream)?;
+    let seen = look(away, head, bytes, listener)?;
+    let answer = ask(hooks, away, &seen.head.headers, seen.bytes.clone()).await?;
+    Ok(seen.after(away, answer))
+}
+
+/// An answer that was looked at.
+struct Seen {
+    head: Parts,
+    /// As it came.
+    told: Bytes,
+    /// What of it may pass.
+    bytes: Bytes,
+    found: bool,
+    /// What is restored is listened to once more, for where its texts stand.
+    again: Option<Listener>,
+}
+
+impl Seen {
+    /// What goes to the client, where nobody else is asked.
+    fn unchanged(self, away: &Away) -> (Parts, Bytes) {
+        let bytes = self.bytes.clone();
+        self.after(away, bytes)
+    }
+
+    /// What goes to the client, where the hooks have left `answer`.
+    fn after(self, away: &Away, answer: Bytes) -> (Parts, Bytes) {
+        let Self { mut head, told, found, again, .. } = self;
+        let bytes = restored(away, &head.headers, answer, again);
+        if head.headers.contains_key(header::CONTENT_LENGTH) && !is_headline(away, head.status) {
+            head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
+        }
+        if found || bytes != told {
+            head.headers.remove(header::ETAG);
+        }
+        (head, bytes)
+    }
+}
+
+/// Takes out of an answer what must not pass.
+fn look(
+    away: &mut Away,
+    head: Parts,
+    told: Bytes,
+    mut listener: Option<Listener>,
+) -> Result<Seen, Refusal> {
+    let bytes = told.clone();
+    let heard = match listener.as_mut().filter(|_| !is_event_stream(&head.headers)) {
+        Some(listener) => hear(away, listener, bytes),
         None => Some((bytes, Vec::new())),
     };
-    let Some((bytes, pieces)) = bytes else {
-        return refuse(away, Refusal::Upstream(Upstream::Blocked));
-    };
-    // What is restored is listened to once more, for where its texts stand.
+    let (bytes, pieces) = heard.ok_or(Refusal::Upstream(Upstream::Blocked))?;
     let again = listener.as_ref().filter(|_| away.vault().is_some()).cloned();
     let screened = match pieces.is_empty() {
-        true => screen(&mut away, &head.headers, bytes, listener),
-        false => screen_texts(&away, bytes, &pieces),
+        true => screen(away, &head.headers, bytes, listener),
+        false => screen_texts(away, bytes, &pieces),
     };
-    let Screened { bytes, detections } = match screened {
-        Ok(screened) => screened,
-        Err(Blocked { detections }) => {
-            away.detected(&detections);
-            return refuse(away, Refusal::Upstream(Upstream::Blocked));
-        }
+    let (detections, bytes) = match screened {
+        Ok(Screened { bytes, detections }) => (detections, Ok(bytes)),
+        Err(Blocked { detections }) => (detections, Err(Refusal::Upstream(Upstream::Blocked))),
     };
     away.detected(&detections);
-    let asked = ask(hooks, &away, &head.headers, bytes.clone()).await;
-    let answer = match asked {
-        Ok(answer) => restored(&away, &head.headers, answer, again),
-        Err(refusal) => return refuse(away, refusal),
-    };
-    let changed = !detections.is_empty() || answer != told;
-    let bytes = answer;
-    if head.headers.contains_key(header::CONTENT_LENGTH) && !is_headline(&away, head.status) {
-        head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
-    }
-    if changed {
-        head.headers.remove(header::ETAG);
-    }
+    Ok(Seen { head, told, bytes: bytes?, found: !detections.is_empty(), again })
+}
+
+/// Closes the exchange, and lets the answer go.
+async fn close(mut away: Away, head: Parts, bytes: Bytes) -> Result<Response<Body>, Refused> {
     away.answered(head.status.as_u16());
     let closed = away.journey().map(Closed::of);
-    let recorded = away.end().await.durable().await;
-    if recorded.is_err() {
+    if away.end().await.durable().await.is_err() {
         tracing::error!("an answer is withheld: its record could not be written");
         return Ok(closed.map_or_else(failed, Closed::unrecorded));
     }

@@ -234,13 +234,13 @@ fn attributes(caller: &Caller) -> HashMap<String, RestrictedExpression> {
 /// The claims of the token that are single values, as texts.
 fn tags(caller: &Caller) -> HashMap<String, RestrictedExpression> {
     use serde_json::Value;
-    let tag = |(name, value): (&String, &Value)| {
+    let tag = |(name, value): (&str, &Value)| {
         let value = match value {
             Value::String(value) => text(value),
             Value::Bool(_) | Value::Number(_) => text(&value.to_string()),
             Value::Null | Value::Array(_) | Value::Object(_) => return None,
         };
-        Some((name.clone(), value))
+        Some((name.to_owned(), value))
     };
     caller.claims().iter().filter_map(tag).collect()
 }

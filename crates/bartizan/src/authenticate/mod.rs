@@ -267,7 +267,8 @@ impl Inner {
         if let Some(holder) = self.cache.get(fingerprint, known) {
             return Ok(holder);
         }
-        let entry = match self.verify(credential, fingerprint, from, now).await {
+        // Boxed, because most credentials are known, and every request would carry room for this.
+        let entry = match Box::pin(self.verify(credential, fingerprint, from, now)).await {
             Ok(entry) => entry,
             Err(not) => {
                 self.cache.remove(fingerprint);
