@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -76,21 +77,33 @@ impl<S: Service> Listener<S> {
     }
 
     /// Serves one connection to its end.
-    pub(super) async fn serve(&self, socket: TcpStream, address: SocketAddr) {
+    ///
+    /// What it needs meanwhile lies in one place, and as much as this kind of connection needs:
+    /// futures that are handed on are there twice, and one of TLS is three times as large.
+    pub(super) fn serve(
+        self: Arc<Self>,
+        socket: TcpStream,
+        address: SocketAddr,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         // Small answers must not wait for the acknowledgement of earlier ones.
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        let Some(tls) = self.options.tls.as_ref().and_then(|tls| tls.load_full()) else {
-            return self.converse(socket, Peer::plain(address)).await;
-        };
+        match self.options.tls.as_ref().and_then(|tls| tls.load_full()) {
+            Some(tls) => Box::pin(async move { self.secure(tls, socket, address).await }),
+            None => Box::pin(async move { self.converse(socket, Peer::plain(address)).await }),
+        }
+    }
+
+    /// The same behind a TLS handshake.
+    async fn secure(&self, tls: Arc<ServerConfig>, socket: TcpStream, address: SocketAddr) {
         let acceptor = TlsAcceptor::from(tls);
         let handshake = async {
             let _room = self.handshakes.acquire().await;
             acceptor.accept(socket).await
         };
         let handshake = tokio::time::timeout(self.options.header_timeout, handshake);
-        match self.shutdown.run_until_cancelled(handshake).await {
+        match self.shutdown.run_until_cancelled(Box::pin(handshake)).await {
             Some(Ok(Ok(stream))) => {
                 let Ok(tls) = agreed(&stream) else {
                     // Verified, and not to be read all the same: who it is nobody can say.
