@@ -242,7 +242,8 @@ fn padding(rest: &[u8]) -> Option<usize> {
 /// How many digits of a small number stand here.
 fn digits(rest: &[u8]) -> Option<usize> {
     let length = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let sound = length == 1 || (rest.first() != Some(&b'0') && (1..=LONGEST_COUNT).contains(&length));
+    let sound =
+        length == 1 || (rest.first() != Some(&b'0') && (1..=LONGEST_COUNT).contains(&length));
     (sound && matches!(rest.get(length), Some(b',' | b'}' | b' '))).then_some(length)
 }
 
@@ -252,6 +253,7 @@ fn position(bytes: &[u8], byte: u8) -> Option<usize> {
 
 /// Whether a line names its event, and can hold nothing else.
 pub(super) fn is_plain_name(line: &[u8]) -> bool {
-    let is_plain = |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.' | b':' | b' ');
+    let is_plain =
+        |byte: &u8| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.' | b':' | b' ');
     line.starts_with(b"event: ") && line.iter().all(is_plain)
 }

@@ -444,13 +444,7 @@ fn is_clear(guard: Option<&Guard>, padding: &[u8]) -> bool {
 }
 
 /// Writes an event of a known form, with another piece if `changed` says so.
-fn put(
-    event: &[u8],
-    fit: &Fit,
-    changed: Option<&str>,
-    vault: Option<&Vault>,
-    out: &mut Vec<u8>,
-) {
+fn put(event: &[u8], fit: &Fit, changed: Option<&str>, vault: Option<&Vault>, out: &mut Vec<u8>) {
     let part = |range: Range<usize>| event.get(range).unwrap_or_default();
     // With its quotation marks.
     let string = fit.piece.start.saturating_sub(1)..fit.piece.end + 1;
@@ -604,7 +598,6 @@ fn carry(listener: Option<&Listener>, last: &Last, rest: String, out: &mut Vec<u
     let data = listener.carry(data, &last.piece, rest);
     let kind = data.get("type").and_then(Value::as_str).unwrap_or_default();
     let name = format!("event: {kind}");
-    let lines: &[&[u8]] =
-        if last.named && !kind.is_empty() { &[name.as_bytes()] } else { &[] };
+    let lines: &[&[u8]] = if last.named && !kind.is_empty() { &[name.as_bytes()] } else { &[] };
     sse::write(lines, data.to_string().as_bytes(), out);
 }

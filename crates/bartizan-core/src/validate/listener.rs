@@ -204,8 +204,10 @@ impl Listener {
 impl Heard {
     /// Whether there is one piece, and nothing else.
     pub(super) fn is_one_piece(&self) -> bool {
-        let Self { pieces, ends, calls, notes, denied, hidden, instead, unsound, goes_on: _ } = self;
-        let alone = pieces.len() == 1 && *ends == Ends::None && calls.is_empty() && notes.is_empty();
+        let Self { pieces, ends, calls, notes, denied, hidden, instead, unsound, goes_on: _ } =
+            self;
+        let alone =
+            pieces.len() == 1 && *ends == Ends::None && calls.is_empty() && notes.is_empty();
         alone && denied.is_none() && !hidden && instead.is_none() && !unsound
     }
 
