@@ -76,6 +76,10 @@ impl Reader {
         if self.line_end().is_none() {
             self.seen = self.open.len();
         }
+        if self.open.is_empty() {
+            // Nobody knows when the next one comes.
+            self.open = BytesMut::new();
+        }
         if self.open.len() > MAX_EVENT { Err(TooLong) } else { Ok(None) }
     }
 

@@ -82,7 +82,10 @@ impl Forms {
         let Some(form) = Form::of(event, piece) else { return };
         match self.known.get_mut(self.oldest) {
             Some(oldest) => *oldest = form,
-            None => self.known.push(form),
+            None => {
+                self.known.reserve_exact(1);
+                self.known.push(form);
+            }
         }
         self.oldest = (self.oldest + 1) % MOST_FORMS;
     }

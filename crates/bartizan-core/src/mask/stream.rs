@@ -379,6 +379,8 @@ impl AnswerStream {
         let back = self.vault.as_ref().map(|vault| TextBack::new(Arc::clone(vault), is_json));
         let pointer = piece.pointer.clone();
         let last = Last::new(piece);
+        // Most answers have one, and room for four would be the most of what an answer costs.
+        self.texts.reserve_exact(1);
         self.texts.push(OpenText { channel, pointer, stream, bare, back, last });
         Ok(())
     }

@@ -214,7 +214,8 @@ fn answerer<S: Service>(
         if request.version() == Version::HTTP_2 {
             under_way.speaks_frames();
         }
-        let answer = service.clone().answer(arrive(request), peer.clone());
+        // In a box, for hyper keeps the place of it as long as the connection.
+        let answer = Box::pin(service.clone().answer(arrive(request), peer.clone()));
         answer.map(|answer| Ok::<_, Infallible>(answer.map(|body| Counted { body, under_way })))
     })
 }
