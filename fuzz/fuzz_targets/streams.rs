@@ -1,4 +1,5 @@
-//! Is there an answer in events of which something else goes out when the network cuts it elsewhere?
+//! Is there an answer in events of which something else goes out when the network cuts it elsewhere, or when
+//! each event is read in full though one before was like it?
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -26,6 +27,19 @@ fuzz_target!(|input: (u8, u16, u16, &[u8])| {
     let whole = run(protocol, path, &[raw]);
     let cut = run(protocol, path, &[&raw[..first], &raw[first..second], &raw[second..]]);
     assert_eq!(whole, cut, "{}", String::from_utf8_lossy(raw));
+    if !raw.contains(&b'\r') {
+        // Of lines that end so no form is ever known.
+        let full = raw.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..]);
+        let (out, ended) = run(protocol, path, &[&full]);
+        let lines =
+            |out: Vec<u8>| out.into_iter().filter(|byte| *byte != b'\r').collect::<Vec<_>>();
+        assert_eq!(
+            (lines(out), ended),
+            (lines(whole.0), whole.1),
+            "{}",
+            String::from_utf8_lossy(raw)
+        );
+    }
 });
 
 fn run(protocol: Protocol, path: &str, chunks: &[&[u8]]) -> (Vec<u8>, Result<(), Stopped>) {

@@ -25,45 +25,95 @@ const WORDS: [&str; 12] = [
     "The", " quick", " brown", " fox", " (", "Ann", ")", " said", " that", " it", " jumps", ".\\n",
 ];
 
-/// About a megabyte of what a model says, a word in each event, as the providers write it.
-fn answer() -> String {
+/// About a megabyte of what a model says, a word in each event, as OpenAI writes it in chat completions.
+fn chat(padded: bool, line_end: &str) -> String {
     let mut out = String::new();
-    for word in WORDS.iter().cycle().take(4000) {
+    for (at, word) in words() {
+        let padding = if padded { padding(at) } else { String::new() };
         let _ = write!(
             out,
-            "data: {{\"id\":\"chatcmpl-1DcBo9RLwYLs5zQyNys074mAbyjpI7Xc\",\"object\":\"chat.completion.chunk\",\"created\":1795338169,\"model\":\"gpt-4o-mini-2024-07-18\",\"system_fingerprint\":\"fp_44709d6fcb\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}},\"logprobs\":null,\"finish_reason\":null}}]}}\n\n"
+            "data: {{\"id\":\"chatcmpl-1DcBo9RLwYLs5zQyNys074mAbyjpI7Xc\",\"object\":\"chat.completion.chunk\",\"created\":1795338169,\"model\":\"gpt-4o-mini-2024-07-18\",\"system_fingerprint\":\"fp_44709d6fcb\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}},\"logprobs\":null,\"finish_reason\":null}}]{padding}}}{line_end}{line_end}"
         );
     }
     out.push_str("data: [DONE]\n\n");
     out
 }
 
+/// The same in its responses API: each event has a number, and padding.
+fn responses() -> String {
+    words().fold(String::new(), |mut out, (at, word)| {
+        let padding = padding(at);
+        let _ = write!(
+            out,
+            "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"sequence_number\":{at},\"item_id\":\"msg_68af1d0dd3d48191a52f2d9f3c3c7d0a0c5b0a1b\",\"output_index\":0,\"content_index\":0,\"delta\":\"{word}\",\"logprobs\":[]{padding}}}\n\n"
+        );
+        out
+    })
+}
+
+/// The same as Anthropic writes it.
+fn messages() -> String {
+    words().fold(String::new(), |mut out, (_, word)| {
+        let _ = write!(
+            out,
+            "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":\"{word}\"}}}}\n\n"
+        );
+        out
+    })
+}
+
+fn words() -> impl Iterator<Item = (usize, &'static str)> {
+    WORDS.into_iter().cycle().enumerate().take(4000)
+}
+
+/// Letters and digits by which every event becomes as long as any other, more or less.
+fn padding(at: usize) -> String {
+    let letters = "aB3xKq9LmZ0tRw7P";
+    let (from, length) = (at * 7 % 8, 1 + at * 5 % 8);
+    format!(",\"obfuscation\":\"{}\"", letters.get(from..from + length).unwrap_or_default())
+}
+
 fn streams(criterion: &mut Criterion) {
-    let answer = answer();
-    let place = Place::new(Protocol::OpenAi);
-    let grant = place.grant();
     let scanner = Arc::new(Scanner::new(&Config::default()).unwrap());
-    let guard = Arc::new(Guard::new(Masker::new(scanner, Action::MASK)));
+    let guard = Some(Arc::new(Guard::new(Masker::new(scanner, Action::MASK))));
+    let (open_ai, anthropic) = (Place::new(Protocol::OpenAi), Place::new(Protocol::Anthropic));
+    let plain = chat(false, "\n");
     let mut group = criterion.benchmark_group("streams");
-    group.throughput(Throughput::Bytes(answer.len() as u64));
-    for (name, guard) in [("counted", None), ("masked", Some(guard))] {
+    for (name, place, path, answer, guard) in [
+        ("counted", &open_ai, "/v1/chat/completions", &plain, &None),
+        ("masked", &open_ai, "/v1/chat/completions", &plain, &guard),
+        ("padded", &open_ai, "/v1/chat/completions", &chat(true, "\n"), &guard),
+        ("responses", &open_ai, "/v1/responses", &responses(), &guard),
+        ("messages", &anthropic, "/v1/messages", &messages(), &guard),
+        // No event of these is of a known form: each is read to its end.
+        ("read", &open_ai, "/v1/chat/completions", &chat(false, "\r\n"), &guard),
+    ] {
+        group.throughput(Throughput::Bytes(answer.len() as u64));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| {
-                let asked =
-                    r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
-                let mut call = place.read("/v1/chat/completions", asked).unwrap();
-                let listener = call.take_listener();
-                let mut stream = AnswerStream::new(listener, guard.clone(), &grant);
-                let mut out = Vec::with_capacity(answer.len());
-                for chunk in answer.as_bytes().chunks(1400) {
-                    stream.feed(chunk, &grant, &mut out).unwrap();
-                }
-                stream.finish(&grant, &mut out).unwrap();
-                black_box(out.len())
-            });
+            bencher.iter(|| through(place, path, answer, guard.as_ref()));
         });
     }
     group.finish();
+}
+
+/// Screens one answer, which comes in pieces as large as a packet.
+fn through(place: &Place, path: &str, answer: &str, guard: Option<&Arc<Guard>>) -> usize {
+    let grant = place.grant();
+    let asked = match path {
+        "/v1/chat/completions" => {
+            r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#
+        }
+        "/v1/responses" => r#"{"model":"m","stream":true,"input":"hello"}"#,
+        _ => r#"{"model":"m","stream":true,"max_tokens":9,"messages":[]}"#,
+    };
+    let mut call = place.read(path, asked).unwrap();
+    let mut stream = AnswerStream::new(call.take_listener(), guard.cloned(), &grant);
+    let mut out = Vec::with_capacity(answer.len());
+    for chunk in answer.as_bytes().chunks(1400) {
+        stream.feed(chunk, &grant, &mut out).unwrap();
+    }
+    stream.finish(&grant, &mut out).unwrap();
+    black_box(out.len())
 }
 
 criterion_group!(benches, streams);

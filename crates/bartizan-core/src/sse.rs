@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 
 /// The longest event, in bytes. A longer one cannot be inspected.
 pub const MAX_EVENT: usize = 1024 * 1024;
@@ -76,7 +76,24 @@ impl Reader {
         if self.line_end().is_none() {
             self.seen = self.open.len();
         }
+        if self.open.is_empty() {
+            // Nobody knows when the next one comes.
+            self.open = BytesMut::new();
+        }
         if self.open.len() > MAX_EVENT { Err(TooLong) } else { Ok(None) }
+    }
+
+    /// What came of the next event, and what stands behind it.
+    #[must_use]
+    pub fn ahead(&self) -> &[u8] {
+        &self.open
+    }
+
+    /// Passes over the next event, which is known to be `length` bytes long and to end with a line feed.
+    pub fn pass(&mut self, length: usize) {
+        self.open.advance(length.min(self.open.len()));
+        (self.seen, self.line, self.started) = (0, 0, true);
+        self.data.clear();
     }
 
     /// What stands behind the last event and has no end. A strict reader drops it; others do not.
@@ -133,6 +150,15 @@ impl Event {
                     several.iter().map(|line| self.raw.get(line.clone()).unwrap_or_default());
                 Cow::Owned(lines.collect::<Vec<_>>().join(&b'\n'))
             }
+        }
+    }
+
+    /// Where its data stand in it, if they are on one line.
+    #[must_use]
+    pub fn only_data(&self) -> Option<Range<usize>> {
+        match self.data.as_slice() {
+            [only] => Some(only.clone()),
+            _ => None,
         }
     }
 

@@ -135,6 +135,13 @@ pub fn rewrite_json<'j>(
     Ok(edited(json, &walk.edits))
 }
 
+/// Writes `text` as a string of JSON, in the way in which masked ones are written.
+pub fn write_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    escape_into(text, out);
+    out.push(b'"');
+}
+
 fn as_text(json: &[u8]) -> Result<&str, JsonError> {
     str::from_utf8(json).map_err(|error| JsonError::Syntax { offset: error.valid_up_to() })
 }

@@ -25,8 +25,8 @@ use crate::{
     unfold,
 };
 
-/// So much more than the look-behind is kept at most.
-const MOST_KEPT: usize = 1024;
+/// So much more than the look-behind is kept at most: thousands of streams may wait at a time.
+const MOST_KEPT: usize = 256;
 
 /// So much may be held back until a word ends, whatever could be said of it before.
 const SHORT: usize = 24;
@@ -41,16 +41,14 @@ pub struct Stream {
     held: usize,
     /// The open-ended value that the text is inside of.
     open: Option<(Candidate, Opened)>,
-    reader: Box<Reader>,
     blocked: bool,
     tallies: Vec<Tally>,
 }
 
 impl Stream {
     pub(crate) fn new(masker: Masker) -> Self {
-        let buffer = Vec::with_capacity(MOST_KEPT + 4 * LOOK_BEHIND);
-        let reader = Box::default();
-        Self { masker, buffer, held: 0, open: None, reader, blocked: false, tallies: Vec::new() }
+        let (buffer, tallies) = (Vec::new(), Vec::new());
+        Self { masker, buffer, held: 0, open: None, blocked: false, tallies }
     }
 
     /// Takes the next chunk and appends to `out` what is certain by now: whole characters only.
@@ -98,9 +96,10 @@ impl Stream {
     }
 
     fn advance(&mut self, complete: bool, out: &mut Vec<u8>) {
-        let Self { masker, buffer, held, open, reader, blocked, tallies } = self;
+        let Self { masker, buffer, held, open, blocked, tallies } = self;
         let window = if complete { Window::whole(buffer) } else { Window::partial(buffer) };
-        reader.reset();
+        // It would have to forget the text before each use, and is larger than most texts.
+        let mut reader = Reader::default();
         while !*blocked {
             if let Some((found, mut value)) = open.take() {
                 let (end, is_final) = found.extend(&window, *held);

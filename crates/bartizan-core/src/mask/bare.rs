@@ -26,11 +26,6 @@ enum State {
 const MAX_WORD: usize = 64;
 
 impl Bare {
-    /// Whether the beginning of a word is held back.
-    pub(crate) fn holds(&self) -> bool {
-        !self.word.is_empty()
-    }
-
     /// Takes a piece. Where nothing was masked yet there is nothing to mend, whatever stands there.
     pub(crate) fn feed(&mut self, text: &str, mends: bool, out: &mut String) {
         for letter in text.chars() {

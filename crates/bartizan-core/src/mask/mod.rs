@@ -2,6 +2,7 @@
 //! aside.
 
 mod bare;
+mod form;
 pub mod injection;
 mod restore;
 pub mod stream;

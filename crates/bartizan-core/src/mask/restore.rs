@@ -65,11 +65,6 @@ impl TextBack {
         }
         String::from_utf8_lossy(&out).into_owned()
     }
-
-    /// Whether something is held back.
-    pub(super) fn holds(&self) -> bool {
-        self.restorer.as_ref().is_some_and(|restorer| restorer.held() > 0)
-    }
 }
 
 /// Each name and each value by itself.

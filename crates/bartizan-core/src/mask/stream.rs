@@ -7,18 +7,22 @@
 //! it would read if the answer had been masked as a whole. What is held back of a text when it ends
 //! goes out in an event of its own before that end.
 //!
+//! Most events differ from the one before in their piece alone: see [`form`](super::form).
+//!
 //! What was put aside of the request comes back behind that search, in the same texts: a model spreads
 //! placeholders over events like anything else.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use bartizan_pii::{Stream, Tally, Vault, rewrite_json};
+use bartizan_pii::{Stream, Tally, Vault, rewrite_json, write_string};
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::bare::Bare;
+use super::form::{Fit, Form, Forms, PADDING, is_plain_name, meaning};
 use super::restore::{TextBack, restore};
 use super::{Blocked, Detection, Guard, Screened};
 use crate::audit::Note;
@@ -37,6 +41,8 @@ pub struct AnswerStream {
     /// Whether the bytes go out as they come, because nothing can change in them.
     passes: bool,
     texts: Vec<OpenText>,
+    /// How events look in which nothing but a piece is of interest.
+    forms: Forms,
     detections: Vec<Detection>,
     notes: Vec<Note>,
 }
@@ -70,9 +76,21 @@ struct OpenText {
     bare: Option<Bare>,
     /// Where something was put aside.
     back: Option<TextBack>,
-    /// The last event with a piece of it, as it went out, and where the piece stands: the form of
-    /// the event that brings the rest. Kept only while something is held back.
-    last: Option<(Event, Bytes, Piece)>,
+    /// The form of the event that brings the rest.
+    last: Last,
+}
+
+/// The last event with a piece of a text.
+#[derive(Debug)]
+struct Last {
+    /// Its data, of which only what stands beside the piece is of interest: shared by all texts that
+    /// have a piece in it.
+    data: Bytes,
+    /// The same, where it was one of a known form; these are short.
+    like: Vec<u8>,
+    piece: Piece,
+    /// Whether a line beside the data named it.
+    named: bool,
 }
 
 impl AnswerStream {
@@ -83,9 +101,9 @@ impl AnswerStream {
         let judged = grant.endpoint().names.tools.is_some();
         let changes = listener.as_ref().is_some_and(|ear| ear.changes() || judged);
         let passes = guard.is_none() && !changes;
-        let (reader, texts, detections) = (Reader::default(), Vec::new(), Vec::new());
-        let notes = Vec::new();
-        Self { reader, listener, guard, vault: None, passes, texts, detections, notes }
+        let (reader, texts, forms) = (Reader::default(), Vec::new(), Forms::default());
+        let (vault, detections, notes) = (None, Vec::new(), Vec::new());
+        Self { reader, listener, guard, vault, passes, texts, forms, detections, notes }
     }
 
     /// The same, and what was put aside of the request comes back in it.
@@ -112,6 +130,9 @@ impl AnswerStream {
             out.extend_from_slice(chunk);
         }
         loop {
+            if self.goes_on(out)? {
+                continue;
+            }
             match self.reader.next_event() {
                 Ok(Some(event)) => self.event(&event, grant, out)?,
                 Ok(None) => return Ok(()),
@@ -164,9 +185,13 @@ impl AnswerStream {
         let data = event.data();
         let listener = self.listener.as_mut().filter(|_| event.has_data());
         let heard = listener.map(|ear| ear.hear(&data, grant)).unwrap_or_default();
-        let Heard { pieces, ends, calls, notes, denied, hidden, instead, unsound } = heard;
+        let Heard { pieces, ends, calls, notes, denied, hidden, instead, unsound, goes_on } = heard;
         self.notes.extend(notes);
         self.notes.extend(calls.into_iter().map(|call| call.note()));
+        let looks = self.guard.is_some() || self.vault.is_some();
+        if let (true, false, [piece]) = (goes_on, looks, pieces.as_slice()) {
+            self.forms.learn(event, piece);
+        }
         if self.passes {
             return Ok(());
         }
@@ -182,7 +207,7 @@ impl AnswerStream {
         }
         let changed = instead.is_some();
         let data = instead.map_or(data, Into::into);
-        if self.guard.is_none() && self.vault.is_none() {
+        if !looks {
             if changed {
                 event.write(&data, out);
             } else {
@@ -190,9 +215,12 @@ impl AnswerStream {
             }
             return Ok(());
         }
-        let data = if data.trim_ascii_start().starts_with(b"{") {
+        let is_json = data.trim_ascii_start().starts_with(b"{");
+        let mut quiet = is_json;
+        let data = if is_json {
             let masked = self.json(&data, &pieces, &ends)?;
-            grant.endpoint().protocol.keep(&data, masked)
+            quiet &= masked.quiet;
+            grant.endpoint().protocol.keep(&data, masked.bytes)
         } else {
             self.text(Bytes::copy_from_slice(&data))?
         };
@@ -200,9 +228,46 @@ impl AnswerStream {
         if self.texts.iter().any(OpenText::is_blocked) {
             return Err(Stopped::Blocked);
         }
+        if let (true, true, [piece]) = (goes_on, quiet, pieces.as_slice()) {
+            self.forms.learn(event, piece);
+        }
         self.remember(event, &data, &pieces);
         self.close(&ends);
         Ok(())
+    }
+
+    /// Takes the next event if it is of a form that is known: then its piece is all that is to be
+    /// heard, searched and restored. `false` where it is another one, or not whole yet.
+    fn goes_on(&mut self, out: &mut Vec<u8>) -> Result<bool, Stopped> {
+        let Self { reader, listener, guard, vault, passes, texts, forms, .. } = self;
+        let event = reader.ahead();
+        let (Some((form, fit)), Some(listener)) = (forms.find(event), listener) else {
+            return Ok(false);
+        };
+        let part = |range: Range<usize>| event.get(range).unwrap_or_default();
+        let Some(text) = meaning(part(fit.piece.clone())) else { return Ok(false) };
+        let channel = form.piece.channel;
+        if guard.is_none() && vault.is_none() {
+            listener.hear_on(channel, &text);
+            if !*passes {
+                out.extend_from_slice(part(0..fit.end));
+            }
+            reader.pass(fit.end);
+            return Ok(true);
+        }
+        let open = texts.iter_mut().find(|open| open.channel == channel);
+        let padding = part(fit.padding.clone());
+        let (Some(open), true) = (open, is_clear(guard.as_deref(), padding)) else {
+            return Ok(false);
+        };
+        listener.hear_on(channel, &text);
+        let written = open.go_on(&text, false);
+        let changed = (written != *text).then_some(&*written);
+        put(event, &fit, changed, vault.as_deref(), out);
+        open.last.keep_like(form, part(fit.data));
+        let blocked = open.is_blocked();
+        reader.pass(fit.end);
+        if blocked { Err(Stopped::Blocked) } else { Ok(true) }
     }
 
     /// Writes an event with the data that may go out; what stands beside it is treated likewise.
@@ -210,7 +275,7 @@ impl AnswerStream {
         let mut lines = Vec::new();
         let mut same = true;
         for line in event.other_lines() {
-            if line.starts_with(b"event: ") && line.iter().all(is_plain) {
+            if is_plain_name(line) {
                 lines.push(Bytes::copy_from_slice(line));
                 continue;
             }
@@ -256,7 +321,7 @@ impl AnswerStream {
 
     /// The data of an event with its pieces as far as they may go out, and everything else masked
     /// and restored.
-    fn json(&mut self, data: &[u8], pieces: &[Piece], ends: &Ends) -> Result<Bytes, Stopped> {
+    fn json(&mut self, data: &[u8], pieces: &[Piece], ends: &Ends) -> Result<Written, Stopped> {
         for piece in pieces {
             self.open(piece)?;
         }
@@ -268,10 +333,12 @@ impl AnswerStream {
             let last = ends.cover(*channel) && further.iter().all(|one| one.channel != *channel);
             Some(open.go_on(text, last))
         };
+        let mut quiet = true;
         let bytes = match &self.guard {
             Some(guard) => {
                 let masked = guard.masker().mask_json_with(data, &mut hand);
                 let masked = masked.map_err(|_| Stopped::Blocked)?;
+                quiet = masked.findings.is_empty();
                 let detections = super::located(masked.findings);
                 if masked.blocked {
                     return Err(self.blocked(detections));
@@ -280,9 +347,14 @@ impl AnswerStream {
                 masked.bytes
             }
             // What nobody can read has its placeholders still.
-            None => rewrite_json(data, &mut hand).unwrap_or(Cow::Borrowed(data)),
+            None => rewrite_json(data, &mut hand).unwrap_or_else(|_| {
+                quiet = false;
+                Cow::Borrowed(data)
+            }),
         };
-        Ok(self.restored(Media::Json, Bytes::from(bytes.into_owned())))
+        let masked = Bytes::from(bytes.into_owned());
+        let bytes = self.restored(Media::Json, masked.clone());
+        Ok(Written { quiet: quiet && bytes == masked, bytes })
     }
 
     /// What stands in one event as a whole, with the values that were put aside.
@@ -306,17 +378,20 @@ impl AnswerStream {
         let bare = (is_json && stream.is_some()).then(Bare::default);
         let back = self.vault.as_ref().map(|vault| TextBack::new(Arc::clone(vault), is_json));
         let pointer = piece.pointer.clone();
-        self.texts.push(OpenText { channel, pointer, stream, bare, back, last: None });
+        let last = Last::new(piece);
+        // Most answers have one, and room for four would be the most of what an answer costs.
+        self.texts.reserve_exact(1);
+        self.texts.push(OpenText { channel, pointer, stream, bare, back, last });
         Ok(())
     }
 
-    /// Keeps the form of the event for texts of which something is held back.
+    /// Keeps the form of the event for the texts of which it has a piece.
     fn remember(&mut self, event: &Event, data: &Bytes, pieces: &[Piece]) {
+        let named = event.other_lines().any(|line| line.starts_with(b"event:"));
         for piece in pieces {
             let open = self.texts.iter_mut().find(|open| open.channel == piece.channel);
             if let Some(open) = open {
-                let last = || (event.clone(), data.clone(), piece.clone());
-                open.last = open.holds().then(last);
+                open.last.keep(data.clone(), piece, named);
             }
         }
     }
@@ -336,8 +411,8 @@ impl AnswerStream {
             }
             let rest = open.go_on("", true);
             blocked |= open.is_blocked();
-            if let (Some((event, data, piece)), false) = (open.last.take(), rest.is_empty()) {
-                carry(listener, &event, &data, &piece, rest, out);
+            if !rest.is_empty() {
+                carry(listener, &open.last, rest, out);
             }
         }
         if blocked { Err(Stopped::Blocked) } else { Ok(()) }
@@ -353,6 +428,43 @@ impl AnswerStream {
     fn blocked(&mut self, detections: Vec<Detection>) -> Stopped {
         self.detections.extend(detections);
         Stopped::Blocked
+    }
+}
+
+/// The data of an event as they may go out.
+struct Written {
+    bytes: Bytes,
+    /// Nothing was found or restored beside the pieces.
+    quiet: bool,
+}
+
+/// Whether nothing is found in padding.
+fn is_clear(guard: Option<&Guard>, padding: &[u8]) -> bool {
+    let Some(guard) = guard.filter(|_| !padding.is_empty()) else { return true };
+    let scanner = guard.masker().scanner();
+    str::from_utf8(padding).is_ok_and(|text| scanner.scan_hinted(text, PADDING).is_empty())
+}
+
+/// Writes an event of a known form, with another piece if `changed` says so.
+fn put(event: &[u8], fit: &Fit, changed: Option<&str>, vault: Option<&Vault>, out: &mut Vec<u8>) {
+    let part = |range: Range<usize>| event.get(range).unwrap_or_default();
+    // With its quotation marks.
+    let string = fit.piece.start.saturating_sub(1)..fit.piece.end + 1;
+    match (changed, vault) {
+        (None, None) => out.extend_from_slice(part(0..fit.end)),
+        (changed, vault) => {
+            out.extend_from_slice(part(0..string.start));
+            let begins = out.len();
+            match changed {
+                Some(text) => write_string(text, out),
+                None => out.extend_from_slice(part(string.clone())),
+            }
+            if let Some(vault) = vault {
+                let masked = Bytes::from(out.split_off(begins));
+                out.extend_from_slice(&restore(vault, Media::Json, masked));
+            }
+            out.extend_from_slice(part(string.end..fit.end));
+        }
     }
 }
 
@@ -402,7 +514,7 @@ pub fn screen_pieces(
     let stopped = stream.texts.iter().any(OpenText::is_blocked);
     let detections = stream.detections();
     match screened {
-        Ok(bytes) if !stopped => Ok(Screened { bytes, detections }),
+        Ok(written) if !stopped => Ok(Screened { bytes: written.bytes, detections }),
         Ok(_) | Err(_) => Err(Blocked { detections }),
     }
 }
@@ -426,7 +538,8 @@ impl OpenText {
         if last {
             stream.finish(&mut out);
         }
-        let out = String::from_utf8_lossy(&out).into_owned();
+        let out = String::from_utf8(out)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
         let Some(bare) = &mut self.bare else { return out };
         let mends = !stream.findings().is_empty();
         let mut mended = String::with_capacity(out.len());
@@ -435,12 +548,6 @@ impl OpenText {
             bare.finish(mends, &mut mended);
         }
         mended
-    }
-
-    fn holds(&self) -> bool {
-        self.stream.as_ref().is_some_and(|stream| stream.held() > 0)
-            || self.bare.as_ref().is_some_and(Bare::holds)
-            || self.back.as_ref().is_some_and(TextBack::holds)
     }
 
     fn is_blocked(&self) -> bool {
@@ -457,25 +564,42 @@ impl OpenText {
     }
 }
 
-/// Writes an event of the form of `event` that brings nothing but `rest`.
-fn carry(
-    listener: Option<&Listener>,
-    event: &Event,
-    data: &[u8],
-    piece: &Piece,
-    rest: String,
-    out: &mut Vec<u8>,
-) {
-    let Ok(data) = serde_json::from_slice::<Value>(data) else { return };
-    let Some(listener) = listener else { return };
-    let data = listener.carry(data, piece, rest);
-    let kind = data.get("type").and_then(Value::as_str).unwrap_or_default();
-    let named = event.other_lines().any(|line| line.starts_with(b"event:"));
-    let name = format!("event: {kind}");
-    let lines: &[&[u8]] = if named && !kind.is_empty() { &[name.as_bytes()] } else { &[] };
-    sse::write(lines, data.to_string().as_bytes(), out);
+impl Last {
+    fn new(piece: &Piece) -> Self {
+        Self { data: Bytes::new(), like: Vec::new(), piece: piece.clone(), named: false }
+    }
+
+    fn keep(&mut self, data: Bytes, piece: &Piece, named: bool) {
+        (self.data, self.named) = (data, named);
+        self.like.clear();
+        self.piece.clone_from(piece);
+    }
+
+    /// Keeps an event that is of `form`.
+    fn keep_like(&mut self, form: &Form, data: &[u8]) {
+        if !self.data.is_empty() {
+            self.data = Bytes::new();
+        }
+        self.like.clear();
+        self.like.extend_from_slice(data);
+        self.named = form.named;
+        if self.piece != form.piece {
+            self.piece.clone_from(&form.piece);
+        }
+    }
+
+    fn data(&self) -> &[u8] {
+        if self.like.is_empty() { &self.data } else { &self.like }
+    }
 }
 
-fn is_plain(byte: &u8) -> bool {
-    byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.' | b':' | b' ')
+/// Writes an event of the form of `last` that brings nothing but `rest`.
+fn carry(listener: Option<&Listener>, last: &Last, rest: String, out: &mut Vec<u8>) {
+    let Ok(data) = serde_json::from_slice::<Value>(last.data()) else { return };
+    let Some(listener) = listener else { return };
+    let data = listener.carry(data, &last.piece, rest);
+    let kind = data.get("type").and_then(Value::as_str).unwrap_or_default();
+    let name = format!("event: {kind}");
+    let lines: &[&[u8]] = if last.named && !kind.is_empty() { &[name.as_bytes()] } else { &[] };
+    sse::write(lines, data.to_string().as_bytes(), out);
 }

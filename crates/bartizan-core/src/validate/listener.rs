@@ -45,6 +45,9 @@ pub struct Heard {
     pub instead: Option<Vec<u8>>,
     /// Whether it is not what its protocol has there, and so does not pass.
     pub unsound: bool,
+    /// Whether it says nothing but its one piece, and one with other letters there would neither: see
+    /// [`Listener::hear_on`].
+    pub goes_on: bool,
 }
 
 /// A piece of a text that comes in pieces.
@@ -132,6 +135,17 @@ impl Listener {
         }
     }
 
+    /// Hears a message that differs in nothing but a piece, and padding around it, from one of which
+    /// [`Heard::goes_on`] was true.
+    pub fn hear_on(&mut self, channel: Channel, text: &str) {
+        match self {
+            Self::OpenAi(listener) => listener.hear_on(channel, text),
+            Self::Anthropic(listener) => listener.hear_on(channel, text),
+            // Theirs are read one by one.
+            Self::Mcp(_) | Self::A2a(_) => {}
+        }
+    }
+
     /// Whether the client may see other events than those that come.
     #[must_use]
     pub fn changes(&self) -> bool {
@@ -188,6 +202,15 @@ impl Listener {
 }
 
 impl Heard {
+    /// Whether there is one piece, and nothing else.
+    pub(super) fn is_one_piece(&self) -> bool {
+        let Self { pieces, ends, calls, notes, denied, hidden, instead, unsound, goes_on: _ } =
+            self;
+        let alone =
+            pieces.len() == 1 && *ends == Ends::None && calls.is_empty() && notes.is_empty();
+        alone && denied.is_none() && !hidden && instead.is_none() && !unsound
+    }
+
     /// Nothing that could be understood.
     pub(super) fn unsound() -> Self {
         Self { unsound: true, ..Self::default() }

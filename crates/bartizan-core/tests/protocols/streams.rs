@@ -245,6 +245,73 @@ proptest! {
     }
 }
 
+/// The same stream with line ends of which no form is ever known: each of its events is read in full.
+fn read_in_full(raw: &[u8]) -> Vec<u8> {
+    String::from_utf8(raw.to_vec()).unwrap().replace('\n', "\r\n").into_bytes()
+}
+
+fn one_line_end(out: &[u8]) -> String {
+    String::from_utf8(out.to_vec()).unwrap().replace("\r\n", "\n")
+}
+
+#[test]
+fn an_event_like_one_before_is_treated_like_one_that_is_read_in_full() {
+    let said = format!(
+        "{SAID} 4012 8888 8888 1881 and sk-ant-api03-{} \n/\u{7}\u{2028}",
+        "aB3x".repeat(24)
+    );
+    for (protocol, path, script) in SCRIPTS {
+        let place = Place::new(protocol);
+        for pieces in [1, 2, 3, 7] {
+            let raw = script(&said, pieces);
+            let full = read_in_full(&raw);
+            for action in [None, Some(Action::MASK), Some(Action::Detect), Some(Action::Block)] {
+                let like = run(&place, path, &asked(), action.clone(), &[&raw]);
+                let read = run(&place, path, &asked(), action, &[&full]);
+                assert_eq!(one_line_end(&like.out), one_line_end(&read.out), "{path} {pieces}");
+                assert_eq!(like.ended, read.ended);
+                assert_eq!(like.stream.detections(), read.stream.detections());
+                assert_eq!(like.stream.used_so_far(7), read.stream.used_so_far(7));
+            }
+        }
+    }
+}
+
+#[test]
+fn padding_and_numbers_of_events_change_nothing_and_hide_nothing() {
+    let place = Place::new(Protocol::OpenAi);
+    let event = |number: usize, piece: &str, padding: &str| {
+        format!(
+            "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"sequence_number\":{number},\"output_index\":0,\"content_index\":0,\"delta\":\"{piece}\",\"obfuscation\":\"{padding}\"}}\n\n"
+        )
+    };
+    let pieces = ["my", " card", " is 4012", "888", "8888", "81881", ", or so", " it", " seems"];
+    let paddings = ["a1", "bC2", "", "078051120", "4012888888881881", "x.y@z.org", "Qq", "7", "z"];
+    let events = pieces.into_iter().zip(paddings).enumerate();
+    let raw: String = events.map(|(at, (piece, padding))| event(at + 95, piece, padding)).collect();
+    let asked = json!({ "model": "m", "stream": true, "input": "hello" });
+    for action in [Action::MASK, Action::Detect] {
+        let act = |raw: &[u8]| run(&place, "/v1/responses", &asked, Some(action.clone()), &[raw]);
+        let (like, read) = (act(raw.as_bytes()), act(&read_in_full(raw.as_bytes())));
+        assert_eq!(one_line_end(&like.out), one_line_end(&read.out));
+        assert_eq!(like.stream.detections(), read.stream.detections());
+        assert!(like.stream.detections().len() >= 3, "{:?}", like.stream.detections());
+    }
+}
+
+#[test]
+fn a_member_with_the_name_of_the_piece_is_not_taken_for_it() {
+    let place = Place::new(Protocol::OpenAi);
+    let digits = "4012888888881881".chars().map(String::from);
+    for (name, beside) in [("cont\\u0065nt", "content"), ("content", "\\u0063ontent")] {
+        let raw: String = digits.clone().enumerate().map(|(at, digit)| {
+            format!("data: {{\"choices\":[{{\"delta\":{{\"{name}\":\"{digit}\"}},\"x\":{{\"{beside}\":\"{at}\"}}}}]}}\n\n")
+        }).collect();
+        let run = run(&place, CHAT, &asked(), Some(Action::MASK), &[raw.as_bytes()]);
+        assert_eq!(texts(&run.out)["null content"], "*".repeat(16), "{name}");
+    }
+}
+
 #[test]
 fn what_cannot_become_a_value_leaves_at_once() {
     let place = Place::new(Protocol::OpenAi);
@@ -459,6 +526,20 @@ fn restore(
     }
     stream.finish(&grant, &mut out).unwrap();
     out
+}
+
+#[test]
+fn a_value_comes_back_into_an_event_like_one_before_as_into_one_that_is_read_in_full() {
+    let (vault, said, number) = put_aside(&format!("{SAID}; {NAME}"), 4_012_888_888_881_881);
+    for pieces in [1, 2, 5, 40] {
+        for action in [None, Some(Action::MASK)] {
+            let raw = chat_about(&said, &number, pieces);
+            let at = (Protocol::OpenAi, CHAT);
+            let like = restore(at, &vault, action.clone(), &[&raw]);
+            let read = restore(at, &vault, action, &[&read_in_full(&raw)]);
+            assert_eq!(one_line_end(&like), one_line_end(&read), "{pieces}");
+        }
+    }
 }
 
 #[test]

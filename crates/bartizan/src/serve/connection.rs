@@ -1,20 +1,24 @@
 //! One connection: handshake, requests, end.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan_core::authenticate::certificate::{Certificate, Unreadable};
 use futures_util::FutureExt as _;
-use http::{Request, Version};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -26,13 +30,15 @@ use tokio_util::task::TaskTracker;
 use super::arrive::arrive;
 use super::vigil::{Counted, Limits, Vigil, Watched};
 use super::{MAX_HANDSHAKES, Options, Service};
+use crate::body::Body;
 use crate::peer::{Peer, Tls};
 
 /// What all connections of one listener share.
 pub(super) struct Listener<S> {
     service: S,
     options: Options,
-    http: auto::Builder<Streams>,
+    one: http1::Builder,
+    either: auto::Builder<Streams>,
     handshakes: Semaphore,
     shutdown: CancellationToken,
 }
@@ -70,34 +76,62 @@ impl<S: Service> Listener<S> {
         abort: &CancellationToken,
     ) -> Self {
         let streams = Streams { tasks: tasks.clone(), abort: abort.clone() };
-        let http = http(&options, streams);
+        let (one, either) = (one(&options), either(&options, streams));
         let handshakes = Semaphore::new(MAX_HANDSHAKES);
-        Self { service, options, http, handshakes, shutdown: shutdown.clone() }
+        Self { service, options, one, either, handshakes, shutdown: shutdown.clone() }
     }
 
     /// Serves one connection to its end.
-    pub(super) async fn serve(&self, socket: TcpStream, address: SocketAddr) {
+    ///
+    /// What it needs meanwhile lies in boxes, each as large as this kind of connection needs it: a
+    /// future that is handed on is there twice, and that of HTTP/2 in TLS is five times the plain one.
+    pub(super) fn serve(
+        self: Arc<Self>,
+        socket: TcpStream,
+        address: SocketAddr,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         // Small answers must not wait for the acknowledgement of earlier ones.
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        let Some(tls) = self.options.tls.as_ref().and_then(|tls| tls.load_full()) else {
-            return self.converse(socket, Peer::plain(address)).await;
-        };
+        match self.options.tls.as_ref().and_then(|tls| tls.load_full()) {
+            Some(tls) => Box::pin(async move { self.secure(tls, socket, address).await }),
+            None => Box::pin(async move { self.plain(socket, address).await }),
+        }
+    }
+
+    /// Takes requests as they are. Nothing is set up for who says nothing.
+    async fn plain(&self, socket: TcpStream, address: SocketAddr) {
+        let first = tokio::time::timeout(self.options.header_timeout, begins_like_two(&socket));
+        let peer = Peer::plain(address);
+        match self.shutdown.run_until_cancelled(first).await {
+            Some(Ok(Ok(false))) => Box::pin(self.converse(socket, peer)).await,
+            Some(Ok(Ok(true))) => Box::pin(self.converse_either(socket, peer)).await,
+            Some(Ok(Err(error))) => tracing::debug!(%address, %error, "a connection broke off"),
+            Some(Err(_)) => tracing::trace!(%address, "it said nothing"),
+            None => {}
+        }
+    }
+
+    /// Takes requests behind a TLS handshake.
+    async fn secure(&self, tls: Arc<ServerConfig>, socket: TcpStream, address: SocketAddr) {
         let acceptor = TlsAcceptor::from(tls);
         let handshake = async {
             let _room = self.handshakes.acquire().await;
             acceptor.accept(socket).await
         };
         let handshake = tokio::time::timeout(self.options.header_timeout, handshake);
-        match self.shutdown.run_until_cancelled(handshake).await {
+        match self.shutdown.run_until_cancelled(Box::pin(handshake)).await {
             Some(Ok(Ok(stream))) => {
                 let Ok(tls) = agreed(&stream) else {
                     // Verified, and not to be read all the same: who it is nobody can say.
                     return tracing::debug!(%address, "a client certificate that is not read");
                 };
-                let tls = Some(Arc::new(tls));
-                self.converse(stream, Peer { address, tls }).await;
+                let peer = Peer { address, tls: Some(Arc::new(tls)) };
+                match stream.get_ref().1.alpn_protocol() {
+                    Some(b"http/1.1") => Box::pin(self.converse(stream, peer)).await,
+                    _ => Box::pin(self.converse_either(stream, peer)).await,
+                }
             }
             Some(Ok(Err(error))) => tracing::debug!(%address, %error, "no TLS"),
             Some(Err(_)) => tracing::debug!(%address, "the TLS handshake took too long"),
@@ -105,25 +139,45 @@ impl<S: Service> Listener<S> {
         }
     }
 
-    /// Takes requests until one side has had enough.
+    /// Takes requests of HTTP/1.1.
     async fn converse<T>(&self, socket: T, peer: Peer)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Options { header_timeout, idle_timeout, stuck_timeout, .. } = self.options;
-        let limits = Limits { header: header_timeout, idle: idle_timeout, stuck: stuck_timeout };
-        let vigil = Vigil::new(limits);
+        let vigil = self.vigil();
         let io = TokioIo::new(Watched { io: socket, vigil: Arc::clone(&vigil) });
-        let (service, watch) = (self.service.clone(), Arc::clone(&vigil));
-        let answer = service_fn(move |request: Request<Incoming>| {
-            let under_way = watch.begin();
-            if request.version() == Version::HTTP_2 {
-                under_way.speaks_frames();
-            }
-            let answer = service.clone().answer(arrive(request), peer.clone());
-            answer.map(|answer| Ok::<_, Infallible>(answer.map(|body| Counted { body, under_way })))
-        });
-        let mut connection = pin!(self.http.serve_connection_with_upgrades(io, answer));
+        let answer = answerer(self.service.clone(), peer, Arc::clone(&vigil));
+        let connection = pin!(self.one.serve_connection(io, answer).with_upgrades());
+        self.attend(&vigil, connection, |connection| connection.graceful_shutdown()).await;
+    }
+
+    /// Takes requests of HTTP/2, or of HTTP/1.1 if that is what comes.
+    async fn converse_either<T>(&self, socket: T, peer: Peer)
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let vigil = self.vigil();
+        let io = TokioIo::new(Watched { io: socket, vigil: Arc::clone(&vigil) });
+        let answer = answerer(self.service.clone(), peer, Arc::clone(&vigil));
+        let connection = pin!(self.either.serve_connection_with_upgrades(io, answer));
+        self.attend(&vigil, connection, |connection| connection.graceful_shutdown()).await;
+    }
+
+    fn vigil(&self) -> Arc<Vigil> {
+        let Options { header_timeout, idle_timeout, stuck_timeout, .. } = self.options;
+        Vigil::new(Limits { header: header_timeout, idle: idle_timeout, stuck: stuck_timeout })
+    }
+
+    /// Lets a connection go on until one side has had enough.
+    async fn attend<C, E>(
+        &self,
+        vigil: &Vigil,
+        mut connection: Pin<&mut C>,
+        close: impl Fn(Pin<&mut C>),
+    ) where
+        C: Future<Output = Result<(), E>>,
+        E: fmt::Display,
+    {
         let why = tokio::select! {
             biased;
             ended = connection.as_mut() => return log(ended),
@@ -131,7 +185,7 @@ impl<S: Service> Listener<S> {
             () = self.shutdown.cancelled() => "the server stops",
         };
         tracing::trace!(why, "closing a connection");
-        connection.as_mut().graceful_shutdown();
+        close(connection.as_mut());
         let gone = async {
             vigil.still().await;
             tokio::time::sleep(GOODBYE).await;
@@ -144,7 +198,39 @@ impl<S: Service> Listener<S> {
     }
 }
 
-fn log(ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+/// What hyper asks for the answer to each request of a connection.
+fn answerer<S: Service>(
+    service: S,
+    peer: Peer,
+    vigil: Arc<Vigil>,
+) -> impl hyper::service::Service<
+    Request<Incoming>,
+    Response = Response<Counted<Body>>,
+    Error = Infallible,
+    Future: Send + 'static,
+> {
+    service_fn(move |request: Request<Incoming>| {
+        let under_way = vigil.begin();
+        if request.version() == Version::HTTP_2 {
+            under_way.speaks_frames();
+        }
+        // In a box, for hyper keeps the place of it as long as the connection.
+        let answer = Box::pin(service.clone().answer(arrive(request), peer.clone()));
+        answer.map(|answer| Ok::<_, Infallible>(answer.map(|body| Counted { body, under_way })))
+    })
+}
+
+/// Whether what comes begins as HTTP/2 does (RFC 9113 section 3.4). It stays to be read: what is read
+/// ahead doubles what hyper keeps to read into.
+async fn begins_like_two(socket: &TcpStream) -> io::Result<bool> {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let mut first = [0; PREFACE.len()];
+    let length = socket.peek(&mut first).await?;
+    let first = first.get(..length).unwrap_or_default();
+    Ok(!first.is_empty() && PREFACE.starts_with(first))
+}
+
+fn log<E: fmt::Display>(ended: Result<(), E>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke off");
     }
@@ -158,11 +244,23 @@ fn agreed(stream: &TlsStream<TcpStream>) -> Result<Tls, Unreadable> {
 }
 
 /// hyper with every bound set. Without a timer its own would be silently off.
-fn http(options: &Options, streams: Streams) -> auto::Builder<Streams> {
+fn one(options: &Options) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        // The vigil does it: see there.
+        .header_read_timeout(None)
+        .max_buf_size(options.max_header_bytes.max(8192));
+    if options.max_headers != MAX_HEADERS_BY_DEFAULT {
+        http.max_headers(options.max_headers);
+    }
+    http
+}
+
+/// The same for both versions.
+fn either(options: &Options, streams: Streams) -> auto::Builder<Streams> {
     let mut http = auto::Builder::new(streams);
     http.http1()
         .timer(TokioTimer::new())
-        // The vigil does it: see there.
         .header_read_timeout(None)
         .max_buf_size(options.max_header_bytes.max(8192));
     if options.max_headers != MAX_HEADERS_BY_DEFAULT {

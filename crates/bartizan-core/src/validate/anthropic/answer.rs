@@ -183,6 +183,7 @@ impl Listener {
             Some("content_block_delta") => {
                 if let Some(delta) = &message.delta {
                     self.went_on(item, delta, &mut heard);
+                    heard.goes_on = heard.is_one_piece();
                 }
             }
             Some("content_block_stop") => {
@@ -198,6 +199,15 @@ impl Listener {
             _ => {}
         }
         heard
+    }
+
+    /// A piece in a message like one before.
+    pub(in crate::validate) fn hear_on(&mut self, channel: Channel, text: &str) {
+        self.seen.add(text);
+        let open = self.open.iter_mut().find(|open| open.item == channel.item);
+        if let (Kind::Arguments, Some(open)) = (channel.kind, open) {
+            open.push(text);
+        }
     }
 
     fn account(&mut self, message: &Message<'_>) {

@@ -153,6 +153,22 @@ impl<'a> Message<'a> {
     fn choices(&self) -> &[Choice<'a>] {
         self.choices.as_deref().unwrap_or_default()
     }
+
+    /// Whether it begins nothing and counts nothing.
+    fn only_goes_on(&self) -> bool {
+        let unnamed = |function: &Option<Function<'_>>| {
+            let name = function.as_ref().and_then(|function| function.name.as_deref());
+            name.is_none_or(str::is_empty)
+        };
+        let mut said = self.choices().iter().filter_map(|choice| choice.delta.as_ref());
+        self.usage.is_none()
+            && self.response.is_none()
+            && said.all(|said| {
+                let mut calls = said.tool_calls.iter().flatten();
+                calls.all(|call| unnamed(&call.function) && unnamed(&call.custom))
+                    && unnamed(&said.function_call)
+            })
+    }
 }
 
 impl Listener {
@@ -224,7 +240,16 @@ impl Listener {
         if heard.ends == Ends::All {
             self.close(&mut heard);
         }
+        heard.goes_on = heard.is_one_piece() && message.only_goes_on();
         heard
+    }
+
+    /// A piece in a message like one before.
+    pub(in crate::validate) fn hear_on(&mut self, channel: Channel, text: &str) {
+        self.seen.add(text);
+        if matches!(channel.kind, Kind::Arguments | Kind::Input) {
+            self.went_on(channel.item, channel.part, text);
+        }
     }
 
     /// What the message says about the model and the usage.
@@ -324,6 +349,8 @@ impl Listener {
             let kind = channel_kind(name);
             let part = match kind {
                 Kind::Summary => message.summary_index,
+                // An item has one call.
+                Kind::Arguments | Kind::Input => None,
                 _ => message.content_index,
             };
             Channel { kind, item, part: part.unwrap_or(0) }
