@@ -9,6 +9,8 @@ use bartizan_core::limit::{
 };
 use bartizan_core::time::Timestamp;
 
+use super::rows::{CounterRow, ReservationRow, id, parse, reservation};
+
 /// A call on the meter.
 #[derive(Clone, Debug)]
 pub(crate) enum Call {
@@ -121,6 +123,31 @@ pub(crate) struct Done {
 }
 
 impl Before {
+    /// Takes up reservations that were read.
+    pub(crate) fn hold_reservations(
+        &mut self,
+        rows: Vec<ReservationRow>,
+    ) -> Result<(), Unavailable> {
+        for (key, state, deadline, takes) in rows {
+            self.reservations.insert(id(&key)?, reservation(&state, deadline, &takes)?);
+        }
+        Ok(())
+    }
+
+    /// Takes up counters and limits that were read.
+    pub(crate) fn hold_counters(&mut self, rows: Vec<CounterRow>) -> Result<(), Unavailable> {
+        for (key, state, limit) in rows {
+            let key = MeterKey::from(&*key);
+            if let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok()) {
+                self.limits.insert(key.clone(), limit);
+            }
+            if let Some(state) = state {
+                self.counters.insert(key, parse(&state)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Decides on the calls one after the other. `clock` is the latest instant that the store was
     /// told; `own` is its own clock, where that decides.
     pub(crate) fn decide(
