@@ -10,8 +10,8 @@ use super::{Bill, Journey, Refused, Release};
 use crate::audit::{Ending, Note, Outcome, Receipt, Usage};
 use crate::authorize::{Endpoint, Grant};
 use crate::id::RequestId;
-use crate::limit::Standing;
 use crate::limit::permit::Permit;
+use crate::limit::{ReservationId, Standing};
 use crate::mask::{Blocked, Detection, Profile, Screened, Spotted, Vault};
 use crate::refusal::{Refusal, Upstream};
 use crate::settle::{self, Spent};
@@ -103,6 +103,12 @@ impl Journey {
     pub fn note(&self, note: Note, now: Timestamp) {
         let Note { event, outcome, reason, details } = note;
         drop(self.memory.dossier.note(event, outcome, now, reason, details));
+    }
+
+    /// Under which name something is reserved, if anything is.
+    #[must_use]
+    pub fn reservation(&self) -> Option<ReservationId> {
+        (!self.permit.draws().is_empty()).then(|| self.permit.id())
     }
 
     /// What is to be settled with the meter, if anything was reserved.

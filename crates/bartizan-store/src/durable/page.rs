@@ -16,6 +16,7 @@ use super::rows::{CounterRow, ReservationRow, id, parse, reservation};
 pub(crate) enum Call {
     Depart { id: ReservationId, now: Timestamp },
     Expire { now: Timestamp },
+    Extend { id: ReservationId, deadline: Timestamp, now: Timestamp },
     Reserve { id: ReservationId, draws: Vec<Draw>, deadline: Timestamp, now: Timestamp },
     Settle { id: ReservationId, actual: Vec<Draw>, now: Timestamp },
 }
@@ -26,6 +27,7 @@ pub(crate) enum Said {
     Departed(Result<(), Unavailable>),
     /// What ran out of time stands in [`Done::lapsed`].
     Expired,
+    Extended(bool),
     Settled(Settlement),
     Verdict(Result<Verdict, Unavailable>),
 }
@@ -41,9 +43,10 @@ const MOST: u64 = 1 << 60;
 impl Call {
     fn id(&self) -> Option<ReservationId> {
         match self {
-            Self::Depart { id, .. } | Self::Reserve { id, .. } | Self::Settle { id, .. } => {
-                Some(*id)
-            }
+            Self::Depart { id, .. }
+            | Self::Extend { id, .. }
+            | Self::Reserve { id, .. }
+            | Self::Settle { id, .. } => Some(*id),
             Self::Expire { .. } => None,
         }
     }
@@ -51,7 +54,7 @@ impl Call {
     fn draws(&self) -> &[Draw] {
         match self {
             Self::Reserve { draws, .. } | Self::Settle { actual: draws, .. } => draws,
-            Self::Depart { .. } | Self::Expire { .. } => &[],
+            Self::Depart { .. } | Self::Expire { .. } | Self::Extend { .. } => &[],
         }
     }
 
@@ -59,6 +62,7 @@ impl Call {
         match self {
             Self::Depart { now, .. }
             | Self::Expire { now }
+            | Self::Extend { now, .. }
             | Self::Reserve { now, .. }
             | Self::Settle { now, .. } => *now,
         }
@@ -188,6 +192,10 @@ impl Before {
         match call {
             Call::Expire { .. } => Said::Expired,
             Call::Depart { id, now } => Said::Departed(book.depart(*id, own.unwrap_or(*now))),
+            Call::Extend { id, deadline, now } => {
+                let at = own.unwrap_or(*now);
+                Said::Extended(book.extend(*id, at.plus(deadline.since(*now)), at))
+            }
             Call::Reserve { id, draws, deadline, now } => {
                 let at = own.unwrap_or(*now);
                 let new = book.reservation(*id).is_none();

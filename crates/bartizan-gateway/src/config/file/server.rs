@@ -79,7 +79,7 @@ pub struct Timeouts {
     pub drain: Option<Located<Span>>,
     /// For a call to be settled, beyond the time that `upstream` gives its answer to begin: then
     /// what was reserved for it is charged. What a gateway that was killed had reserved stands that
-    /// long. Make it longer than your longest stream. Default: `10m`.
+    /// long; a call that lives is given more time as often as it needs. Default: `10m`.
     pub settle: Option<Located<Span>>,
 }
 
