@@ -169,7 +169,8 @@ pub enum Denial {
 
 fn skill(name: &str) -> String {
     match name {
-        "*" => "the message names no skill, and not all skills are granted: name one by `skillId`".into(),
+        "*" => "the message names no skill, and not all skills are granted: name one by `skillId`"
+            .into(),
         name => format!("the skill `{name}` is not granted"),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::Method;
 
 use super::passage::spot;
 use super::record::{By, note_detections};
@@ -24,6 +25,12 @@ impl Journey {
     #[must_use]
     pub fn endpoint(&self) -> &Arc<Endpoint> {
         self.permit.grant().endpoint()
+    }
+
+    /// Whether only the head of the answer was asked for.
+    #[must_use]
+    pub fn is_headline(&self) -> bool {
+        self.memory.dossier.facts().verb == Method::HEAD
     }
 
     /// What it is under way under.

@@ -380,7 +380,8 @@ pub struct Exhausted {
 impl Exhausted {
     /// What is told of it: something may be left, and not enough for this call.
     fn how(&self) -> &'static str {
-        let mut own = self.standings.iter().filter(|standing| standing.name == self.name).peekable();
+        let mut own =
+            self.standings.iter().filter(|standing| standing.name == self.name).peekable();
         if self.never {
             "never allows as much as this call may take"
         } else if own.peek().is_some() && own.all(|standing| standing.remaining > 0) {

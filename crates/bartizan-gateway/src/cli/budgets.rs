@@ -335,9 +335,8 @@ impl<'a> Balance<'a> {
     fn of(key: &'a BudgetKey<'a>, holding: &Holding, desk: &Desk<'_>) -> Self {
         let now = desk.now;
         // What the counter says is the limit of the last call, which may have been another one.
-        let ours = |rule: &&Arc<Rule>| {
-            Draw::new(Arc::clone(rule), key.subject, 0).key == holding.key
-        };
+        let ours =
+            |rule: &&Arc<Rule>| Draw::new(Arc::clone(rule), key.subject, 0).key == holding.key;
         let configured = configured(&key.name, desk).find(ours).map(|rule| rule.shape.limit());
         let known = || Some(holding.counter.limit()).filter(|limit| *limit > 0);
         let limit = holding.limit.or(configured).or_else(known);

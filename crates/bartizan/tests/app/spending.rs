@@ -340,3 +340,23 @@ async fn a_stream_that_outlives_its_deadline_keeps_its_place_and_costs_what_it_c
     let third = house.ask("ann", "STREAM", "/", &Value::Null).await;
     assert_eq!(third.status, 200, "its place was not given back: {}", third.body);
 }
+
+#[tokio::test]
+async fn head_is_what_get_would_answer_without_its_body_under_the_same_rights_and_limits() {
+    let app = App::builder("Heads")
+        .endpoint(endpoint("GET", "/x").authenticated().call(|_| async { Ok(Json("twelve")) }))
+        .endpoint(endpoint("PUT", "/y").public().call(|_| async { Ok(Json(1)) }))
+        .limit(limits::rpm("each", 2, By::User))
+        .api_key(key("ann"));
+    let house = House::build(app).await;
+    assert_eq!(house.send(request("", "HEAD", "/x", &Value::Null)).await.status(), 401);
+    let get = house.send(request("ann", "GET", "/x", &Value::Null)).await;
+    let whole = get.into_body().collect().await.unwrap().to_bytes();
+    let head = house.send(request("ann", "HEAD", "/x", &Value::Null)).await;
+    assert_eq!(head.status(), 200);
+    assert_eq!(head.headers()["content-length"], whole.len().to_string().as_str());
+    assert!(head.into_body().collect().await.unwrap().to_bytes().is_empty());
+    let third = house.send(request("ann", "HEAD", "/x", &Value::Null)).await;
+    assert_eq!(third.status(), 429, "what GET may not, HEAD may");
+    assert_eq!(house.send(request("", "HEAD", "/y", &Value::Null)).await.status(), 405);
+}

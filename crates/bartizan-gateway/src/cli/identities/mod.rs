@@ -106,10 +106,9 @@ pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyho
     let part = match command {
         Command::Approvals(_) => Part::Approvals,
         Command::Budgets(_) => Part::Budgets,
-        Command::Keys(_)
-        | Command::Users(_)
-        | Command::Clients(_)
-        | Command::Tokens(_) => Part::Identities,
+        Command::Keys(_) | Command::Users(_) | Command::Clients(_) | Command::Tokens(_) => {
+            Part::Identities
+        }
     };
     let settings = config::desk(&place.config, part, &config::process_environment);
     let settings = settings.map_err(|findings| {

@@ -107,6 +107,10 @@ pub struct Http {
     pub max_streams: Option<Located<Count>>,
     /// The most connections. Default: 10000.
     pub max_connections: Option<Located<Count>>,
+    /// The most connections of one address, of IPv6 of a /64; further ones are closed at once. Leave it
+    /// out behind a load balancer, whose address all connections have. Default: no bound but
+    /// `max_connections`.
+    pub max_connections_per_address: Option<Located<Count>>,
 }
 
 /// Which web pages may call.

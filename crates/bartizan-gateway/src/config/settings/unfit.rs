@@ -10,8 +10,8 @@ use bartizan_core::limit::{Measure, Price, price};
 
 use super::super::file::File;
 use super::super::shape;
-use super::resolver::Resolver;
 use super::hook::Hook;
+use super::resolver::Resolver;
 use super::spending::Budget;
 use super::{Endpoint, route};
 
@@ -40,8 +40,11 @@ pub(super) fn tell(
     if resolver.lost("/endpoints") {
         return;
     }
-    self::hooks(resolver, file, endpoints, hooks);
-    permissions(resolver, file, endpoints);
+    // An endpoint with a mistake in it is not among them: that mistake is to be mended first.
+    if endpoints.len() == file.endpoints.len() {
+        self::hooks(resolver, file, endpoints, hooks);
+    }
+    permissions(resolver, file);
     unpriced(resolver, file, budgets, prices);
 }
 
@@ -55,7 +58,8 @@ fn server_requests(resolver: &mut Resolver<'_>, file: &File) {
         if !SERVER_REQUESTS.iter().any(|method| fits(pattern, method)) {
             let help = meant(pattern, SERVER_REQUESTS.iter().copied())
                 .unwrap_or_else(|| format!("known are `{}`", SERVER_REQUESTS.join("`, `")));
-            let message = format!("`{pattern}` is no request that servers of MCP are known to make");
+            let message =
+                format!("`{pattern}` is no request that servers of MCP are known to make");
             resolver.warn(&right.key, message, help);
         }
     }
@@ -64,11 +68,8 @@ fn server_requests(resolver: &mut Resolver<'_>, file: &File) {
 /// A hook that is asked about nothing looks at nothing.
 fn hooks(resolver: &mut Resolver<'_>, file: &File, endpoints: &[Endpoint], hooks: &[Hook]) {
     for hook in hooks {
-        let target = Target {
-            verbs: hook.verbs.clone(),
-            paths: hook.paths.clone(),
-            ..Target::default()
-        };
+        let target =
+            Target { verbs: hook.verbs.clone(), paths: hook.paths.clone(), ..Target::default() };
         let asked = endpoints.iter().any(|endpoint| {
             endpoint.verbs.iter().any(|verb| target.may_cover(verb, &endpoint.path, None, None))
         });
@@ -82,18 +83,26 @@ fn hooks(resolver: &mut Resolver<'_>, file: &File, endpoints: &[Endpoint], hooks
             let place = written.paths.first().map_or(&written.key, |path| &path.place);
             let paths = endpoints.iter().map(|endpoint| &*endpoint.path);
             let help = hook.paths.first().and_then(|path| meant(path, paths));
-            let help = help.unwrap_or_else(|| "write paths and verbs as endpoints have them".into());
-            resolver.warn(place, format!("the hook `{}` is asked about no endpoint", hook.name), help);
+            let help =
+                help.unwrap_or_else(|| "write paths and verbs as endpoints have them".into());
+            resolver.warn(
+                place,
+                format!("the hook `{}` is asked about no endpoint", hook.name),
+                help,
+            );
         }
     }
 }
 
 /// A permission on what no endpoint is about permits nothing.
-fn permissions(resolver: &mut Resolver<'_>, file: &File, endpoints: &[Endpoint]) {
+fn permissions(resolver: &mut Resolver<'_>, file: &File) {
     let roles = file.access.iter().flat_map(|access| access.roles.values());
     for permission in roles.flat_map(|role| &role.permissions) {
         let pattern = &*permission.resource.value.0;
-        let known = || endpoints.iter().filter_map(|endpoint| endpoint.resource.as_deref());
+        let known = || {
+            let named = file.endpoints.iter().filter_map(|endpoint| endpoint.resource.as_ref());
+            named.map(|resource| resource.value.0.as_str())
+        };
         if pattern != "*" && !known().any(|resource| matches(pattern, resource)) {
             let help = meant(pattern, known()).unwrap_or_else(|| {
                 "write it as the `resource` of an endpoint, or remove the permission".into()
@@ -128,9 +137,11 @@ fn unpriced(
                 continue;
             }
             let help = meant(name, prices.keys().map(String::as_str)).unwrap_or_else(|| {
-                "write what it costs under `prices`; `bartizan prices list` shows what is known".into()
+                "write what it costs under `prices`; `bartizan prices list` shows what is known"
+                    .into()
             });
-            let message = format!("the model `{name}` has no price, and a budget in dollars refuses it");
+            let message =
+                format!("the model `{name}` has no price, and a budget in dollars refuses it");
             resolver.warn(place, message, help);
         }
     }
