@@ -297,6 +297,15 @@ impl Meter for WatchedMeter {
         self.meter.depart(id, now)
     }
 
+    fn extend<'a>(
+        &'a self,
+        id: ReservationId,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Told<'a, Result<bool, Unavailable>> {
+        self.meter.extend(id, deadline, now)
+    }
+
     fn settle<'a>(
         &'a self,
         id: ReservationId,

@@ -26,7 +26,8 @@ macro_rules! known {
             $($(#[$doc])* pub const $name: Self = Self(Name::Known(stringify!($name)));)*
 
             /// Every entity that this crate has a name for.
-            const KNOWN: &[Self] = &[$(Self::$name),*];
+            /// Every entity that comes with the program.
+            pub const KNOWN: &[Self] = &[$(Self::$name),*];
         }
     };
 }

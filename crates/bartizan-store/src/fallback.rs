@@ -155,6 +155,16 @@ impl Meter for Fallback {
         if self.is_here(id) { self.local.depart(id, now) } else { self.shared.depart(id, now) }
     }
 
+    fn extend<'a>(
+        &'a self,
+        id: ReservationId,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Told<'a, Result<bool, Unavailable>> {
+        let meter: &dyn Meter = if self.is_here(id) { &self.local } else { &*self.shared };
+        meter.extend(id, deadline, now)
+    }
+
     fn settle<'a>(
         &'a self,
         id: ReservationId,

@@ -206,6 +206,25 @@ impl Meter for Leased {
         self.inner.shared.depart(id, now)
     }
 
+    fn extend<'a>(
+        &'a self,
+        id: ReservationId,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Told<'a, Result<bool, Unavailable>> {
+        let Some(slices) = self.inner.leases.lock().to_extend(id, deadline) else {
+            return self.inner.shared.extend(id, deadline, now);
+        };
+        Told::later(async move {
+            for slice in slices {
+                if !self.inner.shared.extend(slice, deadline, now).await? {
+                    return Ok(false);
+                }
+            }
+            Ok(self.inner.leases.lock().extend(id, deadline))
+        })
+    }
+
     fn settle<'a>(
         &'a self,
         id: ReservationId,

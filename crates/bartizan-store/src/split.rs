@@ -171,6 +171,26 @@ impl Meter for SplitMeter {
         })
     }
 
+    fn extend<'a>(
+        &'a self,
+        id: ReservationId,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Told<'a, Result<bool, Unavailable>> {
+        if !self.funded.holds(id) {
+            return self.limits.extend(id, deadline, now);
+        }
+        Told::later(async move {
+            // Limits that cannot be asked are no reason to let go of the money.
+            let (limits, budgets) = (
+                self.limits.extend(id, deadline, now).await,
+                self.budgets.extend(id, deadline, now).await?,
+            );
+            // A call that draws on budgets alone is unknown to the limits.
+            limits.map(|_| budgets)
+        })
+    }
+
     fn settle<'a>(
         &'a self,
         id: ReservationId,

@@ -67,6 +67,15 @@ impl Meter for Switch {
         self.on(self.meter.depart(id, at))
     }
 
+    fn extend<'a>(
+        &'a self,
+        id: ReservationId,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Told<'a, Result<bool, Unavailable>> {
+        self.on(self.meter.extend(id, deadline, now))
+    }
+
     fn settle<'a>(
         &'a self,
         id: ReservationId,
@@ -145,4 +154,36 @@ async fn what_began_without_the_store_ends_without_it() {
     assert!(meter.depart(ReservationId(2), NOW).await.is_err());
     switch.off.store(false, Ordering::Relaxed);
     assert!(meter.depart(ReservationId(2), NOW).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_spent_at_the_door_without_the_store_counts_and_is_never_given_back() {
+    let (switch, meter) = fallback();
+    switch.off.store(true, Ordering::Relaxed);
+    let spend = async |id: u128, draws: &[Draw], now: Timestamp| {
+        meter.spend(ReservationId(id), draws, now).await
+    };
+    let local = [calls("local")];
+    for id in 1..=2 {
+        let verdict = spend(id, &local, NOW).await;
+        assert!(matches!(verdict, Ok(Verdict::Taken { .. })), "{verdict:?}");
+    }
+    // Spent is spent: no deadline gives it back within its minute.
+    let later = NOW.plus(Duration::from_secs(50));
+    assert!(meter.expire(later).await.is_err(), "the store is off");
+    let verdict = spend(3, &local, later).await;
+    assert!(matches!(verdict, Ok(Verdict::Short(_))), "{verdict:?}");
+    let verdict = spend(4, &local, NOW.plus(Duration::from_secs(61))).await;
+    assert!(matches!(verdict, Ok(Verdict::Taken { .. })), "{verdict:?}");
+    // What counts nowhere passes, and what must be counted does not.
+    for id in 5..=9 {
+        let verdict = spend(id, &[calls("open")], NOW).await;
+        assert!(matches!(verdict, Ok(Verdict::Taken { .. })), "{verdict:?}");
+    }
+    assert!(spend(10, &[calls("open"), money()], NOW).await.is_err());
+    assert!(spend(11, &[calls("closed")], NOW).await.is_err());
+    // Nothing is left open here, which would be settled here when the store is back.
+    switch.off.store(false, Ordering::Relaxed);
+    let again = meter.settle(ReservationId(1), &local, NOW).await.unwrap();
+    assert_eq!(again.order, Order::Unknown, "the store never knew it");
 }

@@ -80,6 +80,15 @@ impl Meter for Failing {
         self.answer()
     }
 
+    fn extend<'a>(
+        &'a self,
+        _: ReservationId,
+        _: Timestamp,
+        _: Timestamp,
+    ) -> Told<'a, Result<bool, Unavailable>> {
+        self.answer()
+    }
+
     fn settle<'a>(
         &'a self,
         _: ReservationId,

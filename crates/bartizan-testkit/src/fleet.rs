@@ -43,6 +43,8 @@ pub struct Tally {
     pub late: u64,
     /// Charges beyond a reservation.
     pub overdrafts: u64,
+    /// Reservations of calls that still lived, extended.
+    pub extended: u64,
 }
 
 /// What is wrong, with the step at which it was seen.
@@ -95,6 +97,10 @@ enum Message {
     Depart {
         call: u64,
     },
+    Extend {
+        call: u64,
+        deadline: Timestamp,
+    },
     Settle {
         call: u64,
         amount: u64,
@@ -137,6 +143,8 @@ struct Fleet {
     beyond: BTreeMap<(MeterKey, Timestamp), u64>,
     /// What settling said, by reservation: it may say it once.
     first: BTreeMap<u64, u32>,
+    /// A deadline that was moved as it must not be.
+    bent: Option<String>,
 }
 
 impl Fleet {
@@ -163,6 +171,7 @@ impl Fleet {
             tally: Tally::default(),
             beyond: BTreeMap::new(),
             first: BTreeMap::new(),
+            bent: None,
         }
     }
 
@@ -176,6 +185,7 @@ impl Fleet {
             12 if self.dice.below(4) == 0 => self.crash(),
             13 => self.under_way.push(Message::Expire),
             14 => self.ask_again(),
+            15 => self.beat(),
             _ => self.go_on(),
         }
     }
@@ -202,6 +212,31 @@ impl Fleet {
         };
         self.tally.doubled += 1;
         self.under_way.push(again);
+    }
+
+    /// A gateway says that a call of its own still lives. The word may come late, twice, or when the
+    /// gateway is dead.
+    fn beat(&mut self) {
+        let Some(id) = self.some_call() else { return };
+        let away = self.calls.get(&id).is_some_and(|call| call.stage == Stage::Away);
+        if away {
+            let deadline = Timestamp(self.now).plus(LIFE);
+            self.under_way.push(Message::Extend { call: id, deadline });
+        }
+    }
+
+    /// What expired or was settled is never opened again.
+    fn extend(&mut self, id: u64, deadline: Timestamp) {
+        let key = ReservationId(u128::from(id));
+        let was = self.book.reservation(key).map(|one| (one.is_open(), one.deadline));
+        let extended = self.book.extend(key, deadline, Timestamp(self.now));
+        let now = self.book.reservation(key).map(|one| (one.is_open(), one.deadline));
+        self.tally.extended += u64::from(extended);
+        let revived = was.is_none_or(|(open, _)| !open) && (extended || now != was);
+        let nearer = extended && now.map(|(_, at)| at) < was.map(|(_, at)| at);
+        if revived || nearer {
+            self.bent = Some(format!("call {id} was extended from {was:?} to {now:?}"));
+        }
     }
 
     /// A call that was admitted goes on at its gateway.
@@ -264,6 +299,7 @@ impl Fleet {
             Some(Message::Reserve { call }) => self.reserve(call),
             Some(Message::Take { call }) => self.take(call),
             Some(Message::Depart { call }) => self.depart(call),
+            Some(Message::Extend { call, deadline }) => self.extend(call, deadline),
             Some(Message::Settle { call, amount }) => self.settle(call, amount),
             Some(Message::Expire) => self.deliver_expiry(),
             None => {}
@@ -402,6 +438,9 @@ impl Fleet {
     /// The invariants, at this instant.
     fn check(&mut self) -> Result<(), String> {
         self.post()?;
+        if let Some(bent) = self.bent.take() {
+            return Err(bent);
+        }
         for (key, counter) in self.book.counters() {
             let Counter::Budget(budget) = counter else { continue };
             for one in budget.ledgers() {

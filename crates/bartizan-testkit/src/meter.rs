@@ -27,6 +27,7 @@ where
     spends_for_good(&make().await).await;
     does_everything_once(&make().await).await;
     charges_or_gives_back_what_expires(&make().await).await;
+    extends_what_still_lives(&make().await).await;
     corrects_what_is_settled_late(&make().await).await;
     tells_of_overdrafts(&make().await).await;
     for seed in 1..=8 {
@@ -170,6 +171,38 @@ fn told(expired: Result<Vec<Expired>, Unavailable>) -> Option<Vec<(ReservationId
     Some(set.into_iter().collect())
 }
 
+async fn extends_what_still_lives<M: Meter>(meter: &M) {
+    let money = budget(100);
+    let places =
+        Arc::new(Rule::new("places", Measure::Concurrent, Shape::Concurrency { limit: 2 }));
+    let half = [draw(&money, 50), draw(&places, 1)];
+    for number in [1, 2] {
+        assert!(takes(meter, number, &half, at(0)).await);
+        assert!(meter.depart(id(number), at(1)).await.is_ok());
+    }
+    // One lives beyond two deadlines, and told twice it is told once; the other gateway is dead.
+    for now in [20, 20, 40, 60] {
+        assert_eq!(meter.extend(id(1), at(now).plus(LIFE), at(now)).await, Ok(true), "at {now}");
+    }
+    // A deadline never comes nearer.
+    assert_eq!(meter.extend(id(1), at(62), at(61)).await, Ok(true));
+    assert_eq!(told(meter.expire(at(70)).await), Some(vec![(id(2), true)]));
+    assert!(takes(meter, 3, &[draw(&places, 1)], at(70)).await, "the dead one keeps its place");
+    assert!(!takes(meter, 4, &[draw(&places, 1)], at(70)).await, "the living one lost its place");
+    // What is over stays over: expired, settled, or never made.
+    assert_eq!(meter.extend(id(2), at(200), at(71)).await, Ok(false));
+    assert_eq!(meter.extend(id(9), at(200), at(71)).await, Ok(false));
+    let settled = settles(meter, 1, &[draw(&money, 20), draw(&places, 1)], at(80)).await;
+    assert_eq!(settled, (Some(Order::First), vec![(50, 70)]));
+    assert_eq!(meter.extend(id(1), at(200), at(81)).await, Ok(false));
+    assert_eq!(told(meter.expire(at(89)).await), Some(vec![]));
+    // Nobody asked whether it was over: it was, and no word brings it back.
+    assert_eq!(meter.extend(id(3), at(200), at(100)).await, Ok(false));
+    assert_eq!(told(meter.expire(at(101)).await), Some(vec![(id(3), false)]));
+    let again = [draw(&money, 30), draw(&places, 2)];
+    assert!(takes(meter, 5, &again, at(102)).await, "nothing is held by what is over");
+}
+
 async fn corrects_what_is_settled_late<M: Meter>(meter: &M) {
     let money = budget(100);
     for number in [1, 2] {
@@ -217,7 +250,7 @@ async fn follows_the_rules<M: Meter>(meter: &M, seed: u64) {
     let (mut now, mut made) = (START, 0);
     for step in 0..200 {
         now = now + dice.below(6) * SECOND / 2 - dice.below(2) * dice.below(SECOND);
-        let (now, which, what) = (Timestamp(now), id(dice.below(made + 1)), dice.below(12));
+        let (now, which, what) = (Timestamp(now), id(dice.below(made + 1)), dice.below(13));
         let draws = some_draws(&rules, &mut dice);
         let context = format!("seed {seed}, step {step}");
         match what {
@@ -233,7 +266,12 @@ async fn follows_the_rules<M: Meter>(meter: &M, seed: u64) {
                 let expected = book.depart(which, now).is_ok();
                 assert_eq!(meter.depart(which, now).await.is_ok(), expected, "{context}");
             }
-            7..=10 => {
+            7 => {
+                let later = now.plus(LIFE * 2);
+                let expected = book.extend(which, later, now);
+                assert_eq!(meter.extend(which, later, now).await, Ok(expected), "{context}");
+            }
+            8..=11 => {
                 let expected = book.settle(which, &draws, now);
                 assert_eq!(meter.settle(which, &draws, now).await, Ok(expected), "{context}");
             }

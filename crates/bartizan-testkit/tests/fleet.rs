@@ -20,10 +20,11 @@ fn no_schedule_of_crashes_delays_and_doubles_overspends_or_unbalances_the_ledger
         all.expired += tally.expired;
         all.late += tally.late;
         all.overdrafts += tally.overdrafts;
+        all.extended += tally.extended;
     }
     // Everything that could go wrong did happen, often.
-    let Tally { admitted, refused, crashes, doubled, expired, late, overdrafts } = all;
-    for many in [admitted, refused, crashes, doubled, expired, late, overdrafts] {
+    let Tally { admitted, refused, crashes, doubled, expired, late, overdrafts, extended } = all;
+    for many in [admitted, refused, crashes, doubled, expired, late, overdrafts, extended] {
         assert!(many > SCHEDULES / 50, "{all:?}");
     }
 }

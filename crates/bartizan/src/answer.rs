@@ -16,7 +16,7 @@ use bartizan_core::validate::listener::Piece;
 use bartizan_core::validate::{Heard, Listener, Media, Protocol, mcp};
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use serde_json::Map;
@@ -60,6 +60,9 @@ pub async fn bring_home(
         return refuse(away, refusal);
     }
     sign(&away, response.headers_mut());
+    if away.journey().is_some_and(Journey::is_headline) {
+        behead(&away, &mut response, !hooks.is_empty());
+    }
     let listener = away.take_listener();
     // What an agent says of an error names no task.
     let listener = listener.filter(|ear| !ear.insists() || response.status().is_success());
@@ -75,6 +78,24 @@ pub async fn bring_home(
         Plan::Withhold => refuse(away, Refusal::Upstream(Upstream::Blocked)),
         Plan::Whole => whole(away, response, listener, &curious).await,
         Plan::Stream(passage) => Ok(stream(away, response, passage, listener)),
+    }
+}
+
+/// Takes out the body of an answer of which only the head was asked for; its length stays, unless
+/// what is looked for in it may change that (RFC 9110 sections 8.6 and 9.3.2).
+fn behead(away: &Away, response: &mut Response<Body>, hooked: bool) {
+    let length = response.body().size_hint().exact();
+    let body = std::mem::replace(response.body_mut(), Body::empty());
+    let sent = !body.is_end_stream();
+    let headers = response.headers_mut();
+    match length.filter(|_| sent) {
+        _ if hooked || away.profile().response.is_some() => {
+            headers.remove(header::CONTENT_LENGTH);
+        }
+        Some(length) if !headers.contains_key(header::CONTENT_LENGTH) => {
+            headers.insert(header::CONTENT_LENGTH, length.into());
+        }
+        Some(_) | None => {}
     }
 }
 
@@ -513,8 +534,7 @@ pub(crate) fn name(headers: &mut HeaderMap, id: bartizan_core::id::RequestId) {
 
 /// Whether the length of an answer is that of a body which is not sent (RFC 9110 section 8.6).
 fn is_headline(away: &Away, status: StatusCode) -> bool {
-    status == StatusCode::NOT_MODIFIED
-        || away.journey().is_some_and(|journey| journey.endpoint().verb == Method::HEAD)
+    status == StatusCode::NOT_MODIFIED || away.journey().is_some_and(Journey::is_headline)
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {

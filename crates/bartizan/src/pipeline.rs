@@ -129,7 +129,7 @@ impl Road {
     pub fn build(parts: Parts) -> (Self, Settler) {
         let Parts { policy, authenticate, meter, trail, handlers, mask, proxies, .. } = parts;
         let Parts { realm, body_timeout, settle_timeout, tasks, approvals, approvers, .. } = parts;
-        let (settle, settler) = Settle::new(Arc::clone(&meter));
+        let (settle, settler) = Settle::new(Arc::clone(&meter), settle_timeout);
         let asked = policy.routes.endpoints().any(|endpoint| endpoint.elsewhere);
         let road = Self {
             admit: Admit { policy: Arc::clone(&policy), meter: Arc::clone(&meter) },

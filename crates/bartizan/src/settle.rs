@@ -18,6 +18,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::presence::Presence;
 
+mod heartbeat;
+
+use heartbeat::Heartbeat;
+
 /// The eighth stage: what was reserved becomes what was used.
 #[derive(Clone, Debug)]
 pub struct Settle(Arc<Desk>);
@@ -28,26 +32,32 @@ struct Desk {
     meter: Arc<dyn Meter>,
     /// For those who cannot wait: a body that is dropped.
     later: mpsc::Sender<Release>,
+    heartbeat: Arc<Heartbeat>,
 }
 
 /// How many settlements may wait. Beyond that a reservation runs into its deadline, which
 /// charges it in full: the budget never loses.
 const QUEUE: usize = 4096;
 
-/// The worker that settles for those who cannot wait. It ends when the road is gone and the
+/// The worker that settles for those who cannot wait, and extends the reservations of those who are
+/// still away. It ends when the road is gone and the
 /// queue is empty.
 #[derive(Debug)]
 pub struct Settler {
     meter: Arc<dyn Meter>,
     queue: mpsc::Receiver<Release>,
+    heartbeat: Arc<Heartbeat>,
 }
 
 impl Settle {
-    /// A stage, and the worker to be run beside it.
+    /// A stage, and the worker to be run beside it. `settle_timeout` is how much longer than its
+    /// answer may take to begin a reservation stands.
     #[must_use]
-    pub fn new(meter: Arc<dyn Meter>) -> (Self, Settler) {
+    pub fn new(meter: Arc<dyn Meter>, settle_timeout: Duration) -> (Self, Settler) {
         let (later, queue) = mpsc::channel(QUEUE);
-        (Self(Arc::new(Desk { meter: Arc::clone(&meter), later })), Settler { meter, queue })
+        let heartbeat = Arc::new(Heartbeat::new(settle_timeout));
+        let desk = Desk { meter: Arc::clone(&meter), later, heartbeat: Arc::clone(&heartbeat) };
+        (Self(Arc::new(desk)), Settler { meter, queue, heartbeat })
     }
 
     /// Settles, and waits for it.
@@ -82,7 +92,16 @@ impl Settler {
     /// Settles what is handed over until nobody can hand over any more; from `closing` on nobody
     /// can, and what waits is settled. What the meter cannot settle waits until it can: a late
     /// word corrects what the deadline has charged meanwhile.
-    pub async fn run(mut self, closing: CancellationToken) {
+    pub async fn run(self, closing: CancellationToken) {
+        let (heartbeat, meter) = (Arc::clone(&self.heartbeat), Arc::clone(&self.meter));
+        // In its own time: a settlement that waits for the meter holds up no heartbeat.
+        tokio::select! {
+            () = self.settle_all(closing) => {}
+            () = heartbeat.run(&meter) => {}
+        }
+    }
+
+    async fn settle_all(mut self, closing: CancellationToken) {
         let mut unsettled: VecDeque<Release> = VecDeque::new();
         loop {
             let release = tokio::select! {
@@ -158,6 +177,8 @@ pub struct Away(Box<Trip>);
 #[derive(Debug)]
 struct Trip {
     journey: Option<Journey>,
+    /// What is kept alive as long as this.
+    reservation: Option<ReservationId>,
     settle: Settle,
     /// Asked at the end of a call that goes on without its client.
     client: Option<Presence>,
@@ -168,8 +189,12 @@ struct Trip {
 
 impl Away {
     pub(crate) fn new(journey: Journey, settle: Settle) -> Self {
-        let (journey, spent) = (Some(journey), Spent::Unknown);
-        Self(Box::new(Trip { journey, settle, client: None, status: None, spent }))
+        let (reservation, spent) = (journey.reservation(), Spent::Unknown);
+        if let Some(id) = reservation {
+            settle.0.heartbeat.begin(id, journey.endpoint().timeout);
+        }
+        let journey = Some(journey);
+        Self(Box::new(Trip { journey, reservation, settle, client: None, status: None, spent }))
     }
 
     /// Goes on without its client.
@@ -249,6 +274,14 @@ impl Away {
         if let Some(journey) = trip.journey.take() {
             trip.settle.soon(journey.release(&trip.spent));
             journey.break_off(outcome, trip.status, &trip.spent, clock::now());
+        }
+    }
+}
+
+impl Drop for Trip {
+    fn drop(&mut self) {
+        if let Some(id) = self.reservation {
+            self.settle.0.heartbeat.end(id);
         }
     }
 }

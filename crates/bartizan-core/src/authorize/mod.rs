@@ -134,7 +134,7 @@ pub enum Denial {
     #[error("push notifications are not allowed here")]
     Notifications,
     /// A skill to which the caller has no right; `*` where all would be needed.
-    #[error("the skill `{0}` is not granted")]
+    #[error("{}", skill(.0))]
     Skill(Arc<str>),
     /// A statement denies it.
     #[error("the policy `{0}` denies it")]
@@ -165,6 +165,14 @@ pub enum Denial {
     /// Something is served at this path, and not under this verb.
     #[error("the path does not serve this verb")]
     UnknownVerb(Vec<Method>),
+}
+
+fn skill(name: &str) -> String {
+    match name {
+        "*" => "the message names no skill, and not all skills are granted: name one by `skillId`"
+            .into(),
+        name => format!("the skill `{name}` is not granted"),
+    }
 }
 
 /// Denied, or asked to say first who is calling.

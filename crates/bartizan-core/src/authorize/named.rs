@@ -109,6 +109,13 @@ impl Named {
         self.rules.iter().enumerate().filter(move |(_, rule)| counts(rule)).map(|(at, _)| at)
     }
 
+    /// What a name stands for, whoever calls it so.
+    #[must_use]
+    pub fn stands_for(&self, name: &str) -> Option<&Arc<str>> {
+        let rules = self.counting(name).filter_map(|at| self.rules.get(at));
+        rules.filter_map(|rule| rule.stands_for.as_ref()).next()
+    }
+
     /// The right to `name` of a caller who fulfils `held`: `None` where there is none.
     pub(super) fn right(&self, name: &str, held: &[bool]) -> Option<Right<'_>> {
         let counting = || {

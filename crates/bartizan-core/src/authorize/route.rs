@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::Method;
 
 use super::{Denial, Endpoint};
+use crate::validate::Protocol;
 
 /// Which endpoint answers which verb at which path.
 #[derive(Clone, Debug, Default)]
@@ -146,6 +147,8 @@ impl Routes {
         let verb = overridden.unwrap_or(verb);
         let served = place.verbs.iter().find(|(served, _)| served == verb);
         let endpoint = served.and_then(|(_, index)| self.endpoints.get(*index));
+        let endpoint =
+            endpoint.or_else(|| self.headline(place, verb).filter(|_| overridden.is_none()));
         match endpoint {
             Some(endpoint) if overridden.is_none() || endpoint.method_override => {
                 Route::Found(Arc::clone(endpoint))
@@ -161,6 +164,14 @@ impl Routes {
         let (_, index) = place.verbs.first()?;
         let written = &self.endpoints.get(*index)?.path;
         (**written == *path).then(|| Arc::clone(written))
+    }
+
+    /// What answers a HEAD that nobody serves as such: the endpoint of GET, under the same rights
+    /// (RFC 9110 section 9.3.2). Where a protocol is spoken, that says which methods there are.
+    fn headline(&self, place: &Place, verb: &Method) -> Option<&Arc<Endpoint>> {
+        let (_, index) = place.verbs.iter().find(|(served, _)| *served == Method::GET)?;
+        let endpoint = self.endpoints.get(*index).filter(|_| *verb == Method::HEAD)?;
+        (endpoint.protocol == Protocol::default()).then_some(endpoint)
     }
 
     fn no_verb(&self, place: &Place, overridden: bool) -> Route {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, header};
+use http::{Method, Request, header};
 use serde_json::Map;
 
 use super::{
@@ -74,9 +74,12 @@ impl<B> Exchange<Received<B>> {
             let route = at_its_door(route, *purpose, dossier.facts().dry_run);
             match &route {
                 Route::Found(endpoint) => {
-                    head.method = endpoint.verb.clone();
+                    // HEAD stays what it is where GET answers it: nobody need write a body then.
+                    if head.method != Method::HEAD || endpoint.verb != Method::GET {
+                        head.method = endpoint.verb.clone();
+                    }
                     dossier.learn(|facts| {
-                        facts.verb = endpoint.verb.clone();
+                        facts.verb = head.method.clone();
                         facts.endpoint = Some(Arc::clone(&endpoint.path));
                     });
                 }

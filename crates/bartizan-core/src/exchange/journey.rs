@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::Method;
 
 use super::passage::spot;
 use super::record::{By, note_detections};
@@ -10,8 +11,8 @@ use super::{Bill, Journey, Refused, Release};
 use crate::audit::{Ending, Note, Outcome, Receipt, Usage};
 use crate::authorize::{Endpoint, Grant};
 use crate::id::RequestId;
-use crate::limit::Standing;
 use crate::limit::permit::Permit;
+use crate::limit::{ReservationId, Standing};
 use crate::mask::{Blocked, Detection, Profile, Screened, Spotted, Vault};
 use crate::refusal::{Refusal, Upstream};
 use crate::settle::{self, Spent};
@@ -24,6 +25,12 @@ impl Journey {
     #[must_use]
     pub fn endpoint(&self) -> &Arc<Endpoint> {
         self.permit.grant().endpoint()
+    }
+
+    /// Whether only the head of the answer was asked for.
+    #[must_use]
+    pub fn is_headline(&self) -> bool {
+        self.memory.dossier.facts().verb == Method::HEAD
     }
 
     /// What it is under way under.
@@ -103,6 +110,12 @@ impl Journey {
     pub fn note(&self, note: Note, now: Timestamp) {
         let Note { event, outcome, reason, details } = note;
         drop(self.memory.dossier.note(event, outcome, now, reason, details));
+    }
+
+    /// Under which name something is reserved, if anything is.
+    #[must_use]
+    pub fn reservation(&self) -> Option<ReservationId> {
+        (!self.permit.draws().is_empty()).then(|| self.permit.id())
     }
 
     /// What is to be settled with the meter, if anything was reserved.

@@ -142,6 +142,22 @@ impl Book {
         }
     }
 
+    /// Moves the deadline of an open reservation: see [`super::Meter::extend`].
+    pub fn extend(&mut self, id: ReservationId, deadline: Timestamp, now: Timestamp) -> bool {
+        let at = self.tick(now);
+        match self.reservations.get_mut(&id) {
+            Some(reservation) if reservation.is_open() && at < reservation.deadline => {
+                // A distance from the caller's clock, as it was when it was reserved.
+                let later = at.plus(deadline.since(now)).max(reservation.deadline);
+                self.deadlines.remove(&(reservation.deadline, id));
+                self.deadlines.insert((later, id));
+                reservation.deadline = later;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// What it really was: see [`super::Meter::settle`].
     pub fn settle(&mut self, id: ReservationId, actual: &[Draw], now: Timestamp) -> Settlement {
         self.clock = self.clock.max(now);

@@ -170,6 +170,34 @@ impl Leases {
         })
     }
 
+    /// The slices that must stand longer before a call may live until `deadline`; nothing if the
+    /// call does not draw on slices.
+    #[must_use]
+    pub fn to_extend(&self, id: ReservationId, deadline: Timestamp) -> Option<Vec<ReservationId>> {
+        let local = self.open.get(&id)?;
+        let sooner = |(key, id, _): &(MeterKey, ReservationId, u64)| {
+            let mut slices = self.shares.get(key)?.slices.iter();
+            slices.find(|slice| slice.id == *id && slice.deadline < deadline).map(|slice| slice.id)
+        };
+        Some(local.takes.iter().filter_map(sooner).collect())
+    }
+
+    /// Its slices stand until `deadline`, and so may the call. False if it is not open any more.
+    pub fn extend(&mut self, id: ReservationId, deadline: Timestamp) -> bool {
+        let Some(local) = self.open.get_mut(&id) else { return false };
+        self.deadlines.remove(&(local.deadline, id));
+        local.deadline = local.deadline.max(deadline);
+        self.deadlines.insert((local.deadline, id));
+        for (key, slice, _) in &local.takes {
+            let share = self.shares.get_mut(key);
+            let mut slices = share.into_iter().flat_map(|share| &mut share.slices);
+            if let Some(slice) = slices.find(|one| one.id == *slice) {
+                slice.deadline = slice.deadline.max(deadline);
+            }
+        }
+        true
+    }
+
     /// What a call really was; nothing if it does not draw on slices.
     pub fn settle(&mut self, id: ReservationId, actual: &[Draw]) -> Option<Settlement> {
         let Some(local) = self.open.remove(&id) else {

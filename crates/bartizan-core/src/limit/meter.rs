@@ -54,7 +54,8 @@ impl<T> fmt::Debug for Told<'_, T> {
 
 /// Counters that several gates may share. This is the whole of what a store must do for limits.
 ///
-/// The life of a reservation: `reserve` → `depart` → `settle`. One whose deadline passes expires:
+/// The life of a reservation: `reserve` → `depart` → `settle`, with as many `extend` in between as
+/// the call takes. One whose deadline passes expires:
 /// if it had departed it is charged in full, since somebody bills the call; if not, it is given
 /// back. A gate that wants crashed calls given back never calls `depart`.
 ///
@@ -84,6 +85,21 @@ pub trait Meter: Send + Sync + fmt::Debug {
     /// then the call must not be sent, nothing stands behind it.
     fn depart<'a>(&'a self, id: ReservationId, now: Timestamp)
     -> Told<'a, Result<(), Unavailable>>;
+
+    /// Moves the deadline of an open reservation to `deadline`, if that is later: the call behind it
+    /// still lives. False where it is not open any more: what expired or was settled is never
+    /// opened again.
+    ///
+    /// Idempotent by id.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the meter cannot be reached: the deadline then stands as it did.
+    fn extend<'a>(
+        &'a self,
+        id: ReservationId,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Told<'a, Result<bool, Unavailable>>;
 
     /// What it really was; [`super::actual_draws`] works it out. A reserved draw that `actual`
     /// does not name stays as it stands: charged in full. One that was not reserved is not looked

@@ -362,7 +362,7 @@ pub enum Verdict {
 
 /// There is no room, or no money.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("`{name}` is used up")]
+#[error("`{name}` {}", self.how())]
 pub struct Exhausted {
     /// The rule that refused; of several the one with the longest wait.
     pub name: Arc<str>,
@@ -375,6 +375,21 @@ pub struct Exhausted {
     pub never: bool,
     /// How each counter stands, in the order of the draws.
     pub standings: Vec<Standing>,
+}
+
+impl Exhausted {
+    /// What is told of it: something may be left, and not enough for this call.
+    fn how(&self) -> &'static str {
+        let mut own =
+            self.standings.iter().filter(|standing| standing.name == self.name).peekable();
+        if self.never {
+            "never allows as much as this call may take"
+        } else if own.peek().is_some() && own.all(|standing| standing.remaining > 0) {
+            "has less left than this call may take"
+        } else {
+            "is used up"
+        }
+    }
 }
 
 /// A shape as it stands in a key: everything that makes counts incomparable, and not the limit, so

@@ -257,6 +257,15 @@ pub fn find<'a>(prices: &'a BTreeMap<String, Price>, model: &str) -> Option<&'a 
     prices.get(model).or_else(|| prices.get(undated(model)?))
 }
 
+/// The row of the table that a model is charged by: its own, that of the model it is a dated
+/// version of, or the ceiling.
+#[must_use]
+pub fn row<'a>(prices: &'a BTreeMap<String, Price>, model: &str) -> Option<(&'a str, &'a Price)> {
+    let named = |name: &str| prices.get_key_value(name);
+    let row = named(model).or_else(|| named(undated(model)?)).or_else(|| named(CEILING))?;
+    Some((row.0, row.1))
+}
+
 /// What a model without a price of its own is charged at, where the configuration says so: the row
 /// of this name. Without it such a call is refused, and never taken for free.
 pub const CEILING: &str = "*";

@@ -1,14 +1,18 @@
 //! `bartizan budgets`: what was spent and what is left, and whether the ledger agrees.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use anyhow::{anyhow, bail};
 use bartizan_core::limit::{
-    BudgetKey, Counter, Difference, Holding, Mark, MeterKey, NanoUsd, Posted, Reservation,
-    ReservationId, Treasury,
+    BudgetKey, Counter, Difference, Draw, Holding, Mark, MeterKey, NanoUsd, Posted, Reservation,
+    ReservationId, Rule, Treasury,
 };
 use bartizan_core::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::identities::Desk;
+use crate::config::shape;
 
 /// Budgets in the durable store, and their ledger.
 #[derive(clap::Subcommand, Clone, Debug)]
@@ -101,25 +105,53 @@ async fn list(
     treasury: &dyn Treasury,
     desk: &mut Desk<'_>,
 ) -> anyhow::Result<u8> {
-    let mut after = String::new();
+    let (mut after, mut counted) = (String::new(), BTreeSet::new());
     loop {
         let page = treasury.holdings(&after).await?;
-        let Some(last) = page.last() else { return Ok(0) };
+        let Some(last) = page.last() else { break };
         after = last.key.as_str().to_owned();
         for holding in &page {
             let Some(key) = holding.key.of_budget() else { continue };
             if name.is_none_or(|name| name == key.name) {
-                let balance = Balance::of(&key, holding, desk.now);
+                let balance = Balance::of(&key, holding, desk);
                 desk.tell(&balance.line(), &balance.json())?;
             }
+            counted.insert(key.name);
+        }
+    }
+    match name.filter(|name| !counted.contains(*name)) {
+        None => Ok(0),
+        Some(name) if configured(name, desk).next().is_some() => {
+            desk.tell_people(&format!("no call has drawn on `{name}` yet"))?;
+            Ok(0)
+        }
+        Some(name) => Err(unknown(name, counted, desk)),
+    }
+}
+
+/// The rules of a budget of the configuration.
+fn configured<'a>(name: &'a str, desk: &'a Desk<'_>) -> impl Iterator<Item = &'a Arc<Rule>> {
+    let budgets = desk.budgets.iter().filter(move |budget| *budget.name == *name);
+    budgets.flat_map(|budget| &budget.rules).map(|applied| &applied.rule)
+}
+
+/// There is no such budget, neither in the configuration nor among those that were counted.
+fn unknown(name: &str, mut counted: BTreeSet<String>, desk: &Desk<'_>) -> anyhow::Error {
+    counted.extend(desk.budgets.iter().map(|budget| budget.name.to_string()));
+    match shape::meant(name, counted.iter().map(String::as_str)) {
+        Some(meant) => anyhow!("there is no budget `{name}`: did you mean `{meant}`?"),
+        None if counted.is_empty() => anyhow!("there is no budget `{name}`, nor any other"),
+        None => {
+            let known: Vec<_> = counted.into_iter().collect();
+            anyhow!("there is no budget `{name}`; there are `{}`", known.join("`, `"))
         }
     }
 }
 
 async fn show(whose: &Whose, treasury: &dyn Treasury, desk: &mut Desk<'_>) -> anyhow::Result<u8> {
-    for holding in find(whose, treasury).await? {
+    for holding in find(whose, treasury, desk).await? {
         let Some(key) = holding.key.of_budget() else { continue };
-        let balance = Balance::of(&key, &holding, desk.now);
+        let balance = Balance::of(&key, &holding, desk);
         let mut json = balance.json();
         let (mut open, mut moved) = (Vec::new(), Vec::new());
         desk.tell_people(&balance.line())?;
@@ -175,7 +207,8 @@ async fn set(set: &Set, treasury: &dyn Treasury, desk: &mut Desk<'_>) -> anyhow:
         (None, None, None) => bail!("write --usd, --tokens, --requests or --configured"),
     };
     let mut done = false;
-    for key in keys(&set.whose, treasury).await? {
+    let held = all(treasury).await?;
+    for key in keys(&set.whose, &held, desk)? {
         let Some(of) = key.of_budget() else { continue };
         if limit.is_some_and(|(measure, _)| measure != of.measure) {
             continue;
@@ -188,13 +221,19 @@ async fn set(set: &Set, treasury: &dyn Treasury, desk: &mut Desk<'_>) -> anyhow:
         treasury.set_limit(&key, amount).await?;
         let text = text.unwrap_or_else(|| "what is configured".into());
         desk.tell(&format!("the limit of `{name}` for `{subject}` is {text} ({measure})"), &json)?;
+        if !held.iter().any(|holding| holding.key == key) {
+            desk.hint(&format!(
+                "no call has drawn on `{name}` for `{subject}` yet: `bartizan budgets list {name}` \
+                 shows for whom it counts"
+            ));
+        }
         done = true;
     }
     if done { Ok(0) } else { bail!("the budget `{}` does not count that", set.whose.name) }
 }
 
 async fn reset(whose: &Whose, treasury: &dyn Treasury, desk: &mut Desk<'_>) -> anyhow::Result<u8> {
-    for holding in find(whose, treasury).await? {
+    for holding in find(whose, treasury, desk).await? {
         let Some(key) = holding.key.of_budget() else { continue };
         if key.rolling().is_some() {
             bail!("`{}` rolls: what was spent leaves it by itself", key.name);
@@ -230,9 +269,17 @@ fn tell_differences(wrong: &[Difference], desk: &mut Desk<'_>) -> anyhow::Result
 }
 
 /// The counters of a budget for a subject: one for each measure.
-async fn find(whose: &Whose, treasury: &dyn Treasury) -> anyhow::Result<Vec<Holding>> {
+async fn find(
+    whose: &Whose,
+    treasury: &dyn Treasury,
+    desk: &Desk<'_>,
+) -> anyhow::Result<Vec<Holding>> {
     let ours = |key: &BudgetKey<'_>| key.name == whose.name && key.subject == whose.subject;
     let mut found = all(treasury).await?;
+    let counted: BTreeSet<String> = names(&found);
+    if !counted.contains(&whose.name) && configured(&whose.name, desk).next().is_none() {
+        return Err(unknown(&whose.name, counted, desk));
+    }
     found.retain(|holding| holding.key.of_budget().is_some_and(|key| ours(&key)));
     if found.is_empty() {
         bail!(
@@ -245,9 +292,10 @@ async fn find(whose: &Whose, treasury: &dyn Treasury) -> anyhow::Result<Vec<Hold
 }
 
 /// The keys of a budget for a subject, of which nothing need have been counted yet.
-async fn keys(whose: &Whose, treasury: &dyn Treasury) -> anyhow::Result<Vec<MeterKey>> {
-    let mut keys: Vec<MeterKey> = Vec::new();
-    for holding in all(treasury).await? {
+fn keys(whose: &Whose, held: &[Holding], desk: &Desk<'_>) -> anyhow::Result<Vec<MeterKey>> {
+    let key = |rule: &Arc<Rule>| Draw::new(Arc::clone(rule), &whose.subject, 0).key;
+    let mut keys: Vec<MeterKey> = configured(&whose.name, desk).map(key).collect();
+    for holding in held {
         let Some(of) = holding.key.of_budget().filter(|of| of.name == whose.name) else { continue };
         let form = holding.key.as_str().strip_suffix(of.subject).unwrap_or_default();
         let key = MeterKey::from(&*format!("{form}{}", whose.subject));
@@ -255,8 +303,12 @@ async fn keys(whose: &Whose, treasury: &dyn Treasury) -> anyhow::Result<Vec<Mete
             keys.push(key);
         }
     }
-    let unknown = || anyhow!("the budget `{}` has counted nothing yet", whose.name);
-    if keys.is_empty() { Err(unknown()) } else { Ok(keys) }
+    if keys.is_empty() { Err(unknown(&whose.name, names(held), desk)) } else { Ok(keys) }
+}
+
+/// The names of the budgets that were counted.
+fn names(held: &[Holding]) -> BTreeSet<String> {
+    held.iter().filter_map(|holding| Some(holding.key.of_budget()?.name)).collect()
 }
 
 async fn all(treasury: &dyn Treasury) -> anyhow::Result<Vec<Holding>> {
@@ -280,9 +332,14 @@ struct Balance<'a> {
 }
 
 impl<'a> Balance<'a> {
-    fn of(key: &'a BudgetKey<'a>, holding: &Holding, now: Timestamp) -> Self {
-        let limit =
-            holding.limit.or_else(|| Some(holding.counter.limit()).filter(|limit| *limit > 0));
+    fn of(key: &'a BudgetKey<'a>, holding: &Holding, desk: &Desk<'_>) -> Self {
+        let now = desk.now;
+        // What the counter says is the limit of the last call, which may have been another one.
+        let ours =
+            |rule: &&Arc<Rule>| Draw::new(Arc::clone(rule), key.subject, 0).key == holding.key;
+        let configured = configured(&key.name, desk).find(ours).map(|rule| rule.shape.limit());
+        let known = || Some(holding.counter.limit()).filter(|limit| *limit > 0);
+        let limit = holding.limit.or(configured).or_else(known);
         let set = holding.limit.is_some();
         let mut counter = holding.counter.clone();
         let (reserved, settled, until) = match &counter {

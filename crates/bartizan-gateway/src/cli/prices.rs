@@ -10,6 +10,7 @@ use bartizan_core::limit::{NanoUsd, Price, price};
 use serde_json::{Map, Value};
 
 use super::identities::Format;
+use crate::config::settings::Endpoint;
 use crate::config::{self, Overrides, Paint};
 
 /// What models cost.
@@ -36,40 +37,52 @@ pub enum Prices {
 pub fn run(command: &Prices, out: &mut dyn Write) -> anyhow::Result<u8> {
     let Prices::List { model, config, format } = command;
     let builtin = price::builtin();
+    let mut stood_for = None;
     let prices = if config.exists() {
         let examined = config::examine(config, &Overrides::default(), &config::process_environment);
         let settings = examined.into_settings().map_err(|findings| {
             let text = findings.to_text(&config.display().to_string(), Paint::Plain);
             anyhow!("{}", text.trim_end().to_owned())
         })?;
+        stood_for = model.as_deref().and_then(|model| stands_for(&settings.endpoints, model));
         settings.prices
     } else {
         Arc::new(builtin.clone())
     };
-    let row = |name: &str, price: &Price, out: &mut dyn Write| -> anyhow::Result<()> {
-        let own = builtin.get(name) != Some(price);
-        let from = if own { "configuration" } else { "built in" };
-        match format {
-            Format::Text => writeln!(out, "{}", line(name, price, from))?,
-            Format::Json => writeln!(out, "{}", object(name, price, from))?,
+    // `name` is what was asked for, and `charged` the row of the table.
+    let row = |name: &str, (charged, price): (&str, &Price), out: &mut dyn Write| {
+        let own = builtin.get(charged) != Some(price);
+        let mut from = if own { "configuration" } else { "built in" }.to_owned();
+        if name != charged {
+            from.push_str(&format!(", charged as `{charged}`"));
         }
-        Ok(())
+        match format {
+            Format::Text => writeln!(out, "{}", line(name, price, &from)),
+            Format::Json => writeln!(out, "{}", object(name, charged, price, own)),
+        }
     };
     if let Some(model) = model {
-        let Some(price) = price::find_or_ceiling(&prices, model) else {
+        let asked = stood_for.as_deref().unwrap_or(model);
+        let Some(found) = price::row(&prices, asked) else {
             writeln!(out, "`{model}` has no price here: where money is counted it is refused")?;
             return Ok(1);
         };
-        row(model, price, out)?;
+        row(model, found, out)?;
         return Ok(0);
     }
     if *format == Format::Text {
         writeln!(out, "# {}", price::source())?;
     }
     for (name, price) in prices.iter() {
-        row(name, price, out)?;
+        row(name, (name, price), out)?;
     }
     Ok(0)
+}
+
+/// What a name stands for at the endpoint that says so.
+fn stands_for(endpoints: &[Endpoint], model: &str) -> Option<Arc<str>> {
+    let named = endpoints.iter().filter_map(|endpoint| endpoint.names.models.as_ref());
+    named.into_iter().find_map(|named| named.stands_for(model).cloned())
 }
 
 fn line(name: &str, price: &Price, from: &str) -> String {
@@ -106,11 +119,13 @@ fn parts(rates: &Rates) -> impl Iterator<Item = (&'static str, &'static str, Opt
     .into_iter()
 }
 
-fn object(name: &str, price: &Price, from: &str) -> Value {
+fn object(name: &str, charged: &str, price: &Price, own: bool) -> Value {
+    let from = if own { "configuration" } else { "built in" };
     let mut object = of_tariff(&price.standard);
     let tiers = price.tiers.iter();
     let tiers = tiers.map(|(tier, tariff)| (tier.name().to_owned(), of_tariff(tariff).into()));
     object.insert("model".into(), name.into());
+    object.insert("charged_as".into(), charged.into());
     object.insert("from".into(), from.into());
     object.insert("tiers".into(), Value::Object(tiers.collect()));
     Value::Object(object)

@@ -360,6 +360,10 @@ fn later<'k>(old: &Settings, new: &Settings) -> Vec<&'k str> {
         ("server.http.max_headers", patience.max_headers != bounds.max_headers),
         ("server.http.max_streams", patience.max_streams != bounds.max_streams),
         ("server.http.max_connections", patience.max_connections != bounds.max_connections),
+        (
+            "server.http.max_connections_per_address",
+            patience.max_connections_per_address != bounds.max_connections_per_address,
+        ),
         ("server.timeouts.header", patience.header_timeout != bounds.header_timeout),
         ("server.timeouts.idle", patience.idle_timeout != bounds.idle_timeout),
         ("server.timeouts.drain", patience.drain_timeout != bounds.drain_timeout),
@@ -426,6 +430,7 @@ fn options(
         max_headers: http.max_headers,
         max_streams: http.max_streams,
         max_connections: http.max_connections,
+        max_connections_per_address: http.max_connections_per_address,
         workers,
     }
 }

@@ -60,12 +60,14 @@ pub fn load(path: &Path, overrides: &Overrides, env: Lookup<'_>) -> Result<Setti
 pub enum Part {
     /// Calls that wait for somebody to agree.
     Approvals,
+    /// Budgets and their ledger.
+    Budgets,
     /// Users, clients, keys and tokens.
     Identities,
 }
 
 /// What commands need of a file: the store, the names of roles, and where records go; for
-/// approvals also who may decide. Everything else may be wrong, or lean on variables that are set
+/// approvals also who may decide, and for budgets what they are. Everything else may be wrong, or lean on variables that are set
 /// for the gateway alone.
 ///
 /// # Errors
@@ -88,6 +90,7 @@ pub fn desk(path: &Path, part: Part, env: Lookup<'_>) -> Result<Desk, Findings> 
                 .concat(),
             );
         }
+        Part::Budgets => tree.keep(&[&always[..], &["/budgets"]].concat()),
         Part::Identities => tree.keep(&always),
     }
     let mut findings = Findings::default();

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::program::{PATIENCE, Program};
 use crate::upstream::Upstream;
-use crate::wire::{ask, raw, rest, status};
+use crate::wire::{ask, raw, read_until, rest, status};
 
 /// Requests, each with the status it gets; none of them may reach the upstream.
 const REFUSED: &[(u16, &str)] = &[
@@ -162,5 +162,32 @@ async fn a_body_is_as_large_as_it_may_be_declared_or_not() {
         let request = format!("POST /open/x HTTP/1.1\r\nHost: a\r\n{rest}");
         let answer = raw(program.address, request).await;
         assert_eq!(status(&answer), expected, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_takes_connections_leaves_some_to_others_and_gets_its_own_back() {
+    let upstream = Upstream::start().await;
+    let program = Program::with(upstream.address, &[], |configuration| {
+        let http = "server:\n  http: { max_connections_per_address: 2 }";
+        configuration.replacen("server:", http, 1)
+    });
+    let line = "GET /open/x HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        let mut socket = TcpStream::connect(program.address).await.unwrap();
+        socket.write_all(line.as_bytes()).await.unwrap();
+        read_until(&mut socket, "\r\n\r\n").await;
+        held.push(socket);
+    }
+    // One more is closed without a word.
+    let mut third = TcpStream::connect(program.address).await.unwrap();
+    let mut nothing = [0; 1];
+    let read = tokio::time::timeout(PATIENCE, third.read(&mut nothing)).await.unwrap();
+    assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    drop(held);
+    let begun = Instant::now();
+    while status(&ask(program.address, "GET /open/x", &[]).await) != 200 {
+        assert!(begun.elapsed() < PATIENCE, "places were not given back");
     }
 }

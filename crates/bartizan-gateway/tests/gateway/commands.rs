@@ -113,3 +113,71 @@ async fn the_description_holds_every_endpoint() {
     assert_eq!(document["openapi"], "3.2.0");
     assert!(document["paths"]["/native"]["additionalOperations"]["SUMMARIZE"].is_object());
 }
+
+#[test]
+fn a_budget_that_nobody_has_is_a_typing_error_and_one_that_nobody_drew_on_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, at) = (folder.path().join("bartizan.yaml"), folder.path().display());
+    let text = format!(
+        "store: {{ durable: \"sqlite:{at}/b.db\" }}\naudit: {{ destination: \"file://{at}/audit.jsonl\" }}\n\
+         budgets: [{{ name: daily, by: user, usd: 100.00, period: day }}]\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    let budgets =
+        |arguments: &[&str]| command(&[&["budgets"], arguments, &["--config", &file]].concat(), "");
+    for wrong in [&["list", "dayly"][..], &["show", "dayly"], &["set", "dayly", "--usd", "1.00"]] {
+        let (code, out, error) = budgets(wrong);
+        assert_eq!((code, out.as_str()), (2, ""), "{error}");
+        assert!(error.contains("did you mean `daily`?"), "{error}");
+    }
+    let (code, out, _) = budgets(&["list", "daily"]);
+    assert_eq!((code, out.trim()), (0, "no call has drawn on `daily` yet"));
+    // A limit may be set before the first call; a misspelt subject is noticed.
+    let (code, out, error) = budgets(&["set", "daily", "local:ann", "--usd", "5.00"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(out.contains("the limit of `daily` for `local:ann` is 5"), "{out}");
+    assert!(error.contains("no call has drawn on `daily` for `local:ann` yet"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_made_stands_alone_on_standard_output() {
+    let upstream = Upstream::start().await;
+    let program = Program::start(upstream.address);
+    let file = program.file().display().to_string();
+    let (code, out, error) = command(&["keys", "create", "ci", "--config", &file], "");
+    assert_eq!((code, out.lines().count()), (0, 1), "{out}{error}");
+    assert!(out.starts_with("btz-") && error.contains("It is shown once"), "{out}{error}");
+}
+
+#[test]
+fn a_dated_model_is_shown_by_the_row_that_it_is_charged_by() {
+    let list = ["prices", "list", "gpt-4o-2031-01-31", "--config", "/nowhere/bartizan.yaml"];
+    let (code, out, _) = command(&list, "");
+    assert_eq!(code, 0);
+    assert!(out.contains("charged as `gpt-4o`"), "{out}");
+}
+
+#[test]
+fn a_misspelt_member_or_entity_is_not_taken_for_nothing_found() {
+    let (code, _, error) =
+        command(&["pii", "scan", "--jsonl", "nope"], "{\"text\":\"a@b.example\"}\n");
+    assert_eq!(code, 2);
+    assert!(error.contains("no line has a text at `nope`"), "{error}");
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let key = key.display().to_string();
+    let decrypt = ["pii", "decrypt", "--key-file", &key, "--digits", "CREDIT_CRAD"];
+    let (code, _, error) = command(&decrypt, "4111111111111111\n");
+    assert_eq!(code, 0, "a name of one's own may be meant");
+    assert!(error.contains("did you mean `CREDIT_CARD`?"), "{error}");
+    // What stays encrypted is no success.
+    let other = folder.path().join("other");
+    std::fs::write(&other, "fedcba9876543210fedcba9876543210\n").unwrap();
+    let mask = ["pii", "scan", "--mask", "--action", "encrypt", "--key-file", &key];
+    let (_, masked, _) = command(&mask, "mail jane@example.com");
+    let other = other.display().to_string();
+    let (code, out, error) = command(&["pii", "decrypt", "--key-file", &other], &masked);
+    assert_eq!((code, out), (1, masked), "{error}");
+}

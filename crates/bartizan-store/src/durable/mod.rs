@@ -1,4 +1,8 @@
-//! How is money written so that it lasts, and quickly? Many calls in one transaction.
+//! How is written what lasts? Once for both databases, and money quickly: many calls in one
+//! transaction.
+//!
+//! Identities, approvals and what commands ask of budgets are statements that an
+//! [`engine::Engine`] runs, and each kind of row is described once, in `record`.
 //!
 //! A database commits a few hundred times a second and takes thousands of rows in each. So calls
 //! do not write by themselves: they stand in a queue, and one worker takes all that wait, lets the
@@ -6,13 +10,21 @@
 //! what became of them, with the ledger, in one transaction. No call is answered before that is
 //! committed, and none waits longer than the patience.
 
+mod approval;
+pub(crate) mod engine;
+mod identity;
 mod page;
+mod record;
 pub(crate) mod rows;
+mod treasury;
 mod turns;
 
 use std::time::Duration;
 
+pub use approval::DurableApprovals;
+pub use identity::DurableIdentities;
 pub(crate) use page::{Before, Call, Done, Touched, Written};
+pub use treasury::DurableTreasury;
 pub use turns::DurableMeter;
 pub(crate) use turns::{Pages, Turns};
 

@@ -9,11 +9,14 @@ use bartizan_core::limit::{
 };
 use bartizan_core::time::Timestamp;
 
+use super::rows::{CounterRow, ReservationRow, id, parse, reservation};
+
 /// A call on the meter.
 #[derive(Clone, Debug)]
 pub(crate) enum Call {
     Depart { id: ReservationId, now: Timestamp },
     Expire { now: Timestamp },
+    Extend { id: ReservationId, deadline: Timestamp, now: Timestamp },
     Reserve { id: ReservationId, draws: Vec<Draw>, deadline: Timestamp, now: Timestamp },
     Settle { id: ReservationId, actual: Vec<Draw>, now: Timestamp },
 }
@@ -24,6 +27,7 @@ pub(crate) enum Said {
     Departed(Result<(), Unavailable>),
     /// What ran out of time stands in [`Done::lapsed`].
     Expired,
+    Extended(bool),
     Settled(Settlement),
     Verdict(Result<Verdict, Unavailable>),
 }
@@ -39,9 +43,10 @@ const MOST: u64 = 1 << 60;
 impl Call {
     fn id(&self) -> Option<ReservationId> {
         match self {
-            Self::Depart { id, .. } | Self::Reserve { id, .. } | Self::Settle { id, .. } => {
-                Some(*id)
-            }
+            Self::Depart { id, .. }
+            | Self::Extend { id, .. }
+            | Self::Reserve { id, .. }
+            | Self::Settle { id, .. } => Some(*id),
             Self::Expire { .. } => None,
         }
     }
@@ -49,7 +54,7 @@ impl Call {
     fn draws(&self) -> &[Draw] {
         match self {
             Self::Reserve { draws, .. } | Self::Settle { actual: draws, .. } => draws,
-            Self::Depart { .. } | Self::Expire { .. } => &[],
+            Self::Depart { .. } | Self::Expire { .. } | Self::Extend { .. } => &[],
         }
     }
 
@@ -57,6 +62,7 @@ impl Call {
         match self {
             Self::Depart { now, .. }
             | Self::Expire { now }
+            | Self::Extend { now, .. }
             | Self::Reserve { now, .. }
             | Self::Settle { now, .. } => *now,
         }
@@ -121,6 +127,31 @@ pub(crate) struct Done {
 }
 
 impl Before {
+    /// Takes up reservations that were read.
+    pub(crate) fn hold_reservations(
+        &mut self,
+        rows: Vec<ReservationRow>,
+    ) -> Result<(), Unavailable> {
+        for (key, state, deadline, takes) in rows {
+            self.reservations.insert(id(&key)?, reservation(&state, deadline, &takes)?);
+        }
+        Ok(())
+    }
+
+    /// Takes up counters and limits that were read.
+    pub(crate) fn hold_counters(&mut self, rows: Vec<CounterRow>) -> Result<(), Unavailable> {
+        for (key, state, limit) in rows {
+            let key = MeterKey::from(&*key);
+            if let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok()) {
+                self.limits.insert(key.clone(), limit);
+            }
+            if let Some(state) = state {
+                self.counters.insert(key, parse(&state)?);
+            }
+        }
+        Ok(())
+    }
+
     /// Decides on the calls one after the other. `clock` is the latest instant that the store was
     /// told; `own` is its own clock, where that decides.
     pub(crate) fn decide(
@@ -161,6 +192,10 @@ impl Before {
         match call {
             Call::Expire { .. } => Said::Expired,
             Call::Depart { id, now } => Said::Departed(book.depart(*id, own.unwrap_or(*now))),
+            Call::Extend { id, deadline, now } => {
+                let at = own.unwrap_or(*now);
+                Said::Extended(book.extend(*id, at.plus(deadline.since(*now)), at))
+            }
             Call::Reserve { id, draws, deadline, now } => {
                 let at = own.unwrap_or(*now);
                 let new = book.reservation(*id).is_none();

@@ -1,6 +1,7 @@
 //! How do counters, reservations and transfers stand in a table?
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bartizan_core::limit::treasury::Due;
 use bartizan_core::limit::{
@@ -9,48 +10,62 @@ use bartizan_core::limit::{
 };
 use bartizan_core::time::Timestamp;
 
+use super::engine::{Row, Statement, unreadable};
+
 /// What the ledger comes to, for each counter and period: the key, first and last instant, when
 /// something was taken from what is free last, what is reserved and what is settled.
-pub(crate) const SUMS: &str = "SELECT key, period_start, max(period_end), \
-    max(CASE WHEN debit = 'free' THEN at ELSE period_start END), \
-    CAST(sum(CASE WHEN credit = 'reserved' THEN amount WHEN debit = 'reserved' THEN -amount ELSE 0 END) AS TEXT), \
-    CAST(sum(CASE WHEN credit = 'settled' THEN amount WHEN debit = 'settled' THEN -amount ELSE 0 END) AS TEXT) \
+pub(crate) const SUMS: &str = "SELECT key, period_start, max(period_end) AS period_end, \
+    max(CASE WHEN debit = 'free' THEN at ELSE period_start END) AS last, \
+    CAST(sum(CASE WHEN credit = 'reserved' THEN amount WHEN debit = 'reserved' THEN -amount ELSE 0 END) AS TEXT) AS reserved, \
+    CAST(sum(CASE WHEN credit = 'settled' THEN amount WHEN debit = 'settled' THEN -amount ELSE 0 END) AS TEXT) AS settled \
     FROM ledger GROUP BY key, period_start ORDER BY key, period_start";
 
 /// A row of [`SUMS`].
-pub(crate) type SumRow = (String, i64, i64, i64, String, String);
-
-/// A row of the ledger: its number, when, whose, of what, and what moved.
-pub(crate) type LedgerRow = (i64, i64, Option<Vec<u8>>, i64, i64, String, String, i64, String);
-
-pub(crate) fn sum((key, start, end, last, reserved, settled): SumRow) -> Result<Sum, Unavailable> {
-    let whole = |text: &str| text.parse::<i128>().map_err(|_| broken("a sum of the ledger"));
-    Ok(Sum {
-        key: MeterKey::from(&*key),
-        start: instant(start),
-        end: instant(end),
-        last: instant(last),
-        reserved: whole(&reserved)?,
-        settled: whole(&settled)?,
-    })
-}
-
-pub(crate) fn posted(key: &MeterKey, row: LedgerRow) -> Result<Posted, Unavailable> {
-    let (seq, at, reservation, start, end, debit, credit, amount, cause) = row;
-    let broken = || broken("a row of the ledger");
-    let transfer = Transfer {
-        reservation: reservation.as_deref().map(id).transpose()?,
-        key: key.clone(),
-        start: instant(start),
-        end: instant(end),
-        debit: Account::from_code(&debit).ok_or_else(broken)?,
-        credit: Account::from_code(&credit).ok_or_else(broken)?,
-        amount: u64::try_from(amount).map_err(|_| broken())?,
-        cause: Cause::from_code(&cause).ok_or_else(broken)?,
+pub(crate) fn sum(row: &Row) -> Result<Sum, Unavailable> {
+    let read = || {
+        Ok(Sum {
+            key: MeterKey::from(&*row.text("key")?),
+            start: row.instant("period_start")?,
+            end: row.instant("period_end")?,
+            last: row.instant("last")?,
+            reserved: row.parsed("reserved")?,
+            settled: row.parsed("settled")?,
+        })
     };
-    let seq = u64::try_from(seq).map_err(|_| broken())?;
-    Ok(Posted { seq, at: instant(at), transfer })
+    read().map_err(unavailable)
 }
+
+/// A row of the ledger.
+pub(crate) fn posted(key: &MeterKey, row: &Row) -> Result<Posted, Unavailable> {
+    let broken = || unreadable("a row of the ledger cannot be read");
+    let account =
+        |column| row.string(column).and_then(|code| Account::from_code(&code).ok_or_else(broken));
+    let whole = |column| row.integer(column).and_then(|n| u64::try_from(n).map_err(|_| broken()));
+    let read = || {
+        let transfer = Transfer {
+            reservation: None,
+            key: key.clone(),
+            start: row.instant("period_start")?,
+            end: row.instant("period_end")?,
+            debit: account("debit")?,
+            credit: account("credit")?,
+            amount: whole("amount")?,
+            cause: Cause::from_code(&row.string("cause")?).ok_or_else(broken)?,
+        };
+        Ok((
+            Posted { seq: whole("seq")?, at: row.instant("at")?, transfer },
+            row.maybe_bytes("reservation")?,
+        ))
+    };
+    let (mut posted, reservation) = read().map_err(unavailable)?;
+    posted.transfer.reservation = reservation.as_deref().map(id).transpose()?;
+    Ok(posted)
+}
+
+/// A row of the reservations: id, state, deadline and takes.
+pub(crate) type ReservationRow = (Vec<u8>, String, i64, String);
+/// A row of the counters: key, state if there is one, and the limit that an operator has set.
+pub(crate) type CounterRow = (String, Option<String>, Option<i64>);
 
 pub(crate) fn reservation(
     state: &str,
@@ -107,39 +122,56 @@ pub(crate) const COUNTERS: &str =
     "SELECT key, state FROM counters WHERE key LIKE '%/%.budget.%' ORDER BY key";
 
 /// A row of the reservations: id, state, deadline and takes.
-pub(crate) type ReservationRow = (Vec<u8>, String, i64, String);
-
-pub(crate) fn opened(
-    (key, state, deadline, takes): ReservationRow,
-) -> Result<(ReservationId, Reservation), Unavailable> {
+pub(crate) fn opened(row: &Row) -> Result<(ReservationId, Reservation), Unavailable> {
+    let read = || {
+        Ok((row.bytes("id")?, row.string("state")?, row.integer("deadline")?, row.string("takes")?))
+    };
+    let (key, state, deadline, takes) = read().map_err(unavailable)?;
     Ok((id(&key)?, reservation(&state, deadline, &takes)?))
 }
 
-pub(crate) fn counters(
-    rows: Vec<(String, String)>,
-) -> Result<BTreeMap<MeterKey, Counter>, Unavailable> {
-    let counter = |(key, state): (String, String)| Ok((MeterKey::from(&*key), parse(&state)?));
+pub(crate) fn counters(rows: &[Row]) -> Result<BTreeMap<MeterKey, Counter>, Unavailable> {
+    let counter = |row: &Row| Ok((key(row)?, parse(&row.string("state").map_err(unavailable)?)?));
     // The name of another limit may read like the form of a budget.
     let ours = |row: &Result<(MeterKey, Counter), Unavailable>| {
         row.as_ref().map_or(true, |(key, _)| key.of_budget().is_some())
     };
-    rows.into_iter().map(counter).filter(ours).collect()
+    rows.iter().map(counter).filter(ours).collect()
 }
 
-pub(crate) fn holding(
-    (key, state, limit): (String, String, Option<i64>),
-) -> Result<Holding, Unavailable> {
+pub(crate) fn holding(row: &Row) -> Result<Holding, Unavailable> {
+    let state = row.string("state").map_err(unavailable)?;
+    let limit = row.maybe_integer("amount").map_err(unavailable)?;
     let limit = limit.and_then(|limit| u64::try_from(limit).ok());
-    Ok(Holding { key: MeterKey::from(&*key), counter: parse(&state)?, limit })
+    Ok(Holding { key: key(row)?, counter: parse(&state)?, limit })
 }
 
-/// Writes an alert down, once.
-pub(crate) const RAISE: &str = "INSERT INTO budget_alerts (key, period_start, percent, body, due) \
-    VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key, period_start, percent) DO NOTHING";
+pub(crate) fn due(row: &Row) -> Result<Due, Unavailable> {
+    let read = || Ok((row.integer("id")?, row.string("body")?, row.integer("tries")?));
+    let (id, body, tries) = read().map_err(unavailable)?;
+    Ok(Due { id, body, tries: u32::try_from(tries).unwrap_or(u32::MAX) })
+}
 
-/// When it is sent again, if it is.
-pub(crate) const SENT: &str = "UPDATE budget_alerts SET due = $2 WHERE id = $1";
+fn key(row: &Row) -> Result<MeterKey, Unavailable> {
+    Ok(MeterKey::from(&*row.text("key").map_err(unavailable)?))
+}
 
-pub(crate) fn due((id, body, tries): (i64, String, i64)) -> Due {
-    Due { id, body, tries: u32::try_from(tries).unwrap_or(u32::MAX) }
+/// One batch of calls in so many clears up in passing.
+pub(crate) const CLEAR_UP_EVERY: u64 = 64;
+/// How many rows of a kind are cleared up at once.
+const CLEAR_UP: usize = 512;
+/// How long a closed reservation is remembered, so that a second word on it is recognised.
+const REMEMBERED: Duration = Duration::from_hours(1);
+
+/// What forgets counters that are idle and reservations that were closed long ago, a bounded
+/// number.
+pub(crate) fn cleared_up(clock: Timestamp) -> [Statement; 2] {
+    const IDLE: &str = "DELETE FROM counters WHERE key IN \
+        (SELECT key FROM counters WHERE idle_at <= $1 ORDER BY idle_at LIMIT $2)";
+    const CLOSED: &str = "DELETE FROM reservations WHERE id IN \
+        (SELECT id FROM reservations WHERE closed_at <= $1 ORDER BY closed_at LIMIT $2)";
+    [
+        Statement::new(IDLE).bind(clock).bind(CLEAR_UP),
+        Statement::new(CLOSED).bind(clock.minus(REMEMBERED)).bind(CLEAR_UP),
+    ]
 }

@@ -149,6 +149,20 @@ impl Meter for DurableMeter {
         })
     }
 
+    fn extend<'a>(
+        &'a self,
+        id: ReservationId,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Told<'a, Result<bool, Unavailable>> {
+        Told::later(async move {
+            match self.0.ask(Call::Extend { id, deadline, now }).await? {
+                Answered::Said(Said::Extended(extended)) => Ok(extended),
+                _ => Err(mixed_up()),
+            }
+        })
+    }
+
     fn settle<'a>(
         &'a self,
         id: ReservationId,

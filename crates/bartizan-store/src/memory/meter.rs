@@ -56,6 +56,15 @@ impl Meter for MemoryMeter {
         Told::now(self.book.lock().depart(id, now))
     }
 
+    fn extend<'a>(
+        &'a self,
+        id: ReservationId,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Told<'a, Result<bool, Unavailable>> {
+        Told::now(Ok(self.book.lock().extend(id, deadline, now)))
+    }
+
     fn settle<'a>(
         &'a self,
         id: ReservationId,

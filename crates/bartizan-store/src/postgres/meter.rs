@@ -4,15 +4,14 @@
 //! transaction to the end. So nothing waits in a circle, the rules see every counter as the last
 //! one left it, and the clock that decides is one and never goes back.
 
-use std::time::Duration;
-
-use bartizan_core::limit::{BoxFuture, MeterKey, Unavailable};
+use bartizan_core::limit::{BoxFuture, Unavailable};
 use bartizan_core::time::Timestamp;
 use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 
 use crate::durable::rows::{
-    amount, bytes, id, instant, integer, json, parse, reservation, unavailable,
+    CLEAR_UP_EVERY, CounterRow, ReservationRow, amount, bytes, cleared_up, instant, integer, json,
+    unavailable,
 };
 use crate::durable::{Before, Call, Clock, Done, Pages, Touched, Written};
 
@@ -25,13 +24,6 @@ pub(super) struct PostgresPages {
     /// How many batches there were: now and then one of them clears up.
     turns: u64,
 }
-
-/// One batch in so many clears up in passing.
-const CLEAR_UP_EVERY: u64 = 64;
-/// How many rows of a kind are cleared up at once.
-const CLEAR_UP: i64 = 512;
-/// How long a closed reservation is remembered, so that a second word on it is recognised.
-const REMEMBERED: Duration = Duration::from_hours(1);
 
 impl PostgresPages {
     pub(super) fn new(options: PgConnectOptions, clock: Clock) -> Self {
@@ -56,7 +48,10 @@ impl Pages for PostgresPages {
             let (done, written) = before.decide(calls, clock, own);
             write_back(&mut transaction, &written).await?;
             if self.turns.is_multiple_of(CLEAR_UP_EVERY) {
-                clear_up(&mut transaction, clock).await.map_err(unavailable)?;
+                for statement in cleared_up(clock) {
+                    let done = statement.query().execute(&mut *transaction).await;
+                    done.map_err(unavailable)?;
+                }
             }
             transaction.commit().await.map_err(unavailable)?;
             self.turns += 1;
@@ -93,7 +88,7 @@ async fn load(
 ) -> Result<Before, Unavailable> {
     let mut before = Before::default();
     let ids: Vec<Vec<u8>> = touched.ids.iter().copied().map(bytes).collect();
-    let rows: Vec<(Vec<u8>, String, i64, String)> = sqlx::query_as(
+    let rows: Vec<ReservationRow> = sqlx::query_as(
         "SELECT id, state, deadline, takes FROM reservations WHERE id = ANY($1)
          UNION
          (SELECT id, state, deadline, takes FROM reservations
@@ -105,10 +100,8 @@ async fn load(
     .fetch_all(&mut *connection)
     .await
     .map_err(unavailable)?;
-    for (key, state, deadline, takes) in rows {
-        before.reservations.insert(id(&key)?, reservation(&state, deadline, &takes)?);
-    }
-    let rows: Vec<(String, Option<String>, Option<i64>)> = sqlx::query_as(
+    before.hold_reservations(rows)?;
+    let rows: Vec<CounterRow> = sqlx::query_as(
         "SELECT asked.key, counters.state, budget_limits.amount FROM unnest($1::text[]) AS asked(key)
          LEFT JOIN counters ON counters.key = asked.key
          LEFT JOIN budget_limits ON budget_limits.key = asked.key
@@ -118,15 +111,7 @@ async fn load(
     .fetch_all(&mut *connection)
     .await
     .map_err(unavailable)?;
-    for (key, state, limit) in rows {
-        let key = MeterKey::from(&*key);
-        if let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok()) {
-            before.limits.insert(key.clone(), limit);
-        }
-        if let Some(state) = state {
-            before.counters.insert(key, parse(&state)?);
-        }
-    }
+    before.hold_counters(rows)?;
     Ok(before)
 }
 
@@ -183,7 +168,7 @@ async fn write_reservations(
         "INSERT INTO reservations (id, state, deadline, closed_at, takes)
          SELECT * FROM unnest($1::bytea[], $2::text[], $3::bigint[], $4::bigint[], $5::text[])
          ON CONFLICT (id) DO UPDATE SET
-         state = excluded.state, closed_at = excluded.closed_at, takes = excluded.takes",
+         state = excluded.state, deadline = excluded.deadline, closed_at = excluded.closed_at, takes = excluded.takes",
     )
     .bind(ids)
     .bind(states)
@@ -227,26 +212,5 @@ async fn write_ledger(connection: &mut PgConnection, written: &Written) -> Resul
     .execute(connection)
     .await
     .map_err(unavailable)?;
-    Ok(())
-}
-
-/// Forgets counters that are idle and reservations that were closed long ago, a bounded number.
-async fn clear_up(connection: &mut PgConnection, clock: Timestamp) -> sqlx::Result<()> {
-    sqlx::query(
-        "DELETE FROM counters WHERE key IN
-         (SELECT key FROM counters WHERE idle_at <= $1 ORDER BY idle_at LIMIT $2)",
-    )
-    .bind(integer(clock))
-    .bind(CLEAR_UP)
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query(
-        "DELETE FROM reservations WHERE id IN
-         (SELECT id FROM reservations WHERE closed_at <= $1 ORDER BY closed_at LIMIT $2)",
-    )
-    .bind(integer(clock.minus(REMEMBERED)))
-    .bind(CLEAR_UP)
-    .execute(connection)
-    .await?;
     Ok(())
 }

@@ -7,26 +7,22 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::future::Future;
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bartizan_core::time::Timestamp;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
-mod approval;
-mod identity;
+mod engine;
 mod meter;
-mod treasury;
 
-pub use approval::PostgresApprovals;
-pub use identity::PostgresIdentities;
-pub use treasury::PostgresTreasury;
-
-use crate::durable::{Clock, DurableMeter, PATIENCE, Turns};
+use crate::durable::{
+    Clock, DurableApprovals, DurableIdentities, DurableMeter, DurableTreasury, PATIENCE, Turns,
+};
 
 /// The schema, step by step. A step that was released is never changed; the next one is added, and
 /// only adds: a gateway of an older version goes on beside it.
@@ -135,20 +131,20 @@ impl Postgres {
 
     /// The budgets and their ledger, for commands.
     #[must_use]
-    pub fn treasury(&self) -> PostgresTreasury {
-        PostgresTreasury::new(self.clone())
+    pub fn treasury(&self) -> DurableTreasury {
+        DurableTreasury::new(Arc::new(self.clone()), Timestamp::default())
     }
 
     /// Users, clients, keys and sessions that outlive the process.
     #[must_use]
-    pub fn identities(&self) -> PostgresIdentities {
-        PostgresIdentities::new(self.clone())
+    pub fn identities(&self) -> DurableIdentities {
+        DurableIdentities::new(Arc::new(self.clone()))
     }
 
     /// Approvals that outlive the process.
     #[must_use]
-    pub fn approvals(&self) -> PostgresApprovals {
-        PostgresApprovals::new(self.clone())
+    pub fn approvals(&self) -> DurableApprovals {
+        DurableApprovals::new(Arc::new(self.clone()))
     }
 
     /// Waits until what is under way is done, and lets the server go.
@@ -156,14 +152,6 @@ impl Postgres {
         self.turns.finish().await;
         // A silent server is not waited for.
         let _ = tokio::time::timeout(self.patience, self.pool.close()).await;
-    }
-
-    /// Does `work` within the patience.
-    async fn within<T>(&self, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-        match tokio::time::timeout(self.patience, work).await {
-            Ok(done) => done,
-            Err(_elapsed) => Err(silent()),
-        }
     }
 
     /// A connection to work on.
@@ -202,13 +190,6 @@ impl Drop for Link {
     }
 }
 
-fn silent() -> sqlx::Error {
-    sqlx::Error::Io(std::io::Error::new(
-        std::io::ErrorKind::TimedOut,
-        "the database did not answer in time",
-    ))
-}
-
 async fn migrate(options: &PgConnectOptions, at: &str) -> Result<(), OpenError> {
     let broken = |source| OpenError::Database { at: at.to_owned(), source };
     // A step that must wait for a lock does not make those wait who come after it.
@@ -228,11 +209,4 @@ fn migrations() -> Migrator {
     // Steps that a newer gateway has taken only add: this one works beside them.
     migrator.set_ignore_missing(true);
     migrator
-}
-
-/// Holds the right to change what `name` stands for, until the transaction ends. Every gateway
-/// that would change it waits here.
-async fn hold(connection: &mut PgConnection, name: &str) -> sqlx::Result<()> {
-    let lock = sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))");
-    lock.bind(name).execute(connection).await.map(drop)
 }

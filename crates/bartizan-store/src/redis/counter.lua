@@ -163,7 +163,7 @@ local function count(it, amount)
     it.i = add(it.i, times(amount, it.N))
     return text(it.s) .. ' ' .. text(it.i)
   end
-  if amount == 0 then return '0 0' end
+  if amount == 0 then return '0 ' .. text(at) end -- in no entry, but at an instant
   it.t = capped(add(it.t, amount))
   local back = it.h < it.e and entry(it, it.e - 1)
   if back and (it.c >= MOST_ENTRIES or at - back.first < width(it)) then

@@ -244,6 +244,19 @@ local function depart()
   return answer('departed')
 end
 
+-- The call still lives: its deadline moves away, never nearer.
+local function extend()
+  sweep(PASSING)
+  local key = KEYS[4]
+  local record = reservation(key)
+  if not record or not is_open(record) or at >= tonumber(record[2]) then return answer('closed') end
+  record[2] = text(math.max(tonumber(record[2]), at + tonumber(ARGV[5])))
+  rewrite(key, record)
+  write_clock()
+  redis.call('ZADD', KEYS[2], record[2], string.sub(key, #prefix + 3))
+  return answer('extended')
+end
+
 local function close()
   local record = reservation(KEYS[4])
   if not record then
@@ -291,7 +304,9 @@ local function expire()
 end
 
 read_clock()
-local calls = { reserve = reserve, spend = spend, depart = depart, settle = close, withdraw = close, expire = expire }
+local calls = {
+  reserve = reserve, spend = spend, depart = depart, extend = extend, settle = close, withdraw = close, expire = expire,
+}
 local said, untouched = calls[does]()
 if not untouched then write() end
 return said

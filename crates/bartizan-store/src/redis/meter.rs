@@ -175,6 +175,19 @@ impl Meter for RedisMeter {
         })
     }
 
+    fn extend<'a>(
+        &'a self,
+        id: ReservationId,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Told<'a, Result<bool, Unavailable>> {
+        Told::later(async move {
+            let span = deadline.since(now).min(LONGEST).as_micros().to_string();
+            let answer = self.shared.ask("extend", Some(id), &span, &[], now).await?;
+            Ok(answer.what == "extended")
+        })
+    }
+
     fn settle<'a>(
         &'a self,
         id: ReservationId,

@@ -1,11 +1,14 @@
 //! The meter in the file: a batch of calls is one transaction, and survives the process.
 
-use bartizan_core::limit::{BoxFuture, MeterKey, Unavailable};
+use bartizan_core::limit::{BoxFuture, Unavailable};
 use bartizan_core::time::Timestamp;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::write;
-use crate::durable::rows::{amount, bytes, id, integer, json, parse, reservation, unavailable};
+use crate::durable::rows::{
+    CLEAR_UP_EVERY, CounterRow, ReservationRow, amount, bytes, cleared_up, integer, json,
+    unavailable,
+};
 use crate::durable::{Before, Call, Done, Pages, Touched, Written};
 
 /// Counters and reservations in a [`super::Sqlite`] file. Processes that share the file share the limits.
@@ -16,13 +19,6 @@ pub(super) struct SqlitePages {
     /// How many batches there were: now and then one of them clears up.
     turns: u64,
 }
-
-/// One batch in so many clears up in passing.
-const CLEAR_UP_EVERY: u64 = 64;
-/// How many rows of a kind are cleared up at once.
-const CLEAR_UP: i64 = 512;
-/// How long a closed reservation is remembered, so that a second word on it is recognised.
-const REMEMBERED: u64 = 3_600_000_000;
 
 impl SqlitePages {
     pub(super) fn new(writer: SqlitePool) -> Self {
@@ -40,7 +36,10 @@ impl Pages for SqlitePages {
             let (done, written) = before.decide(calls, self.clock, None);
             write_back(&mut transaction, &written).await?;
             if self.turns.is_multiple_of(CLEAR_UP_EVERY) {
-                clear_up(&mut transaction, self.clock).await.map_err(unavailable)?;
+                for statement in cleared_up(self.clock) {
+                    let done = statement.query().execute(&mut *transaction).await;
+                    done.map_err(unavailable)?;
+                }
             }
             transaction.commit().await.map_err(unavailable)?;
             self.turns += 1;
@@ -56,7 +55,7 @@ async fn load(
 ) -> Result<Before, Unavailable> {
     let mut before = Before::default();
     let ids: Vec<String> = touched.ids.iter().map(|id| format!("{:032X}", id.0)).collect();
-    let rows: Vec<(Vec<u8>, String, i64, String)> = sqlx::query_as(
+    let rows: Vec<ReservationRow> = sqlx::query_as(
         "SELECT id, state, deadline, takes FROM reservations
          WHERE id IN (SELECT unhex(value) FROM json_each($1))
          UNION
@@ -69,11 +68,9 @@ async fn load(
     .fetch_all(&mut *connection)
     .await
     .map_err(unavailable)?;
-    for (key, state, deadline, takes) in rows {
-        before.reservations.insert(id(&key)?, reservation(&state, deadline, &takes)?);
-    }
+    before.hold_reservations(rows)?;
     let keys = json(&touched.all_keys(&before))?;
-    let rows: Vec<(String, Option<String>, Option<i64>)> = sqlx::query_as(
+    let rows: Vec<CounterRow> = sqlx::query_as(
         "SELECT value, counters.state, budget_limits.amount FROM json_each($1)
          LEFT JOIN counters ON counters.key = value
          LEFT JOIN budget_limits ON budget_limits.key = value
@@ -83,15 +80,7 @@ async fn load(
     .fetch_all(&mut *connection)
     .await
     .map_err(unavailable)?;
-    for (key, state, limit) in rows {
-        let key = MeterKey::from(&*key);
-        if let Some(limit) = limit.and_then(|limit| u64::try_from(limit).ok()) {
-            before.limits.insert(key.clone(), limit);
-        }
-        if let Some(state) = state {
-            before.counters.insert(key, parse(&state)?);
-        }
-    }
+    before.hold_counters(rows)?;
     Ok(before)
 }
 
@@ -117,7 +106,7 @@ pub(super) async fn write_back(
             "INSERT INTO reservations (id, state, deadline, closed_at, takes)
              VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (id) DO UPDATE SET
-             state = excluded.state, closed_at = excluded.closed_at, takes = excluded.takes",
+             state = excluded.state, deadline = excluded.deadline, closed_at = excluded.closed_at, takes = excluded.takes",
         )
         .bind(bytes(*id))
         .bind(reservation.state.code())
@@ -147,26 +136,5 @@ pub(super) async fn write_back(
         .await
         .map_err(unavailable)?;
     }
-    Ok(())
-}
-
-/// Forgets counters that are idle and reservations that were closed long ago, a bounded number.
-async fn clear_up(connection: &mut SqliteConnection, clock: Timestamp) -> sqlx::Result<()> {
-    sqlx::query(
-        "DELETE FROM counters WHERE key IN
-         (SELECT key FROM counters WHERE idle_at <= $1 ORDER BY idle_at LIMIT $2)",
-    )
-    .bind(integer(clock))
-    .bind(CLEAR_UP)
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query(
-        "DELETE FROM reservations WHERE id IN
-         (SELECT id FROM reservations WHERE closed_at <= $1 ORDER BY closed_at LIMIT $2)",
-    )
-    .bind(integer(Timestamp(clock.0.saturating_sub(REMEMBERED))))
-    .bind(CLEAR_UP)
-    .execute(connection)
-    .await?;
     Ok(())
 }

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan_core::time::Timestamp;
@@ -16,16 +17,12 @@ use sqlx::sqlite::{
 };
 use sqlx::{SqlSafeStr as _, Transaction};
 
-mod approval;
-mod identity;
+mod engine;
 mod meter;
-mod treasury;
 
-pub use approval::SqliteApprovals;
-pub use identity::SqliteIdentities;
-pub use treasury::SqliteTreasury;
-
-use crate::durable::{self, DurableMeter, Turns};
+use crate::durable::{
+    self, DurableApprovals, DurableIdentities, DurableMeter, DurableTreasury, Turns,
+};
 
 /// The schema, step by step. A step that was released is never changed; the next one is added.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -33,6 +30,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "identities", include_str!("migrations/0002_identities.sql")),
     (3, "tokens", include_str!("migrations/0003_tokens.sql")),
     (4, "changes", include_str!("migrations/0004_changes.sql")),
+    (5, "account", include_str!("migrations/0005_account.sql")),
     (10, "approvals", include_str!("migrations/0010_approvals.sql")),
     (20, "ledger", include_str!("migrations/0020_ledger.sql")),
 ];
@@ -122,20 +120,20 @@ impl Sqlite {
 
     /// The budgets and their ledger, for commands.
     #[must_use]
-    pub fn treasury(&self, now: Timestamp) -> SqliteTreasury {
-        SqliteTreasury::new(self.clone(), now)
+    pub fn treasury(&self, now: Timestamp) -> DurableTreasury {
+        DurableTreasury::new(Arc::new(self.clone()), now)
     }
 
     /// Users, clients, keys and sessions that outlive the process.
     #[must_use]
-    pub fn identities(&self) -> SqliteIdentities {
-        SqliteIdentities::new(self.clone())
+    pub fn identities(&self) -> DurableIdentities {
+        DurableIdentities::new(Arc::new(self.clone()))
     }
 
     /// Approvals that outlive the process.
     #[must_use]
-    pub fn approvals(&self) -> SqliteApprovals {
-        SqliteApprovals::new(self.clone())
+    pub fn approvals(&self) -> DurableApprovals {
+        DurableApprovals::new(Arc::new(self.clone()))
     }
 
     /// Waits until what is under way is done, and closes the file.
@@ -145,18 +143,8 @@ impl Sqlite {
         self.writer.close().await;
     }
 
-    /// For queries that only read.
-    pub(crate) fn readers(&self) -> &SqlitePool {
-        &self.readers
-    }
-
-    /// For single statements that write.
-    pub(crate) fn writer(&self) -> &SqlitePool {
-        &self.writer
-    }
-
     /// A transaction that may write, when it is its turn. Dropped before `commit` it never was.
-    pub(crate) async fn write(&self) -> sqlx::Result<Transaction<'static, sqlx::Sqlite>> {
+    async fn write(&self) -> sqlx::Result<Transaction<'static, sqlx::Sqlite>> {
         write(&self.writer).await
     }
 }

@@ -3,6 +3,7 @@
 //! hyper parses; everything that keeps a stranger from taking the server's memory, tasks or
 //! time stands here: so many connections, so many handshakes, and none that stands still.
 
+mod addresses;
 mod app;
 mod arrive;
 mod connection;
@@ -26,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::body::Body;
 use crate::peer::Peer;
+use addresses::Addresses;
 use connection::Listener;
 pub use workers::Workers;
 pub(crate) use workers::here;
@@ -52,6 +54,9 @@ pub struct Options {
     pub max_streams: u32,
     /// The most connections; further ones wait in the listener's backlog.
     pub max_connections: usize,
+    /// The most connections of one address, of IPv6 of a /64; further ones are closed. `None` for as
+    /// many as there may be.
+    pub max_connections_per_address: Option<usize>,
     /// Who serves them; `None` for the runtime that runs [`serve`].
     pub workers: Option<Arc<Workers>>,
 }
@@ -68,6 +73,7 @@ impl Default for Options {
             max_headers: 100,
             max_streams: 100,
             max_connections: 10_000,
+            max_connections_per_address: None,
             workers: None,
         }
     }
@@ -113,6 +119,7 @@ pub async fn serve<S: Service>(
 ) {
     let (drain, max) = (options.drain_timeout, options.max_connections);
     let room = Arc::new(Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS)));
+    let addresses = options.max_connections_per_address.map(Addresses::new);
     let (tasks, abort) = (TaskTracker::new(), CancellationToken::new());
     let workers = options.workers.clone();
     let listener = Arc::new(Listener::new(service, options, &tasks, &shutdown, &abort));
@@ -122,6 +129,12 @@ pub async fn serve<S: Service>(
         let Some((socket, address)) = shutdown.run_until_cancelled(accept(&sockets)).await else {
             break;
         };
+        let counted = addresses.as_ref().map(|addresses| addresses.take(address.ip()));
+        if let Some(None) = counted {
+            tracing::debug!(%address, "closed: its address has all the connections it may have");
+            continue;
+        }
+        let place = (place, counted);
         let (listener, abort) = (Arc::clone(&listener), abort.clone());
         let Some(seat) = workers.as_ref().and_then(|workers| workers.seat()) else {
             tasks.spawn(async move {

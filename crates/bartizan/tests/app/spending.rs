@@ -299,3 +299,64 @@ async fn a_handler_that_panics_fails_alone() {
     }
     house.ends(3).await;
 }
+
+/// A stream that goes on until it is told to end.
+fn until(end: Arc<Semaphore>) -> Response<Body> {
+    let last = futures_util::stream::once(async move {
+        drop(end.acquire().await);
+        Ok::<_, std::io::Error>(Frame::data(Bytes::from("z")))
+    });
+    Response::new(Body::new(StreamBody::new(last)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_outlives_its_deadline_keeps_its_place_and_costs_what_it_cost() {
+    let short = std::time::Duration::from_millis(240);
+    let end = Arc::new(Semaphore::new(0));
+    let ends = Arc::clone(&end);
+    let stream = endpoint("STREAM", "/").authenticated().cost_usd("0.40").call(move |_| {
+        let end = Arc::clone(&ends);
+        async move { Ok(until(end)) }
+    });
+    let app = App::builder("Streams")
+        .endpoint(stream)
+        .timeout(short)
+        .settle_timeout(short)
+        .limit(budgets::usd("daily", "1.00", Calendar::Day, By::User))
+        .limit(limits::concurrency("at once", 1, By::User))
+        .api_key(key("ann"));
+    let house = House::build(app).await;
+    let answer = house.send(request("ann", "STREAM", "/", &Value::Null)).await;
+    assert_eq!(answer.status(), 200);
+    // Its deadline is half a second away, and passes three times.
+    let begun = tokio::time::Instant::now();
+    while begun.elapsed() < short * 6 {
+        let second = house.ask("ann", "STREAM", "/", &Value::Null).await;
+        assert_eq!((second.status.as_u16(), &second.body["limit"]), (429, &json!("at once")));
+        tokio::task::yield_now().await;
+    }
+    end.add_permits(2);
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "z");
+    let third = house.ask("ann", "STREAM", "/", &Value::Null).await;
+    assert_eq!(third.status, 200, "its place was not given back: {}", third.body);
+}
+
+#[tokio::test]
+async fn head_is_what_get_would_answer_without_its_body_under_the_same_rights_and_limits() {
+    let app = App::builder("Heads")
+        .endpoint(endpoint("GET", "/x").authenticated().call(|_| async { Ok(Json("twelve")) }))
+        .endpoint(endpoint("PUT", "/y").public().call(|_| async { Ok(Json(1)) }))
+        .limit(limits::rpm("each", 2, By::User))
+        .api_key(key("ann"));
+    let house = House::build(app).await;
+    assert_eq!(house.send(request("", "HEAD", "/x", &Value::Null)).await.status(), 401);
+    let get = house.send(request("ann", "GET", "/x", &Value::Null)).await;
+    let whole = get.into_body().collect().await.unwrap().to_bytes();
+    let head = house.send(request("ann", "HEAD", "/x", &Value::Null)).await;
+    assert_eq!(head.status(), 200);
+    assert_eq!(head.headers()["content-length"], whole.len().to_string().as_str());
+    assert!(head.into_body().collect().await.unwrap().to_bytes().is_empty());
+    let third = house.send(request("ann", "HEAD", "/x", &Value::Null)).await;
+    assert_eq!(third.status(), 429, "what GET may not, HEAD may");
+    assert_eq!(house.send(request("", "HEAD", "/y", &Value::Null)).await.status(), 405);
+}

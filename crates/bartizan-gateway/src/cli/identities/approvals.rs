@@ -158,8 +158,53 @@ fn not_theirs(why: NotTheirs, by: &str) -> anyhow::Error {
     }
 }
 
+/// The most characters of a body in a line.
+const SUMMARY: usize = 160;
+
 fn line(approval: &Approval) -> String {
-    let Approval { id, requester, verb, path, expires, .. } = approval;
+    let Approval { id, requester, verb, path, expires, digest, .. } = approval;
     let until = String::from_utf8_lossy(&expires.rfc3339()).into_owned();
-    format!("{id}  {requester}  {verb} {path}  until {until}")
+    let digest: String = digest.0.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let what = approval.shown.as_deref().map(|body| format!("  {}", summary(body)));
+    let what = what.unwrap_or_default();
+    format!("{id}  {requester}  {verb} {path}{what}  sha256:{digest}…  until {until}")
+}
+
+/// What is asked for, in short: the tool and its arguments where one is called, else the body.
+/// Whoever asks has written it: it cannot steer a terminal.
+fn summary(body: &str) -> String {
+    let call: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let text = match (call.pointer("/params/name"), call.pointer("/params/arguments")) {
+        (Some(serde_json::Value::String(tool)), arguments) => {
+            let arguments = arguments.map(ToString::to_string).unwrap_or_default();
+            format!("tool `{tool}` {arguments}")
+        }
+        _ => body.split_whitespace().collect::<Vec<_>>().join(" "),
+    };
+    let safe = |c: char| if c.is_control() || is_invisible(c) { '\u{fffd}' } else { c };
+    let mut short: String = text.trim().chars().take(SUMMARY).map(safe).collect();
+    if text.trim().chars().count() > SUMMARY {
+        short.push('…');
+    }
+    short
+}
+
+/// What turns a line around, or hides in it.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_decides_reads_which_tool_and_with_what_and_is_not_deceived() {
+        let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pay","arguments":{"amount":9}}}"#;
+        assert_eq!(summary(call), "tool `pay` {\"amount\":9}");
+        assert_eq!(summary("{\n  \"a\": 1\n}"), "{ \"a\": 1 }");
+        let steering = summary("\u{1b}[2K\u{202e}cheap");
+        assert!(!steering.contains(['\u{1b}', '\u{202e}']), "{steering}");
+        assert_eq!(summary(&"x".repeat(1000)).chars().count(), SUMMARY + 1);
+    }
 }

@@ -103,7 +103,8 @@ async fn add(add: &Add, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     desk.store.put_client(client).await?;
     let text = match &secret {
         Some(secret) => {
-            format!("{secret}\nThis is the secret of `{id}`. It is shown once: keep it now.")
+            desk.hint(&format!("This is the secret of `{id}`. It is shown once: keep it now."));
+            secret.clone()
         }
         None => format!("added `{id}`"),
     };

@@ -125,6 +125,6 @@ async fn list(desk: &mut Desk<'_>) -> anyhow::Result<()> {
 
 /// The only time that the key is seen.
 fn print(desk: &mut Desk<'_>, id: &str, key: &str) -> anyhow::Result<()> {
-    let text = format!("{key}\nThis is the key `{id}`. It is shown once: keep it now.");
-    desk.tell(&text, &json!({ "id": id, "key": key }))
+    desk.hint(&format!("This is the key `{id}`. It is shown once: keep it now."));
+    desk.tell(key, &json!({ "id": id, "key": key }))
 }

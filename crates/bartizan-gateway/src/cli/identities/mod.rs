@@ -26,6 +26,7 @@ pub use users::Users;
 
 use super::budgets::{self, Budgets};
 use super::tokens::{self, Tokens};
+use crate::config::settings::Budget;
 use crate::config::{self, Paint, Part, units};
 use ledger::Ledger;
 
@@ -68,6 +69,8 @@ pub(super) struct Desk<'a> {
     pub(super) store: Arc<dyn Identities>,
     /// The roles that the configuration defines.
     roles: Vec<Arc<str>>,
+    /// The budgets that it defines.
+    pub(super) budgets: Vec<Budget>,
     pepper: Option<Pepper>,
     format: Format,
     ledger: Ledger,
@@ -102,11 +105,10 @@ pub enum Command {
 pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyhow::Result<u8> {
     let part = match command {
         Command::Approvals(_) => Part::Approvals,
-        Command::Budgets(_)
-        | Command::Keys(_)
-        | Command::Users(_)
-        | Command::Clients(_)
-        | Command::Tokens(_) => Part::Identities,
+        Command::Budgets(_) => Part::Budgets,
+        Command::Keys(_) | Command::Users(_) | Command::Clients(_) | Command::Tokens(_) => {
+            Part::Identities
+        }
     };
     let settings = config::desk(&place.config, part, &config::process_environment);
     let settings = settings.map_err(|findings| {
@@ -118,6 +120,7 @@ pub async fn run(command: &Command, place: &Store, out: &mut dyn Write) -> anyho
         store: database.identities(),
         ledger: Ledger::of(&settings),
         roles: settings.roles.iter().cloned().collect(),
+        budgets: settings.budgets.clone(),
         pepper: settings.pepper.clone(),
         format: place.format,
         now: clock::now(),
@@ -150,6 +153,10 @@ impl Desk<'_> {
     fn check(&self, rights: &Rights) -> anyhow::Result<()> {
         match rights.roles.iter().find(|role| !self.roles.contains(role)) {
             None => Ok(()),
+            Some(role) if self.roles.is_empty() => bail!(
+                "the role `{role}` is not defined: the configuration defines none; write it under \
+                 `access.roles`"
+            ),
             Some(role) => bail!(
                 "the role `{role}` is not defined; the configuration defines {}",
                 self.roles.iter().map(|r| format!("`{r}`")).collect::<Vec<_>>().join(", ")
@@ -197,6 +204,13 @@ impl Desk<'_> {
             writeln!(self.out, "{json}")?;
         }
         Ok(())
+    }
+
+    /// One line for people beside the result, which may go into a file or another program.
+    pub(super) fn hint(&self, text: &str) {
+        if self.format == Format::Text {
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        }
     }
 
     /// One line: what was done, or a JSON object.

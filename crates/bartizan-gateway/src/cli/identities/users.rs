@@ -152,7 +152,8 @@ fn from_stdin() -> anyhow::Result<SecretString> {
 fn print(desk: &mut Desk<'_>, name: &str, made: Option<&str>) -> anyhow::Result<()> {
     let text = match made {
         Some(made) => {
-            format!("{made}\nThis is the password of `{name}`. It is shown once: keep it now.")
+            desk.hint(&format!("This is the password of `{name}`. It is shown once: keep it now."));
+            made.to_owned()
         }
         None => format!("`{name}` logs in with the password given"),
     };

@@ -8,6 +8,7 @@ use bartizan_pii::{Entity, Key, Keyring};
 
 use super::inputs::{Input, STDIN};
 use super::{Decrypt, complain, key};
+use crate::config::shape;
 
 /// The largest input, in bytes.
 const MAX_INPUT: u64 = 1 << 30;
@@ -15,6 +16,16 @@ const MAX_INPUT: u64 = 1 << 30;
 pub(super) fn run(args: &Decrypt, out: &mut dyn Write) -> anyhow::Result<u8> {
     let keys = keys(&args.key_file)?;
     let ring = Keyring::new(keys.clone());
+    let mut stays = false;
+    if let Some(entity) = args.digits.as_ref().filter(|entity| !Entity::KNOWN.contains(entity)) {
+        let known = Entity::KNOWN.iter().map(Entity::as_str);
+        let meant = shape::meant(entity.as_str(), known);
+        let meant = meant.map(|meant| format!(": did you mean `{meant}`?")).unwrap_or_default();
+        complain(&format!(
+            "`{entity}` is no entity that comes with the program{meant}; under another name than that \
+             of `encrypt` the numbers come out wrong"
+        ));
+    }
     let files = if args.files.is_empty() { vec![STDIN.into()] } else { args.files.clone() };
     for path in files {
         let stdin = path.as_os_str() == STDIN;
@@ -25,6 +36,7 @@ pub(super) fn run(args: &Decrypt, out: &mut dyn Write) -> anyhow::Result<u8> {
                 let decrypted = ring.decrypt_text(&text);
                 out.write_all(&decrypted.text)?;
                 for (name, words) in decrypted.missing {
+                    stays = true;
                     complain(&format!("{words} words of the key `{name}` stay: it is not here"));
                 }
             }
@@ -35,7 +47,7 @@ pub(super) fn run(args: &Decrypt, out: &mut dyn Write) -> anyhow::Result<u8> {
         }
     }
     out.flush()?;
-    Ok(0)
+    Ok(u8::from(stays))
 }
 
 /// The keys of the files, or that of the environment.

@@ -201,14 +201,21 @@ impl Eye<'_> {
             return Ok(seen);
         };
         let lines: Vec<_> = bytes.split(|byte| *byte == b'\n').collect();
+        let mut there = false;
         for report in report::json_lines(&self.scanner, &name, &bytes, field, offsets) {
             match report {
                 Ok(report) => {
-                    let value = member(&lines, report.line, field).unwrap_or_default();
+                    let value = member(&lines, report.line, field);
+                    there |= value.is_some();
+                    let value = value.unwrap_or_default();
                     seen.add(self.args, &report, value.as_bytes())?;
                 }
                 Err(error) => seen.wrong = Some(seen.wrong.take().unwrap_or_else(|| error.into())),
             }
+        }
+        if !there && !bytes.trim_ascii().is_empty() {
+            let nowhere = || anyhow!("no line has a text at `{field}`: nothing was looked at");
+            seen.wrong = Some(seen.wrong.take().unwrap_or_else(nowhere));
         }
         Ok(seen)
     }

@@ -79,7 +79,7 @@ pub struct Timeouts {
     pub drain: Option<Located<Span>>,
     /// For a call to be settled, beyond the time that `upstream` gives its answer to begin: then
     /// what was reserved for it is charged. What a gateway that was killed had reserved stands that
-    /// long. Make it longer than your longest stream. Default: `10m`.
+    /// long; a call that lives is given more time as often as it needs. Default: `10m`.
     pub settle: Option<Located<Span>>,
 }
 
@@ -107,6 +107,10 @@ pub struct Http {
     pub max_streams: Option<Located<Count>>,
     /// The most connections. Default: 10000.
     pub max_connections: Option<Located<Count>>,
+    /// The most connections of one address, of IPv6 of a /64; further ones are closed at once. Leave it
+    /// out behind a load balancer, whose address all connections have. Default: no bound but
+    /// `max_connections`.
+    pub max_connections_per_address: Option<Located<Count>>,
 }
 
 /// Which web pages may call.

@@ -8,6 +8,7 @@ pub mod possession;
 pub mod access;
 pub mod policy;
 pub mod spending;
+mod unfit;
 pub mod personal;
 pub mod hook;
 pub mod endpoint;
@@ -109,6 +110,8 @@ pub struct Desk {
     pub pepper: Option<Pepper>,
     /// Who may decide about calls that wait; nobody, where that was not asked for.
     pub deciders: Deciders,
+    /// The budgets of the file, where they were asked for.
+    pub budgets: Vec<Budget>,
 }
 
 /// Who may decide about calls that wait, and what makes them so.
@@ -223,6 +226,7 @@ pub(super) fn resolve(
     let policies = policy::resolve(&mut resolver, file, &access, &endpoints);
     let chain = chain(&mut resolver, file.chain.as_ref());
     spending::unused(&mut resolver, file, &access);
+    unfit::tell(&mut resolver, file, &endpoints, &hooks, (&budgets, &prices));
     let folder = outside.folder.to_owned();
     findings.extend(resolver.into_findings());
     if findings.has_errors() {
@@ -277,13 +281,18 @@ pub(super) fn desk(
     let pepper = pepper.and_then(|source| auth::pepper(&mut resolver, source));
     let deciders = match part {
         Part::Approvals => deciders(&mut resolver, file),
-        Part::Identities => Deciders::default(),
+        Part::Budgets | Part::Identities => Deciders::default(),
+    };
+    let budgets = match part {
+        Part::Budgets => spending::budgets(&mut resolver, &file.budgets, &[]),
+        Part::Approvals | Part::Identities => Vec::new(),
     };
     findings.extend(resolver.into_findings());
     if findings.has_errors() {
         return None;
     }
-    Some(Desk { durable: durable?, roles, audit: audit?.destination, pepper, deciders })
+    let audit = audit?.destination;
+    Some(Desk { durable: durable?, roles, audit, pepper, deciders, budgets })
 }
 
 /// Who may decide about calls that wait.

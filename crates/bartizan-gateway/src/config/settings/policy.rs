@@ -119,6 +119,14 @@ fn wanted(resolver: &mut Resolver<'_>, file: &File, approvers: &Approvers) {
     if let Some(place) = endpoint.map(|approval| &approval.key).or(policy) {
         let help = "write `approvals: { roles: [ROLE] }` or `approvals: { scopes: [SCOPE] }`";
         resolver.error(place, "approvals are asked for, and nobody may give them", help);
+        return;
+    }
+    // No error: the other tools of the endpoint can be used.
+    let tools = file.endpoints.iter().flat_map(|endpoint| &endpoint.tools);
+    for (name, approval) in tools.filter_map(|(name, tool)| Some((name, tool.approval.as_ref()?))) {
+        let help = "write `approvals: { roles: [ROLE] }` or `approvals: { scopes: [SCOPE] }`";
+        let message = format!("nobody may agree to calls of the tool `{name}`: they wait in vain");
+        resolver.warn(&approval.key, message, help);
     }
 }
 

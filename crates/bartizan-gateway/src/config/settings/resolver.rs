@@ -185,7 +185,12 @@ impl<'a> Resolver<'a> {
     }
 
     pub(super) fn missing(&mut self, place: &Place, missing: &Missing) {
-        self.error(place, missing.to_string(), substitute::help(missing));
+        // A default can stand in a text, and not here.
+        let help = match missing {
+            Missing::Unset(_) | Missing::Empty(_) => "set it where the gateway is started",
+            other => substitute::help(other),
+        };
+        self.error(place, missing.to_string(), help);
     }
 
     /// Scopes by RFC 6749, section 3.3: printable ASCII without space, `"` and `\`.

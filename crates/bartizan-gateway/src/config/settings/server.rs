@@ -79,6 +79,8 @@ pub struct Http {
     pub max_streams: u32,
     /// The most connections.
     pub max_connections: usize,
+    /// The most connections of one address.
+    pub max_connections_per_address: Option<usize>,
 }
 
 impl Default for Timeouts {
@@ -101,6 +103,7 @@ impl Default for Http {
             max_headers: 100,
             max_streams: 100,
             max_connections: 10_000,
+            max_connections_per_address: None,
         }
     }
 }
@@ -331,7 +334,10 @@ fn http(resolver: &mut Resolver<'_>, file: Option<&Located<file::Http>>) -> Http
         resolver.count(file.max_streams.as_ref(), u64::from(base.max_streams), 1..=10_000);
     let connections =
         resolver.count(file.max_connections.as_ref(), base.max_connections as u64, 1..=1_000_000);
+    let each = file.max_connections_per_address.as_ref();
+    let each = each.map(|count| resolver.count(Some(count), connections, 1..=connections));
     Http {
+        max_connections_per_address: each.and_then(|each| usize::try_from(each).ok()),
         max_header_bytes: usize::try_from(bytes).unwrap_or(base.max_header_bytes),
         max_headers: usize::try_from(headers).unwrap_or(base.max_headers),
         max_streams: u32::try_from(streams).unwrap_or(base.max_streams),

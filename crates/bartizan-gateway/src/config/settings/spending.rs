@@ -105,7 +105,7 @@ impl Applies {
 
     /// Whether it applies to an endpoint as it is written; one without verbs has those of its
     /// protocol.
-    fn to_entry(&self, entry: &Endpoint) -> bool {
+    pub(super) fn to_entry(&self, entry: &Endpoint) -> bool {
         let verbs = entry.verbs.as_ref();
         self.to_path(&entry.path)
             && verbs.is_none_or(|verbs| verbs.iter().any(|verb| self.to_verb(verb)))

@@ -1,0 +1,148 @@
+//! What was written that fits nothing? A typing error, most likely: told as a warning, since a
+//! pattern may be ahead of what it is meant for.
+
+use std::collections::BTreeMap;
+
+use bartizan_core::authorize::named::fits;
+use bartizan_core::authorize::role::matches;
+use bartizan_core::authorize::statement::Target;
+use bartizan_core::limit::{Measure, Price, price};
+
+use super::super::file::File;
+use super::super::shape;
+use super::hook::Hook;
+use super::resolver::Resolver;
+use super::spending::Budget;
+use super::{Endpoint, route};
+
+/// What servers of MCP ask of their clients, by the revisions of its specification to 2025-11-25.
+const SERVER_REQUESTS: &[&str] = &[
+    "elicitation/create",
+    "ping",
+    "roots/list",
+    "sampling/createMessage",
+    "tasks/cancel",
+    "tasks/get",
+    "tasks/list",
+    "tasks/result",
+];
+
+/// Tells of everything in the file that fits nothing.
+pub(super) fn tell(
+    resolver: &mut Resolver<'_>,
+    file: &File,
+    endpoints: &[Endpoint],
+    hooks: &[Hook],
+    (budgets, prices): (&[Budget], &BTreeMap<String, Price>),
+) {
+    server_requests(resolver, file);
+    // What is out of shape is missing among the endpoints, and nothing else would fit.
+    if resolver.lost("/endpoints") {
+        return;
+    }
+    // An endpoint with a mistake in it is not among them: that mistake is to be mended first.
+    if endpoints.len() == file.endpoints.len() {
+        self::hooks(resolver, file, endpoints, hooks);
+    }
+    permissions(resolver, file);
+    unpriced(resolver, file, budgets, prices);
+}
+
+fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    shape::meant(word, known).map(|meant| format!("did you mean `{meant}`?"))
+}
+
+fn server_requests(resolver: &mut Resolver<'_>, file: &File) {
+    let asked = file.endpoints.iter().flat_map(|endpoint| &endpoint.server_requests);
+    for (pattern, right) in asked {
+        if !SERVER_REQUESTS.iter().any(|method| fits(pattern, method)) {
+            let help = meant(pattern, SERVER_REQUESTS.iter().copied())
+                .unwrap_or_else(|| format!("known are `{}`", SERVER_REQUESTS.join("`, `")));
+            let message =
+                format!("`{pattern}` is no request that servers of MCP are known to make");
+            resolver.warn(&right.key, message, help);
+        }
+    }
+}
+
+/// A hook that is asked about nothing looks at nothing.
+fn hooks(resolver: &mut Resolver<'_>, file: &File, endpoints: &[Endpoint], hooks: &[Hook]) {
+    for hook in hooks {
+        let target =
+            Target { verbs: hook.verbs.clone(), paths: hook.paths.clone(), ..Target::default() };
+        let asked = endpoints.iter().any(|endpoint| {
+            endpoint.verbs.iter().any(|verb| target.may_cover(verb, &endpoint.path, None, None))
+        });
+        let any_verb = Target { verbs: Vec::new(), ..target };
+        let own = !hook.paths.is_empty()
+            && route::GATEWAY_PATHS
+                .iter()
+                .any(|path| any_verb.may_cover(&http::Method::GET, path, None, None));
+        let written = file.hooks.iter().find(|written| *written.name.value.0 == *hook.name);
+        if let Some(written) = written.filter(|_| !asked && !own) {
+            let place = written.paths.first().map_or(&written.key, |path| &path.place);
+            let paths = endpoints.iter().map(|endpoint| &*endpoint.path);
+            let help = hook.paths.first().and_then(|path| meant(path, paths));
+            let help =
+                help.unwrap_or_else(|| "write paths and verbs as endpoints have them".into());
+            resolver.warn(
+                place,
+                format!("the hook `{}` is asked about no endpoint", hook.name),
+                help,
+            );
+        }
+    }
+}
+
+/// A permission on what no endpoint is about permits nothing.
+fn permissions(resolver: &mut Resolver<'_>, file: &File) {
+    let roles = file.access.iter().flat_map(|access| access.roles.values());
+    for permission in roles.flat_map(|role| &role.permissions) {
+        let pattern = &*permission.resource.value.0;
+        let known = || {
+            let named = file.endpoints.iter().filter_map(|endpoint| endpoint.resource.as_ref());
+            named.map(|resource| resource.value.0.as_str())
+        };
+        if pattern != "*" && !known().any(|resource| matches(pattern, resource)) {
+            let help = meant(pattern, known()).unwrap_or_else(|| {
+                "write it as the `resource` of an endpoint, or remove the permission".into()
+            });
+            let message = format!("no endpoint is about the resource `{pattern}`");
+            resolver.warn(&permission.resource.place, message, help);
+        }
+    }
+}
+
+/// A model without a price is refused where dollars are counted.
+fn unpriced(
+    resolver: &mut Resolver<'_>,
+    file: &File,
+    budgets: &[Budget],
+    prices: &BTreeMap<String, Price>,
+) {
+    let in_money = |budget: &&Budget| {
+        budget.rules.iter().any(|applied| applied.rule.measure == Measure::NanoUsd)
+    };
+    for entry in &file.endpoints {
+        let counted = budgets.iter().filter(in_money).any(|budget| budget.applies.to_entry(entry));
+        if !counted {
+            continue;
+        }
+        for (name, model) in &entry.models {
+            let (name, place) = match &model.stands_for {
+                Some(other) => (&other.value.0, &other.place),
+                None => (name, &model.key),
+            };
+            if name.contains('*') || price::find_or_ceiling(prices, name).is_some() {
+                continue;
+            }
+            let help = meant(name, prices.keys().map(String::as_str)).unwrap_or_else(|| {
+                "write what it costs under `prices`; `bartizan prices list` shows what is known"
+                    .into()
+            });
+            let message =
+                format!("the model `{name}` has no price, and a budget in dollars refuses it");
+            resolver.warn(place, message, help);
+        }
+    }
+}
