@@ -5,6 +5,7 @@ mod bare;
 pub mod injection;
 mod restore;
 pub mod stream;
+mod talk;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 pub use bartizan_pii::{Restorer, Spelling, Vault};
 pub use restore::restore;
 pub use stream::{AnswerStream, Stopped, screen_pieces};
+pub use talk::{Side, Talk};
 
 use crate::validate::media::Media;
 

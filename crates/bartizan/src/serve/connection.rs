@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::arrive::arrive;
+use super::extended::{self, Hold};
 use super::vigil::{Counted, Limits, Vigil, Watched};
 use super::{MAX_HANDSHAKES, Options, Service};
 use crate::peer::{Peer, Tls};
@@ -115,13 +116,21 @@ impl<S: Service> Listener<S> {
         let vigil = Vigil::new(limits);
         let io = TokioIo::new(Watched { io: socket, vigil: Arc::clone(&vigil) });
         let (service, watch) = (self.service.clone(), Arc::clone(&vigil));
-        let answer = service_fn(move |request: Request<Incoming>| {
+        let shutdown = self.shutdown.clone();
+        let answer = service_fn(move |mut request: Request<Incoming>| {
             let under_way = watch.begin();
             if request.version() == Version::HTTP_2 {
                 under_way.speaks_frames();
             }
+            let extended = extended::is_extended(&request);
+            if extended {
+                extended::rewrite(&mut request, Hold::new(watch.begin(), shutdown.clone()));
+            }
             let answer = service.clone().answer(arrive(request), peer.clone());
-            answer.map(|answer| Ok::<_, Infallible>(answer.map(|body| Counted { body, under_way })))
+            answer.map(move |answer| {
+                let answer = if extended { extended::answer(answer) } else { answer };
+                Ok::<_, Infallible>(answer.map(|body| Counted { body, under_way }))
+            })
         });
         let mut connection = pin!(self.http.serve_connection_with_upgrades(io, answer));
         let why = tokio::select! {
@@ -170,6 +179,8 @@ fn http(options: &Options, streams: Streams) -> auto::Builder<Streams> {
     }
     http.http2()
         .timer(TokioTimer::new())
+        // WebSockets (RFC 8441).
+        .enable_connect_protocol()
         .max_concurrent_streams(options.max_streams)
         .max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX))
         // Streams that are opened and reset at once (CVE-2023-44487, CVE-2025-8671).

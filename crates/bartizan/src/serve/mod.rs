@@ -6,6 +6,7 @@
 mod app;
 mod arrive;
 mod connection;
+mod extended;
 mod vigil;
 mod workers;
 
@@ -27,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::body::Body;
 use crate::peer::Peer;
 use connection::Listener;
+pub(crate) use extended::{Extended, Hold};
 pub use workers::Workers;
 pub(crate) use workers::here;
 

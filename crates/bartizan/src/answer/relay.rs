@@ -1,0 +1,209 @@
+//! How do messages get from one end of a WebSocket to the other? Framed by `tungstenite`, each
+//! shown whole to a gate, and closed in words (RFC 6455).
+
+use std::future::Future;
+use std::time::Duration;
+
+use bartizan_core::mask::Side;
+use bartizan_core::problem::closing::Closing;
+use bartizan_core::refusal::Refusal;
+use bartizan_core::validate::websocket::Breach;
+use bytes::Bytes;
+use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
+
+/// A message, whole.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Said {
+    /// UTF-8.
+    Text(Bytes),
+    /// Anything.
+    Binary(Bytes),
+}
+
+/// Who decides about messages.
+pub(super) trait Gate: Sync {
+    /// What of a message goes on.
+    ///
+    /// # Errors
+    /// Why the conversation ends here.
+    fn pass(&self, side: Side, said: Said) -> impl Future<Output = Result<Said, Refusal>> + Send;
+}
+
+/// How a conversation ended.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// By a closing frame of one side, which went to the other.
+    Closed,
+    /// This side is gone without a word.
+    Gone(Side),
+    /// This side does not speak as it must.
+    Breach(Side, Breach),
+    /// The gate does not let it go on.
+    Refused(Refusal),
+    /// The gate has nothing more to do.
+    Away,
+}
+
+/// The two ends of a conversation: a server to the client, and a client to the upstream.
+#[derive(Debug)]
+pub(super) struct Pair<C, U> {
+    client: WebSocketStream<C>,
+    upstream: WebSocketStream<U>,
+    max_size: u64,
+}
+
+/// What is read at once. There are two of these for each conversation, and many of those are still.
+const READ: usize = 4096;
+
+/// What may wait to be written, beyond messages of four times the largest size: what was put aside
+/// is longer than its placeholder, and pings are answered also where nobody reads the answers.
+const SPARE: usize = 64 * 1024;
+
+/// How long an end may take to answer a closing frame, and to go.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+impl<C, U> Pair<C, U>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+    U: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    /// Both have agreed to speak WebSocket, without extensions.
+    pub(super) async fn new(client: C, upstream: U, max_size: u64) -> Self {
+        let max = usize::try_from(max_size).unwrap_or(usize::MAX / 8);
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ)
+            .write_buffer_size(0)
+            .max_write_buffer_size(max.saturating_mul(4).saturating_add(SPARE))
+            .max_message_size(Some(max))
+            .max_frame_size(Some(max));
+        let client = WebSocketStream::from_raw_socket(client, Role::Server, Some(config)).await;
+        let upstream = WebSocketStream::from_raw_socket(upstream, Role::Client, Some(config)).await;
+        Self { client, upstream, max_size }
+    }
+
+    /// Carries messages both ways until one side ends it, or the gate does.
+    ///
+    /// Each way has its own pace: who does not read is not read from, and holds up nobody else.
+    pub(super) async fn run(&mut self, gate: &impl Gate) -> Ending {
+        let max_size = self.max_size;
+        let (mut to_client, mut from_client) = (&mut self.client).split();
+        let (mut to_upstream, mut from_upstream) = (&mut self.upstream).split();
+        let inward = carry(Side::Client, &mut from_client, &mut to_upstream, gate, max_size);
+        let outward = carry(Side::Upstream, &mut from_upstream, &mut to_client, gate, max_size);
+        tokio::pin!(inward, outward);
+        // Who has said goodbye waits for the other's, but not for ever.
+        let ended = tokio::select! {
+            ended = &mut inward => match ended {
+                Ending::Closed => timeout(GOODBYE, outward).await,
+                ended => Ok(ended),
+            },
+            ended = &mut outward => match ended {
+                Ending::Closed => timeout(GOODBYE, inward).await,
+                ended => Ok(ended),
+            },
+        };
+        ended.unwrap_or(Ending::Closed)
+    }
+
+    /// Says goodbye to both.
+    pub(super) async fn close(self, to_client: &Closing, to_upstream: &Closing) {
+        let both = async {
+            tokio::join!(hang_up(self.client, to_client), hang_up(self.upstream, to_upstream))
+        };
+        // Who does not listen misses it.
+        let _ = timeout(GOODBYE, both).await;
+    }
+}
+
+/// Carries what one side says to the other, until it closes.
+async fn carry<G: Gate>(
+    side: Side,
+    from: &mut (impl Stream<Item = Result<Message, Error>> + Unpin),
+    to: &mut (impl Sink<Message, Error = Error> + Unpin),
+    gate: &G,
+    max_size: u64,
+) -> Ending {
+    let mut closed = false;
+    // After a closing frame one more look is what sends the answer to it.
+    while let Some(read) = from.next().await {
+        let message = match read {
+            Ok(message) => message,
+            Err(_) if closed => break,
+            Err(error) => return broken(side, &error, max_size),
+        };
+        let message = match message {
+            Message::Text(text) => gate.pass(side, Said::Text(text.into())).await.map(worded),
+            Message::Binary(bytes) => gate.pass(side, Said::Binary(bytes)).await.map(worded),
+            // Answered here already; the other side, too, shall see that somebody is there.
+            Message::Ping(_) => Ok(Ok(message)),
+            Message::Pong(_) | Message::Frame(_) => continue,
+            Message::Close(_) => {
+                closed = true;
+                Ok(Ok(message))
+            }
+        };
+        let message = match message {
+            Ok(Ok(message)) => message,
+            Ok(Err(breach)) => return Ending::Breach(side, breach),
+            Err(refusal) => return Ending::Refused(refusal),
+        };
+        match to.send(message).await {
+            Ok(()) => {}
+            // The other side has said goodbye: it takes no more.
+            Err(Error::ConnectionClosed | Error::AlreadyClosed)
+            | Err(Error::Protocol(ProtocolError::SendAfterClosing)) => {}
+            Err(Error::WriteBufferFull(_)) => {
+                return Ending::Breach(side, Breach::TooLarge(max_size));
+            }
+            Err(_) => return Ending::Gone(other(side)),
+        }
+    }
+    Ending::Closed
+}
+
+fn worded(said: Said) -> Result<Message, Breach> {
+    match said {
+        Said::Text(text) => Ok(Message::Text(text.try_into().map_err(|_| Breach::Utf8)?)),
+        Said::Binary(bytes) => Ok(Message::Binary(bytes)),
+    }
+}
+
+fn other(side: Side) -> Side {
+    match side {
+        Side::Client => Side::Upstream,
+        Side::Upstream => Side::Client,
+    }
+}
+
+fn broken(side: Side, error: &Error, max_size: u64) -> Ending {
+    let breach = match error {
+        Error::Capacity(_) => Breach::TooLarge(max_size),
+        Error::Utf8(_) => Breach::Utf8,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return Ending::Gone(side),
+        Error::Protocol(_) => Breach::Frame,
+        _ => return Ending::Gone(side),
+    };
+    Ending::Breach(side, breach)
+}
+
+async fn hang_up<S>(mut socket: WebSocketStream<S>, closing: &Closing)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let frame = CloseFrame { code: closing.code.into(), reason: (&*closing.reason).into() };
+    if socket.send(Message::Close(Some(frame))).await.is_err() {
+        return;
+    }
+    let mut io = socket.into_inner();
+    if io.shutdown().await.is_err() {
+        return;
+    }
+    // What is left unread would reset the connection, and the closing frame would not arrive.
+    let mut unread = [0; READ];
+    while let Ok(1..) = io.read(&mut unread).await {}
+}
