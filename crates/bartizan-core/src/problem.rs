@@ -196,7 +196,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             Invalid::Media => &MEDIA,
             Invalid::Member(_) | Invalid::Message(_) | Invalid::Method | Invalid::Schema(_) => {
                 &INVALID
-            },
+            }
             Invalid::Rpc(fault) if fault.code == jsonrpc::METHOD_NOT_FOUND => &UNKNOWN_METHOD,
             Invalid::Rpc(_) => &MESSAGE,
             Invalid::TooLarge(_) => &TOO_LARGE,

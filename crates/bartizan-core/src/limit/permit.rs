@@ -110,9 +110,8 @@ pub fn on_the_road<B>(
     let mut draws = Vec::with_capacity(endpoint.limits.len());
     let (roles, tenant) = (grant.roles(), grant.caller().tenant());
     let traits = Traits { roles, tenant, model: call.model(), tool: call.tool() };
-    let counting = |limit: &&Arc<Limit>| {
-        !limit.at_the_door() && !limit.of_messages() && limit.counts(traits)
-    };
+    let counting =
+        |limit: &&Arc<Limit>| !limit.at_the_door() && !limit.of_messages() && limit.counts(traits);
     for limit in endpoint.limits.iter().filter(counting) {
         // A call of which nobody knows what it costs draws nothing yet: an overdraft stops it all
         // the same, and what its handler reports afterwards is charged.

@@ -8,7 +8,20 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::ext::Protocol;
+use hyper::upgrade::Upgraded;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Message, Role};
 
 use crate::gateway::{Gateway, folder_with, is_end, ran};
 use crate::python::{here, python};
@@ -63,8 +76,12 @@ impl Guarded {
     }
 
     fn with(key: &[&str]) -> Self {
+        Self::with_server("", key)
+    }
+
+    fn with_server(settings: &str, key: &[&str]) -> Self {
         let server = Server::start();
-        let folder = folder_with(&configuration(server.address));
+        let folder = folder_with(&[settings, &configuration(server.address)].concat());
         let args = ["keys", "create", "ci", "--format", "json"];
         let made = ran(folder.path(), &[&args[..], key].concat());
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -268,4 +285,99 @@ fn a_connection_ends_with_its_credential() {
     assert_eq!(*read, json!(["hello", [1008, "the credential is not valid"]]));
     assert_eq!(*tunnel, json!(["hello", null]), "a tunnel has no words, and is cut");
     assert_eq!(guarded.records("AUTH_FAILURE", 2).len(), 1);
+}
+
+/// One connection of HTTP/2, as RFC 8441 opens WebSockets on it.
+struct Framed(SendRequest<Empty<Bytes>>);
+
+impl Framed {
+    async fn connect(guarded: &Guarded) -> Self {
+        let socket = TcpStream::connect(guarded.gateway.address).await.unwrap();
+        let io = TokioIo::new(socket);
+        let (requests, connection) = handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(connection);
+        let mut framed = Self(requests);
+        // The answer comes after the settings that allow an extended CONNECT.
+        let first = Request::get("http://localhost/").body(Empty::new()).unwrap();
+        framed.0.send_request(first).await.unwrap();
+        framed
+    }
+
+    async fn ask(&mut self, path: &str, key: &str) -> Response<Incoming> {
+        let request = Request::connect(format!("http://localhost{path}"))
+            .extension(Protocol::from_static("websocket"))
+            .header("authorization", format!("Bearer {key}"))
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-protocol", "chat")
+            .body(Empty::new());
+        self.0.send_request(request.unwrap()).await.unwrap()
+    }
+
+    async fn open(&mut self, path: &str, key: &str) -> WebSocketStream<TokioIo<Upgraded>> {
+        let response = self.ask(path, key).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["sec-websocket-protocol"], "chat");
+        for name in ["connection", "upgrade", "sec-websocket-accept"] {
+            assert!(!response.headers().contains_key(name), "{name}");
+        }
+        let io = TokioIo::new(hyper::upgrade::on(response).await.unwrap());
+        WebSocketStream::from_raw_socket(io, Role::Client, None).await
+    }
+}
+
+async fn said(talk: &mut WebSocketStream<TokioIo<Upgraded>>, text: &str) -> String {
+    talk.send(Message::text(text)).await.unwrap();
+    next(talk).await.to_text().unwrap().to_owned()
+}
+
+async fn next(talk: &mut WebSocketStream<TokioIo<Upgraded>>) -> Message {
+    timeout(Duration::from_secs(20), talk.next()).await.unwrap().unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_holds_over_http_2() {
+    let guarded = Guarded::start();
+    let mut framed = Framed::connect(&guarded).await;
+    assert_eq!(framed.ask("/masked/echo", "wrong").await.status(), 401);
+    assert_eq!(framed.ask("/nothing", &guarded.key).await.status(), 404);
+    let mut open = framed.open("/open/echo", &guarded.key).await;
+    let mut masked = framed.open("/masked/backwards", &guarded.key).await;
+    assert_eq!(said(&mut open, "ann@example.org").await, "ann@example.org");
+    assert_eq!(said(&mut masked, "ann@example.org!").await, "!***************");
+    masked.send(Message::text("close")).await.unwrap();
+    let Message::Close(Some(frame)) = next(&mut masked).await else { panic!("not closed") };
+    assert_eq!((frame.code.into(), frame.reason.as_str()), (4001_u16, "enough"));
+    assert_eq!(said(&mut open, "still here").await, "still here");
+    guarded.records("PII_DETECTED", 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_still_websocket_keeps_its_connection() {
+    let guarded = Guarded::with_server("server: { timeouts: { idle: 1s } }\n", &[]);
+    let mut framed = Framed::connect(&guarded).await;
+    let mut open = framed.open("/open/echo", &guarded.key).await;
+    let mut read = framed.open("/read/echo", &guarded.key).await;
+    // Longer than a connection without requests may stand, and has to go.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(said(&mut open, "one").await, "one");
+    assert_eq!(said(&mut read, "two").await, "two");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_stops_says_goodbye_and_waits_for_nobody() {
+    let guarded = Guarded::start();
+    let mut framed = Framed::connect(&guarded).await;
+    let mut read = framed.open("/read/echo", &guarded.key).await;
+    let mut open = framed.open("/open/echo", &guarded.key).await;
+    assert_eq!(said(&mut read, "one").await, "one");
+    let Guarded { server, gateway, .. } = guarded;
+    let stopping = tokio::task::spawn_blocking(move || gateway.stop());
+    let Message::Close(Some(frame)) = next(&mut read).await else { panic!("not closed") };
+    assert_eq!(u16::from(frame.code), 1001);
+    assert!(!matches!(timeout(Duration::from_secs(20), open.next()).await.unwrap(), Some(Ok(_))));
+    let mut ends = [server.next_end(), server.next_end()].map(|end| end[0].as_u64());
+    ends.sort_unstable();
+    assert_eq!(ends, [Some(1001), Some(1006)], "a tunnel has no words");
+    let stopped = timeout(Duration::from_secs(20), stopping).await.unwrap().unwrap();
+    assert!(stopped.status.success(), "{}", stopped.said);
 }

@@ -106,7 +106,10 @@ mod tests {
         let mut request = connect(Some("websocket"), Version::HTTP_2);
         assert!(is_extended(&request));
         rewrite(&mut request, Hold::new((), CancellationToken::new()));
-        assert_eq!((request.method(), &request.headers()["upgrade"]), (&Method::GET, &HeaderValue::from_static("websocket")));
+        assert_eq!(
+            (request.method(), &request.headers()["upgrade"]),
+            (&Method::GET, &HeaderValue::from_static("websocket"))
+        );
         let key = request.headers()["sec-websocket-key"].as_bytes();
         assert_eq!(request.extensions().get::<Extended>().unwrap().accept, derive_accept_key(key));
     }

@@ -389,9 +389,7 @@ fn shapes(resolver: &mut Resolver<'_>, file: &Located<file::Limit>) -> Vec<(Meas
     if let Some(rpm) = positive(resolver, file.rpm.as_ref()) {
         shapes.push((Measure::Requests, smooth(rpm, minute)));
     }
-    for (text, measure) in
-        [(&file.rate, Measure::Requests), (&file.messages, Measure::Messages)]
-    {
+    for (text, measure) in [(&file.rate, Measure::Requests), (&file.messages, Measure::Messages)] {
         let Some(text) = text else { continue };
         let rates =
             Rate::parse(text).map_err(|error| resolver.wrong(&text.place, error.to_string()));
