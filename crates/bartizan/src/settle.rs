@@ -13,7 +13,6 @@ use bartizan_core::problem::closing::Closing;
 use bartizan_core::refusal::Refusal;
 use bartizan_core::settle::Spent;
 use bartizan_core::validate::Listener;
-use http::StatusCode;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -258,7 +257,7 @@ impl Away {
         let settle = self.0.settle.clone();
         let mut refused = self.refuse(refusal)?;
         settle.now(refused.take_release()).await;
-        Some(refused.hang_up(StatusCode::SWITCHING_PROTOCOLS, clock::now()))
+        Some(refused.hang_up(clock::now()))
     }
 
     /// No answer may pass: hands the exchange over to be refused, and settled as it is.

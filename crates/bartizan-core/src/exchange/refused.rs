@@ -1,6 +1,5 @@
 //! How does an exchange end that did not go through?
 
-use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::record::{detections_of, ending};
@@ -8,7 +7,7 @@ use super::{Answered, Bill, Memory, Refused, Release};
 use crate::audit::{Dossier, Ending, Event, Outcome, Receipt};
 use crate::describe::resource;
 use crate::limit::{Exhausted, Kind};
-use crate::problem::closing::{Closing, closing};
+use crate::problem::closing::{Closing, OPENED, closing};
 use crate::problem::{self, Context};
 use crate::refusal::{Refusal, Waiting};
 use crate::time::Timestamp;
@@ -48,11 +47,10 @@ impl Refused {
         Answered { response, receipt: close(dossier, &refusal, bill, status, now) }
     }
 
-    /// Records that a WebSocket was ended, and words it for its client, who has seen the status of
-    /// the opening.
-    pub fn hang_up(self, status: StatusCode, now: Timestamp) -> (Closing, Receipt) {
+    /// Records that an open WebSocket was ended, and words it for its client.
+    pub fn hang_up(self, now: Timestamp) -> (Closing, Receipt) {
         let Self { refusal, memory, bill, .. } = self;
-        let receipt = close(memory.dossier, &refusal, bill, status.as_u16(), now);
+        let receipt = close(memory.dossier, &refusal, bill, OPENED, now);
         (closing(&refusal), receipt)
     }
 }

@@ -142,7 +142,7 @@ mod tests {
         assert!(sent.contains(&again), "the same value has the same placeholder: {sent} {again}");
         let answer = said(&mut talk, Side::Upstream, &format!("{again} and bob@example.org"));
         assert_eq!(answer, "ann@example.org and ***************");
-        let foreign = again.replace(&again[again.len() - 8..], "AAAAAAAA");
+        let foreign = format!("{}AAAAAAAA", again.trim_end_matches(char::is_alphabetic));
         assert_eq!(said(&mut talk, Side::Upstream, &foreign), foreign);
     }
 

@@ -9,6 +9,9 @@ use crate::validate::websocket::Breach;
 /// The longest reason, in bytes: a control frame holds 125, and the code takes two.
 const MAX_REASON: usize = 123;
 
+/// The status that the client of an open WebSocket has seen.
+pub(crate) const OPENED: u16 = 101;
+
 /// What a closing frame says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Closing {

@@ -46,7 +46,7 @@ async fn bytes_after_a_refused_upgrade_are_no_tunnel() {
 async fn what_knows_no_messages_is_no_tunnel_and_neither_is_another_protocol() {
     let upstream = Upstream::start().await;
     let checked = |configuration: String| {
-        configuration.replace("path: /masked", "path: /socket, schema: { type: object }")
+        configuration.replace("path: /masked", "path: /socket\n    schema: { type: object }")
     };
     let program = Program::with(upstream.address, &[], checked);
     for (path, ask, expected) in [

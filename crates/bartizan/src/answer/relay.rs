@@ -296,7 +296,7 @@ mod tests {
                 for frame in frames(text.as_bytes(), &cuts) {
                     from.send(frame).await.unwrap();
                 }
-                // The gate is not there for this test alone: what may not pass ends it.
+                // What is not to pass whole does not pass in pieces either, and ends it.
                 if let Ok(whole) = whole {
                     assert_eq!(heard(&mut to).await.into_data(), whole);
                 }
