@@ -1,5 +1,6 @@
 //! What may the client see of the answer? Screens it, learns its cost, and closes the exchange.
 
+mod asked;
 mod conversation;
 mod homebound;
 mod relay;
@@ -73,7 +74,7 @@ pub async fn bring_home(
         return refuse(away, Refusal::Upstream(Upstream::Garbled));
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return conversation::open(away, response, ends, !curious.is_empty()).await;
+        return conversation::open(away, response, ends, hooks).await;
     }
     match plan(&away, &response, listener.is_some(), !curious.is_empty()) {
         Plan::Withhold => refuse(away, Refusal::Upstream(Upstream::Blocked)),

@@ -301,7 +301,8 @@ impl Endpoint {
     pub fn reads_messages(&self) -> Option<Messages> {
         let masks = self.profile.request.is_some() || self.profile.response.is_some();
         let counts = self.limits.iter().any(|limit| limit.of_messages());
-        self.messages.or_else(|| (masks || counts).then(Messages::default))
+        self.messages
+            .or_else(|| (masks || counts || self.profile.inspected).then(Messages::default))
     }
 
     /// The action that a role must permit where none is written: the verb in lower case.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::passage::spot;
 use super::record::{By, note_detections};
 use super::{Bill, Journey, Refused, Release};
 use crate::audit::{Ending, Note, Outcome, Receipt, Usage};
@@ -12,7 +11,7 @@ use crate::authorize::{Endpoint, Grant};
 use crate::id::RequestId;
 use crate::limit::permit::{Permit, of_a_message};
 use crate::limit::{Draw, Standing};
-use crate::mask::{Blocked, Detection, Profile, Screened, Spotted, Talk, Vault};
+use crate::mask::{Blocked, Detection, Profile, Screened, Spotted, Talk, Vault, spot};
 use crate::refusal::{Refusal, Upstream};
 use crate::settle::{self, Spent};
 use crate::time::Timestamp;

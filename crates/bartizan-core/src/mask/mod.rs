@@ -165,6 +165,23 @@ impl Guard {
     }
 }
 
+/// Takes out what a hook has found, as the guard of this way would; where nothing is looked for, as
+/// the default is. What cannot be taken out does not pass.
+pub(crate) fn spot(
+    guard: Option<&Guard>,
+    media: Media,
+    bytes: Bytes,
+    spotted: &[Spotted],
+    vault: Option<&mut Vault>,
+) -> Result<Screened, Blocked> {
+    let spotting = match guard {
+        Some(guard) => guard.spotting(spotted),
+        None => Guard::told().and_then(|guard| guard.spotting(spotted)),
+    };
+    let spotting = spotting.map_err(|_| Blocked { detections: Vec::new() })?;
+    spotting.put_aside(media, bytes, vault)
+}
+
 /// One message on its way through a guard.
 struct Pass<'g, 'v> {
     masker: &'g Masker,

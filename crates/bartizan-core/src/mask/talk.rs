@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Blocked, Detection, Guard, Profile, Screened, Vault, restore};
+use super::{Blocked, Detection, Guard, Profile, Screened, Spotted, Vault, restore, spot};
 use crate::validate::media::Media;
 
 /// The texts of a WebSocket on their way through an endpoint.
@@ -70,13 +70,33 @@ impl Talk {
         };
         let Screened { bytes, detections } = screened?;
         self.note(side, detections);
-        Ok(match side {
-            Side::Client => bytes,
-            Side::Upstream => self.restored(bytes),
-        })
+        Ok(bytes)
     }
 
-    fn restored(&self, text: Bytes) -> Bytes {
+    /// Takes out of a text what a hook has found in it, as if it had been found here.
+    ///
+    /// # Errors
+    /// As [`Talk::pass`], and where it cannot be taken out.
+    pub fn mask_spotted(
+        &mut self,
+        side: Side,
+        spotted: &[Spotted],
+        text: Bytes,
+    ) -> Result<Bytes, Blocked> {
+        let Screened { bytes, detections } = match side {
+            Side::Client => {
+                let vault = self.vault.as_mut();
+                spot(self.request.as_deref(), Media::Text, text, spotted, vault)
+            }
+            Side::Upstream => spot(self.response.as_deref(), Media::Text, text, spotted, None),
+        }?;
+        self.note(side, detections);
+        Ok(bytes)
+    }
+
+    /// A text of the upstream with what was put aside of the client's.
+    #[must_use]
+    pub fn restore(&self, text: Bytes) -> Bytes {
         let vaults = [self.opening.as_deref(), self.vault.as_ref()];
         let filled = vaults.into_iter().flatten().filter(|vault| !vault.is_empty());
         filled.fold(text, |text, vault| restore(vault, Media::Text, text))
@@ -130,6 +150,7 @@ mod tests {
 
     fn said(talk: &mut Talk, side: Side, text: &str) -> String {
         let passed = talk.pass(side, Bytes::copy_from_slice(text.as_bytes())).unwrap();
+        let passed = if side == Side::Upstream { talk.restore(passed) } else { passed };
         String::from_utf8(passed.to_vec()).unwrap()
     }
 

@@ -211,6 +211,15 @@ fn what_must_not_pass_ends_the_connection_and_is_on_record() {
 }
 
 #[test]
+fn hooks_look_at_each_message_of_both_sides() {
+    let hooks = "hooks: [{ name: prompts, builtin: prompt_injection, at: [request, response] }]\n";
+    let guarded = Guarded::with_server(hooks, &[]);
+    let told = guarded.client("hooked", &[]);
+    assert_eq!((&told["told"], &told["code"]), (&json!("hello"), &json!([1008, 1008])), "{told}");
+    assert_eq!(guarded.records("PROMPT_INJECTION", 2).len(), 2);
+}
+
+#[test]
 fn binary_messages_pass_no_mask_unless_it_is_written() {
     let told = Guarded::start().client("binary", &[]);
     assert_eq!((&told[0][0], &told[1][0], &told[2]), (&json!(1003), &json!(1008), &json!("ff00")));

@@ -1,5 +1,7 @@
 //! What may be said over a WebSocket? Its exchange goes on until the conversation ends.
 
+use std::sync::Arc;
+
 use bartizan_core::authenticate::{Caller, Rejection};
 use bartizan_core::exchange::{Journey, Refused};
 use bartizan_core::limit::{Draw, Verdict};
@@ -12,10 +14,12 @@ use http::Response;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::asked::ask;
 use super::relay::{Ending, Gate, Pair, Said};
 use super::{close, refuse};
 use crate::body::Body;
 use crate::clock;
+use crate::hook::Hook;
 use crate::settle::Away;
 use crate::upstream::{self, Both, Ends, Pulse, Watched, reached};
 
@@ -27,11 +31,10 @@ pub(super) async fn open(
     mut away: Away,
     response: Response<Body>,
     ends: Option<Ends>,
-    hooked: bool,
+    hooks: &[Arc<dyn Hook>],
 ) -> Result<Response<Body>, Refused> {
     let rules = away.journey().and_then(|journey| journey.endpoint().reads_messages());
-    let unread = rules.is_some() && ends.is_none();
-    if hooked || unread {
+    if rules.is_some() && ends.is_none() {
         return refuse(away, Refusal::Upstream(Upstream::Blocked));
     }
     let end = away.journey().map(Journey::grant).and_then(|grant| end(grant.caller()));
@@ -39,7 +42,7 @@ pub(super) async fn open(
         (Some(rules), Some(ends)) => {
             away.answered(response.status().as_u16());
             away.stays_with_its_client();
-            let conversation = Conversation::new(away, rules);
+            let conversation = Conversation::new(away, rules, hooks.to_vec());
             ends.meet(move |both, closing| conversation.run(both, end, closing));
             Ok(response)
         }
@@ -63,20 +66,21 @@ fn end(caller: &Caller) -> Option<Instant> {
 struct Conversation {
     away: Away,
     rules: Messages,
+    hooks: Vec<Arc<dyn Hook>>,
     /// What each message of the client draws.
     draws: Vec<Draw>,
     talk: Mutex<Talk>,
 }
 
 impl Conversation {
-    fn new(away: Away, rules: Messages) -> Self {
+    fn new(away: Away, rules: Messages, hooks: Vec<Arc<dyn Hook>>) -> Self {
         let journey = away.journey();
         let draws = journey.map(Journey::message_draws).unwrap_or_default();
         let talk = match journey {
             Some(journey) => journey.talk(clock::chance()),
             None => Talk::new(&away.profile(), None, clock::chance()),
         };
-        Self { away, rules, draws, talk: Mutex::new(talk) }
+        Self { away, rules, hooks, draws, talk: Mutex::new(talk) }
     }
 
     async fn run(self, both: Both, end: Option<Instant>, closing: upstream::Closing) {
@@ -165,7 +169,12 @@ impl Gate for Conversation {
         if side == Side::Client {
             self.count().await?;
         }
-        self.look(side, said)
+        let said = self.look(side, said)?;
+        let said = ask(&self.hooks, &self.away, &self.talk, side, said).await?;
+        Ok(match (side, said) {
+            (Side::Upstream, Said::Text(text)) => Said::Text(self.talk.lock().restore(text)),
+            (_, said) => said,
+        })
     }
 }
 

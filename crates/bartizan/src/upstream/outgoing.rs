@@ -146,7 +146,7 @@ fn way(target: &Target, upgrades: bool) -> Way {
 /// Whether this request may change the protocol. Otherwise it goes on as if it had not asked.
 ///
 /// Only WebSocket (RFC 6455), and only where its messages can be read as far as something must be
-/// looked for in them: a schema, a protocol or a hook knows nothing of messages.
+/// looked for in them: a schema or a protocol knows nothing of messages.
 fn upgrade(
     target: &Target,
     connections: &Connections,
@@ -162,9 +162,7 @@ fn upgrade(
         Payload::Whole(bytes) => bytes.is_empty(),
         Payload::Stream(body) => extended.is_some() && body.is_end_stream(),
     };
-    let legible = endpoint.protocol == Protocol::Http
-        && endpoint.schema.is_none()
-        && !endpoint.profile.inspected;
+    let legible = endpoint.protocol == Protocol::Http && endpoint.schema.is_none();
     if !(asked && empty && legible && target.http == Http::Negotiated) {
         return Ok(None);
     }
