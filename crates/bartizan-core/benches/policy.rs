@@ -46,6 +46,7 @@ fn endpoint(index: usize) -> Endpoint {
         protocol: Protocol::Http,
         mcp: None,
         agent: None,
+        messages: None,
         schema: None,
         max_request_size: 1000,
         limits: Vec::new(),

@@ -1,6 +1,7 @@
 //! What does a refusal look like from outside? RFC 9457, and the only place that knows statuses.
 
 mod a2a;
+pub mod closing;
 
 use std::fmt::Write as _;
 
@@ -193,7 +194,9 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             Invalid::Incomplete => &INCOMPLETE,
             Invalid::Json(_) => &INVALID_JSON,
             Invalid::Media => &MEDIA,
-            Invalid::Member(_) | Invalid::Method | Invalid::Schema(_) => &INVALID,
+            Invalid::Member(_) | Invalid::Message(_) | Invalid::Method | Invalid::Schema(_) => {
+                &INVALID
+            }
             Invalid::Rpc(fault) if fault.code == jsonrpc::METHOD_NOT_FOUND => &UNKNOWN_METHOD,
             Invalid::Rpc(_) => &MESSAGE,
             Invalid::TooLarge(_) => &TOO_LARGE,
@@ -713,6 +716,7 @@ pub fn standings(standings: &[Standing], headers: &mut HeaderMap) {
         match standing.measure {
             Measure::NanoUsd => text.extend_from_slice(b";qu=\"nano-usd\""),
             Measure::Tokens => text.extend_from_slice(b";qu=\"tokens\""),
+            Measure::Messages => text.extend_from_slice(b";qu=\"messages\""),
             Measure::Requests | Measure::Concurrent => {}
         }
     });

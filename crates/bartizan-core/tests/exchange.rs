@@ -78,6 +78,7 @@ fn policy(action: Action) -> Policy {
         protocol: Protocol::Http,
         mcp: None,
         agent: None,
+        messages: None,
         schema: None,
         max_request_size: 1000,
         limits: vec![Arc::new(Limit::new(Arc::new(rule), By::User))],

@@ -352,6 +352,9 @@ fn serve(
         .profile((*configured.pii).clone())
         .method_override(configured.method_override)
         .cost(cost(configured, settings));
+    if let Some(messages) = configured.messages {
+        draft = draft.messages(messages);
+    }
     for (alias, _) in configured.aliases.iter().filter(|(_, meant)| meant == verb) {
         draft = draft.alias(alias.as_str());
     }

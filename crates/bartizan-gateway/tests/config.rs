@@ -100,10 +100,11 @@ fn the_quick_start_is_sound_without_any_environment() {
 }
 
 #[test]
-fn what_the_page_about_agents_shows_is_sound() {
-    let page = fs::read_to_string(project().join("docs/a2a.md")).unwrap();
-    let blocks: Vec<_> = page.split("```yaml\n").skip(1).collect();
-    assert_eq!(blocks.len(), 2);
+fn what_the_pages_about_agents_and_websockets_show_is_sound() {
+    let page = |name: &str| fs::read_to_string(project().join("docs").join(name)).unwrap();
+    let pages = [page("a2a.md"), page("websocket.md")];
+    let blocks: Vec<_> = pages.iter().flat_map(|page| page.split("```yaml\n").skip(1)).collect();
+    assert_eq!(blocks.len(), 3);
     for block in blocks {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bartizan.yaml");

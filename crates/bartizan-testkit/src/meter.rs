@@ -287,6 +287,7 @@ fn every_shape() -> Vec<Arc<Rule>> {
     let length = Duration::from_secs(10);
     let shapes = [
         (Measure::Requests, Shape::Window { limit: 5, length }),
+        (Measure::Messages, Shape::Window { limit: 5, length }),
         (Measure::Tokens, Shape::Window { limit: 5_000, length }),
         (Measure::Tokens, Shape::Gcra { limit: 700, length, burst: 300 }),
         (Measure::NanoUsd, Shape::Budget { limit: 900, period: Period::utc(Calendar::Minute) }),
@@ -302,7 +303,7 @@ fn some_draws(rules: &[Arc<Rule>], dice: &mut Dice) -> Vec<Draw> {
     let mut draws = Vec::new();
     for rule in rules {
         let most = match rule.measure {
-            Measure::Concurrent | Measure::Requests => 2,
+            Measure::Concurrent | Measure::Messages | Measure::Requests => 2,
             Measure::NanoUsd | Measure::Tokens => rule.shape.limit() / 2,
         };
         if dice.below(4) > 0 {

@@ -1,6 +1,9 @@
 //! What may the client see of the answer? Screens it, learns its cost, and closes the exchange.
 
+mod asked;
+mod conversation;
 mod homebound;
+mod relay;
 
 use std::sync::Arc;
 
@@ -43,7 +46,7 @@ pub async fn bring_home(
     hooks: &[Arc<dyn Hook>],
 ) -> Result<Response<Body>, Refused> {
     let Returned { answer, mut away } = returned;
-    let Answer { mut response, used, notes } = match answer {
+    let Answer { mut response, used, notes, ends } = match answer {
         Ok(answer) => answer,
         Err(Failure { refusal, departed }) => {
             away.used(if departed { Spent::Unknown } else { Spent::Nothing });
@@ -73,6 +76,9 @@ pub async fn bring_home(
     let curious: Vec<_> = hooks.iter().filter(|hook| hook.looks_at_answers()).collect();
     if listener.as_ref().is_some_and(Listener::insists) && !is_legible(&response) {
         return refuse(away, Refusal::Upstream(Upstream::Garbled));
+    }
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return conversation::open(away, response, ends, hooks).await;
     }
     match plan(&away, &response, listener.is_some(), !curious.is_empty()) {
         Plan::Withhold => refuse(away, Refusal::Upstream(Upstream::Blocked)),
@@ -145,10 +151,6 @@ fn plan(away: &Away, response: &Response<Body>, spoken: bool, hooked: bool) -> P
             Media::Form | Media::Text | Media::Other if is_event_stream(headers) => {}
             Media::Form | Media::Text | Media::Other => return Plan::Withhold,
         }
-    }
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        // A tunnel has no end at which a hook could look.
-        return if hooked { Plan::Withhold } else { Plan::Stream(Passage::Nothing) };
     }
     let Some(guard) = profile.response else { return unscreened(away, response, spoken, hooked) };
     if is_encoded(headers) {
@@ -229,7 +231,7 @@ async fn whole(
         _ => Box::pin(wait(&mut away, head, body, listener, hooks)).await,
     };
     match looked {
-        Ok((head, bytes)) => close(away, head, bytes).await,
+        Ok((head, bytes)) => close(away, Response::from_parts(head, Body::full(bytes))).await,
         Err(refusal) => refuse(away, refusal),
     }
 }
@@ -307,15 +309,15 @@ fn look(
     Ok(Seen { head, told, bytes: bytes?, found: !detections.is_empty(), again })
 }
 
-/// Closes the exchange, and lets the answer go.
-async fn close(mut away: Away, head: Parts, bytes: Bytes) -> Result<Response<Body>, Refused> {
-    away.answered(head.status.as_u16());
+/// Closes the exchange of an answer that is here whole, before the client sees a byte of it.
+async fn close(mut away: Away, response: Response<Body>) -> Result<Response<Body>, Refused> {
+    away.answered(response.status().as_u16());
     let closed = away.journey().map(Closed::of);
     if away.end().await.durable().await.is_err() {
         tracing::error!("an answer is withheld: its record could not be written");
         return Ok(closed.map_or_else(failed, Closed::unrecorded));
     }
-    Ok(Response::from_parts(head, Body::full(bytes)))
+    Ok(response)
 }
 
 /// What an answer says in the words of its protocol, what of it goes on, and which texts stand in

@@ -542,6 +542,9 @@ impl AppBuilder {
             };
             endpoint.cost.prices = Arc::clone(&prices);
             endpoint.profile.inspected |= self.hooks.iter().any(|hook| hook.reads(&endpoint));
+            if self.hooks.iter().any(|hook| hook.looks_at_answers()) {
+                endpoint.messages.get_or_insert_default();
+            }
             wrong.extend(self.unasked(&endpoint).map(BadPart::from));
             let undefined = endpoint.access.roles().iter().filter(|r| !policy.roles.defines(r));
             wrong.extend(undefined.map(|role| BadPart::Role {

@@ -20,6 +20,7 @@ use bartizan_core::authorize::{Access, Endpoint, Names, Permission};
 use bartizan_core::limit::Measure;
 use bartizan_core::mask::Profile;
 use bartizan_core::validate::a2a::Agent;
+use bartizan_core::validate::websocket::Messages;
 use bartizan_core::validate::{Protocol, Schema, SchemaError, mcp};
 use http::Method;
 use schemars::JsonSchema;
@@ -69,6 +70,7 @@ pub(crate) struct Sketch {
     pub(crate) protocol: Protocol,
     pub(crate) mcp: Option<Arc<mcp::Rules>>,
     pub(crate) agent: Option<Arc<Agent>>,
+    pub(crate) messages: Option<Messages>,
     pub(crate) schema: Option<Result<Arc<Schema>, SchemaError>>,
     pub(crate) max_request_size: Option<u64>,
     pub(crate) limits: Vec<Arc<Limit>>,
@@ -113,6 +115,7 @@ pub fn endpoint(verb: &str, path: &str) -> Draft<NoPolicy> {
         protocol: Protocol::Http,
         mcp: None,
         agent: None,
+        messages: None,
         schema: None,
         max_request_size: None,
         limits: Vec::new(),
@@ -382,6 +385,14 @@ impl<P> Draft<P> {
         self
     }
 
+    /// What is laid down for the messages of a WebSocket, whose bytes pass unread where nothing is
+    /// and nothing is masked or counted.
+    #[must_use]
+    pub fn messages(mut self, messages: Messages) -> Self {
+        self.sketch.messages = Some(messages);
+        self
+    }
+
     /// How long an answer may take to begin.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -528,6 +539,7 @@ impl Sketch {
             protocol: self.protocol,
             mcp: self.mcp,
             agent: self.agent,
+            messages: self.messages,
             schema,
             max_request_size: self.max_request_size.unwrap_or(defaults.max_request_size),
             limits,

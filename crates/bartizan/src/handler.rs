@@ -12,6 +12,7 @@ use bartizan_core::settle::Reported;
 use http::Response;
 
 use crate::body::Body;
+use crate::upstream::Ends;
 
 /// What a handler works on.
 pub type Work = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>;
@@ -31,6 +32,8 @@ pub struct Answer {
     pub used: Option<Reported>,
     /// What the log is to remember besides.
     pub notes: Vec<Note>,
+    /// The two ends of the connection, where it changes its protocol.
+    pub(crate) ends: Option<Ends>,
 }
 
 /// Why there is no answer.
@@ -46,7 +49,7 @@ impl Answer {
     /// An answer whose cost is not known: it is charged what was reserved.
     #[must_use]
     pub fn new(response: Response<Body>) -> Self {
-        Self { response, used: None, notes: Vec::new() }
+        Self { response, used: None, notes: Vec::new(), ends: None }
     }
 }
 

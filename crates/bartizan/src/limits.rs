@@ -61,18 +61,13 @@ pub fn tpm(name: &str, tokens: u64, by: By) -> Limits {
 
 /// Requests at a rate such as `5/minute`, or at several: `10/minute; 100/day`.
 pub fn rate(name: &str, rate: &str, by: By) -> Limits {
-    let name: Arc<str> = name.into();
-    let rates = match Rate::parse(rate) {
-        Ok(rates) => rates,
-        Err(error) => return Limits(Err(BadLimit::Rate(name, error))),
-    };
-    let limit = |(Rate { limit, length }, by): (Rate, By)| {
-        let shape = Shape::Window { limit, length };
-        let rule = Rule::new(Arc::clone(&name), Measure::Requests, shape);
-        Limit::new(Arc::new(rule), by)
-    };
-    let shared_by = std::iter::repeat_n(by, rates.len());
-    Limits(Ok(rates.into_iter().zip(shared_by).map(limit).collect()))
+    Limits::at(name, Measure::Requests, rate, by)
+}
+
+/// Messages that a client sends over a WebSocket, at a rate such as `60/minute`, or at several.
+/// One that finds no room ends the connection.
+pub fn messages(name: &str, rate: &str, by: By) -> Limits {
+    Limits::at(name, Measure::Messages, rate, by)
 }
 
 /// So many calls under way at once.
@@ -81,6 +76,21 @@ pub fn concurrency(name: &str, calls: u64, by: By) -> Limits {
 }
 
 impl Limits {
+    fn at(name: &str, measure: Measure, rate: &str, by: By) -> Self {
+        let name: Arc<str> = name.into();
+        let rates = match Rate::parse(rate) {
+            Ok(rates) => rates,
+            Err(error) => return Self(Err(BadLimit::Rate(name, error))),
+        };
+        let limit = |(Rate { limit, length }, by): (Rate, By)| {
+            let shape = Shape::Window { limit, length };
+            let rule = Rule::new(Arc::clone(&name), measure, shape);
+            Limit::new(Arc::new(rule), by)
+        };
+        let shared_by = std::iter::repeat_n(by, rates.len());
+        Self(Ok(rates.into_iter().zip(shared_by).map(limit).collect()))
+    }
+
     /// One rule, if it can be counted.
     pub(crate) fn of(name: &str, measure: Measure, shape: Shape, by: By) -> Self {
         let name: Arc<str> = name.into();
@@ -98,7 +108,7 @@ impl Limits {
     pub fn burst(self, burst: u64) -> Self {
         let Ok(limits) = self.0 else { return self };
         let smooth = |limit: &Limit| match limit.rule.shape {
-            Shape::Window { limit: most, length } if limit.rule.measure == Measure::Requests => {
+            Shape::Window { limit: most, length } if is_rate(limit) => {
                 let shape = Shape::Gcra { limit: most, length, burst };
                 let rule = Rule::new(Arc::clone(&limit.rule.name), limit.rule.measure, shape);
                 Ok(Limit { rule: Arc::new(rule), ..limit.clone() })
@@ -107,6 +117,10 @@ impl Limits {
         };
         Self(limits.iter().map(smooth).collect())
     }
+}
+
+fn is_rate(limit: &Limit) -> bool {
+    matches!(limit.rule.measure, Measure::Messages | Measure::Requests)
 }
 
 impl From<Limit> for Limits {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use bartizan_core::audit::{Note, Outcome, Receipt};
 use bartizan_core::exchange::{Journey, Refused, Release};
 use bartizan_core::limit::permit::Returns;
-use bartizan_core::limit::{Draw, Meter, ReservationId, Settlement};
+use bartizan_core::limit::{Draw, Meter, ReservationId, Settlement, Unavailable, Verdict};
 use bartizan_core::mask::{Detection, Profile, Vault};
+use bartizan_core::problem::closing::Closing;
 use bartizan_core::refusal::Refusal;
 use bartizan_core::settle::Spent;
 use bartizan_core::validate::Listener;
@@ -256,6 +257,32 @@ impl Away {
             return Receipt::Done;
         }
         journey.end(trip.status.unwrap_or_default(), &trip.spent, now)
+    }
+
+    /// The call has become a conversation, which does not outlive its client.
+    pub(crate) fn stays_with_its_client(&mut self) {
+        self.0.client = None;
+    }
+
+    /// Notes what was found in what the client has sent since the request.
+    pub(crate) fn detected_on_the_way_in(&self, detections: &[Detection]) {
+        if let Some(journey) = self.journey() {
+            journey.detected_on_the_way_in(detections, clock::now());
+        }
+    }
+
+    /// Takes what is never given back.
+    pub(crate) async fn spend(&self, draws: &[Draw]) -> Result<Verdict, Unavailable> {
+        let id = ReservationId(clock::chance());
+        self.0.settle.0.meter.spend(id, draws, clock::now()).await
+    }
+
+    /// The conversation may not go on: settles, closes the exchange, and words it for the client.
+    pub(crate) async fn hang_up(self, refusal: Refusal) -> Option<(Closing, Receipt)> {
+        let settle = self.0.settle.clone();
+        let mut refused = self.refuse(refusal)?;
+        settle.now(refused.take_release()).await;
+        Some(refused.hang_up(clock::now()))
     }
 
     /// No answer may pass: hands the exchange over to be refused, and settled as it is.

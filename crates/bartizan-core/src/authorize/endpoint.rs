@@ -10,13 +10,14 @@ use super::named::{self, Names};
 use super::role::Permission;
 use super::tenant::TenantAt;
 use crate::authenticate::Caller;
-use crate::limit::Rule;
 use crate::limit::price::Price;
+use crate::limit::{Measure, Rule};
 use crate::mask::Profile;
 use crate::validate::a2a::Agent;
 use crate::validate::mcp;
 use crate::validate::protocol::Protocol;
 use crate::validate::schema::Schema;
+use crate::validate::websocket::Messages;
 
 /// One verb at one path.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct Endpoint {
     pub mcp: Option<Arc<mcp::Rules>>,
     /// What is known of the agent behind it, where one is spoken to.
     pub agent: Option<Arc<Agent>>,
+    /// What is laid down for the messages of a WebSocket; nothing where they need not be read.
+    pub messages: Option<Messages>,
     /// What a body must conform to.
     pub schema: Option<Arc<Schema>>,
     /// The largest request body, in bytes.
@@ -255,6 +258,12 @@ impl Limit {
         self.only.as_ref().is_none_or(|only| only.counts(call))
     }
 
+    /// Whether it counts the messages of a WebSocket, and no calls.
+    #[must_use]
+    pub fn of_messages(&self) -> bool {
+        self.rule.measure == Measure::Messages
+    }
+
     /// Whether it is decided at the door, before any credential is looked at.
     #[must_use]
     pub fn at_the_door(&self) -> bool {
@@ -287,6 +296,15 @@ impl By {
 }
 
 impl Endpoint {
+    /// How the messages of a WebSocket must be read here; `None` where its bytes may pass unread.
+    #[must_use]
+    pub fn reads_messages(&self) -> Option<Messages> {
+        let masks = self.profile.request.is_some() || self.profile.response.is_some();
+        let counts = self.limits.iter().any(|limit| limit.of_messages());
+        self.messages
+            .or_else(|| (masks || counts || self.profile.inspected).then(Messages::default))
+    }
+
     /// The action that a role must permit where none is written: the verb in lower case.
     #[must_use]
     pub fn default_action(verb: &Method) -> Arc<str> {

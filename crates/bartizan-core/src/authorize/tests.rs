@@ -33,6 +33,7 @@ pub(super) fn endpoint(verb_name: &str, path: &str, access: Access) -> Endpoint 
         protocol: Protocol::Http,
         mcp: None,
         agent: None,
+        messages: None,
         schema: None,
         max_request_size: 1000,
         limits: Vec::new(),

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Method;
 
-use super::passage::spot;
 use super::record::{By, note_detections};
 use super::{Bill, Journey, Refused, Release};
 use crate::audit::{Ending, Note, Outcome, Receipt, Usage};
 use crate::authorize::{Endpoint, Grant};
 use crate::id::RequestId;
-use crate::limit::permit::Permit;
-use crate::limit::{ReservationId, Standing};
-use crate::mask::{Blocked, Detection, Profile, Screened, Spotted, Vault};
+use crate::limit::permit::{Permit, of_a_message};
+use crate::limit::{Draw, ReservationId, Standing};
+use crate::mask::{Blocked, Detection, Profile, Screened, Spotted, Talk, Vault, spot};
 use crate::refusal::{Refusal, Upstream};
 use crate::settle::{self, Spent};
 use crate::time::Timestamp;
@@ -84,6 +83,24 @@ impl Journey {
     pub fn detected(&self, detections: &[Detection], now: Timestamp) {
         let dossier = &self.memory.dossier;
         note_detections(dossier, self.profile(), By::Itself("response"), detections, now);
+    }
+
+    /// Notes what was found in what the client has sent since.
+    pub fn detected_on_the_way_in(&self, detections: &[Detection], now: Timestamp) {
+        let dossier = &self.memory.dossier;
+        note_detections(dossier, self.profile(), By::Itself("request"), detections, now);
+    }
+
+    /// The conversation that it becomes where it opens a WebSocket.
+    #[must_use]
+    pub fn talk(&self, chance: u128) -> Talk {
+        Talk::new(self.profile(), self.vault.clone(), chance)
+    }
+
+    /// What each message of the client draws.
+    #[must_use]
+    pub fn message_draws(&self) -> Vec<Draw> {
+        of_a_message(self.grant(), self.memory.dossier.facts().client)
     }
 
     /// Takes out of the answer what a hook has found in it, as if it had been found here.

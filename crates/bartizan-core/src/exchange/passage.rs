@@ -21,13 +21,13 @@ use crate::authorize::approval::{
 use crate::authorize::{Denial, Grant};
 use crate::limit::permit::{Permit, Returns, on_the_road};
 use crate::limit::{Draw, ReservationId, Unavailable, Verdict};
-use crate::mask::{Blocked, Detection, Guard, Screened, Spotted, Vault};
+use crate::mask::{Blocked, Detection, Guard, Screened, Spotted, Vault, spot};
 use crate::refusal::{Objection, Outage, Refusal, Waiting};
 use crate::settle::rehearsed;
 use crate::time::Timestamp;
 use crate::validate::a2a;
 use crate::validate::echo::Echo;
-use crate::validate::{Call, Intake, Invalid, Media, Payload, Protocol, Unfit};
+use crate::validate::{Call, Intake, Invalid, Payload, Protocol, Unfit};
 
 impl<B> Exchange<Authorized<B>> {
     /// What was granted.
@@ -417,23 +417,6 @@ fn screen_query(
         head.uri = masked.parse().map_err(|_| Blocked { detections: detections.clone() })?;
     }
     Ok(detections)
-}
-
-/// Takes out what a hook has found, as the guard of this way would; where nothing is looked for, as
-/// the default is. What cannot be taken out does not pass.
-pub(super) fn spot(
-    guard: Option<&Guard>,
-    media: Media,
-    bytes: Bytes,
-    spotted: &[Spotted],
-    vault: Option<&mut Vault>,
-) -> Result<Screened, Blocked> {
-    let spotting = match guard {
-        Some(guard) => guard.spotting(spotted),
-        None => Guard::told().and_then(|guard| guard.spotting(spotted)),
-    };
-    let spotting = spotting.map_err(|_| Blocked { detections: Vec::new() })?;
-    spotting.put_aside(media, bytes, vault)
 }
 
 /// The approval that the caller shows: one, or none at all.

@@ -3,10 +3,11 @@
 use serde_json::{Map, Value};
 
 use super::record::{detections_of, ending};
-use super::{Answered, Memory, Refused, Release};
-use crate::audit::{Ending, Event, Outcome};
+use super::{Answered, Bill, Memory, Refused, Release};
+use crate::audit::{Dossier, Ending, Event, Outcome, Receipt};
 use crate::describe::resource;
 use crate::limit::{Exhausted, Kind};
+use crate::problem::closing::{Closing, OPENED, closing};
 use crate::problem::{self, Context};
 use crate::refusal::{Refusal, Waiting};
 use crate::time::Timestamp;
@@ -29,7 +30,6 @@ impl Refused {
     pub fn answer(self, realm: &Realm, now: Timestamp) -> Answered {
         let Self { refusal, memory, protocol, bill } = self;
         let Memory { dossier, standings, echo, .. } = *memory;
-        let usage = bill.map(|bill| bill.usage).unwrap_or_default();
         let metadata = realm.metadata(dossier.facts().endpoint.as_deref());
         let context = Context {
             request_id: dossier.facts().request_id,
@@ -43,15 +43,33 @@ impl Refused {
         if !matches!(*refusal, Refusal::Exhausted(_)) {
             problem::standings(&standings, response.headers_mut());
         }
-        let (event, outcome) = verdict(&refusal);
-        let reason = refusal.to_string();
-        if let Some(event) = event {
-            drop(dossier.note(event, outcome, now, Some(reason.clone()), about(&refusal)));
-        }
-        let status = Some(response.status().as_u16());
-        let end = Ending { reason: Some(reason), usage, ..ending(outcome, now, status) };
-        Answered { response, receipt: dossier.close(end) }
+        let status = response.status().as_u16();
+        Answered { response, receipt: close(dossier, &refusal, bill, status, now) }
     }
+
+    /// Records that an open WebSocket was ended, and words it for its client.
+    pub fn hang_up(self, now: Timestamp) -> (Closing, Receipt) {
+        let Self { refusal, memory, bill, .. } = self;
+        let receipt = close(memory.dossier, &refusal, bill, OPENED, now);
+        (closing(&refusal), receipt)
+    }
+}
+
+fn close(
+    dossier: Dossier,
+    refusal: &Refusal,
+    bill: Option<Box<Bill>>,
+    status: u16,
+    now: Timestamp,
+) -> Receipt {
+    let usage = bill.map(|bill| bill.usage).unwrap_or_default();
+    let (event, outcome) = verdict(refusal);
+    let reason = refusal.to_string();
+    if let Some(event) = event {
+        drop(dossier.note(event, outcome, now, Some(reason.clone()), about(refusal)));
+    }
+    let end = Ending { reason: Some(reason), usage, ..ending(outcome, now, Some(status)) };
+    dossier.close(end)
 }
 
 /// What challenges say about us.

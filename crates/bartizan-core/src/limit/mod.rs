@@ -90,6 +90,8 @@ pub enum OnCrash {
 pub enum Measure {
     /// Calls under way.
     Concurrent,
+    /// Messages of a client over a WebSocket.
+    Messages,
     /// Billionths of a US dollar.
     NanoUsd,
     /// Calls.
@@ -302,6 +304,7 @@ impl Measure {
     pub fn code(self) -> &'static str {
         match self {
             Self::Concurrent => "concurrent",
+            Self::Messages => "messages",
             Self::NanoUsd => "usd",
             Self::Requests => "requests",
             Self::Tokens => "tokens",

@@ -91,7 +91,8 @@ impl Drop for Permit {
 /// What a request draws at the door: the limits by address.
 #[must_use]
 pub fn at_the_door(endpoint: &Endpoint, client: ClientAddress) -> Vec<Draw> {
-    let by_address = endpoint.limits.iter().filter(|limit| limit.at_the_door());
+    let by_address =
+        endpoint.limits.iter().filter(|limit| limit.at_the_door() && !limit.of_messages());
     let bucket = client.bucket();
     by_address.map(|limit| Draw::new(Arc::clone(&limit.rule), &bucket.to_string(), 1)).collect()
 }
@@ -109,20 +110,34 @@ pub fn on_the_road<B>(
     let mut draws = Vec::with_capacity(endpoint.limits.len());
     let (roles, tenant) = (grant.roles(), grant.caller().tenant());
     let traits = Traits { roles, tenant, model: call.model(), tool: call.tool() };
-    let counting = |limit: &&Arc<Limit>| !limit.at_the_door() && limit.counts(traits);
+    let counting =
+        |limit: &&Arc<Limit>| !limit.at_the_door() && !limit.of_messages() && limit.counts(traits);
     for limit in endpoint.limits.iter().filter(counting) {
         // A call of which nobody knows what it costs draws nothing yet: an overdraft stops it all
         // the same, and what its handler reports afterwards is charged.
         let amount = amount(endpoint, call, limit.rule.measure)?;
-        let subject = subject(grant, call, client.bucket(), &limit.by);
+        let subject = subject(grant, traits, client.bucket(), &limit.by);
         draws.push(Draw::new(Arc::clone(&limit.rule), &subject, amount));
     }
     Ok(draws)
 }
 
+/// What each message draws that a client sends over a WebSocket under this grant.
+#[must_use]
+pub fn of_a_message(grant: &Grant, client: ClientAddress) -> Vec<Draw> {
+    let (roles, tenant) = (grant.roles(), grant.caller().tenant());
+    let traits = Traits { roles, tenant, model: None, tool: None };
+    let of_messages = grant.endpoint().limits.iter().filter(|limit| limit.of_messages());
+    let draw = |limit: &Arc<Limit>| {
+        let subject = subject(grant, traits, client.bucket(), &limit.by);
+        Draw::new(Arc::clone(&limit.rule), &subject, 1)
+    };
+    of_messages.filter(|limit| limit.counts(traits)).map(draw).collect()
+}
+
 fn amount<B>(endpoint: &Endpoint, call: &Call<B>, measure: Measure) -> Result<u64, Unpriced> {
     match measure {
-        Measure::Concurrent | Measure::Requests => Ok(1),
+        Measure::Concurrent | Measure::Messages | Measure::Requests => Ok(1),
         Measure::Tokens => Ok(call.estimate().tokens().max(endpoint.cost.tokens)),
         Measure::NanoUsd => cost(endpoint, call.model(), call.estimate()),
     }
@@ -137,7 +152,7 @@ fn cost(endpoint: &Endpoint, model: Option<&Arc<str>>, worst: Estimate) -> Resul
 }
 
 /// Whose counter it is. An attribute that the caller lacks is one shared bucket, never none.
-fn subject<B>(grant: &Grant, call: &Call<B>, bucket: IpAddr, by: &By) -> String {
+fn subject(grant: &Grant, traits: Traits<'_>, bucket: IpAddr, by: &By) -> String {
     const NOBODY: &str = "-";
     let caller = grant.caller();
     match by {
@@ -147,10 +162,10 @@ fn subject<B>(grant: &Grant, call: &Call<B>, bucket: IpAddr, by: &By) -> String 
         By::Ip => bucket.to_string(),
         By::Key if caller.principal().kind == Kind::Key => caller.principal().name(),
         By::Key => NOBODY.into(),
-        By::Model => call.model().map_or_else(|| NOBODY.into(), |model| model.to_string()),
+        By::Model => traits.model.map_or_else(|| NOBODY.into(), |model| model.to_string()),
         By::Role => grant.roles().first().map_or_else(|| NOBODY.into(), |role| role.to_string()),
         By::Tenant => caller.tenant().map_or_else(|| NOBODY.into(), |tenant| tenant.to_string()),
-        By::Tool => call.tool().map_or_else(|| NOBODY.into(), |tool| tool.to_string()),
+        By::Tool => traits.tool.map_or_else(|| NOBODY.into(), |tool| tool.to_string()),
         By::User if caller.is_anonymous() => format!("ip:{bucket}"),
         By::User => caller.principal().name(),
         By::Verb => grant.endpoint().verb.to_string(),

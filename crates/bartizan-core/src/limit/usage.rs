@@ -18,7 +18,7 @@ pub fn actual_draws(reserved: &[Draw], used: Usage) -> Vec<Draw> {
     let amount = |draw: &Draw| match draw.rule.measure {
         Measure::Concurrent => 0,
         Measure::NanoUsd => used.usd_nano,
-        Measure::Requests => draw.amount,
+        Measure::Messages | Measure::Requests => draw.amount,
         Measure::Tokens => used.tokens,
     };
     reserved.iter().map(|draw| Draw { amount: amount(draw), ..draw.clone() }).collect()

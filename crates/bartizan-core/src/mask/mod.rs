@@ -6,6 +6,7 @@ mod form;
 pub mod injection;
 mod restore;
 pub mod stream;
+mod talk;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 pub use bartizan_pii::{Restorer, Spelling, Vault};
 pub use restore::restore;
 pub use stream::{AnswerStream, Stopped, screen_pieces};
+pub use talk::{Side, Talk};
 
 use crate::validate::media::Media;
 
@@ -162,6 +164,23 @@ impl Guard {
         let config = Config { entities: Some(Vec::new()), ..Config::default() };
         Ok(Self(Masker::new(Arc::new(Scanner::new(&config)?), Action::MASK)))
     }
+}
+
+/// Takes out what a hook has found, as the guard of this way would; where nothing is looked for, as
+/// the default is. What cannot be taken out does not pass.
+pub(crate) fn spot(
+    guard: Option<&Guard>,
+    media: Media,
+    bytes: Bytes,
+    spotted: &[Spotted],
+    vault: Option<&mut Vault>,
+) -> Result<Screened, Blocked> {
+    let spotting = match guard {
+        Some(guard) => guard.spotting(spotted),
+        None => Guard::told().and_then(|guard| guard.spotting(spotted)),
+    };
+    let spotting = spotting.map_err(|_| Blocked { detections: Vec::new() })?;
+    spotting.put_aside(media, bytes, vault)
 }
 
 /// One message on its way through a guard.

@@ -42,7 +42,11 @@ fn of(refusal: &Refusal) -> Fault {
             Invalid::Method => METHOD,
             Invalid::Rpc(_) => REQUEST,
             Invalid::Member(_) | Invalid::Schema(_) => PARAMS,
-            Invalid::Media | Invalid::TooLarge(_) | Invalid::TooSlow | Invalid::Unread => REQUEST,
+            Invalid::Media
+            | Invalid::Message(_)
+            | Invalid::TooLarge(_)
+            | Invalid::TooSlow
+            | Invalid::Unread => REQUEST,
         },
         Refusal::Forbidden(Denial::Task) => TASK,
         Refusal::Forbidden(Denial::Notifications) => PUSH,

@@ -13,6 +13,7 @@ pub mod reported;
 pub mod schema;
 pub mod usage;
 pub mod jsonrpc;
+pub mod websocket;
 pub mod openai;
 pub mod anthropic;
 pub mod mcp;
@@ -93,6 +94,9 @@ pub enum Invalid {
     /// A media type that this endpoint does not take.
     #[error("the media type is not supported here; send application/json")]
     Media,
+    /// A message of a WebSocket that may not go on.
+    #[error(transparent)]
+    Message(#[from] websocket::Breach),
     /// A method that nobody here can read.
     #[error("the method is not known here")]
     Method,

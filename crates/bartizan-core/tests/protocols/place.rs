@@ -69,6 +69,7 @@ impl Place {
             protocol: self.protocol,
             mcp: self.mcp.clone(),
             agent: self.agent.clone(),
+            messages: None,
             schema: None,
             max_request_size: 1_000_000,
             limits: Vec::new(),

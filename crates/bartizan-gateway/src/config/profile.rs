@@ -376,7 +376,8 @@ fn upstream_plaintext(settings: &Settings) -> Vec<At> {
 fn limited(settings: &Settings, endpoint: &Endpoint, fits: impl Fn(&By) -> bool) -> bool {
     let applies = |verb: &Method| {
         settings.limits.iter().any(|limit| {
-            limit.applies.to(&endpoint.path, verb) && limit.rules.iter().any(|rule| fits(&rule.by))
+            limit.applies.to(&endpoint.path, verb)
+                && limit.rules.iter().any(|rule| !rule.of_messages() && fits(&rule.by))
         })
     };
     endpoint.verbs.iter().all(applies)

@@ -33,5 +33,6 @@ mod readme;
 mod sarif;
 mod search;
 mod secrets;
+mod talks;
 mod verbs;
 mod websocket;

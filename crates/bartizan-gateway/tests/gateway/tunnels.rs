@@ -1,4 +1,4 @@
-//! Connections that change their protocol: only when the upstream agrees, and only where nothing must be read.
+//! Connections that change their protocol: only when the upstream agrees, and only to WebSocket.
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -43,10 +43,12 @@ async fn bytes_after_a_refused_upgrade_are_no_tunnel() {
 }
 
 #[tokio::test]
-async fn what_must_be_read_is_no_tunnel_and_neither_is_another_protocol() {
+async fn what_knows_no_messages_is_no_tunnel_and_neither_is_another_protocol() {
     let upstream = Upstream::start().await;
-    let masked = |configuration: String| configuration.replace("path: /masked", "path: /socket");
-    let program = Program::with(upstream.address, &[], masked);
+    let checked = |configuration: String| {
+        configuration.replace("path: /masked", "path: /socket\n    schema: { type: object }")
+    };
+    let program = Program::with(upstream.address, &[], checked);
     for (path, ask) in
         [("/socket", ASK.to_owned()), ("/open/socket", ASK.replace("websocket", "h2c"))]
     {

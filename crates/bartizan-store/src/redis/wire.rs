@@ -182,7 +182,8 @@ impl Told {
 }
 
 fn measure_of(code: &str) -> Option<Measure> {
-    [Measure::Concurrent, Measure::NanoUsd, Measure::Requests, Measure::Tokens]
+    use Measure::{Concurrent, Messages, NanoUsd, Requests, Tokens};
+    [Concurrent, Messages, NanoUsd, Requests, Tokens]
         .into_iter()
         .find(|measure| measure.code() == code)
 }

@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::arrive::arrive;
+use super::extended::{self, Hold};
 use super::vigil::{Counted, Limits, Vigil, Watched};
 use super::{MAX_HANDSHAKES, Options, Service};
 use crate::body::Body;
@@ -146,7 +147,7 @@ impl<S: Service> Listener<S> {
     {
         let vigil = self.vigil();
         let io = TokioIo::new(Watched { io: socket, vigil: Arc::clone(&vigil) });
-        let answer = answerer(self.service.clone(), peer, Arc::clone(&vigil));
+        let answer = answerer(self.service.clone(), peer, Arc::clone(&vigil), self.shutdown.clone());
         let connection = pin!(self.one.serve_connection(io, answer).with_upgrades());
         self.attend(&vigil, connection, |connection| connection.graceful_shutdown()).await;
     }
@@ -158,7 +159,7 @@ impl<S: Service> Listener<S> {
     {
         let vigil = self.vigil();
         let io = TokioIo::new(Watched { io: socket, vigil: Arc::clone(&vigil) });
-        let answer = answerer(self.service.clone(), peer, Arc::clone(&vigil));
+        let answer = answerer(self.service.clone(), peer, Arc::clone(&vigil), self.shutdown.clone());
         let connection = pin!(self.either.serve_connection_with_upgrades(io, answer));
         self.attend(&vigil, connection, |connection| connection.graceful_shutdown()).await;
     }
@@ -203,20 +204,28 @@ fn answerer<S: Service>(
     service: S,
     peer: Peer,
     vigil: Arc<Vigil>,
+    shutdown: CancellationToken,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
     Response = Response<Counted<Body>>,
     Error = Infallible,
     Future: Send + 'static,
 > {
-    service_fn(move |request: Request<Incoming>| {
+    service_fn(move |mut request: Request<Incoming>| {
         let under_way = vigil.begin();
         if request.version() == Version::HTTP_2 {
             under_way.speaks_frames();
         }
+        let extended = extended::is_extended(&request);
+        if extended {
+            extended::rewrite(&mut request, Hold::new(vigil.begin(), shutdown.clone()));
+        }
         // In a box, for hyper keeps the place of it as long as the connection.
         let answer = Box::pin(service.clone().answer(arrive(request), peer.clone()));
-        answer.map(|answer| Ok::<_, Infallible>(answer.map(|body| Counted { body, under_way })))
+        answer.map(move |answer| {
+            let answer = if extended { extended::answer(answer) } else { answer };
+            Ok::<_, Infallible>(answer.map(|body| Counted { body, under_way }))
+        })
     })
 }
 
@@ -268,6 +277,8 @@ fn either(options: &Options, streams: Streams) -> auto::Builder<Streams> {
     }
     http.http2()
         .timer(TokioTimer::new())
+        // WebSockets (RFC 8441).
+        .enable_connect_protocol()
         .max_concurrent_streams(options.max_streams)
         .max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX))
         // Streams that are opened and reset at once (CVE-2023-44487, CVE-2025-8671).

@@ -7,6 +7,7 @@ mod addresses;
 mod app;
 mod arrive;
 mod connection;
+mod extended;
 mod vigil;
 mod workers;
 
@@ -29,6 +30,7 @@ use crate::body::Body;
 use crate::peer::Peer;
 use addresses::Addresses;
 use connection::Listener;
+pub(crate) use extended::{Extended, Hold};
 pub use workers::Workers;
 pub(crate) use workers::here;
 

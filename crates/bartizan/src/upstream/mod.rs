@@ -27,6 +27,7 @@ pub use address::{Address, AddressError};
 pub use breaker::BreakerRules;
 pub use connections::{Connections, Network, Trust, TrustError};
 pub(crate) use told::{IDENTITY, identity};
+pub(crate) use tunnel::{Both, Closing, Ends, Pulse, Watched, reached};
 pub use ways::{Patience, Upstreams, Way};
 
 use crate::body::{Body, BodyError};
@@ -187,15 +188,20 @@ fn switch(
     patience: std::time::Duration,
 ) -> Result<Answer, Failure> {
     let garbled = Failure { refusal: refusal::Upstream::Garbled.into(), departed: true };
-    let Some(Upgrade { client, room }) = upgrade else { return Err(garbled) };
-    if !fields::upgrade_of(response.headers()).is_some_and(outgoing::is_websocket) {
+    let Some(upgrade) = upgrade else { return Err(garbled) };
+    let agreed = fields::upgrade_of(response.headers()).is_some_and(outgoing::is_websocket)
+        && upgrade.accepts(response.headers());
+    if !agreed {
         return Err(garbled);
     }
+    let Upgrade { client, room, hold, .. } = upgrade;
     let upstream = hyper::upgrade::on(&mut response);
-    connections.tunnels().join(client, upstream, patience, room);
+    let tunnels = connections.tunnels().clone();
+    let ends = Ends { client, upstream, idle: patience, room, hold, tunnels };
     fields::clean_answer(response.headers_mut());
     outgoing::ask_for_websocket(response.headers_mut());
-    Ok(Answer::new(response.map(|_| Body::empty())))
+    let answer = Answer::new(response.map(|_| Body::empty()));
+    Ok(Answer { ends: Some(ends), ..answer })
 }
 
 fn paced(body: Incoming, patience: std::time::Duration) -> Body {

@@ -18,6 +18,7 @@ use super::tunnel::Room;
 use super::{Http, Target, Verbs, fields};
 use crate::body::Body;
 use crate::peer::Peer;
+use crate::serve::{Extended, Hold};
 
 /// A request that is ready to be sent.
 #[derive(Debug)]
@@ -35,6 +36,22 @@ pub(super) struct Outgoing {
 pub(super) struct Upgrade {
     pub(super) client: OnUpgrade,
     pub(super) room: Room,
+    /// Keeps the client's connection where it is shared with other requests.
+    pub(super) hold: Option<Hold>,
+    /// What the upstream must answer where nobody else looks at it.
+    accept: Option<String>,
+    /// Whether messages are read: then no extension may change what their frames mean.
+    read: bool,
+}
+
+impl Upgrade {
+    /// Whether an upstream has answered as it must (RFC 6455 section 4.1).
+    pub(super) fn accepts(&self, headers: &HeaderMap) -> bool {
+        let extended = headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS);
+        let told = headers.get(header::SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
+        let meant = self.accept.as_ref().map(String::as_bytes);
+        (meant.is_none() || meant == told) && !(self.read && extended)
+    }
 }
 
 static X_AGIS_METHOD: HeaderName = HeaderName::from_static("x-agis-method");
@@ -66,8 +83,11 @@ impl Outgoing {
         if let Some(credential) = &target.credential {
             headers.insert(credential.name.clone(), credential.value.clone());
         }
-        if upgrade.is_some() {
+        if let Some(upgrade) = &upgrade {
             ask_for_websocket(&mut headers);
+            if upgrade.read {
+                headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
+            }
         }
         let method = spoken(method, target.verbs, &mut headers);
         let body = match body {
@@ -125,8 +145,8 @@ fn way(target: &Target, upgrades: bool) -> Way {
 
 /// Whether this request may change the protocol. Otherwise it goes on as if it had not asked.
 ///
-/// Only WebSocket (RFC 6455), only from HTTP/1.1, and only where nothing must be read: what goes
-/// through a tunnel is neither validated nor masked.
+/// Only WebSocket (RFC 6455), and only where its messages can be read as far as something must be
+/// looked for in them: a schema or a protocol knows nothing of messages.
 fn upgrade(
     target: &Target,
     connections: &Connections,
@@ -134,19 +154,24 @@ fn upgrade(
     body: &Payload<Body>,
     head: &mut Parts,
 ) -> Result<Option<Upgrade>, Refusal> {
-    let asked = head.version == Version::HTTP_11
+    let extended = head.extensions.get::<Extended>().cloned();
+    let asked = (head.version == Version::HTTP_11 || extended.is_some())
         && head.method == Method::GET
         && fields::upgrade_of(&head.headers).is_some_and(is_websocket);
-    let empty = matches!(body, Payload::Whole(bytes) if bytes.is_empty());
-    let unread =
-        endpoint.profile.request.is_none() && endpoint.schema.is_none() && !is_read(endpoint);
-    if !(asked && empty && unread && target.http == Http::Negotiated) {
+    let empty = match body {
+        Payload::Whole(bytes) => bytes.is_empty(),
+        Payload::Stream(body) => extended.is_some() && body.is_end_stream(),
+    };
+    let legible = endpoint.protocol == Protocol::Http && endpoint.schema.is_none();
+    if !(asked && empty && legible && target.http == Http::Negotiated) {
         return Ok(None);
     }
     let Some(client) = head.extensions.remove::<OnUpgrade>() else { return Ok(None) };
     let room = connections.tunnels().room();
     let room = room.ok_or(Refusal::Unavailable(Outage::Overload))?;
-    Ok(Some(Upgrade { client, room }))
+    let (hold, accept) = extended.map(|Extended { hold, accept }| (hold, accept)).unzip();
+    let read = endpoint.reads_messages().is_some();
+    Ok(Some(Upgrade { client, room, hold, accept, read }))
 }
 
 pub(super) fn is_websocket(protocol: &HeaderValue) -> bool {

@@ -1,5 +1,6 @@
-//! A connection that has changed its protocol: bytes go both ways until nobody has any more.
+//! A connection that has changed its protocol: its two ends, and the bytes that go between them.
 
+use std::future::{Future, pending};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,8 +16,10 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::serve::Hold;
+
 /// All tunnels of the gateway: so many at a time, and none that outlives it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tunnels {
     tasks: TaskTracker,
     closing: CancellationToken,
@@ -26,6 +29,28 @@ pub(super) struct Tunnels {
 /// Room for one tunnel.
 #[derive(Debug)]
 pub(super) struct Room(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+
+/// The two ends of a connection that is about to change its protocol.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    pub(super) client: OnUpgrade,
+    pub(super) upstream: OnUpgrade,
+    /// How long nobody may say anything.
+    pub(super) idle: Duration,
+    pub(super) room: Room,
+    /// Keeps the client's connection where it is shared with other requests.
+    pub(super) hold: Option<Hold>,
+    pub(super) tunnels: Tunnels,
+}
+
+/// Both ends, when both have changed their protocol.
+#[derive(Debug)]
+pub(crate) struct Both {
+    pub(crate) client: TokioIo<Upgraded>,
+    pub(crate) upstream: TokioIo<Upgraded>,
+    /// How long nobody may say anything.
+    pub(crate) idle: Duration,
+}
 
 impl Tunnels {
     pub(super) fn new(max: usize) -> Self {
@@ -41,18 +66,6 @@ impl Tunnels {
         Arc::clone(&self.room).try_acquire_owned().ok().map(Room)
     }
 
-    /// Joins the two ends as soon as both have changed their protocol.
-    pub(super) fn join(&self, client: OnUpgrade, upstream: OnUpgrade, idle: Duration, room: Room) {
-        let closing = self.closing.clone();
-        self.tasks.spawn(async move {
-            let tunnel = tunnel(client, upstream, idle);
-            if let Some(Err(error)) = closing.run_until_cancelled(tunnel).await {
-                tracing::debug!(%error, "a tunnel broke off");
-            }
-            drop(room);
-        });
-    }
-
     pub(super) async fn close(&self) {
         self.closing.cancel();
         self.tasks.close();
@@ -60,29 +73,93 @@ impl Tunnels {
     }
 }
 
-async fn tunnel(client: OnUpgrade, upstream: OnUpgrade, idle: Duration) -> io::Result<()> {
+impl Ends {
+    /// Joins the two byte for byte as soon as both have changed their protocol, until nobody has
+    /// any more to say, or until `end`.
+    pub(crate) fn join(self, end: Option<Instant>) {
+        self.meet(move |both, closing| async move {
+            tokio::select! {
+                copied = copy(both) => if let Err(error) = copied {
+                    tracing::debug!(%error, "a tunnel broke off");
+                },
+                () = reached(end) => tracing::debug!("a tunnel outlived its credential"),
+                () = closing => {}
+            }
+        });
+    }
+
+    /// Hands both to `converse` as soon as both have changed their protocol, and what ends when the
+    /// gateway stops: it must then end soon.
+    pub(crate) fn meet<F, C>(self, converse: F)
+    where
+        F: FnOnce(Both, Closing) -> C + Send + 'static,
+        C: Future<Output = ()> + Send,
+    {
+        let Self { client, upstream, idle, room, hold, tunnels } = self;
+        let (ours, theirs) = (tunnels.closing, hold.as_ref().map(Hold::closing));
+        tunnels.tasks.spawn(async move {
+            let closing = async move {
+                let theirs = async {
+                    match theirs {
+                        Some(theirs) => theirs.cancelled_owned().await,
+                        None => pending().await,
+                    }
+                };
+                tokio::select! { () = ours.cancelled() => {}, () = theirs => {} }
+            };
+            let mut closing: Closing = Box::pin(closing);
+            let both = tokio::select! {
+                both = both(client, upstream, idle) => both,
+                () = &mut closing => return,
+            };
+            match both {
+                Ok(both) => converse(both, closing).await,
+                Err(error) => tracing::debug!(%error, "a connection did not change its protocol"),
+            }
+            drop((room, hold));
+        });
+    }
+}
+
+/// Ends when the gateway stops.
+pub(crate) type Closing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn both(client: OnUpgrade, upstream: OnUpgrade, idle: Duration) -> io::Result<Both> {
     // The client's end changes once it has seen the upstream's 101, and not before.
     let both = async { tokio::try_join!(client, upstream).map_err(io::Error::other) };
     let timed_out = |_| io::Error::from(io::ErrorKind::TimedOut);
     let (client, upstream) = tokio::time::timeout(idle, both).await.map_err(timed_out)??;
+    Ok(Both { client: TokioIo::new(client), upstream: TokioIo::new(upstream), idle })
+}
+
+async fn copy(both: Both) -> io::Result<()> {
+    let Both { client, mut upstream, idle } = both;
     let pulse = Pulse::new();
-    let mut client = Watched { io: TokioIo::new(client), pulse: &pulse };
-    let mut upstream = TokioIo::new(upstream);
+    let mut client = Watched { io: client, pulse: &pulse };
     tokio::select! {
         copied = copy_bidirectional(&mut client, &mut upstream) => copied.map(drop),
         () = pulse.silence(idle) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
+/// Ends at an instant, or never.
+pub(crate) async fn reached(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => pending().await,
+    }
+}
+
 /// When something last moved, in either direction.
-struct Pulse {
+#[derive(Debug)]
+pub(crate) struct Pulse {
     began: Instant,
     /// Milliseconds since.
     last: AtomicU64,
 }
 
 impl Pulse {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { began: Instant::now(), last: AtomicU64::new(0) }
     }
 
@@ -92,7 +169,7 @@ impl Pulse {
     }
 
     /// Ends when nothing has moved for `limit`.
-    async fn silence(&self, limit: Duration) {
+    pub(crate) async fn silence(&self, limit: Duration) {
         loop {
             let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
             let end = self.began + last + limit;
@@ -105,9 +182,10 @@ impl Pulse {
 }
 
 /// One end, whose every byte is a sign of life.
-struct Watched<'a, T> {
-    io: T,
-    pulse: &'a Pulse,
+#[derive(Debug)]
+pub(crate) struct Watched<'a, T> {
+    pub(crate) io: T,
+    pub(crate) pulse: &'a Pulse,
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<'_, T> {

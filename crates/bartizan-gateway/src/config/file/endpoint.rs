@@ -103,6 +103,9 @@ pub struct Endpoint {
     pub approval: Option<Located<Approval>>,
     /// The largest request body. Default: the server's.
     pub max_request_size: Option<Located<Size>>,
+    /// How messages of a WebSocket are read. They are where texts are masked or messages are
+    /// counted, and where this stands; else its bytes pass unread.
+    pub websocket: Option<Located<WebSocket>>,
     /// How long to wait for what. Default: the server's.
     pub timeouts: Option<Located<EndpointTimeouts>>,
     /// What happens to a call whose caller hung up. Default: `cancel`.
@@ -158,6 +161,26 @@ pub enum Protocol {
     Mcp,
     /// Agent to Agent.
     A2a,
+}
+
+/// How messages of a WebSocket are read.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WebSocket {
+    /// The largest message, in both directions. Default: `1MB`.
+    pub max_message_size: Option<Located<Size>>,
+    /// What becomes of binary messages where texts are masked. Default: `refuse`.
+    pub binary: Option<Located<BinaryMessages>>,
+}
+
+/// What becomes of binary messages where texts are masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BinaryMessages {
+    /// The connection is closed: nobody can say what they hold.
+    Refuse,
+    /// They pass unread.
+    Pass,
 }
 
 /// What happens to a call whose caller hung up.

@@ -23,6 +23,9 @@ pub struct Limit {
     pub tpm: Option<Located<Count>>,
     /// Requests in a window of one's own, as `5/minute`.
     pub rate: Option<Located<RateText>>,
+    /// Messages that a client sends over a WebSocket, as `60/minute`. One that finds no room ends
+    /// the connection.
+    pub messages: Option<Located<RateText>>,
     /// How many may come at once beyond the rate; with it the limit is smooth (GCRA), without it a
     /// sliding window.
     pub burst: Option<Located<Count>>,

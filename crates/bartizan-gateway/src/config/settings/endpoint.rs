@@ -10,6 +10,7 @@ use bartizan_core::authorize::{Names, Permission};
 use bartizan_core::validate::Protocol;
 use bartizan_core::validate::a2a::PushHost;
 use bartizan_core::validate::schema::{MAX_SCHEMA, Schema};
+use bartizan_core::validate::websocket::{Binary, MAX_MESSAGE, Messages};
 use http::{HeaderValue, Method, Uri};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -55,6 +56,8 @@ pub struct Endpoint {
     pub mcp: Option<Arc<Mcp>>,
     /// Where an agent may send notifications.
     pub push: Vec<PushHost>,
+    /// What is laid down for the messages of a WebSocket.
+    pub messages: Option<Messages>,
     /// What a body must conform to.
     pub schema: Option<Arc<Schema>>,
     /// The largest request body, in bytes.
@@ -178,6 +181,7 @@ fn endpoint(
         mcp: mcp::resolve(resolver, entry, protocol),
         push: agent::push(resolver, entry),
         protocol,
+        messages: messages(resolver, entry, protocol),
         max_request_size: resolver.size(entry.max_request_size.as_ref(), size),
         timeouts: self::timeouts(resolver, entry, timeouts),
         on_disconnect: on_disconnect(entry),
@@ -238,6 +242,28 @@ fn asked(
             "write the addresses of your proxies: `server: { trusted_proxies: [10.0.0.0/8] }`";
         resolver.error(place, "nobody may ask about this endpoint", help);
     }
+}
+
+/// What `websocket` means. Only texts can be read: what else is known of bodies says nothing of
+/// messages.
+fn messages(
+    resolver: &mut Resolver<'_>,
+    entry: &Located<file::Endpoint>,
+    protocol: Protocol,
+) -> Option<Messages> {
+    let file = entry.websocket.as_ref()?;
+    let schema = entry.schema.is_some().then_some("`schema`");
+    let spoken = (protocol != Protocol::Http).then_some("`protocol`");
+    for what in schema.into_iter().chain(spoken) {
+        let help = "give WebSockets an endpoint of their own";
+        let message = format!("`websocket` does not go with {what}, which knows no messages");
+        resolver.error(&file.key, message, help);
+    }
+    let binary = match file.binary.as_ref().map(|binary| binary.value) {
+        Some(file::BinaryMessages::Pass) => Binary::Pass,
+        Some(file::BinaryMessages::Refuse) | None => Binary::Refuse,
+    };
+    Some(Messages { max_size: resolver.size(file.max_message_size.as_ref(), MAX_MESSAGE), binary })
 }
 
 fn protocol(entry: &Located<file::Endpoint>) -> Protocol {

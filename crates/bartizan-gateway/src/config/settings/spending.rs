@@ -389,21 +389,18 @@ fn shapes(resolver: &mut Resolver<'_>, file: &Located<file::Limit>) -> Vec<(Meas
     if let Some(rpm) = positive(resolver, file.rpm.as_ref()) {
         shapes.push((Measure::Requests, smooth(rpm, minute)));
     }
-    if let Some(text) = &file.rate {
+    for (text, measure) in [(&file.rate, Measure::Requests), (&file.messages, Measure::Messages)] {
+        let Some(text) = text else { continue };
         let rates =
             Rate::parse(text).map_err(|error| resolver.wrong(&text.place, error.to_string()));
-        shapes.extend(
-            rates
-                .unwrap_or_default()
-                .into_iter()
-                .map(|rate| (Measure::Requests, smooth(rate.limit, rate.length))),
-        );
+        let rates = rates.unwrap_or_default().into_iter();
+        shapes.extend(rates.map(|rate| (measure, smooth(rate.limit, rate.length))));
     }
     if let Some(burst) = file.burst.as_ref().filter(|_| shapes.is_empty()) {
         resolver.error(
             &burst.key,
             "`burst` needs a number of requests beside it",
-            "write `rpm` or `rate`",
+            "write `rpm`, `rate` or `messages`",
         );
     }
     if let Some(tpm) = positive(resolver, file.tpm.as_ref()) {
@@ -414,13 +411,14 @@ fn shapes(resolver: &mut Resolver<'_>, file: &Located<file::Limit>) -> Vec<(Meas
     }
     let written = file.rpm.is_some()
         || file.rate.is_some()
+        || file.messages.is_some()
         || file.tpm.is_some()
         || file.concurrency.is_some();
     if !written {
         resolver.error(
             &file.key,
             format!("the limit `{}` limits nothing", file.name.value.0),
-            "write `rpm`, `tpm`, `rate` or `concurrency`",
+            "write `rpm`, `tpm`, `rate`, `messages` or `concurrency`",
         );
     }
     if file.rpm.is_some()
