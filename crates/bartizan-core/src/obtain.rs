@@ -15,8 +15,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use crate::authenticate::Subject;
-use crate::issue::assertion;
 use crate::issue::GrantType;
+use crate::issue::assertion;
 use crate::issue::request::ACCESS_TOKEN;
 use crate::issue::signing::SigningKey;
 use crate::json;
@@ -105,6 +105,9 @@ const LONGEST: Duration = Duration::from_hours(24);
 /// The longest that it is put away before its end: clocks differ, and the call needs its time.
 const MARGIN: Duration = Duration::from_secs(30);
 
+/// The shortest, unless that is half of its life: `exp` counts whole seconds, and loses a part of one.
+const TICK: Duration = Duration::from_secs(1);
+
 /// How long what the client signs counts.
 const SIGNED_FOR: Duration = Duration::from_mins(1);
 
@@ -183,7 +186,11 @@ impl Obtained {
     ///
     /// # Errors
     /// [`Unusable`] where there is no token in it that can be shown.
-    pub fn read(answer: &[u8], now: Timestamp, latest: Option<Timestamp>) -> Result<Self, Unusable> {
+    pub fn read(
+        answer: &[u8],
+        now: Timestamp,
+        latest: Option<Timestamp>,
+    ) -> Result<Self, Unusable> {
         let answer = json::object(answer, 8).map_err(|_| Unusable::Unread)?;
         let text = |name: &str| answer.get(name).and_then(Value::as_str);
         let token = text("access_token").filter(|token| (1..=MAX_TOKEN).contains(&token.len()));
@@ -207,9 +214,9 @@ impl Obtained {
         if life.is_zero() {
             return Err(Unusable::Over);
         }
-        let margin = (life / 10).min(MARGIN);
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {token}"))
-            .map_err(|_| Unusable::Characters)?;
+        let margin = (life / 10).clamp(TICK.min(life / 2), MARGIN);
+        let mut authorization =
+            HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Unusable::Characters)?;
         authorization.set_sensitive(true);
         let ends = now.plus(life - margin);
         Ok(Self { authorization, due: now.plus((life - margin) * 4 / 5), ends })
@@ -345,6 +352,8 @@ mod tests {
         };
         assert_eq!(life(&of("3600")), (2856, 3570));
         assert_eq!(life(&of("\"100\"")), (72, 90));
+        assert_eq!(read(&of("2")).unwrap().ends.since(NOW), Duration::from_secs(1));
+        assert_eq!(read(&of("1")).unwrap().ends.since(NOW), Duration::from_millis(500));
         assert_eq!(life(&of("1e30")).1, 24 * 3600 - 30);
         assert_eq!(life(r#"{"access_token":"t","token_type":"Bearer"}"#), (216, 270));
         for over in ["0", "-5", "\"soon\"", "true"] {

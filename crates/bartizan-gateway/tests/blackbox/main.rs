@@ -12,6 +12,7 @@
 mod a2a;
 mod access;
 mod canaille;
+mod credential;
 mod crash;
 mod curl;
 mod fastapi;

@@ -10,6 +10,7 @@ pub mod policy;
 pub mod spending;
 pub mod personal;
 pub mod hook;
+pub mod credential;
 pub mod endpoint;
 pub mod mcp;
 mod names;
