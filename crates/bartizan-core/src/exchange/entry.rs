@@ -71,6 +71,9 @@ impl<B> Exchange<Received<B>> {
             let rewritten = Target::parse(head)?.into_rewritten();
             canonicalise(&mut head.uri, rewritten.as_deref())?;
             let overridden = take_override(&head.method, &mut head.headers)?;
+            if !routes.reads_alike(head.uri.path()) {
+                return Err(Misdirected::Path);
+            }
             let route = routes.find(&head.method, overridden.as_ref(), head.uri.path());
             let route = at_its_door(route, *purpose, dossier.facts().dry_run);
             match &route {

@@ -34,5 +34,6 @@ mod readme;
 mod sarif;
 mod search;
 mod secrets;
+mod unread;
 mod verbs;
 mod websocket;
