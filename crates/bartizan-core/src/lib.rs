@@ -19,6 +19,7 @@ pub mod problem;
 pub mod exchange;
 
 pub mod issue;
+pub mod obtain;
 pub mod describe;
 pub mod chain;
 

@@ -158,6 +158,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             | Rejection::Malformed
             | Rejection::Missing
             | Rejection::Nonce(_)
+            | Rejection::NotExchangeable
             | Rejection::NotYetValid
             | Rejection::Proof(_)
             | Rejection::Revoked
@@ -217,7 +218,10 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
         Refusal::Failed => &INTERNAL,
         Refusal::Upstream(upstream) => match upstream {
             Upstream::Blocked => &RESPONSE_BLOCKED,
-            Upstream::Garbled | Upstream::Unauthorized | Upstream::Unreachable => &UPSTREAM,
+            Upstream::Garbled
+            | Upstream::Unauthorized
+            | Upstream::Ungranted
+            | Upstream::Unreachable => &UPSTREAM,
             Upstream::TooSlow => &UPSTREAM_SLOW,
         },
     }
@@ -314,9 +318,11 @@ fn detail(refusal: &Refusal) -> String {
         // How a token failed helps whoever forges tokens.
         Refusal::Unauthenticated { rejection, .. } => match rejection {
             Rejection::Missing => "Not authenticated".into(),
-            Rejection::Ambiguous | Rejection::InQuery | Rejection::Nonce(_) | Rejection::Scheme => {
-                rejection.to_string()
-            }
+            Rejection::Ambiguous
+            | Rejection::InQuery
+            | Rejection::Nonce(_)
+            | Rejection::NotExchangeable
+            | Rejection::Scheme => rejection.to_string(),
             Rejection::Proof(_) => "the DPoP proof is not valid".into(),
             Rejection::Expired
             | Rejection::Forged
@@ -331,6 +337,7 @@ fn detail(refusal: &Refusal) -> String {
             Outage::ShuttingDown => "the gateway is shutting down; try again".into(),
             Outage::Approvals(_)
             | Outage::Audit
+            | Outage::Credential
             | Outage::Identities
             | Outage::Meter(_)
             | Outage::Upstream => {

@@ -107,6 +107,9 @@ pub enum Outage {
     /// The audit log cannot be written.
     #[error("the audit log cannot be written")]
     Audit,
+    /// The token endpoint that issues what an upstream is to be shown.
+    #[error("the token that the upstream wants cannot be asked for")]
+    Credential,
     /// The store of identities, or the keys of an issuer.
     #[error("identities cannot be looked up")]
     Identities,
@@ -136,6 +139,9 @@ pub enum Upstream {
     /// It does not take what the gate shows it.
     #[error("the upstream does not accept the gateway's credential")]
     Unauthorized,
+    /// Whoever issues its tokens gives the gate none.
+    #[error("the gateway was given no token for the upstream")]
+    Ungranted,
     /// No answer in time.
     #[error("the upstream did not answer in time")]
     TooSlow,

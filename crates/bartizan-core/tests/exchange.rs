@@ -87,6 +87,7 @@ fn policy(action: Action) -> Policy {
         timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
         elsewhere: false,
+        exchanges: false,
         about: About::default(),
     };
     policy.routes.add(endpoint).unwrap();

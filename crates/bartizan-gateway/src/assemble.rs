@@ -23,8 +23,8 @@ use bartizan::handler::Handler;
 use bartizan::serve::Workers;
 use bartizan::token::{self, TokenEndpoint};
 use bartizan::upstream::{
-    Address, Connections, Credential, Http, Network, Patience, Target, Trust, Upstream, Upstreams,
-    Verbs, Way,
+    Address, Connections, Credential, Http, Network, Patience, Target, Tokens, Trust, Upstream,
+    Upstreams, Verbs, Way,
 };
 use bartizan::{App, Json, endpoint};
 use bartizan_store::durable::DurableMeter;
@@ -72,6 +72,8 @@ pub struct Standing {
     leased: Arc<Leased>,
     alerts: Arc<Alerts>,
     mcp: Lasting,
+    /// Tokens for upstreams: a configuration that asks for the same ones goes on with them.
+    tokens: Mutex<Vec<Arc<Tokens>>>,
     /// Ends the telling of alerts, and the task that tells them.
     telling: Mutex<Option<(CancellationToken, JoinHandle<()>)>>,
 }
@@ -147,6 +149,7 @@ impl Standing {
             leased,
             alerts,
             mcp: Lasting::new()?,
+            tokens: Mutex::default(),
             telling: Mutex::default(),
         })
     }
@@ -273,9 +276,10 @@ pub async fn assemble(
         app = token::served(&tokens).into_iter().fold(app, AppBuilder::endpoint);
     }
     let connections = standing.connections(settings)?;
+    let reach = Reached { connections, tokens: tokens_for_upstreams(settings, standing)? };
     for configured in &settings.endpoints {
         for verb in &configured.verbs {
-            let served = serve(configured, verb, (settings, standing), &connections, &agents)?;
+            let served = serve(configured, verb, (settings, standing), &reach, &agents)?;
             app = app.endpoint(served);
         }
     }
@@ -338,7 +342,7 @@ fn serve(
     configured: &configured::Endpoint,
     verb: &Method,
     (settings, standing): (&Settings, &Standing),
-    connections: &Connections,
+    reach: &Reached,
     agents: &Agents,
 ) -> anyhow::Result<Served> {
     let mut draft = endpoint(verb.as_str(), &configured.path)
@@ -383,44 +387,86 @@ fn serve(
     Ok(match &configured.target {
         configured::Target::Health => draft.call(|_| async { Ok(Json(Health::HEALTHY)) }),
         configured::Target::ForwardAuth => draft.elsewhere(),
-        configured::Target::Upstream(upstream) => draft.handler(upstreams(upstream, connections)?),
+        configured::Target::Upstream(upstream) => {
+            if upstream.exchanges() {
+                draft = draft.exchanges();
+            }
+            draft.handler(upstreams(upstream, reach)?)
+        }
     })
 }
 
+/// What upstreams are reached with.
+struct Reached {
+    connections: Connections,
+    /// Every token that one of them wants.
+    tokens: Vec<Arc<Tokens>>,
+}
+
+/// The tokens that upstreams want: those that are known from before, where they are the same. Each is
+/// asked for by somebody who reaches nothing but whoever issues it.
+fn tokens_for_upstreams(
+    settings: &Settings,
+    standing: &Standing,
+) -> anyhow::Result<Vec<Arc<Tokens>>> {
+    let mut standing = standing.tokens.lock();
+    let mut tokens: Vec<Arc<Tokens>> = Vec::new();
+    for wanted in settings.endpoints.iter().flat_map(configured::Endpoint::tokens) {
+        let same = |one: &&Arc<Tokens>| one.settings() == wanted;
+        if tokens.iter().find(same).is_some() {
+            continue;
+        }
+        let known = standing.iter().find(same).cloned();
+        tokens.push(match known {
+            Some(known) => known,
+            None => {
+                let addresses = wanted.issuer.iter().chain(&wanted.endpoint);
+                let hosts = addresses.filter_map(|url| host(url)).collect();
+                Tokens::new(wanted.clone(), Arc::new(HttpFetch::new(hosts)?))
+            }
+        });
+    }
+    standing.clone_from(&tokens);
+    Ok(tokens)
+}
+
 /// Who answers: one upstream, or several that are asked in their order.
-fn upstreams(
-    first: &configured::Upstream,
-    connections: &Connections,
-) -> anyhow::Result<Arc<dyn Handler>> {
+fn upstreams(first: &configured::Upstream, reach: &Reached) -> anyhow::Result<Arc<dyn Handler>> {
     let plain = first.patience == Patience::default()
         && first.fallbacks.is_empty()
         && first.serves.is_empty();
     if plain {
-        let upstream = Upstream::new(target(first)?, connections.clone());
+        let upstream = Upstream::new(target(first, reach)?, reach.connections.clone());
         return Ok(Arc::new(upstream.with_context(|| format!("upstream `{}`", first.url))?));
     }
     let all = std::iter::once(first).chain(&first.fallbacks);
     let ways = all.map(|one| {
         let (serves, model) = (one.serves.clone(), one.model.clone());
-        anyhow::Ok(Way { target: target(one)?, serves, model })
+        anyhow::Ok(Way { target: target(one, reach)?, serves, model })
     });
     let ways = ways.collect::<anyhow::Result<Vec<_>>>()?;
-    let upstreams = Upstreams::new(ways, first.patience, connections);
+    let upstreams = Upstreams::new(ways, first.patience, &reach.connections);
     Ok(Arc::new(upstreams.with_context(|| format!("upstream `{}`", first.url))?))
 }
 
-fn target(upstream: &configured::Upstream) -> anyhow::Result<Target> {
+fn target(upstream: &configured::Upstream, reach: &Reached) -> anyhow::Result<Target> {
     let url = match (upstream.agent, upstream.url.scheme(), upstream.url.authority()) {
         // Its path is put in where the call is read.
         (true, Some(scheme), Some(authority)) => format!("{scheme}://{authority}"),
         _ => upstream.url.to_string(),
     };
     let address = Address::parse(&url).with_context(|| format!("upstream `{url}`"))?;
-    let show = |secret| match upstream.anthropic {
-        true => Credential::field(HeaderName::from_static("x-api-key"), secret),
-        false => Credential::bearer(secret),
+    let show = |credential: &_| match (credential, upstream.anthropic) {
+        (configured::Credential::Stored(secret), true) => {
+            Credential::field(HeaderName::from_static("x-api-key"), secret).map(Some)
+        }
+        (configured::Credential::Stored(secret), false) => Credential::bearer(secret).map(Some),
+        (configured::Credential::Obtained(settings), _) => {
+            let same = reach.tokens.iter().find(|tokens| *tokens.settings() == **settings);
+            Ok(same.cloned().map(Credential::obtained))
+        }
     };
-    let credential = upstream.credential.as_ref().map(show).transpose();
+    let credential = upstream.credential.as_ref().map(show).transpose().map(Option::flatten);
     Ok(Target {
         verbs: if upstream.native_verbs { Verbs::Native } else { Verbs::Post },
         http: if upstream.http2_prior { Http::Prior } else { Http::Negotiated },
@@ -480,11 +526,12 @@ fn speaks_tls(settings: &Settings) -> bool {
 /// The hosts of issuers: written by the operator's own hand, so they may be private.
 fn issuers(settings: &Settings) -> Vec<String> {
     let addresses = settings.auth.issuers.iter().flat_map(Trusted::addresses);
-    let hosts = addresses.filter_map(|address| {
-        let url: http::Uri = address.parse().ok()?;
-        url.host().map(str::to_owned)
-    });
-    hosts.collect()
+    addresses.filter_map(host).collect()
+}
+
+fn host(address: &str) -> Option<String> {
+    let url: http::Uri = address.parse().ok()?;
+    url.host().map(str::to_owned)
 }
 
 /// What outlives a reload of how callers are recognised: an identity provider that cannot be

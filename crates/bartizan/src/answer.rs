@@ -66,6 +66,10 @@ pub async fn bring_home(
     if away.journey().is_some_and(Journey::is_headline) {
         behead(&away, &mut response, !hooks.is_empty());
     }
+    if speaks_mcp(&away) && !response.status().is_success() && !is_legible(&response) {
+        // What a server or somebody before it says is no message; its status says enough.
+        wordless(&mut response);
+    }
     let listener = away.take_listener();
     // What an agent says of an error names no task.
     let listener = listener.filter(|ear| !ear.insists() || response.status().is_success());
@@ -74,7 +78,11 @@ pub async fn bring_home(
         away.used(Spent::Reported(Reported { usd_nano: Some(0), ..Reported::default() }));
     }
     let curious: Vec<_> = hooks.iter().filter(|hook| hook.looks_at_answers()).collect();
-    if listener.as_ref().is_some_and(Listener::insists) && !is_legible(&response) {
+    let read = listener.as_ref().is_some_and(|ear| {
+        let pictured = is_picture_or_sound(response.headers());
+        ear.insists() || (response.status().is_success() && ear.must_hear(pictured))
+    });
+    if read && !is_legible(&response) {
         return refuse(away, Refusal::Upstream(Upstream::Garbled));
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -112,6 +120,21 @@ fn unwelcome(away: &Away, response: &Response<Body>) -> Option<Refusal> {
     let unauthorized =
         matches!(status, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED);
     (unauthorized && speaks_mcp(away)).then_some(Refusal::Upstream(Upstream::Unauthorized))
+}
+
+/// Takes the body from an answer, and what describes it.
+fn wordless(response: &mut Response<Body>) {
+    *response.body_mut() = Body::empty();
+    for name in [
+        header::CONTENT_TYPE,
+        header::CONTENT_LENGTH,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LANGUAGE,
+        header::CONTENT_RANGE,
+        header::ETAG,
+    ] {
+        response.headers_mut().remove(name);
+    }
 }
 
 fn speaks_mcp(away: &Away) -> bool {

@@ -86,6 +86,8 @@ pub(crate) struct Sketch {
     pub(crate) within: bool,
     /// Whether a proxy in front sends its calls on.
     pub(crate) elsewhere: bool,
+    /// Whether its upstream is shown a token got in exchange for the caller's.
+    pub(crate) exchanges: bool,
 }
 
 /// Where requests name a tenant.
@@ -128,6 +130,7 @@ pub fn endpoint(verb: &str, path: &str) -> Draft<NoPolicy> {
         flaws: Vec::new(),
         within: false,
         elsewhere: false,
+        exchanges: false,
     };
     Draft { sketch, policy: PhantomData }
 }
@@ -251,6 +254,14 @@ impl Draft<Policed> {
 }
 
 impl<P> Draft<P> {
+    /// Its upstream is called in the name of the caller, with a token that is got in exchange for
+    /// theirs (RFC 8693): callers must show one. See [`crate::upstream::Tokens`].
+    #[must_use]
+    pub fn exchanges(mut self) -> Self {
+        self.sketch.exchanges = true;
+        self
+    }
+
     /// Another verb that means this one: `POST` for `SUMMARIZE`.
     #[must_use]
     pub fn alias(mut self, verb: &str) -> Self {
@@ -548,6 +559,7 @@ impl Sketch {
             timeout: self.timeout.unwrap_or(defaults.timeout),
             on_disconnect: self.on_disconnect,
             elsewhere: self.elsewhere,
+            exchanges: self.exchanges,
             about: self.about,
         })
     }

@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bartizan_core::authenticate::freshness;
+use bartizan_core::json;
 use bartizan_core::limit::BoxFuture;
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, Uri, header};
@@ -80,6 +81,9 @@ pub enum FetchError {
     /// Another answer than 200.
     #[error("`{0}` answered {1}")]
     Status(String, StatusCode),
+    /// A no in the words of OAuth (RFC 6749 section 5.2).
+    #[error("`{0}` answered {1}: {2}")]
+    Denied(String, StatusCode, String),
     /// No connection, or it broke, or the answer was too long.
     #[error("`{0}` could not be read: {1}")]
     Broken(String, String),
@@ -195,8 +199,17 @@ impl HttpFetch {
                 &std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string),
             )
         })?;
-        if answer.status() != StatusCode::OK {
-            return Err(FetchError::Status(url.into(), answer.status()));
+        let status = answer.status();
+        if matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED) {
+            let body = Limited::new(answer.into_body(), MAX_DENIAL).collect().await;
+            let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+            return Err(match denial(&body) {
+                Some(code) => FetchError::Denied(url.into(), status, code),
+                None => FetchError::Status(url.into(), status),
+            });
+        }
+        if status != StatusCode::OK {
+            return Err(FetchError::Status(url.into(), status));
         }
         let life = freshness::lifetime(answer.headers());
         let body = Limited::new(answer.into_body(), most).collect().await;
@@ -252,6 +265,18 @@ impl fmt::Debug for HttpFetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpFetch").field("by_hand", &self.by_hand).finish_non_exhaustive()
     }
+}
+
+/// The longest no that is read, in bytes.
+const MAX_DENIAL: usize = 16 * 1024;
+
+/// The code of a no, where it has the form of one: what else such an answer says may hold anything.
+fn denial(body: &[u8]) -> Option<String> {
+    let body = json::object(body, 8).ok()?;
+    let code = body.get("error")?.as_str()?;
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':');
+    ((1..=64).contains(&code.len()) && code.bytes().all(plain)).then(|| code.to_owned())
 }
 
 /// The host of a URL, if it is an address.

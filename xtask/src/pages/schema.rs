@@ -169,7 +169,11 @@ fn wrapped(object: &Value) -> Option<&str> {
 
 /// The alternatives of a property.
 fn forms(property: &Value) -> Vec<&Value> {
-    ["oneOf", "anyOf", "allOf"].iter().flat_map(|form| list(property, form)).collect()
+    // What depends on a condition, where nothing is said that holds in both cases.
+    let both = property.get("type").is_none();
+    let either = ["then", "else"].iter().filter(|_| both).filter_map(|form| property.get(form));
+    let listed = ["oneOf", "anyOf", "allOf"].iter().flat_map(|form| list(property, form));
+    listed.chain(either).collect()
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {

@@ -56,6 +56,7 @@ impl Guessing {
             | Rejection::InQuery
             | Rejection::Missing
             | Rejection::Nonce(_)
+            | Rejection::NotExchangeable
             | Rejection::NotYetValid
             | Rejection::Revoked
             | Rejection::Scheme => false,

@@ -7,6 +7,7 @@ pub mod jws;
 pub mod jwks;
 pub mod algorithm;
 pub mod holder;
+pub mod subject;
 pub mod dpop;
 pub mod certificate;
 pub mod freshness;
@@ -22,6 +23,8 @@ use http::{HeaderMap, HeaderName};
 
 use self::claims::Claims;
 use crate::time::Timestamp;
+
+pub use subject::Subject;
 
 /// Somebody whose credential has been verified, or nobody in particular.
 ///
@@ -444,6 +447,12 @@ pub enum Rejection {
     /// None at all, where one is needed.
     #[error("no credential was presented")]
     Missing,
+    /// A key or a certificate, where the caller's token is needed to get another one for it.
+    #[error(
+        "the service behind this endpoint is called in the caller's name: a token is needed, for which \
+         another one can be got; a key or a certificate cannot be exchanged"
+    )]
+    NotExchangeable,
     /// The proof must hold this, which the server chooses (RFC 9449 section 8).
     #[error("the proof must hold a nonce of this server")]
     Nonce(dpop::Nonce),

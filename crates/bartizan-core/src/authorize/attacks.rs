@@ -319,3 +319,28 @@ fn an_empty_policy_serves_nobody() {
         "nothing is served at this path"
     );
 }
+
+#[test]
+fn nothing_behind_a_semicolon_hides_another_endpoint_from_who_cuts_it_off() {
+    let get = |path: &str| endpoint("GET", path, Access::Authenticated);
+    let policy = policy(vec![
+        get("/pages/{page}"),
+        get("/pages/admin"),
+        get("/files/{*rest}"),
+        get("/files/secret/key"),
+    ]);
+    for path in ["/pages/a;v=1", "/files/a;v=1/b", "/files/a%3Bb", "/pages/a", "/nowhere;x"] {
+        assert!(policy.routes.reads_alike(path), "{path}");
+    }
+    for path in [
+        "/pages/admin;x",
+        "/pages/admin;",
+        "/pages/admin%3Bx",
+        "/pages/;x",
+        "/files/secret;a=1/key",
+        "/files/secret/key;jsessionid=1",
+        "/files/a/;x/b",
+    ] {
+        assert!(!policy.routes.reads_alike(path), "{path}");
+    }
+}

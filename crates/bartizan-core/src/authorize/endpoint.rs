@@ -66,6 +66,9 @@ pub struct Endpoint {
     pub on_disconnect: OnDisconnect,
     /// Whether a proxy in front sends its calls on, and asks here whether they may pass.
     pub elsewhere: bool,
+    /// Whether its upstream is shown a token that is got in exchange for the caller's (RFC 8693), so
+    /// that there must be one.
+    pub exchanges: bool,
     /// What `DISCOVER`, OpenAPI and people are told about it.
     pub about: About,
 }

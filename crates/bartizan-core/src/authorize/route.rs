@@ -135,6 +135,23 @@ impl Routes {
         verbs.filter_map(|(_, index)| self.endpoints.get(*index))
     }
 
+    /// Whether whoever cuts `;…` off the segments of a path, as servlet containers do, finds it where
+    /// it leads here. What leads nowhere is read alike: it goes nowhere.
+    #[must_use]
+    pub fn reads_alike(&self, path: &str) -> bool {
+        if !path.contains(';') && !path.contains("%3B") {
+            return true;
+        }
+        let bare = |segment: &str| {
+            let name = segment.split(';').next().unwrap_or_default();
+            name.split("%3B").next().unwrap_or_default().to_owned()
+        };
+        let bare = path.split('/').map(bare).collect::<Vec<_>>().join("/");
+        let Ok(found) = self.paths.at(path) else { return true };
+        let empty = bare.contains("//") || bare.len() < 2;
+        !empty && self.paths.at(&bare).is_ok_and(|other| other.value == found.value)
+    }
+
     /// Where `verb path` leads. `overridden` is the verb of `X-AGIS-Method`, which counts where
     /// the endpoint allows it; the path must be canonical.
     #[must_use]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
 use http::{Method, Request, header};
 use serde_json::Map;
 
@@ -13,8 +14,8 @@ use super::{
 use crate::admit::target::{names_a_method, take_override};
 use crate::admit::{Misdirected, Purpose, Target};
 use crate::audit::{Dossier, Event, Facts, Outcome, Trail};
-use crate::authenticate::{Caller, Credential, Places, Rejection, dpop};
-use crate::authorize::{Circumstances, Denial, Policy, Route, Routes};
+use crate::authenticate::{Caller, Credential, Places, Rejection, Subject, dpop};
+use crate::authorize::{Circumstances, Denial, Endpoint, Policy, Route, Routes};
 use crate::limit::permit::at_the_door;
 use crate::limit::{Draw, Exhausted, Kind, Unavailable, Verdict};
 use crate::refusal::{Outage, Refusal};
@@ -48,8 +49,8 @@ impl<B> Exchange<Received<B>> {
         };
         let dossier = Dossier::open(facts, now, trail);
         let (head, standings) = (Box::new(head), Vec::new());
-        let (vault, echo) = (None, None);
-        let memory = Box::new(Memory { now, purpose, dossier, standings, vault, echo });
+        let (vault, echo, subject) = (None, None, None);
+        let memory = Box::new(Memory { now, purpose, dossier, standings, vault, echo, subject });
         Self { head, memory, state: Received { body } }
     }
 
@@ -70,6 +71,9 @@ impl<B> Exchange<Received<B>> {
             let rewritten = Target::parse(head)?.into_rewritten();
             canonicalise(&mut head.uri, rewritten.as_deref())?;
             let overridden = take_override(&head.method, &mut head.headers)?;
+            if !routes.reads_alike(head.uri.path()) {
+                return Err(Misdirected::Path);
+            }
             let route = routes.find(&head.method, overridden.as_ref(), head.uri.path());
             let route = at_its_door(route, *purpose, dossier.facts().dry_run);
             match &route {
@@ -136,7 +140,7 @@ impl<B> Exchange<Admitted<B>> {
         places: &Places,
     ) -> Result<Exchange<Authenticated<B>>, Refused> {
         let keeps_credential = self.has_own_credentials();
-        self.step(|head, Memory { dossier, now, .. }, Admitted { route, body }| {
+        self.step(|head, Memory { dossier, now, subject, .. }, Admitted { route, body }| {
             // Also where another exchange has said who is calling: a step of a chain.
             Credential::none_in(&head.uri)?;
             let caller = match caller {
@@ -150,6 +154,9 @@ impl<B> Exchange<Admitted<B>> {
                 }
                 Err(NotAuthenticated::Throttled(wait)) => return Err(throttled(wait).into()),
             };
+            if let Some(endpoint) = route.endpoint().filter(|endpoint| endpoint.exchanges) {
+                *subject = kept(endpoint, &caller, head, places, dossier.facts().dry_run)?;
+            }
             if !keeps_credential {
                 head.headers.remove(header::AUTHORIZATION);
                 for name in &places.key_headers {
@@ -168,6 +175,21 @@ impl<B> Exchange<Admitted<B>> {
             Ok(Authenticated { caller, route, body })
         })
     }
+}
+
+/// The token of a caller in whose name the upstream is called. Of a call that is only asked about
+/// nobody has shown it, and it is not sent.
+fn kept(
+    endpoint: &Endpoint,
+    caller: &Caller,
+    head: &Parts,
+    places: &Places,
+    dry_run: bool,
+) -> Result<Option<Box<Subject>>, Rejection> {
+    if !endpoint.welcomes(caller) || (dry_run && Subject::may_be_of(caller)) {
+        return Ok(None);
+    }
+    Subject::of(caller, Credential::find(head, places)?).map(|subject| Some(Box::new(subject)))
 }
 
 impl<B> Exchange<Authenticated<B>> {

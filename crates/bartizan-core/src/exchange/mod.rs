@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::admit::{ClientAddress, Purpose};
 use crate::audit::{Dossier, Facts, Note, Receipt, Usage};
-use crate::authenticate::Caller;
+use crate::authenticate::{Caller, Subject};
 use crate::authorize::approval::Approval;
 use crate::authorize::{Endpoint, Grant, Route};
 use crate::id::RequestId;
@@ -62,6 +62,8 @@ struct Memory {
     vault: Option<Box<Vault>>,
     /// What of the call stands in an error about it.
     echo: Option<Box<Echo>>,
+    /// The caller's token, where the upstream is shown another one for it.
+    subject: Option<Box<Subject>>,
 }
 
 impl Memory {
@@ -195,6 +197,8 @@ pub struct Departure<B> {
     pub document: Option<Box<Value>>,
     /// On whose behalf.
     pub caller: Caller,
+    /// Their token, where the upstream is shown another one for it: see [`Endpoint::exchanges`].
+    pub subject: Option<Box<Subject>>,
     /// The roles that the caller has here, assigned ones included.
     pub roles: Vec<Arc<str>>,
     /// To which endpoint.

@@ -376,8 +376,19 @@ impl<B> Exchange<Announced<B>> {
         permit.hand_over();
         let Facts { request_id: id, client, .. } = *memory.dossier.facts();
         let (asked, (body, document)) = (model.clone(), call.into_body());
-        let departure =
-            Departure { id, client, head, body, document, caller, roles, endpoint, model: asked };
+        let subject = memory.subject.take();
+        let departure = Departure {
+            id,
+            client,
+            head,
+            body,
+            document,
+            caller,
+            subject,
+            roles,
+            endpoint,
+            model: asked,
+        };
         let vault = vault.map(Arc::from);
         Ok((departure, Journey { permit, model, estimate, listener, vault, memory }))
     }

@@ -162,6 +162,18 @@ impl Listener {
         matches!(self, Self::A2a(_))
     }
 
+    /// Whether a good answer to which it cannot listen does not pass: it would hide what was used, and
+    /// what it says. Pictures and sounds are what some calls ask for.
+    #[must_use]
+    pub fn must_hear(&self, picture_or_sound: bool) -> bool {
+        match self {
+            Self::OpenAi(listener) => !(picture_or_sound && listener.may_be_no_words()),
+            Self::Anthropic(_) | Self::A2a(_) => true,
+            // What of it is read is decided by its media type.
+            Self::Mcp(_) => false,
+        }
+    }
+
     /// An event of the form of `event`, in which `piece` stands, that brings nothing but `text` of
     /// the same text.
     #[must_use]

@@ -12,7 +12,7 @@ use crate::authorize::{Denial, Grant, OnDeniedTool};
 const LONGEST_NAME: usize = 256;
 
 /// Members that name a tool, or hold one that does.
-const NAMING: [&str; 6] = ["type", "name", "function", "custom", "tools", "mcp_server_name"];
+const NAMING: [&str; 7] = ["type", "name", "function", "custom", "tools", "mcp_server_name", "url"];
 
 /// Where an API's calls keep their tools.
 pub(super) struct Offer {
@@ -50,6 +50,38 @@ impl Offer {
             changed |= offer.len() < before;
             if offer.is_empty() && before > 0 {
                 call.remove(list);
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Looks through what items of the conversation offer, each a list of tools of its own: the model
+    /// takes those for offered, too. `true` where something was taken out.
+    pub(super) fn check_items(
+        &self,
+        call: &mut Map<String, Value>,
+        within: &'static str,
+        grant: &Grant,
+    ) -> Result<bool, Unfit> {
+        let names = &grant.endpoint().names;
+        let Some(Value::Array(items)) = call.get_mut(within).filter(|_| names.tools.is_some())
+        else {
+            return Ok(false);
+        };
+        let remove = names.on_denied_tool == OnDeniedTool::Remove;
+        let mut changed = false;
+        for item in items.iter_mut().filter_map(Value::as_object_mut) {
+            if !jsonrpc::exact(item, &["tools"]) {
+                return Err(Invalid::Member(within).into());
+            }
+            match item.get_mut("tools") {
+                None | Some(Value::Null) => {}
+                Some(Value::Array(offer)) => {
+                    let before = offer.len();
+                    self.filter(offer, within, grant, remove)?;
+                    changed |= offer.len() < before;
+                }
+                Some(_) => return Err(Invalid::Member(within).into()),
             }
         }
         Ok(changed)

@@ -441,6 +441,46 @@ fn a_card_leads_to_the_gate_and_shows_what_the_caller_may_use() {
 }
 
 #[test]
+fn an_address_of_the_agent_is_found_in_whatever_member_and_spelling_it_stands() {
+    let told = |said: &Value| -> Value {
+        serde_json::from_slice(&card(&place(), said).instead.unwrap()).unwrap()
+    };
+    let spelled = json!({
+        "name": "x",
+        "url": "http://inside:9000/svc",
+        "URL": "http://inside:9000/svc",
+        "supported_interfaces": [{ "url": "http://inside:9000/svc", "protocol_binding": "JSONRPC" }],
+        "additional_interfaces": [{ "url": "http://inside:9000/svc", "transport": "JSONRPC" }],
+        "documentation_url": "http://inside:9000/docs",
+        "icon-url": "http://inside:9000/icon.png",
+        "security_schemes": { "own": { "type": "http" } },
+        "provider": { "organization": "Acme", "url": "http://inside:9000/" },
+        "additionalInterfaces": [
+            { "URL": "http://inside:9000/svc", "url": "http://inside:9000/svc", "transport": "JSONRPC" },
+        ],
+        "skills": [{ "id": "echo", "manual": "http://inside:9000/manual", "see": ["http://INSIDE:9000/a", "b"] }],
+        "capabilities": { "extensions": [{ "uri": "https://ext.example/1", "params": { "at": "http://inside:9000/x" } }] },
+        "x-own": { "kept": true },
+    });
+    let seen = told(&spelled);
+    let text = seen.to_string();
+    assert!(!text.to_lowercase().contains("inside"), "{text}");
+    assert_eq!(seen["provider"]["url"], "https://gate.example/v1");
+    assert_eq!(seen["additionalInterfaces"][0]["transport"], "JSONRPC");
+    assert_eq!(seen["capabilities"]["extensions"][0]["uri"], "https://ext.example/1");
+    assert_eq!(seen["x-own"]["kept"], true);
+    assert_eq!(seen["skills"], json!([{ "id": "echo", "see": ["b"] }]));
+    let hidden = json!({
+        "name": "x",
+        "url": "http://inside:9000/svc",
+        "additionalInterfaces": [{ "address": "http://deeper:9000/svc" }],
+        "provider": { "organization": "Acme", "url": "http://deeper:9000/" },
+    });
+    let text = told(&hidden).to_string();
+    assert!(!text.contains("deeper"), "{text}");
+}
+
+#[test]
 fn a_card_by_which_nobody_could_call_through_the_gate_does_not_pass() {
     for bad in [
         json!({ "name": "x" }),

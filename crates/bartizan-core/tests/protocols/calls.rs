@@ -197,6 +197,52 @@ fn a_tool_without_a_right_is_refused_or_taken_out_of_the_offer() {
 }
 
 #[test]
+fn a_server_of_tools_is_judged_by_its_address_and_not_only_by_the_name_that_its_caller_gives_it() {
+    let tools = ["docs", "https://mcp.example.com/*"];
+    let ask = |url: &str, on_denied| {
+        let place = Place::new(Protocol::Anthropic).tools(&tools, on_denied);
+        let server = json!({ "name": "docs", "type": "url", "url": url });
+        let body = json!({ "max_tokens": 1, "mcp_servers": [server] }).to_string();
+        place.read("/v1/messages", &body).map(|read| sent(&read).get("mcp_servers").is_some())
+    };
+    assert_eq!(ask("https://mcp.example.com/sse", OnDeniedTool::Refuse), Ok(true));
+    for url in ["https://evil.example/sse", "https://mcp.example.com.evil.example/"] {
+        let denied = Err(Unfit::Denied(Denial::Tool(url.into())));
+        assert_eq!(ask(url, OnDeniedTool::Refuse), denied);
+        assert_eq!(ask(url, OnDeniedTool::Remove), Ok(false));
+    }
+    for url in ["https://mcp.example.com@evil.example/", "https://mcp.example.com/%2e%2e/x", ""] {
+        let read = ask(url, OnDeniedTool::Remove);
+        assert_eq!(read, Err(Unfit::Invalid(Invalid::Member("mcp_servers"))), "{url}");
+    }
+}
+
+#[test]
+fn tools_that_come_with_the_conversation_or_a_stored_prompt_need_a_right_too() {
+    let place = |on_denied| openai().tools(&["search", "pmpt_ours_*"], on_denied);
+    let ask = |body: &serde_json::Value, on_denied| {
+        place(on_denied).read("/v1/responses", &body.to_string()).map(|read| sent(&read))
+    };
+    let denied = |name: &str| Err(Unfit::Denied(Denial::Tool(name.into())));
+    let brought = json!({ "input": [
+        { "role": "user", "content": "hello" },
+        { "type": "mcp_list_tools", "server_label": "x", "tools": [{ "name": "search" }, { "name": "delete_all" }] },
+    ] });
+    assert_eq!(ask(&brought, OnDeniedTool::Refuse), denied("delete_all"));
+    let left = ask(&brought, OnDeniedTool::Remove).unwrap();
+    assert_eq!(left["input"][1]["tools"], json!([{ "name": "search" }]));
+    let hidden = json!({ "input": [{ "type": "x", "Tools": [{ "name": "delete_all" }] }] });
+    assert!(ask(&hidden, OnDeniedTool::Remove).is_err());
+    let stored = |id: &str| json!({ "prompt": { "id": id, "version": "2" } });
+    assert!(ask(&stored("pmpt_ours_1"), OnDeniedTool::Refuse).is_ok());
+    for on_denied in [OnDeniedTool::Refuse, OnDeniedTool::Remove] {
+        assert_eq!(ask(&stored("pmpt_1"), on_denied), denied("pmpt_1"));
+    }
+    let text = json!({ "prompt": "Once upon a time" });
+    assert!(place(OnDeniedTool::Refuse).read("/v1/completions", &text.to_string()).is_ok());
+}
+
+#[test]
 fn a_tool_cannot_hide_behind_the_name_that_the_other_dialect_reads() {
     let place = openai().tools(&["good"], OnDeniedTool::Refuse);
     for path in [CHAT, "/v1/responses"] {

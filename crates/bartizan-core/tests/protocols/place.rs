@@ -78,6 +78,7 @@ impl Place {
             timeout: Duration::from_secs(1),
             on_disconnect: OnDisconnect::Cancel,
             elsewhere: false,
+            exchanges: false,
             about: About::default(),
         };
         let mut policy = Policy::default();

@@ -8,8 +8,16 @@ use bartizan_pii::{Config, Entity, Scanner};
 use super::tree::{Kind, Node, Place, tokens};
 
 /// Keys under which a secret stands.
-const NAMES: &[&str] =
-    &["credential", "signing_key", "secret", "client_secret", "password", "api_key", "token"];
+const NAMES: &[&str] = &[
+    "credential",
+    "signing_key",
+    "secret",
+    "client_secret",
+    "client_key",
+    "password",
+    "api_key",
+    "token",
+];
 
 /// Where secrets stand: pointers, in the order of the file.
 pub(super) fn find(tree: &mut Node) -> Vec<String> {

@@ -12,6 +12,7 @@
 mod a2a;
 mod access;
 mod canaille;
+mod credential;
 mod crash;
 mod curl;
 mod fastapi;
@@ -34,5 +35,6 @@ mod sarif;
 mod search;
 mod secrets;
 mod talks;
+mod unread;
 mod verbs;
 mod websocket;

@@ -18,7 +18,14 @@ use crate::clock;
 /// digest: whoever looks for a second text with the fingerprint of somebody else's has 2^128 to
 /// try, and two of one's own are worth nothing. What is small is found sooner among a million.
 #[derive(Clone, Copy, Eq, PartialEq)]
-pub(super) struct Fingerprint([u8; 16]);
+pub(crate) struct Fingerprint([u8; 16]);
+
+impl Fingerprint {
+    /// Of a digest that was made elsewhere.
+    pub(crate) fn of(digest: &[u8; 32]) -> Self {
+        Self(digest.first_chunk().copied().unwrap_or_default())
+    }
+}
 
 /// A part of a digest is nearly a hash: nothing is gained by hashing all of it again.
 impl Hash for Fingerprint {
@@ -132,7 +139,7 @@ pub(super) struct Seen {
 const SHARDS: usize = 16;
 
 /// What is known of credentials: of at most about twice `capacity` of them.
-pub(super) struct Cache<T> {
+pub(crate) struct Cache<T> {
     shards: Vec<Mutex<Shard<T>>>,
     /// How many a generation of one shard holds.
     generation: usize,
@@ -152,7 +159,7 @@ impl<T> Default for Shard<T> {
 }
 
 impl<T> Cache<T> {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         Self { shards, generation: (capacity / SHARDS).max(1) }
     }
@@ -171,6 +178,21 @@ impl<T> Cache<T> {
         let found = look(&entry);
         shard.put(fingerprint, entry, self.generation);
         found
+    }
+
+    /// The entry, which `make` makes where there is none yet.
+    pub(crate) fn get_or_put(&self, fingerprint: Fingerprint, make: impl FnOnce() -> T) -> T
+    where
+        T: Clone,
+    {
+        let Some(shard) = self.shard(fingerprint) else { return make() };
+        let mut shard = shard.lock();
+        if let Some(entry) = shard.young.get(&fingerprint) {
+            return entry.clone();
+        }
+        let entry = shard.old.remove(&fingerprint).unwrap_or_else(make);
+        shard.put(fingerprint, entry.clone(), self.generation);
+        entry
     }
 
     pub(super) fn put(&self, fingerprint: Fingerprint, entry: T) {

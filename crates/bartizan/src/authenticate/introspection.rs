@@ -8,12 +8,9 @@ use bartizan_core::authenticate::Rejection;
 use bartizan_core::authenticate::holder::Holder;
 use bartizan_core::authenticate::jwt::Issuer;
 use bartizan_core::exchange::NotAuthenticated;
+use bartizan_core::obtain::{basic, encoded};
 use bartizan_core::time::Timestamp;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use http::HeaderValue;
 use parking_lot::Mutex;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -66,9 +63,6 @@ const BAD: usize = 4_096;
 /// How long a bad one is remembered; a token that was not good yet must not wait for long.
 const BAD_FOR: Duration = Duration::from_secs(5);
 
-/// What is not written as it is in a form (RFC 6749 appendix B).
-const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
-
 impl Introspection {
     /// Asks over `fetch`.
     #[must_use]
@@ -116,17 +110,14 @@ impl Introspection {
     async fn answer(&self, issuer: &Issuer, token: &str) -> Result<Vec<u8>, String> {
         let _one = self.asking.acquire().await;
         let url = self.endpoint(issuer).await?;
-        let encode = |text: &str| utf8_percent_encode(text, FORM).to_string();
         let Settings { client, secret, in_form, patience, .. } = &self.settings;
-        let (client, secret) = (encode(client), encode(secret.expose_secret()));
-        let mut body = format!("token={}&token_type_hint=access_token", encode(token));
+        let mut body = format!("token={}&token_type_hint=access_token", encoded(token));
         let authorization = if *in_form {
+            let (client, secret) = (encoded(client), encoded(secret.expose_secret()));
             body.push_str(&format!("&client_id={client}&client_secret={secret}"));
             None
         } else {
-            // Encoded twice over: as in a form, and then in Base64 (RFC 6749 section 2.3.1).
-            let basic = format!("Basic {}", STANDARD.encode(format!("{client}:{secret}")));
-            Some(HeaderValue::from_str(&basic).map_err(|error| error.to_string())?)
+            Some(basic(client, secret).map_err(|error| error.to_string())?)
         };
         let form = Form { url: &url, body, authorization };
         let fetched = self.fetch.post(form, MAX_ANSWER, *patience).await;

@@ -364,7 +364,7 @@ async fn get(fetch: &dyn Fetch, url: &str, patience: Duration) -> Result<Fetched
 }
 
 /// What an issuer says of itself.
-pub(super) async fn discover(
+pub(crate) async fn discover(
     fetch: &dyn Fetch,
     issuer: &str,
     patience: Duration,

@@ -1,8 +1,8 @@
 //! Who is calling? Looks up what the rules need, and remembers what they said.
 
-mod cache;
+pub(crate) mod cache;
 mod introspection;
-mod issuer;
+pub(crate) mod issuer;
 mod proofs;
 mod uses;
 #[cfg(test)]

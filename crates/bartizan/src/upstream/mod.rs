@@ -3,29 +3,32 @@
 mod address;
 mod breaker;
 mod connections;
+mod credential;
 mod fields;
 mod lifetime;
 mod outgoing;
 mod told;
+mod tokens;
 mod tunnel;
 mod ways;
 
 use std::error::Error as _;
-use std::fmt;
 use std::future::ready;
+use std::sync::Arc;
 
 use bartizan_core::exchange::Departure;
 use bartizan_core::refusal::{self, Refusal};
 use bartizan_core::validate::Invalid;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
-use secrecy::{ExposeSecret as _, SecretString};
 
 pub use address::{Address, AddressError};
 pub use breaker::BreakerRules;
 pub use connections::{Connections, Network, Trust, TrustError};
+pub use credential::Credential;
+pub use tokens::{TokenSettings, Tokens};
 pub(crate) use told::{IDENTITY, identity};
 pub(crate) use tunnel::{Both, Closing, Ends, Pulse, Watched, reached};
 pub use ways::{Patience, Upstreams, Way};
@@ -33,6 +36,7 @@ pub use ways::{Patience, Upstreams, Way};
 use crate::body::{Body, BodyError};
 use crate::handler::{Answer, Failure, Handler, Work};
 use crate::paced::Paced;
+use credential::{Kind, with_token};
 use outgoing::{Outgoing, Upgrade};
 
 /// A service behind the gate. What it answers goes to the client as it is, and as it comes.
@@ -77,13 +81,6 @@ pub enum Http {
     Prior,
 }
 
-/// What the gate itself shows to an upstream. Prints as `***`.
-#[derive(Clone)]
-pub struct Credential {
-    name: HeaderName,
-    value: HeaderValue,
-}
-
 /// Why an upstream cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum UpstreamError {
@@ -103,34 +100,6 @@ impl Target {
     #[must_use]
     pub fn new(address: Address) -> Self {
         Self { address, verbs: Verbs::default(), http: Http::default(), credential: None }
-    }
-}
-
-impl Credential {
-    /// `Authorization: Bearer SECRET`.
-    ///
-    /// # Errors
-    /// [`UpstreamError::Credential`] where no header field can carry it.
-    pub fn bearer(secret: &SecretString) -> Result<Self, UpstreamError> {
-        let value = SecretString::from(format!("Bearer {}", secret.expose_secret().trim()));
-        Self::field(AUTHORIZATION, &value)
-    }
-
-    /// The secret as the whole value of the field `name`.
-    ///
-    /// # Errors
-    /// [`UpstreamError::Credential`] where no header field can carry it.
-    pub fn field(name: HeaderName, secret: &SecretString) -> Result<Self, UpstreamError> {
-        let text = secret.expose_secret().trim();
-        let mut value = HeaderValue::from_str(text).map_err(|_| UpstreamError::Credential)?;
-        value.set_sensitive(true);
-        Ok(Self { name, value })
-    }
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Credential({}: ***)", self.name)
     }
 }
 
@@ -154,7 +123,22 @@ impl Upstream {
 
 impl Handler for Upstream {
     fn answer(&self, departure: Departure<Body>) -> Work {
-        match Outgoing::prepare(&self.target, &self.connections, departure) {
+        match self.target.credential.as_ref().map(Credential::kind) {
+            Some(Kind::Obtained(tokens)) => {
+                Box::pin(with_token(self.clone(), Arc::clone(tokens), departure))
+            }
+            Some(Kind::Stored(name, value)) => {
+                self.ask(Some((name.clone(), value.clone())), departure)
+            }
+            None => self.ask(None, departure),
+        }
+    }
+}
+
+impl Upstream {
+    /// One call, with this credential.
+    fn ask(&self, shown: Option<(HeaderName, HeaderValue)>, departure: Departure<Body>) -> Work {
+        match Outgoing::prepare(&self.target, &self.connections, shown, departure) {
             Ok(outgoing) => Box::pin(send(outgoing, self.connections.clone())),
             Err(refusal) => Box::pin(ready(Err(Failure { refusal, departed: false }))),
         }

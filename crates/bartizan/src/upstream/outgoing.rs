@@ -60,6 +60,7 @@ impl Outgoing {
     pub(super) fn prepare(
         target: &Target,
         connections: &Connections,
+        shown: Option<(HeaderName, HeaderValue)>,
         departure: Departure<Body>,
     ) -> Result<Self, Refusal> {
         let Departure { id, mut head, body, caller, roles, endpoint, .. } = departure;
@@ -80,8 +81,8 @@ impl Outgoing {
             origin.tell(&mut headers);
         }
         told::name(id, &mut headers);
-        if let Some(credential) = &target.credential {
-            headers.insert(credential.name.clone(), credential.value.clone());
+        if let Some((name, credential)) = shown {
+            headers.insert(name, credential);
         }
         if let Some(upgrade) = &upgrade {
             ask_for_websocket(&mut headers);

@@ -160,7 +160,8 @@ fn next(spare: &mut Option<Departure<Body>>, whole: bool, way: &Open) -> Option<
     Some(departure)
 }
 
-fn copy(departure: &Departure<Body>) -> Option<Departure<Body>> {
+/// The same call once more, where all of its body is at hand.
+pub(super) fn copy(departure: &Departure<Body>) -> Option<Departure<Body>> {
     let Payload::Whole(bytes) = &departure.body else { return None };
     Some(Departure {
         id: departure.id,
@@ -170,6 +171,7 @@ fn copy(departure: &Departure<Body>) -> Option<Departure<Body>> {
         // An upstream is sent bytes.
         document: None,
         caller: departure.caller.clone(),
+        subject: departure.subject.clone(),
         roles: departure.roles.clone(),
         endpoint: Arc::clone(&departure.endpoint),
         model: departure.model.clone(),
@@ -204,11 +206,8 @@ impl Open {
         patience: Patience,
         leave: Option<Leave<'_>>,
     ) -> Outcome {
-        let repeatable = departure.endpoint.protocol.has_models()
-            || matches!(
-                departure.head.method,
-                Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
-            );
+        let repeatable =
+            departure.endpoint.protocol.has_models() || may_be_repeated(&departure.head.method);
         let work = self.upstream.answer(departure);
         let result = match patience.first_byte {
             None => work.await,
@@ -219,7 +218,7 @@ impl Open {
         };
         let failed = match &result {
             Ok(answer) => answer.response.status().is_server_error(),
-            Err(failure) => matches!(failure.refusal, Refusal::Upstream(_)),
+            Err(failure) => is_of_the_upstream(&failure.refusal),
         };
         match leave {
             Some(leave) if failed => leave.failed(clock::now()),
@@ -228,7 +227,7 @@ impl Open {
         }
         let again = match &result {
             Ok(answer) => repeatable && is_refused(answer.response.status()),
-            Err(failure) => !failure.departed && matches!(failure.refusal, Refusal::Upstream(_)),
+            Err(failure) => !failure.departed && is_of_the_upstream(&failure.refusal),
         };
         if !again {
             return Outcome::Done(result);
@@ -239,6 +238,16 @@ impl Open {
         };
         Outcome::Again(result, wait)
     }
+}
+
+/// Whether a method means the same when it is sent twice (RFC 9110 section 9.2.2).
+pub(super) fn may_be_repeated(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+}
+
+/// Whether another upstream may do better: this one, or whoever issues its tokens, has failed.
+fn is_of_the_upstream(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::Upstream(_) | Refusal::Unavailable(Outage::Credential))
 }
 
 /// Whether an upstream says that it did not work on a call: too many, or not well.

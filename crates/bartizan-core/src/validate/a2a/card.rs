@@ -31,9 +31,10 @@ type Members = Map<String, Value>;
 /// Rewrites a card. `None` where it is none that can be used here: it names no interface of the
 /// agent's that the gate can read.
 pub(super) fn rewrite(mut card: Members, agent: &Agent, grant: &Grant) -> Option<Members> {
+    other_spellings(&mut card);
     card.get("name").and_then(Value::as_str)?;
     let (old, new) = (card.contains_key("url"), card.contains_key("supportedInterfaces"));
-    let own = authorities(&card);
+    let own = authorities(&card, agent);
     if new {
         let interfaces = interfaces(card.get("supportedInterfaces"), "protocolBinding", agent)?;
         card.insert("supportedInterfaces".into(), interfaces.into());
@@ -46,15 +47,68 @@ pub(super) fn rewrite(mut card: Members, agent: &Agent, grant: &Grant) -> Option
     }
     skills(&mut card, grant)?;
     capabilities(&mut card, agent, grant);
+    provider(&mut card, agent, &own);
+    card.retain(|_, value| !leads_past(value, &own));
+    card.values_mut().for_each(|value| take_out(value, &own));
     security(&mut card, agent, grant, (old, new));
     // They would be over another text.
     card.remove("signatures");
-    for page in ["iconUrl", "documentationUrl"] {
-        if authority(card.get(page)).is_some_and(|host| own.contains(&host)) {
-            card.remove(page);
-        }
-    }
     Some(card)
+}
+
+/// Who provides an agent must have an address: the gate's, where it would be the agent's own.
+fn provider(card: &mut Members, agent: &Agent, own: &[String]) {
+    let provider = card.get_mut("provider").and_then(|provider| provider.get_mut("url"));
+    if let Some(url) = provider.filter(|url| leads_past(url, own)) {
+        *url = agent.url.to_string().into();
+    }
+}
+
+/// Members that say where an agent is, or what it asks of callers. JSON of Protocol Buffers is read in
+/// two spellings, and other readers take no heed of case.
+const MEANT: [&str; 14] = [
+    "additionalInterfaces",
+    "capabilities",
+    "documentationUrl",
+    "iconUrl",
+    "name",
+    "preferredTransport",
+    "provider",
+    "security",
+    "securityRequirements",
+    "securitySchemes",
+    "signatures",
+    "skills",
+    "supportedInterfaces",
+    "url",
+];
+
+/// Removes what another reader would take for one of those, and was not read here.
+fn other_spellings(card: &mut Members) {
+    let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
+    card.retain(|name, _| {
+        MEANT.contains(&name.as_str()) || !MEANT.iter().any(|meant| plain(meant) == plain(name))
+    });
+}
+
+/// Whether it is an address at which the agent is reached without the gate.
+fn leads_past(value: &Value, own: &[String]) -> bool {
+    authority(Some(value)).is_some_and(|host| own.contains(&host))
+}
+
+/// Takes such addresses out, wherever they stand.
+fn take_out(value: &mut Value, own: &[String]) {
+    match value {
+        Value::Array(elements) => {
+            elements.retain(|element| !leads_past(element, own));
+            elements.iter_mut().for_each(|element| take_out(element, own));
+        }
+        Value::Object(members) => {
+            members.retain(|_, member| !leads_past(member, own));
+            members.values_mut().for_each(|member| take_out(member, own));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// The interfaces that can be read here, at the gate's address.
@@ -66,6 +120,8 @@ fn interfaces(list: Option<&Value>, binding: &str, agent: &Agent) -> Option<Vec<
         let spoken = interface.get(binding).and_then(Value::as_str)?;
         let url = interface.get("url").and_then(Value::as_str)?;
         let Some(url) = public(url, spoken, agent) else { continue };
+        // In any spelling there is one address, and it is the gate's.
+        interface.retain(|name, _| !name.eq_ignore_ascii_case("url"));
         interface.insert("url".into(), url.into());
         kept.push(Value::Object(interface));
     }
@@ -118,16 +174,22 @@ fn public(url: &str, binding: &str, agent: &Agent) -> Option<String> {
 }
 
 /// The hosts at which the agent is reached without the gate.
-fn authorities(card: &Members) -> Vec<String> {
+fn authorities(card: &Members, agent: &Agent) -> Vec<String> {
     let lists = ["supportedInterfaces", "additionalInterfaces"];
     let listed = lists.iter().filter_map(|list| card.get(*list)?.as_array()).flatten();
-    let urls = listed.filter_map(|interface| interface.get("url")).chain(card.get("url"));
-    urls.filter_map(|url| authority(Some(url))).collect()
+    // By whatever name an interface has its address.
+    let members = listed.filter_map(Value::as_object).flat_map(Members::values);
+    let urls = members.chain(card.get("url"));
+    let gate = authority(Some(&Value::String(agent.url.to_string())));
+    let urls = urls.filter_map(|url| authority(Some(url)));
+    urls.filter(|host| Some(host) != gate.as_ref()).collect()
 }
 
 fn authority(url: Option<&Value>) -> Option<String> {
     let uri: Uri = url?.as_str()?.parse().ok()?;
-    Some(uri.authority()?.as_str().to_ascii_lowercase())
+    // A single word reads as the name of a host.
+    let address = uri.scheme().is_some() || uri.port().is_some();
+    Some(uri.authority().filter(|_| address)?.as_str().to_ascii_lowercase())
 }
 
 /// Leaves the skills that the caller may use. What an agent asks for them is the gate's to ask.

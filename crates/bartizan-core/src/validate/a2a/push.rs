@@ -75,11 +75,41 @@ pub(super) fn target(url: &str, hosts: &[PushHost]) -> Option<String> {
 /// Whether a pattern may stand for it: no address, no name that means something only inside of a
 /// network.
 fn is_public_name(host: &str) -> bool {
-    let inner = ["localhost", "local", "internal", "intranet", "lan", "home", "corp", "arpa"];
     let Some((_, top)) = host.rsplit_once('.') else { return false };
-    let numeric = top.bytes().all(|byte| byte.is_ascii_digit()) || top.starts_with("0x");
-    !numeric && !inner.contains(&top) && !host.contains(['[', ':'])
+    // No name of the root zone has a digit in it but those that stand for other letters.
+    let named = top.len() > 1
+        && (top.starts_with("xn--") || top.bytes().all(|byte| byte.is_ascii_alphabetic()));
+    let label = |label: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (1..64).contains(&label.len()) && label.bytes().all(plain)
+    };
+    named && host.len() < 254 && host.split('.').all(label) && !INNER.contains(&top)
 }
+
+/// What ends the names that are not of the Internet: the registry of RFC 6761, what was set aside for
+/// private use, and what clusters and resolvers use all the same.
+const INNER: [&str; 20] = [
+    "alt",
+    "arpa",
+    "cluster",
+    "consul",
+    "corp",
+    "docker",
+    "home",
+    "internal",
+    "intranet",
+    "invalid",
+    "lan",
+    "local",
+    "localdomain",
+    "localhost",
+    "mail",
+    "onion",
+    "private",
+    "svc",
+    "test",
+    "workgroup",
+];
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -135,10 +165,19 @@ mod tests {
             "https://localhost/",
             "https://db.internal/",
             "https://printer.local/",
+            "https://localhost.localdomain/",
+            "https://kubernetes.default.svc/",
+            "https://kubernetes.default.svc.cluster.local/",
+            "https://redis.service.consul/",
+            "https://a.b,c.d/",
+            "https://a..example.com/",
+            "https://a.b!c.example/",
+            "https://0x7f.0.0.0x1/",
         ] {
             assert!(!may(url, &["*"]), "{url}");
         }
         assert!(may("https://hooks.example.com/", &["*"]));
+        assert!(may("https://a_b.xn--p1ai/", &["*"]));
         assert!(may("https://[fd00::1]/", &["[fd00::1]"]), "written by hand");
     }
 

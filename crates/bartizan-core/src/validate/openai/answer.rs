@@ -172,6 +172,11 @@ impl<'a> Message<'a> {
 }
 
 impl Listener {
+    /// Whether something else than words may be asked for.
+    pub(in crate::validate) fn may_be_no_words(&self) -> bool {
+        self.api == Api::Plain
+    }
+
     pub(super) fn new(api: Api) -> Self {
         let (used, model, seen) = (None, None, Tokens::default());
         Self { api, hides_usage: false, used, model, seen, open: Vec::new() }

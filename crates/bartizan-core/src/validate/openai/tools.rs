@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::super::offer::Offer;
 use super::super::said::Unfit;
+use super::super::{Invalid, jsonrpc};
 use crate::authorize::{Denial, Grant, OnDeniedTool};
 
 const OFFER: Offer =
@@ -12,7 +13,9 @@ const OFFER: Offer =
 /// Looks through the offer, see [`Offer::check`], and through the search of the web, which has a
 /// member of its own in the older dialect.
 pub(super) fn check(call: &mut Map<String, Value>, grant: &Grant) -> Result<bool, Unfit> {
+    stored_prompt(call, grant)?;
     let mut changed = OFFER.check(call, grant)?;
+    changed |= OFFER.check_items(call, "input", grant)?;
     let searches = call.get("web_search_options").is_some_and(|options| !options.is_null());
     if searches && grant.tool("web_search").is_none() {
         if grant.endpoint().names.on_denied_tool != OnDeniedTool::Remove {
@@ -28,6 +31,19 @@ pub(super) fn check(call: &mut Map<String, Value>, grant: &Grant) -> Result<bool
         }
     }
     Ok(changed)
+}
+
+/// A prompt that is stored with the provider brings tools of its own, which nobody sees here. It needs
+/// a right as a tool of its name: `tools: { "pmpt_…": {} }`.
+fn stored_prompt(call: &Map<String, Value>, grant: &Grant) -> Result<(), Unfit> {
+    // In the older dialect a prompt is a text, or several.
+    let Some(prompt) = call.get("prompt").and_then(Value::as_object) else { return Ok(()) };
+    if grant.endpoint().names.tools.is_none() {
+        return Ok(());
+    }
+    let id = prompt.get("id").and_then(Value::as_str).filter(|id| id.len() <= 256);
+    let id = id.filter(|_| jsonrpc::exact(prompt, &["id"])).ok_or(Invalid::Member("prompt"))?;
+    grant.tool(id).map(|_| ()).ok_or_else(|| Denial::Tool(id.into()).into())
 }
 
 /// The provider's own tools are named by their type, `web_search` for one; functions and tools of

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::decode::Located;
+use super::credential::Credential;
 use super::leaf::{Count, Fraction, Size, Source, Span, Word};
 use super::personal::Pii;
 
@@ -223,10 +224,10 @@ pub struct Upstream {
     /// `prior` speaks HTTP/2 to an `http://` address without asking. Default: HTTP/1.1; to an `https://` address what
     /// the upstream prefers.
     pub http2: Option<Located<UpstreamHttp2>>,
-    /// What the gateway itself shows to the upstream, as a bearer token; with `protocol: anthropic`
-    /// in `x-api-key`. Environment: `OPENAI_API_KEY`, for `https://api.openai.com`, and
+    /// What the gateway itself shows to the upstream, as a bearer token; with `protocol: anthropic` a
+    /// secret goes into `x-api-key`. Environment: `OPENAI_API_KEY`, for `https://api.openai.com`, and
     /// `ANTHROPIC_API_KEY`, for `https://api.anthropic.com`.
-    pub credential: Option<Located<Source>>,
+    pub credential: Option<Located<Credential>>,
     /// The models that it serves, by name or pattern. Default: all.
     #[serde(default)]
     pub serves: Vec<Located<Word>>,
@@ -251,7 +252,7 @@ pub struct Fallback {
     /// As for the first one.
     pub http2: Option<Located<UpstreamHttp2>>,
     /// What the gateway itself shows there, as for the first one.
-    pub credential: Option<Located<Source>>,
+    pub credential: Option<Located<Credential>>,
     /// The models that it serves, by name or pattern. Default: all.
     #[serde(default)]
     pub serves: Vec<Located<Word>>,

@@ -12,6 +12,7 @@ pub mod policy;
 pub mod spending;
 pub mod personal;
 pub mod hook;
+pub mod credential;
 pub mod endpoint;
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan::upstream::{BreakerRules, Patience};
+use bartizan::upstream::{BreakerRules, Patience, TokenSettings};
 use bartizan_core::authorize::endpoint::{About, Access, OnDisconnect};
 use bartizan_core::authorize::tenant::TenantAt;
 use bartizan_core::authorize::{Names, Permission};
@@ -11,8 +11,7 @@ use bartizan_core::validate::Protocol;
 use bartizan_core::validate::a2a::PushHost;
 use bartizan_core::validate::schema::{MAX_SCHEMA, Schema};
 use bartizan_core::validate::websocket::{Binary, MAX_MESSAGE, Messages};
-use http::{HeaderValue, Method, Uri};
-use secrecy::{ExposeSecret as _, SecretString};
+use http::{Method, Uri};
 
 use super::super::decode::Located;
 use super::super::file::endpoint::{self as file, Handler, SchemaSource, UpstreamVerbs};
@@ -21,6 +20,8 @@ use super::super::file::{File, OpenApiAccess};
 use super::super::substitute::Missing;
 use super::super::tree::Place;
 use super::auth::Tokens;
+use super::credential;
+pub use super::credential::Credential;
 use super::mcp::Mcp;
 use super::resolver::{Resolver, words};
 use super::route::{self, Table};
@@ -97,8 +98,8 @@ pub struct Upstream {
     pub native_verbs: bool,
     /// Whether HTTP/2 is spoken to a plain upstream, with prior knowledge.
     pub http2_prior: bool,
-    /// What the gateway itself shows, as a bearer token.
-    pub credential: Option<SecretString>,
+    /// What the gateway itself shows.
+    pub credential: Option<Credential>,
     /// Whether it is shown as Anthropic's API wants it: in `x-api-key`.
     pub anthropic: bool,
     /// Whether it is an agent, to which the protocol says which path is meant.
@@ -113,6 +114,18 @@ pub struct Upstream {
     pub patience: Patience,
 }
 
+impl Upstream {
+    /// It, and who is asked where it does not answer.
+    fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.fallbacks)
+    }
+
+    /// Whether one of them is called with a token got in exchange for the caller's.
+    pub fn exchanges(&self) -> bool {
+        self.all().any(|one| one.credential.as_ref().is_some_and(Credential::exchanges))
+    }
+}
+
 /// What endpoints fall back to.
 pub(super) struct Base<'a> {
     pub(super) server: &'a Option<Server>,
@@ -122,6 +135,18 @@ pub(super) struct Base<'a> {
 }
 
 impl Endpoint {
+    /// The tokens that its upstreams want.
+    pub fn tokens(&self) -> impl Iterator<Item = &TokenSettings> {
+        let upstream = match &self.target {
+            Target::Upstream(upstream) => Some(&**upstream),
+            Target::Health | Target::ForwardAuth => None,
+        };
+        upstream.into_iter().flat_map(Upstream::all).filter_map(|one| match &one.credential {
+            Some(Credential::Obtained(settings)) => Some(&**settings),
+            Some(Credential::Stored(_)) | None => None,
+        })
+    }
+
     /// What some role must permit for `verb`.
     pub fn permission(&self, verb: &Method) -> Option<Permission> {
         let resource = Arc::clone(self.resource.as_ref()?);
@@ -200,6 +225,7 @@ fn endpoint(
         path,
     };
     permitted(resolver, entry, &endpoint, base.access);
+    exchanged(resolver, entry, &endpoint);
     if matches!(endpoint.target, Target::ForwardAuth) {
         asked(resolver, entry, &endpoint, base.server.as_ref());
     }
@@ -420,6 +446,20 @@ fn tenant(
     }
 }
 
+/// Whoever shows nothing has nothing to be exchanged.
+fn exchanged(resolver: &mut Resolver<'_>, entry: &Located<file::Endpoint>, endpoint: &Endpoint) {
+    let Target::Upstream(upstream) = &endpoint.target else { return };
+    if let (true, true, Some(written)) =
+        (upstream.exchanges(), endpoint.access.is_public(), &entry.upstream)
+    {
+        resolver.error(
+            &written.key,
+            "`token_exchange` needs the token of a caller, and `public: true` asks for none",
+            "ask for a credential, or call the upstream with `client_credentials`",
+        );
+    }
+}
+
 /// A resource that no role permits is a door without a key.
 fn permitted(
     resolver: &mut Resolver<'_>,
@@ -558,7 +598,7 @@ fn patience(
 struct One<'a> {
     key: &'a Place,
     url: &'a Located<Source>,
-    credential: Option<&'a Located<Source>>,
+    credential: Option<&'a Located<super::super::file::credential::Credential>>,
     http2: Option<&'a Located<file::UpstreamHttp2>>,
     verbs: Option<&'a Located<UpstreamVerbs>>,
 }
@@ -574,9 +614,7 @@ impl One<'_> {
             _ => None,
         };
         let credential = match (file.credential, usual) {
-            (Some(source), _) => {
-                resolver.secret(source).map(|secret| (secret, source.place.clone()))
-            }
+            (Some(source), _) => credential::credential(resolver, source),
             (None, Some(variable)) => {
                 let key = resolver.outside.variable(variable).ok();
                 if key.is_none() && protocol.has_models() {
@@ -589,15 +627,10 @@ impl One<'_> {
                         help,
                     );
                 }
-                key.map(|key| (SecretString::from(key), file.key.clone()))
+                key.and_then(|key| credential::stored(resolver, key.into(), file.key))
             }
             (None, None) => None,
         };
-        if let Some((secret, place)) = &credential
-            && HeaderValue::from_str(secret.expose_secret()).is_err()
-        {
-            resolver.wrong(place, "the credential holds characters that no header can carry");
-        }
         if let (Some(prior), Some("https")) = (file.http2, url.as_ref().and_then(Uri::scheme_str)) {
             resolver.error(
                 &prior.key,
@@ -609,7 +642,7 @@ impl One<'_> {
             url: url?,
             http2_prior: file.http2.is_some(),
             native_verbs: file.verbs.is_some_and(|verbs| verbs.value == UpstreamVerbs::Native),
-            credential: credential.map(|(secret, _)| secret),
+            credential,
             anthropic: protocol == Protocol::Anthropic,
             agent: protocol == Protocol::A2a,
             serves: Vec::new(),

@@ -11,6 +11,7 @@ pub mod spending;
 mod unfit;
 pub mod personal;
 pub mod hook;
+pub mod credential;
 pub mod endpoint;
 pub mod mcp;
 mod names;
