@@ -62,6 +62,7 @@ fn code(refusal: &Refusal) -> u16 {
             Upstream::Garbled
             | Upstream::TooSlow
             | Upstream::Unauthorized
+            | Upstream::Ungranted
             | Upstream::Unreachable => INTERNAL,
         },
         Refusal::Misdirected(_)

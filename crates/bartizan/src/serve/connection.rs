@@ -147,7 +147,8 @@ impl<S: Service> Listener<S> {
     {
         let vigil = self.vigil();
         let io = TokioIo::new(Watched { io: socket, vigil: Arc::clone(&vigil) });
-        let answer = answerer(self.service.clone(), peer, Arc::clone(&vigil), self.shutdown.clone());
+        let answer =
+            answerer(self.service.clone(), peer, Arc::clone(&vigil), self.shutdown.clone());
         let connection = pin!(self.one.serve_connection(io, answer).with_upgrades());
         self.attend(&vigil, connection, |connection| connection.graceful_shutdown()).await;
     }
@@ -159,7 +160,8 @@ impl<S: Service> Listener<S> {
     {
         let vigil = self.vigil();
         let io = TokioIo::new(Watched { io: socket, vigil: Arc::clone(&vigil) });
-        let answer = answerer(self.service.clone(), peer, Arc::clone(&vigil), self.shutdown.clone());
+        let answer =
+            answerer(self.service.clone(), peer, Arc::clone(&vigil), self.shutdown.clone());
         let connection = pin!(self.either.serve_connection_with_upgrades(io, answer));
         self.attend(&vigil, connection, |connection| connection.graceful_shutdown()).await;
     }
