@@ -308,6 +308,12 @@ impl Endpoint {
             .or_else(|| (masks || counts || self.profile.inspected).then(Messages::default))
     }
 
+    /// Whether a protocol says which methods there are.
+    #[must_use]
+    pub fn speaks_a_protocol(&self) -> bool {
+        self.protocol != Protocol::Http
+    }
+
     /// The action that a role must permit where none is written: the verb in lower case.
     #[must_use]
     pub fn default_action(verb: &Method) -> Arc<str> {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use http::Method;
 
 use super::{Denial, Endpoint};
-use crate::validate::Protocol;
 
 /// Which endpoint answers which verb at which path.
 #[derive(Clone, Debug, Default)]
@@ -188,7 +187,7 @@ impl Routes {
     fn headline(&self, place: &Place, verb: &Method) -> Option<&Arc<Endpoint>> {
         let (_, index) = place.verbs.iter().find(|(served, _)| *served == Method::GET)?;
         let endpoint = self.endpoints.get(*index).filter(|_| *verb == Method::HEAD)?;
-        (endpoint.protocol == Protocol::default()).then_some(endpoint)
+        (!endpoint.speaks_a_protocol()).then_some(endpoint)
     }
 
     fn no_verb(&self, place: &Place, overridden: bool) -> Route {

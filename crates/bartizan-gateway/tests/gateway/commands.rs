@@ -147,7 +147,7 @@ async fn what_is_made_stands_alone_on_standard_output() {
     let file = program.file().display().to_string();
     let (code, out, error) = command(&["keys", "create", "ci", "--config", &file], "");
     assert_eq!((code, out.lines().count()), (0, 1), "{out}{error}");
-    assert!(out.starts_with("btz-") && error.contains("It is shown once"), "{out}{error}");
+    assert!(out.starts_with("btz_") && error.contains("It is shown once"), "{out}{error}");
 }
 
 #[test]

@@ -19,8 +19,9 @@ use super::personal::Pii;
 pub struct Endpoint {
     /// The path; `{name}` stands for one segment, `{*rest}` at the end for the rest.
     pub path: Located<Word>,
-    /// The verbs: any HTTP token, as `GET` or `SUMMARIZE`. Default: with `protocol` the protocol's
-    /// own, else required.
+    /// The verbs: any HTTP token, as `GET` or `SUMMARIZE`. Where no `protocol` is spoken, `GET` answers
+    /// `HEAD` as well, unless that is named. Default: with `protocol` the protocol's own, else
+    /// required.
     pub verbs: Option<Located<Vec<Located<Word>>>>,
     /// Verbs that mean another verb of this endpoint, as `POST: SUMMARIZE`.
     #[serde(default)]
