@@ -80,19 +80,14 @@ pub fn desk(path: &Path, part: Part, env: Lookup<'_>) -> Result<Desk, Findings> 
         tree::parse(&text).map_err(|fault| Findings::unusable(finding_of(fault)))?;
     let always =
         ["/store/durable", "/access/roles", "/audit/destination", "/auth/pepper", "/secrets"];
-    match part {
+    let more: &[&str] = match part {
         Part::Approvals => {
-            tree.keep(
-                &[
-                    &always[..],
-                    &["/access/scopes", "/access/assign", "/approvals", "/auth/api_keys/keys"],
-                ]
-                .concat(),
-            );
+            &["/access/scopes", "/access/assign", "/approvals", "/auth/api_keys/keys"]
         }
-        Part::Budgets => tree.keep(&[&always[..], &["/budgets"]].concat()),
-        Part::Identities => tree.keep(&always),
-    }
+        Part::Budgets => &["/budgets"],
+        Part::Identities => &[],
+    };
+    tree.keep(&[&always[..], more].concat(), &shape::is_known);
     let mut findings = Findings::default();
     let folder = path.parent().unwrap_or(Path::new(""));
     let outside = Outside::new(env, folder, &seen);

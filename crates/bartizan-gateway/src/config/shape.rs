@@ -61,6 +61,24 @@ pub fn check(tree: &mut Node, findings: &mut Findings) -> Option<BTreeSet<String
     None
 }
 
+/// Whether the file may have a key at this JSON Pointer, as far as that can be said without what
+/// stands there.
+pub fn is_known(pointer: &str) -> bool {
+    let mut here = schema();
+    for token in tokens(pointer) {
+        if let Some(reference) = here.get("$ref").and_then(Value::as_str) {
+            let Some(named) = schema().pointer(reference.trim_start_matches('#')) else {
+                return true;
+            };
+            here = named;
+        }
+        let Some(properties) = here.get("properties") else { return true };
+        let Some(next) = properties.get(&token) else { return false };
+        here = next;
+    }
+    true
+}
+
 /// Takes every node out whose place has one of these pointers.
 pub fn take_out(node: &mut Node, pointers: &BTreeSet<String>) {
     match &mut node.kind {

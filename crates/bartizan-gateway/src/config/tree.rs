@@ -121,8 +121,9 @@ impl Node {
         }
     }
 
-    /// Keeps what stands at these JSON Pointers, and what it stands in.
-    pub fn keep(&mut self, pointers: &[&str]) {
+    /// Keeps what stands at these JSON Pointers, and what it stands in; and there also what is not
+    /// `known`, for it may be one of them misspelt.
+    pub fn keep(&mut self, pointers: &[&str], known: &dyn Fn(&str) -> bool) {
         let around = |here: &str, kept: &str| {
             here == kept || kept.starts_with(&format!("{here}/")) || here.is_empty()
         };
@@ -130,8 +131,9 @@ impl Node {
         if let Kind::Map(entries) = &mut self.kind {
             entries.retain_mut(|(_, node)| {
                 let here = node.place.pointer.clone();
-                node.keep(pointers);
+                node.keep(pointers, known);
                 pointers.iter().any(|kept| around(&here, kept) || within(&here, kept))
+                    || !known(&here)
             });
         }
     }

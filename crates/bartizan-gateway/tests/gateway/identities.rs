@@ -111,6 +111,14 @@ fn variables_of_other_parts_need_not_be_set_to_work_on_keys() {
         .unwrap();
     let (code, _, error) = keys(&["keys", "list"]);
     assert!(code == 2 && error.contains("BARTIZAN_TEST_UNSET"), "{error}");
+    // A key that was made in another store than the one that was meant would open nothing.
+    for (text, meant) in [("store: { durabel: 'sqlite:a.db' }", "durable"), ("stores: {}", "store")]
+    {
+        fs::write(folder.path().join("bartizan.yaml"), text).unwrap();
+        let (code, out, error) = keys(&["keys", "create", "bot"]);
+        assert!(code == 2 && out.is_empty(), "{out}");
+        assert!(error.contains(&format!("did you mean `{meant}`?")), "{error}");
+    }
 }
 
 #[tokio::test]
