@@ -2,7 +2,7 @@
 //! transaction.
 //!
 //! Identities, approvals and what commands ask of budgets are statements that an
-//! [`engine::Engine`] runs, and each kind of row is described once, in `record`.
+//! `Engine` runs, and each kind of row is described once, in `record`.
 //!
 //! A database commits a few hundred times a second and takes thousands of rows in each. So calls
 //! do not write by themselves: they stand in a queue, and one worker takes all that wait, lets the
