@@ -7,7 +7,7 @@
 //! it would read if the answer had been masked as a whole. What is held back of a text when it ends
 //! goes out in an event of its own before that end.
 //!
-//! Most events differ from the one before in their piece alone: see [`form`](super::form).
+//! Most events differ from one before in their piece alone, and that is all that is looked at then.
 //!
 //! What was put aside of the request comes back behind that search, in the same texts: a model spreads
 //! placeholders over events like anything else.
