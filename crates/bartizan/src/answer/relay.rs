@@ -9,6 +9,7 @@ use bartizan_core::problem::closing::Closing;
 use bartizan_core::refusal::Refusal;
 use bartizan_core::validate::websocket::Breach;
 use bytes::Bytes;
+use futures_util::stream::FusedStream as _;
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
@@ -66,6 +67,9 @@ const SPARE: usize = 64 * 1024;
 
 /// How long an end may take to answer a closing frame, and to go.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How long an end that broke the rules says nothing before it has said all.
+const QUIET: Duration = Duration::from_millis(200);
 
 impl<C, U> Pair<C, U>
 where
@@ -199,13 +203,19 @@ where
     if socket.send(Message::Close(Some(frame))).await.is_err() {
         return;
     }
-    let mut io = socket.into_inner();
-    if io.shutdown().await.is_err() {
-        return;
-    }
     // What is left unread would reset the connection, and the closing frame would not arrive.
-    let mut unread = [0; READ];
-    while let Ok(1..) = io.read(&mut unread).await {}
+    let mut broken = socket.is_terminated();
+    while let Some(read) = socket.next().await {
+        broken |= read.is_err();
+    }
+    let (mut io, mut unread) = (socket.into_inner(), [0; READ]);
+    if broken {
+        // Where frames cannot be told any more, silence is the answer.
+        while let Ok(Ok(1..)) = timeout(QUIET, io.read(&mut unread)).await {}
+    }
+    if io.shutdown().await.is_ok() {
+        while let Ok(1..) = io.read(&mut unread).await {}
+    }
 }
 
 #[cfg(test)]

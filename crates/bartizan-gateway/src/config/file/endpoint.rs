@@ -105,8 +105,8 @@ pub struct Endpoint {
     pub approval: Option<Located<Approval>>,
     /// The largest request body. Default: the server's.
     pub max_request_size: Option<Located<Size>>,
-    /// How messages of a WebSocket are read. They are where texts are masked or messages are
-    /// counted, and where this stands; else its bytes pass unread.
+    /// How messages of a WebSocket are read. They are where texts are masked, where messages are
+    /// counted or looked at by a hook, and where this stands; else its bytes pass unread.
     pub websocket: Option<Located<WebSocket>>,
     /// How long to wait for what. Default: the server's.
     pub timeouts: Option<Located<EndpointTimeouts>>,
