@@ -188,9 +188,11 @@ fn audited(gateway: &Gateway) {
     assert!(!events("TOOL_SUCCESS").is_empty());
     let reasons: Vec<_> =
         events("ACCESS_DENIED").iter().filter_map(|denied| denied["reason"].as_str()).collect();
-    for reason in
-        ["the task is not known", "the skill `wipe` is not granted", "the message names no skill, and not all skills are granted: name one by `skillId`"]
-    {
+    for reason in [
+        "the task is not known",
+        "the skill `wipe` is not granted",
+        "the message names no skill, and not all skills are granted: name one by `skillId`",
+    ] {
         assert!(reasons.contains(&reason), "{reason}: {reasons:?}");
     }
 }
