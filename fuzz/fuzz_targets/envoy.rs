@@ -21,7 +21,9 @@ fuzz_target!(|message: &[u8]| {
     assert!(sizes.sum::<usize>() <= message.len(), "more than was there");
 
     // What a later version of Envoy says besides changes nothing: of every sort that is on the wire.
-    for unknown in [&[0xa0, 0x06, 0x01][..], &[0xa2, 0x06, 0x02, b'h', b'i'], &[0xa5, 0x06, 1, 2, 3, 4]] {
+    for unknown in
+        [&[0xa0, 0x06, 0x01][..], &[0xa2, 0x06, 0x02, b'h', b'i'], &[0xa5, 0x06, 1, 2, 3, 4]]
+    {
         let more = framed(&[message, unknown].concat());
         assert_eq!(Question::parse(&more).as_ref(), Ok(&read));
     }
