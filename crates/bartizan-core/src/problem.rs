@@ -2,26 +2,25 @@
 
 mod a2a;
 pub mod closing;
-
-use std::fmt::Write as _;
+mod dialect;
+mod fields;
 
 use bytes::Bytes;
-use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Response, StatusCode};
-use serde_json::{Map, Value, json};
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
+use serde_json::{Value, json};
 
 use crate::admit::Misdirected;
-use crate::authenticate::{Rejection, Scheme, dpop};
+use crate::authenticate::Rejection;
 use crate::authorize::Denial;
-use crate::decimal;
-use crate::describe::resource::OFFLINE;
 use crate::id::RequestId;
-use crate::limit::{Exhausted, Kind, Measure, Standing};
-use crate::mask::Detection;
-use crate::refusal::{Objection, Outage, Refusal, Upstream, Waiting};
+use crate::limit::Kind;
+use crate::refusal::{Outage, Refusal, Upstream, Waiting};
 use crate::validate::echo::Echo;
-use crate::validate::jsonrpc::{self, Fault};
-use crate::validate::{Invalid, Protocol};
+use crate::validate::{Invalid, Protocol, jsonrpc};
+use dialect::{answers, as_anthropic, as_jsonrpc, as_oauth, as_openai, as_problem};
+use fields::{advise, put};
+pub use fields::{openai_standings, standings, verbs};
 
 /// One kind of problem: a row of `docs/problems.md`.
 #[derive(Debug, Eq, PartialEq)]
@@ -386,155 +385,6 @@ fn detail(refusal: &Refusal) -> String {
     }
 }
 
-/// RFC 9457, with members that say what exactly is wrong.
-fn as_problem(problem: &Problem, refusal: &Refusal, context: &Context<'_>) -> Value {
-    let mut body = document(problem.name, problem.title, problem.status, &detail(refusal));
-    let mut add = |name: &str, value: Value| {
-        if let Some(members) = body.as_object_mut() {
-            members.insert(name.into(), value);
-        }
-    };
-    add("request_id", context.request_id.to_string().into());
-    match refusal {
-        Refusal::Invalid(Invalid::Schema(violations)) => add("violations", json!(violations)),
-        Refusal::Invalid(Invalid::Member(name)) => {
-            let violation = json!({ "pointer": format!("/{name}"), "detail": detail(refusal) });
-            add("violations", json!([violation]));
-        }
-        Refusal::Blocked(blocked) => add("detections", detections(&blocked.detections)),
-        Refusal::Objected { objection: Objection { prompt: Some(prompt), .. }, .. } => {
-            let row =
-                json!({ "entity": "PROMPT_INJECTION", "pointer": prompt.pointer, "count": 1 });
-            add("detections", json!([row]));
-        }
-        Refusal::Exhausted(exhausted) => add("limit", exhausted.name.to_string().into()),
-        _ => {}
-    }
-    body
-}
-
-fn detections(found: &[Detection]) -> Value {
-    let row = |d: &Detection| {
-        let mut row = Map::new();
-        row.insert("entity".into(), d.entity.to_string().into());
-        row.insert("pointer".into(), d.pointer.clone().into());
-        row.insert("count".into(), d.count.into());
-        Value::Object(row)
-    };
-    found.iter().map(row).collect()
-}
-
-/// RFC 6749 section 5.2.
-fn as_oauth(problem: &Problem, refusal: &Refusal) -> Value {
-    let error = match problem.status {
-        StatusCode::UNAUTHORIZED => "invalid_client",
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            "temporarily_unavailable"
-        }
-        _ => "invalid_request",
-    };
-    json!({ "error": error, "error_description": detail(refusal) })
-}
-
-/// The error object that OpenAI's SDKs turn into their typed errors.
-fn as_openai(problem: &Problem, refusal: &Refusal) -> Value {
-    let kind = match problem.status {
-        StatusCode::UNAUTHORIZED => "authentication_error",
-        StatusCode::FORBIDDEN => "permission_error",
-        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
-        status if status.is_client_error() => "invalid_request_error",
-        _ => "server_error",
-    };
-    let code = match refusal {
-        Refusal::Exhausted(Exhausted { kind: Kind::Budget, .. }) => "insufficient_quota",
-        _ => problem.name,
-    };
-    json!({ "error": { "message": detail(refusal), "type": kind, "param": null, "code": code } })
-}
-
-/// The error object that Anthropic's SDKs turn into their typed errors.
-fn as_anthropic(problem: &Problem, refusal: &Refusal, context: &Context<'_>) -> Value {
-    let kind = match problem.status {
-        StatusCode::UNAUTHORIZED => "authentication_error",
-        StatusCode::FORBIDDEN => "permission_error",
-        StatusCode::NOT_FOUND => "not_found_error",
-        StatusCode::PAYLOAD_TOO_LARGE => "request_too_large",
-        StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
-        StatusCode::SERVICE_UNAVAILABLE => "overloaded_error",
-        status if status.is_client_error() => "invalid_request_error",
-        _ => "api_error",
-    };
-    json!({
-        "type": "error",
-        "error": { "type": kind, "message": detail(refusal) },
-        "request_id": context.request_id.to_string(),
-    })
-}
-
-/// An error of JSON-RPC. What a caller may not name is answered as what does not exist: by the same
-/// words, whatever is behind.
-fn as_jsonrpc(problem: &Problem, refusal: &Refusal, context: &Context<'_>) -> Value {
-    let plain = |code, data| Fault { data, ..Fault::new(code, detail(refusal)) };
-    let unknown = |what: String, data| Fault { data, ..Fault::new(jsonrpc::INVALID_PARAMS, what) };
-    let fault = match refusal {
-        Refusal::Invalid(Invalid::Rpc(fault)) => fault.clone(),
-        Refusal::Invalid(Invalid::Json(_)) => plain(jsonrpc::PARSE_ERROR, None),
-        Refusal::Invalid(_) | Refusal::Misdirected(_) => plain(jsonrpc::INVALID_REQUEST, None),
-        Refusal::Forbidden(Denial::Tool(name)) => unknown(format!("Unknown tool: {name}"), None),
-        Refusal::Forbidden(Denial::Prompt(name)) => {
-            unknown(format!("Unknown prompt: {name}"), None)
-        }
-        Refusal::Forbidden(Denial::Resource(uri)) => {
-            unknown("Resource not found".into(), Some(Box::new(json!({ "uri": **uri }))))
-        }
-        Refusal::Forbidden(Denial::Arguments { pointers, .. }) => {
-            plain(jsonrpc::INVALID_PARAMS, Some(Box::new(json!({ "pointers": pointers }))))
-        }
-        Refusal::Waiting(Waiting { approval, .. }) => {
-            let data = json!({
-                "approval_id": approval.id.to_string(),
-                "status": approval.state.as_str(),
-                "expires_at": String::from_utf8_lossy(&approval.expires.rfc3339()),
-            });
-            plain(RPC_REFUSED, Some(Box::new(data)))
-        }
-        Refusal::Blocked(blocked) => {
-            let found = json!({ "detections": detections(&blocked.detections) });
-            plain(RPC_REFUSED, Some(Box::new(found)))
-        }
-        _ if problem.status.is_server_error() => plain(jsonrpc::INTERNAL_ERROR, None),
-        _ => plain(RPC_REFUSED, None),
-    };
-    let Fault { code, detail, data, .. } = fault;
-    let mut message =
-        jsonrpc::error(context.echo.and_then(Echo::id), code, &detail, data.as_deref());
-    // What the gate has refused can be looked up; what looks like the server's own answer must not
-    // differ from that.
-    if !answers(refusal)
-        && let Some(error) = message.get_mut("error").and_then(Value::as_object_mut)
-        && let Some(data) = error.entry("data").or_insert_with(|| json!({})).as_object_mut()
-    {
-        data.insert("type".into(), format!("urn:bartizan:problem:{}", problem.name).into());
-        data.insert("request_id".into(), context.request_id.to_string().into());
-    }
-    message
-}
-
-/// The gate has refused it, for a reason that has no number of its own in JSON-RPC.
-const RPC_REFUSED: i64 = -32010;
-
-/// Whether a refusal is an answer of the protocol's own, as a server's would be: with the status of a
-/// success, because many clients find an error in the body of no other.
-fn answers(refusal: &Refusal) -> bool {
-    match refusal {
-        Refusal::Invalid(Invalid::Rpc(fault)) => fault.answers,
-        Refusal::Forbidden(
-            Denial::Arguments { .. } | Denial::Prompt(_) | Denial::Resource(_) | Denial::Tool(_),
-        ) => true,
-        _ => false,
-    }
-}
-
 /// The event by which a stream of that protocol ends that may not go on; `None` where the protocol
 /// has none, so that breaking it off is all that can be done.
 #[must_use]
@@ -581,189 +431,5 @@ fn told(status: StatusCode, refusal: &Refusal, protocol: Protocol) -> StatusCode
         | Protocol::Anthropic
         | Protocol::Mcp
         | Protocol::A2a => status,
-    }
-}
-
-/// How the counters stand in the fields that OpenAI's SDKs and their users read: of several that
-/// count the same, the one with the least left.
-pub fn openai_standings(standings: &[Standing], headers: &mut HeaderMap) {
-    let names = [
-        (
-            Measure::Requests,
-            [
-                "x-ratelimit-limit-requests",
-                "x-ratelimit-remaining-requests",
-                "x-ratelimit-reset-requests",
-            ],
-        ),
-        (
-            Measure::Tokens,
-            [
-                "x-ratelimit-limit-tokens",
-                "x-ratelimit-remaining-tokens",
-                "x-ratelimit-reset-tokens",
-            ],
-        ),
-    ];
-    for (measure, [limit, remaining, reset]) in names {
-        let told = standings.iter().filter(|s| is_told(s) && s.measure == measure);
-        let Some(least) = told.min_by_key(|standing| standing.remaining) else { continue };
-        let wait = format!("{}s", whole_seconds(least.reset));
-        put(headers, HeaderName::from_static(limit), least.limit.to_string().as_bytes());
-        put(headers, HeaderName::from_static(remaining), least.remaining.to_string().as_bytes());
-        put(headers, HeaderName::from_static(reset), wait.as_bytes());
-    }
-}
-
-/// What the header fields of a refusal tell the client to do next.
-fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut HeaderMap) {
-    match refusal {
-        Refusal::Unauthenticated { rejection, scopes } => {
-            let error = match rejection {
-                Rejection::Missing => None,
-                Rejection::Ambiguous => Some("invalid_request"),
-                Rejection::Nonce(_) => Some("use_dpop_nonce"),
-                Rejection::Proof(_) => Some("invalid_dpop_proof"),
-                _ => Some("invalid_token"),
-            };
-            // Of a proof that failed only the scheme that has proofs can say anything.
-            if !matches!(rejection, Rejection::Nonce(_) | Rejection::Proof(_)) {
-                let challenge = challenge(context, Scheme::Bearer, error, scopes);
-                put(headers, header::WWW_AUTHENTICATE, challenge.as_bytes());
-            }
-            if context.dpop {
-                let challenge = challenge(context, Scheme::Dpop, error, scopes);
-                if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-                    headers.append(header::WWW_AUTHENTICATE, challenge);
-                }
-            }
-            if let Rejection::Nonce(nonce) = rejection {
-                put(headers, dpop::DPOP_NONCE.clone(), nonce.to_string().as_bytes());
-            }
-        }
-        Refusal::Forbidden(Denial::Scope { scopes, scheme }) => {
-            // In the scheme of the token that falls short: another would be a step down.
-            let challenge = challenge(context, *scheme, Some("insufficient_scope"), scopes);
-            put(headers, header::WWW_AUTHENTICATE, challenge.as_bytes());
-        }
-        Refusal::Forbidden(Denial::UnknownVerb(allow)) => {
-            put(headers, header::ALLOW, verbs(allow).as_bytes());
-        }
-        Refusal::Misdirected(Misdirected::MethodRefused) => put(headers, header::ALLOW, b""),
-        Refusal::Exhausted(exhausted) => {
-            let wait = whole_seconds(exhausted.retry_after);
-            headers.insert(header::RETRY_AFTER, wait.max(1).into());
-            standings(&exhausted.standings, headers);
-            if context.protocol == Protocol::OpenAi {
-                openai_standings(&exhausted.standings, headers);
-            }
-        }
-        // Every second we look again ourselves, at whatever was out of reach or too busy.
-        Refusal::Unavailable(_) => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        _ => {}
-    }
-}
-
-/// A challenge for a Bearer or a DPoP token (RFC 6750 section 3, RFC 9728 section 5.1, RFC 9449
-/// section 7.1).
-fn challenge(
-    context: &Context<'_>,
-    scheme: Scheme,
-    error: Option<&str>,
-    scopes: &[std::sync::Arc<str>],
-) -> String {
-    let name = match scheme {
-        Scheme::Bearer => "Bearer",
-        Scheme::Dpop => "DPoP",
-    };
-    let mut text = format!("{name} realm=\"{}\"", context.realm);
-    if let Some(error) = error {
-        let _ = write!(text, ", error=\"{error}\"");
-    }
-    let needed = scopes.iter().map(|scope| &**scope).filter(|scope| *scope != OFFLINE);
-    let needed = needed.collect::<Vec<_>>().join(" ");
-    if !needed.is_empty() {
-        let _ = write!(text, ", scope=\"{needed}\"");
-    }
-    if let Some(url) = context.resource_metadata {
-        let _ = write!(text, ", resource_metadata=\"{url}\"");
-    }
-    if scheme == Scheme::Dpop {
-        let _ = write!(text, ", algs=\"{}\"", dpop::ALGORITHMS);
-    }
-    text
-}
-
-/// The `Allow` field for these verbs.
-#[must_use]
-pub fn verbs(allow: &[Method]) -> String {
-    allow.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
-}
-
-static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-
-/// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-11): how the
-/// counters stand, names as Strings, times in whole seconds. What counts calls under way has no
-/// window and is left out.
-pub fn standings(standings: &[Standing], headers: &mut HeaderMap) {
-    if !standings.iter().any(is_told) {
-        return;
-    }
-    let mut text = Vec::with_capacity(64);
-    put_list(headers, &RATE_LIMIT, standings, &mut text, |standing, text| {
-        count(b"\";r=", standing.remaining, text);
-        count(b";t=", whole_seconds(standing.reset), text);
-    });
-    put_list(headers, &RATE_LIMIT_POLICY, standings, &mut text, |standing, text| {
-        count(b"\";q=", standing.limit, text);
-        count(b";w=", whole_seconds(standing.window).max(1), text);
-        match standing.measure {
-            Measure::NanoUsd => text.extend_from_slice(b";qu=\"nano-usd\""),
-            Measure::Tokens => text.extend_from_slice(b";qu=\"tokens\""),
-            Measure::Messages => text.extend_from_slice(b";qu=\"messages\""),
-            Measure::Requests | Measure::Concurrent => {}
-        }
-    });
-}
-
-fn is_told(standing: &Standing) -> bool {
-    standing.kind != Kind::Concurrency
-}
-
-/// A list of names with parameters, which `tell` writes from the closing quotation mark on; `text`
-/// is where it is written.
-fn put_list(
-    headers: &mut HeaderMap,
-    name: &HeaderName,
-    standings: &[Standing],
-    text: &mut Vec<u8>,
-    tell: impl Fn(&Standing, &mut Vec<u8>),
-) {
-    text.clear();
-    for standing in standings.iter().filter(|standing| is_told(standing)) {
-        text.extend_from_slice(if text.is_empty() { b"\"" } else { b", \"" });
-        text.extend_from_slice(standing.name.as_bytes());
-        tell(standing, text);
-    }
-    put(headers, name.clone(), text);
-}
-
-fn count(name: &[u8], n: u64, text: &mut Vec<u8>) {
-    text.extend_from_slice(name);
-    decimal::write(n, text);
-}
-
-fn whole_seconds(duration: std::time::Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
-}
-
-/// Sets a field; a value that no field may have is left out. The values are the operator's own
-/// names, so that happens only where a name holds control characters.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &[u8]) {
-    if let Ok(value) = HeaderValue::from_bytes(value) {
-        headers.insert(name, value);
     }
 }

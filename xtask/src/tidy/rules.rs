@@ -29,6 +29,7 @@ const PLANS: &[&str] = &["crates/bartizan-core/src/authorize/endpoint.rs"];
 const WORDING: &[&str] = &[
     "crates/bartizan-core/src/problem.rs",
     "crates/bartizan-core/src/problem/a2a.rs",
+    "crates/bartizan-core/src/problem/dialect.rs",
     "crates/bartizan-core/src/issue/answer.rs",
 ];
 

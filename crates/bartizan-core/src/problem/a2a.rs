@@ -5,7 +5,8 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{Context, as_problem, detail, detections, kind, worded};
+use super::dialect::{as_problem, detections};
+use super::{Context, detail, kind, worded};
 use crate::authorize::Denial;
 use crate::refusal::{Refusal, Upstream};
 use crate::validate::Invalid;
