@@ -11,7 +11,8 @@ use bartizan::token;
 use http::header::AUTHORIZATION;
 
 use crate::config::Settings;
-use crate::config::settings::endpoint::{Endpoint, Target};
+use crate::config::settings::endpoint::Endpoint;
+use crate::config::settings::upstream::Target;
 
 /// What is known of all of them.
 #[derive(Debug)]

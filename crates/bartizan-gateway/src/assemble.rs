@@ -47,8 +47,10 @@ use crate::alerts::{Alerts, WatchedMeter};
 use crate::config::Settings;
 use crate::config::file::OpenApiAccess;
 use crate::config::file::personal::Durability;
+use crate::config::settings::credential::Credential as Shown;
 use crate::config::settings::oidc::{Keys, Trusted};
 use crate::config::settings::possession::Dpop;
+use crate::config::settings::upstream::Target as Answers;
 use crate::config::settings::{self, Shared, endpoint as configured, personal};
 use crate::mcp::Lasting;
 use crate::shared::SharedStore;
@@ -370,8 +372,8 @@ fn serve(
     }
     if let Some(mcp) = &configured.mcp {
         let upstream = match &configured.target {
-            configured::Target::Upstream(upstream) => upstream.url.to_string(),
-            configured::Target::Health | configured::Target::ForwardAuth => String::new(),
+            Answers::Upstream(upstream) => upstream.url.to_string(),
+            Answers::Health | Answers::ForwardAuth => String::new(),
         };
         draft = draft.mcp(standing.mcp.rules(&configured.path, upstream, mcp));
     }
@@ -385,9 +387,9 @@ fn serve(
         draft = draft.compiled(Arc::clone(schema));
     }
     Ok(match &configured.target {
-        configured::Target::Health => draft.call(|_| async { Ok(Json(Health::HEALTHY)) }),
-        configured::Target::ForwardAuth => draft.elsewhere(),
-        configured::Target::Upstream(upstream) => {
+        Answers::Health => draft.call(|_| async { Ok(Json(Health::HEALTHY)) }),
+        Answers::ForwardAuth => draft.elsewhere(),
+        Answers::Upstream(upstream) => {
             if upstream.exchanges() {
                 draft = draft.exchanges();
             }
@@ -431,7 +433,10 @@ fn tokens_for_upstreams(
 }
 
 /// Who answers: one upstream, or several that are asked in their order.
-fn upstreams(first: &configured::Upstream, reach: &Reached) -> anyhow::Result<Arc<dyn Handler>> {
+fn upstreams(
+    first: &settings::upstream::Upstream,
+    reach: &Reached,
+) -> anyhow::Result<Arc<dyn Handler>> {
     let plain = first.patience == Patience::default()
         && first.fallbacks.is_empty()
         && first.serves.is_empty();
@@ -449,7 +454,7 @@ fn upstreams(first: &configured::Upstream, reach: &Reached) -> anyhow::Result<Ar
     Ok(Arc::new(upstreams.with_context(|| format!("upstream `{}`", first.url))?))
 }
 
-fn target(upstream: &configured::Upstream, reach: &Reached) -> anyhow::Result<Target> {
+fn target(upstream: &settings::upstream::Upstream, reach: &Reached) -> anyhow::Result<Target> {
     let url = match (upstream.agent, upstream.url.scheme(), upstream.url.authority()) {
         // Its path is put in where the call is read.
         (true, Some(scheme), Some(authority)) => format!("{scheme}://{authority}"),
@@ -457,11 +462,11 @@ fn target(upstream: &configured::Upstream, reach: &Reached) -> anyhow::Result<Ta
     };
     let address = Address::parse(&url).with_context(|| format!("upstream `{url}`"))?;
     let show = |credential: &_| match (credential, upstream.anthropic) {
-        (configured::Credential::Stored(secret), true) => {
+        (Shown::Stored(secret), true) => {
             Credential::field(HeaderName::from_static("x-api-key"), secret).map(Some)
         }
-        (configured::Credential::Stored(secret), false) => Credential::bearer(secret).map(Some),
-        (configured::Credential::Obtained(settings), _) => {
+        (Shown::Stored(secret), false) => Credential::bearer(secret).map(Some),
+        (Shown::Obtained(settings), _) => {
             let same = reach.tokens.iter().find(|tokens| *tokens.settings() == **settings);
             Ok(same.cloned().map(Credential::obtained))
         }
@@ -515,11 +520,11 @@ fn built_in(settings: &Settings) -> BuiltIn {
 /// Whether any upstream is reached over TLS.
 fn speaks_tls(settings: &Settings) -> bool {
     settings.endpoints.iter().any(|endpoint| match &endpoint.target {
-        configured::Target::Upstream(upstream) => {
+        Answers::Upstream(upstream) => {
             let all = std::iter::once(&**upstream).chain(&upstream.fallbacks);
             all.into_iter().any(|upstream| upstream.url.scheme_str() == Some("https"))
         }
-        configured::Target::Health | configured::Target::ForwardAuth => false,
+        Answers::Health | Answers::ForwardAuth => false,
     })
 }
 

@@ -13,9 +13,10 @@ use secrecy::SecretString;
 
 use super::file::OpenApiAccess;
 use super::findings::Severity;
-use super::settings::endpoint::{Endpoint, Target, Upstream};
+use super::settings::endpoint::Endpoint;
 use super::settings::oidc::is_loopback;
 use super::settings::personal::{Destination, Durability};
+use super::settings::upstream::{Target, Upstream};
 use super::settings::{Settings, Shared};
 
 /// Where a configuration will run.

@@ -6,8 +6,9 @@ use bartizan_core::validate::a2a::{Method, PushHost};
 
 use super::super::decode::Located;
 use super::super::file::endpoint as file;
-use super::endpoint::{Base, Endpoint, Target};
+use super::endpoint::{Base, Endpoint};
 use super::resolver::Resolver;
+use super::upstream::Target;
 
 /// Where it may send notifications.
 pub(super) fn push(resolver: &mut Resolver<'_>, entry: &Located<file::Endpoint>) -> Vec<PushHost> {

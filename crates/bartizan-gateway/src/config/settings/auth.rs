@@ -22,7 +22,7 @@ use super::super::file::leaf::{Source, Word};
 use super::super::tree::Place;
 use super::oidc::Trusted;
 use super::possession::Dpop;
-use super::resolver::Resolver;
+use super::resolver::{Resolver, shared};
 use super::{AccessRules, oidc, possession};
 
 /// Who may be believed.
@@ -441,8 +441,4 @@ fn name<'f>(resolver: &mut Resolver<'_>, text: &'f Located<Word>, seen: &mut BTr
     if !seen.insert(name) {
         resolver.error(&text.place, format!("`{name}` stands here twice"), "keep one of the two");
     }
-}
-
-fn shared(text: Option<&Located<Word>>) -> Option<Arc<str>> {
-    text.map(|text| Arc::from(&***text))
 }

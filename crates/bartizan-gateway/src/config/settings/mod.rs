@@ -12,6 +12,7 @@ mod unfit;
 pub mod personal;
 pub mod hook;
 pub mod credential;
+pub mod upstream;
 pub mod endpoint;
 pub mod mcp;
 mod names;

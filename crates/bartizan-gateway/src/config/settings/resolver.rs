@@ -245,6 +245,11 @@ pub(super) fn words(texts: &[Located<Word>]) -> Vec<Arc<str>> {
     texts.iter().map(|text| Arc::from(&***text)).collect()
 }
 
+/// The text, shared.
+pub(super) fn shared(text: Option<&Located<Word>>) -> Option<Arc<str>> {
+    text.map(|text| Arc::from(&***text))
+}
+
 /// The last key of a pointer: what a message calls the value.
 pub(super) fn name_of(place: &Place) -> String {
     let tokens = super::super::tree::tokens(&place.pointer);
