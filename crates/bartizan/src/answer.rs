@@ -314,7 +314,11 @@ fn look(
     mut listener: Option<Listener>,
 ) -> Result<Seen, Refusal> {
     let bytes = told.clone();
-    let heard = match listener.as_mut().filter(|_| !is_event_stream(&head.headers)) {
+    // An error of a provider is told as it words it, and no client looks for calls in it.
+    let heeds = |ear: &&mut Listener| {
+        !is_event_stream(&head.headers) && (ear.insists() || head.status.is_success())
+    };
+    let heard = match listener.as_mut().filter(heeds) {
         Some(listener) => hear(away, listener, bytes),
         None => Some((bytes, Vec::new())),
     };

@@ -1,7 +1,7 @@
 //! What have all counters counted, and what is still reserved?
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::counter::Counter;
@@ -27,9 +27,9 @@ pub struct Book {
     settled: VecDeque<ReservationId>,
     /// Those that expired, the first to be forgotten first.
     lapsed: VecDeque<ReservationId>,
-    /// In which second to look whether counters are idle: one appointment for each that was made
-    /// here.
-    appointments: BTreeMap<u64, Vec<MeterKey>>,
+    /// When to look whether a counter is idle: one appointment for each that was made here. They are
+    /// made near the end and kept at the beginning, and both stay at hand in a tree.
+    appointments: BTreeSet<(Timestamp, MeterKey)>,
     /// What expired and nobody has been told of.
     expired: VecDeque<Expired>,
 }
@@ -280,7 +280,8 @@ impl Book {
         match self.counters.entry(draw.key.clone()) {
             Entry::Occupied(counter) => counter.into_mut(),
             Entry::Vacant(place) => {
-                appoint(&mut self.appointments, at.plus(look_after(&draw.rule)), draw.key.clone());
+                let look = at.plus(look_after(&draw.rule));
+                self.appointments.insert((look, draw.key.clone()));
                 place.insert(Counter::new(&draw.rule.shape, at))
             }
         }
@@ -424,20 +425,17 @@ impl Book {
     /// Keeps the appointments that are due: an idle counter goes, another is looked at later.
     fn forget_idle(&mut self, many: usize) {
         for _ in 0..many {
-            let Some(mut first) = self.appointments.first_entry() else { break };
-            if *first.key() >= self.clock.as_secs() {
-                break;
+            match self.appointments.first() {
+                Some((due, _)) if *due <= self.clock => {}
+                _ => break,
             }
-            let Some(key) = first.get_mut().pop() else {
-                first.remove();
-                continue;
-            };
+            let Some((_, key)) = self.appointments.pop_first() else { break };
             let Some(counter) = self.counters.get_mut(&key) else { continue };
             if counter.is_idle(self.clock) {
                 self.counters.remove(&key);
             } else {
                 let later = counter.idle_at().unwrap_or_else(|| self.clock.plus(LOOK_AGAIN));
-                appoint(&mut self.appointments, later, key);
+                self.appointments.insert((later, key));
             }
         }
     }
@@ -453,12 +451,6 @@ fn merged(draws: &[Draw]) -> impl Iterator<Item = (&Draw, u64)> {
         !draws.iter().take(*index).any(|earlier| earlier.key == draw.key)
     };
     draws.iter().enumerate().filter(first).map(move |(_, draw)| (draw, sum(&draw.key)))
-}
-
-/// Makes an appointment. It is kept when its second is over: a list for each second costs less than
-/// the order of a million instants.
-fn appoint(appointments: &mut BTreeMap<u64, Vec<MeterKey>>, at: Timestamp, key: MeterKey) {
-    appointments.entry(at.as_secs()).or_default().push(key);
 }
 
 /// When a new counter is looked at for the first time.

@@ -41,6 +41,8 @@ pub struct AnswerStream {
     /// Whether the bytes go out as they come, because nothing can change in them.
     passes: bool,
     texts: Vec<OpenText>,
+    /// Where something must not pass in texts that clients join for good.
+    over: Option<Over>,
     /// How events look in which nothing but a piece is of interest.
     forms: Forms,
     detections: Vec<Detection>,
@@ -103,7 +105,9 @@ impl AnswerStream {
         let passes = guard.is_none() && !changes;
         let (reader, texts, forms) = (Reader::default(), Vec::new(), Forms::default());
         let (vault, detections, notes) = (None, Vec::new(), Vec::new());
-        Self { reader, listener, guard, vault, passes, texts, forms, detections, notes }
+        let joins = matches!(listener, Some(Listener::OpenAi(_) | Listener::Anthropic(_)));
+        let over = (joins && guard.is_some()).then(Over::default);
+        Self { reader, listener, guard, vault, passes, texts, over, forms, detections, notes }
     }
 
     /// The same, and what was put aside of the request comes back in it.
@@ -327,8 +331,10 @@ impl AnswerStream {
         }
         let texts = &mut self.texts;
         let index = Index::of(pieces);
+        let (over, mut late) = (self.over.as_ref(), false);
         let mut hand = |pointer: &str, text: &str| {
             let (Piece { channel, .. }, further) = index.find(pointer)?;
+            late |= !text.is_empty() && over.is_some_and(|over| over.covers(*channel));
             let open = texts.iter_mut().find(|open| open.channel == *channel)?;
             let last = ends.cover(*channel) && further.iter().all(|one| one.channel != *channel);
             Some(open.go_on(text, last))
@@ -353,6 +359,9 @@ impl AnswerStream {
             }),
         };
         let masked = Bytes::from(bytes.into_owned());
+        if late {
+            return Err(Stopped::Blocked);
+        }
         let bytes = self.restored(Media::Json, masked.clone());
         Ok(Written { quiet: quiet && bytes == masked, bytes })
     }
@@ -420,6 +429,9 @@ impl AnswerStream {
 
     /// Forgets texts that are over, and keeps what was found in them.
     fn close(&mut self, ends: &Ends) {
+        if let Some(over) = &mut self.over {
+            over.note(ends);
+        }
         for over in self.texts.extract_if(.., |open| ends.cover(open.channel)) {
             self.detections.extend(over.detections());
         }
@@ -428,6 +440,33 @@ impl AnswerStream {
     fn blocked(&mut self, detections: Vec<Detection>) -> Stopped {
         self.detections.extend(detections);
         Stopped::Blocked
+    }
+}
+
+/// Which texts are over for good. What was held back of them is out, and could not be searched
+/// together with what follows; a client joins them all the same.
+#[derive(Debug, Default)]
+struct Over {
+    some: Vec<Ends>,
+    all: bool,
+}
+
+/// An answer in which more texts end has no more.
+const MAX_ENDS: usize = 4096;
+
+impl Over {
+    fn note(&mut self, ends: &Ends) {
+        match ends {
+            Ends::None => {}
+            Ends::All => self.all = true,
+            Ends::Item(_) | Ends::One(_) if self.some.contains(ends) => {}
+            Ends::Item(_) | Ends::One(_) => self.some.push(ends.clone()),
+        }
+        self.all |= self.some.len() >= MAX_ENDS;
+    }
+
+    fn covers(&self, channel: Channel) -> bool {
+        self.all || self.some.iter().any(|ends| ends.cover(channel))
     }
 }
 

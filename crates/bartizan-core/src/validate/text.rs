@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 /// A text, where it is one; it is not copied unless it is written with escapes.
 #[derive(Debug)]
@@ -25,6 +26,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
         source.deserialize_any(Reader)
     }
+}
+
+/// A whole number, where it is one.
+pub(super) fn number<'de, D: Deserializer<'de>>(source: D) -> Result<Option<u64>, D::Error> {
+    Ok(Value::deserialize(source)?.as_u64())
 }
 
 struct Reader;

@@ -473,6 +473,82 @@ fn a_stream_that_is_blocked_ends_before_the_value() {
     }
 }
 
+/// Each chunk of a chat, with `change` made to it.
+fn changed(text: &str, change: impl Fn(&str) -> String) -> Vec<u8> {
+    let stream = String::from_utf8(chat(text, 9)).unwrap();
+    stream.split_inclusive("\n\n").map(change).collect::<String>().into_bytes()
+}
+
+#[test]
+fn an_event_that_cannot_be_understood_hides_nothing() {
+    let place = Place::new(Protocol::OpenAi);
+    let path = "/v1/chat/completions";
+    let run = |stream: &[u8]| run(&place, path, &asked(), Some(Action::MASK), &[stream]);
+    let clear = |out: &[u8]| texts(out).into_values().any(|text| text.contains("ann@"));
+    for odd in [
+        r#""usage":"""#,
+        r#""usage":[]"#,
+        r#""usage":{"prompt_tokens":1.5}"#,
+        r#""model":5"#,
+        r#""type":5"#,
+        r#""output_index":0.0"#,
+        r#""response":"x""#,
+        r#""item":"x""#,
+        r#""item":{"name":7}"#,
+        r#""choices":[]"#,
+        r#""\ud800":0"#,
+        r#""x":"\ud800""#,
+    ] {
+        let stream =
+            changed(SAID, |event| event.replacen("data: {", &format!("data: {{{odd},"), 1));
+        let run = run(&stream);
+        assert!(!clear(&run.out), "{odd}: {}", String::from_utf8_lossy(&run.out));
+    }
+    for (from, to) in [
+        ("\"index\":0", "\"index\":0.0"),
+        ("\"index\":0", "\"index\":-1"),
+        ("\"index\":0", "\"index\":0,\"finish_reason\":\"\""),
+        ("\"index\":0", "\"index\":0,\"finish_reason\":\"stop\""),
+    ] {
+        let stream = changed(SAID, |event| match event.contains("finish_reason\":\"") {
+            true => event.to_owned(),
+            false => event.replace(",\"finish_reason\":null", "").replacen(from, to, 1),
+        });
+        let run = run(&stream);
+        assert!(!clear(&run.out), "{to}: {}", String::from_utf8_lossy(&run.out));
+    }
+    // What ends a text and does not end it.
+    let stream = changed(SAID, |event| format!("{event}data: [DONE]\n\n"));
+    assert_eq!(run(&stream).ended, Err(Stopped::Blocked));
+    // Sound, but for a number of another type: read on.
+    let stream = changed(SAID, |event| match event.contains("\"usage\":{") {
+        true => event.to_owned(),
+        false => event.replacen("data: {", "data: {\"usage\":\"\",", 1),
+    });
+    assert_eq!(run(&stream).ended, Ok(()));
+}
+
+#[test]
+fn a_call_in_an_answer_that_cannot_be_understood_does_not_pass() {
+    let place = Place::new(Protocol::OpenAi).tools(&["search"], OnDeniedTool::Refuse);
+    let grant = place.grant();
+    let call = |odd: &str| {
+        format!(
+            r#"{{{odd}"choices":[{{"index":0,"message":{{"tool_calls":[{{"index":0,"function":{{"name":"wipe","arguments":"{{}}"}}}}]}}}}]}}"#
+        )
+    };
+    let mut heard = |document: &str| {
+        let mut call = place.read("/v1/chat/completions", &asked().to_string()).unwrap();
+        call.take_listener().unwrap().hear_whole(document.as_bytes(), &grant)
+    };
+    for odd in ["", r#""usage":"","#, r#""model":7,"#] {
+        assert_eq!(heard(&call(odd)).denied.as_deref(), Some("wipe"), "{odd}");
+    }
+    for odd in [r#""choices":[],"#, r#""\ud800":0,"#, r#""item":7,"#] {
+        assert!(heard(&call(odd)).unsound, "{odd}");
+    }
+}
+
 #[test]
 fn every_choice_is_a_text_of_its_own() {
     let chunk = |index: u64, text: &str| {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::stream::FusedStream as _;
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
@@ -67,6 +67,12 @@ const SPARE: usize = 64 * 1024;
 
 /// How long an end may take to answer a closing frame, and to go.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How long after a ping the next one is passed on.
+const BETWEEN_PINGS: Duration = Duration::from_secs(1);
+
+/// The longest reason of a closing frame, in bytes (RFC 6455 section 5.5).
+const MAX_REASON: usize = 123;
 
 /// How long an end that broke the rules says nothing before it has said all.
 const QUIET: Duration = Duration::from_millis(200);
@@ -132,7 +138,7 @@ async fn carry<G: Gate>(
     gate: &G,
     max_size: u64,
 ) -> Ending {
-    let mut closed = false;
+    let (mut closed, mut pinged) = (false, None);
     // After a closing frame one more look is what sends the answer to it.
     while let Some(read) = from.next().await {
         let message = match read {
@@ -143,12 +149,16 @@ async fn carry<G: Gate>(
         let message = match message {
             Message::Text(text) => gate.pass(side, Said::Text(text.into())).await.map(worded),
             Message::Binary(bytes) => gate.pass(side, Said::Binary(bytes)).await.map(worded),
-            // Answered here already; the other side, too, shall see that somebody is there.
-            Message::Ping(_) => Ok(Ok(message)),
-            Message::Pong(_) | Message::Frame(_) => continue,
-            Message::Close(_) => {
+            // Answered here already; the other side, too, shall see that somebody is there. What it
+            // carries is for nobody, and so could carry anything.
+            Message::Ping(_) if pinged.is_none_or(|at: Instant| at.elapsed() >= BETWEEN_PINGS) => {
+                pinged = Some(Instant::now());
+                Ok(Ok(Message::Ping(Bytes::new())))
+            }
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
+            Message::Close(frame) => {
                 closed = true;
-                Ok(Ok(message))
+                parting(side, frame, gate).await.map(|frame| Ok(Message::Close(frame)))
             }
         };
         let message = match message {
@@ -168,6 +178,24 @@ async fn carry<G: Gate>(
         }
     }
     Ending::Closed
+}
+
+/// A closing frame, whose reason is looked at as a message is.
+async fn parting<G: Gate>(
+    side: Side,
+    frame: Option<CloseFrame>,
+    gate: &G,
+) -> Result<Option<CloseFrame>, Refusal> {
+    let Some(CloseFrame { code, reason }) = frame else { return Ok(None) };
+    if reason.is_empty() {
+        return Ok(Some(CloseFrame { code, reason }));
+    }
+    let Said::Text(seen) = gate.pass(side, Said::Text(reason.into())).await? else {
+        return Ok(Some(CloseFrame { code, reason: "".into() }));
+    };
+    let mut seen = String::from_utf8_lossy(&seen).into_owned();
+    seen.truncate(seen.floor_char_boundary(MAX_REASON));
+    Ok(Some(CloseFrame { code, reason: seen.into() }))
 }
 
 fn worded(said: Said) -> Result<Message, Breach> {

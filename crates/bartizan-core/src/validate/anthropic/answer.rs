@@ -12,6 +12,7 @@ use crate::validate::Reported;
 use crate::validate::listener::{
     Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
 };
+use crate::validate::text::{Text, number};
 use crate::validate::usage::Tier;
 
 /// Listens to one answer.
@@ -26,19 +27,22 @@ pub struct Listener {
     open: Vec<Calling>,
 }
 
-/// A document or an event, as far as it matters.
+/// A document or an event, as far as it matters. A number or a name of another type counts as not
+/// there; what has another build than this, or two readings, does not pass.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Message<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Option<Cow<'a, str>>,
+    kind: Option<Text<'a>>,
     #[serde(borrow)]
-    model: Option<Cow<'a, str>>,
+    model: Option<Text<'a>>,
+    #[serde(deserialize_with = "counts")]
     usage: Option<Counts>,
     #[serde(borrow)]
     message: Option<Box<Message<'a>>>,
     #[serde(borrow)]
     content: Vec<Block<'a>>,
+    #[serde(deserialize_with = "number")]
     index: Option<u64>,
     #[serde(borrow)]
     content_block: Option<Block<'a>>,
@@ -74,16 +78,27 @@ struct Delta<'a> {
 
 /// Counts add up over the events of a stream: each tells those that it knows, as they are by then.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
 struct Counts {
+    #[serde(deserialize_with = "number")]
     input_tokens: Option<u64>,
+    #[serde(deserialize_with = "number")]
     output_tokens: Option<u64>,
+    #[serde(deserialize_with = "number")]
     cache_read_input_tokens: Option<u64>,
+    #[serde(deserialize_with = "number")]
     cache_creation_input_tokens: Option<u64>,
     cache_creation: Option<Written>,
-    #[serde(default, deserialize_with = "tier")]
+    #[serde(deserialize_with = "tier")]
     service_tier: Option<Tier>,
-    #[serde(default, deserialize_with = "tier")]
+    #[serde(deserialize_with = "tier")]
     speed: Option<Tier>,
+}
+
+/// Counts of another build count as not told.
+fn counts<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Counts>, D::Error> {
+    let told = Value::deserialize(source)?;
+    Ok(Some(told).filter(Value::is_object).and_then(|told| Counts::deserialize(told).ok()))
 }
 
 /// What was written into the cache, by how long it stays.
@@ -151,7 +166,7 @@ impl Listener {
             return Heard { instead: granted_models(document, grant), ..Heard::default() };
         }
         let Ok(message) = serde_json::from_slice::<Message<'_>>(document) else {
-            return Heard::default();
+            return Heard { unsound: true, ..Heard::default() };
         };
         self.account(&message);
         self.told = message.usage.is_some();
@@ -166,12 +181,15 @@ impl Listener {
     }
 
     pub(in crate::validate) fn hear(&mut self, data: &[u8], grant: &Grant) -> Heard {
-        let Ok(message) = serde_json::from_slice::<Message<'_>>(data) else {
+        if data.trim_ascii().is_empty() {
             return Heard::default();
+        }
+        let Ok(message) = serde_json::from_slice::<Message<'_>>(data) else {
+            return Heard { unsound: true, ..Heard::default() };
         };
         let mut heard = Heard::default();
         let item = message.index.unwrap_or(0);
-        match message.kind.as_deref() {
+        match Text::get(message.kind.as_ref()) {
             Some("message_start") => {
                 self.account(message.message.as_deref().unwrap_or(&message));
             }
@@ -212,7 +230,7 @@ impl Listener {
 
     fn account(&mut self, message: &Message<'_>) {
         if self.model.is_none() {
-            self.model = message.model.as_deref().map(Arc::from);
+            self.model = Text::get(message.model.as_ref()).map(Arc::from);
         }
         let Some(told) = message.usage else { return };
         let before = self.counts.unwrap_or_default();

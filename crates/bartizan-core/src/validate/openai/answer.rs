@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::api::Api;
@@ -13,7 +13,7 @@ use crate::validate::Reported;
 use crate::validate::listener::{
     Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
 };
-use crate::validate::text::Text;
+use crate::validate::text::{Text, number};
 use crate::validate::usage::Tier;
 
 /// Listens to one answer.
@@ -28,17 +28,19 @@ pub struct Listener {
     open: Vec<Calling>,
 }
 
-/// A document or an event, as far as it matters. What is not of the expected type counts as not
-/// there: it is the upstream's own business, and masked like everything.
+/// A document or an event, as far as it matters. A number or a name of another type counts as not
+/// there. What has another build than this, or two readings, is not understood, and does not pass:
+/// what nobody has read may hold a call that is not granted, or a piece of a text.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Message<'a> {
     #[serde(borrow, rename = "type")]
-    kind: Option<Cow<'a, str>>,
+    kind: Option<Text<'a>>,
     #[serde(borrow)]
-    model: Option<Cow<'a, str>>,
+    model: Option<Text<'a>>,
     #[serde(borrow)]
     service_tier: Option<Text<'a>>,
+    #[serde(deserialize_with = "counts")]
     usage: Option<Counts>,
     #[serde(borrow)]
     choices: Option<Vec<Choice<'a>>>,
@@ -50,14 +52,18 @@ struct Message<'a> {
     item: Option<Item<'a>>,
     #[serde(borrow)]
     delta: Option<Text<'a>>,
+    #[serde(deserialize_with = "number")]
     output_index: Option<u64>,
+    #[serde(deserialize_with = "number")]
     content_index: Option<u64>,
+    #[serde(deserialize_with = "number")]
     summary_index: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Choice<'a> {
+    #[serde(deserialize_with = "number")]
     index: Option<u64>,
     #[serde(borrow)]
     delta: Option<Said<'a>>,
@@ -66,7 +72,7 @@ struct Choice<'a> {
     #[serde(borrow)]
     text: Option<Text<'a>>,
     #[serde(borrow)]
-    finish_reason: Option<Cow<'a, str>>,
+    finish_reason: Option<Text<'a>>,
 }
 
 /// What a model said, or went on to say.
@@ -82,6 +88,10 @@ struct Said<'a> {
     #[serde(borrow)]
     reasoning: Option<Text<'a>>,
     #[serde(borrow)]
+    reasoning_text: Option<Text<'a>>,
+    #[serde(borrow)]
+    thinking: Option<Text<'a>>,
+    #[serde(borrow)]
     tool_calls: Option<Vec<Call<'a>>>,
     #[serde(borrow)]
     function_call: Option<Function<'a>>,
@@ -92,6 +102,7 @@ struct Said<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Call<'a> {
+    #[serde(deserialize_with = "number")]
     index: Option<u64>,
     #[serde(borrow)]
     function: Option<Function<'a>>,
@@ -132,10 +143,11 @@ struct Item<'a> {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Counts {
-    #[serde(alias = "input_tokens")]
+    #[serde(alias = "input_tokens", deserialize_with = "number")]
     prompt_tokens: Option<u64>,
-    #[serde(alias = "output_tokens")]
+    #[serde(alias = "output_tokens", deserialize_with = "number")]
     completion_tokens: Option<u64>,
     #[serde(alias = "input_tokens_details")]
     prompt_tokens_details: Option<Details>,
@@ -144,9 +156,18 @@ struct Counts {
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
 struct Details {
+    #[serde(deserialize_with = "number")]
     cached_tokens: Option<u64>,
+    #[serde(deserialize_with = "number")]
     audio_tokens: Option<u64>,
+}
+
+/// Counts of another build count as not told.
+fn counts<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Counts>, D::Error> {
+    let told = Value::deserialize(source)?;
+    Ok(Some(told).filter(Value::is_object).and_then(|told| Counts::deserialize(told).ok()))
 }
 
 impl<'a> Message<'a> {
@@ -209,7 +230,8 @@ impl Listener {
             return Heard { instead: granted_models(document, grant), ..Heard::default() };
         }
         let Ok(message) = serde_json::from_slice::<Message<'_>>(document) else {
-            return Heard::default();
+            // What calls no tool is masked as what it is.
+            return Heard { unsound: !self.may_be_no_words(), ..Heard::default() };
         };
         self.account(&message);
         let mut heard = Heard::default();
@@ -230,8 +252,11 @@ impl Listener {
             self.close(&mut heard);
             return heard;
         }
-        let Ok(message) = serde_json::from_slice::<Message<'_>>(data) else {
+        if data.trim_ascii().is_empty() {
             return Heard::default();
+        }
+        let Ok(message) = serde_json::from_slice::<Message<'_>>(data) else {
+            return Heard { unsound: true, ..Heard::default() };
         };
         self.account(&message);
         let only_usage = message.usage.is_some() && message.choices().is_empty();
@@ -239,7 +264,7 @@ impl Listener {
         for (at, choice) in message.choices().iter().enumerate() {
             self.choice(at, choice, grant, &mut heard);
         }
-        if let Some(kind) = message.kind.as_deref() {
+        if let Some(kind) = Text::get(message.kind.as_ref()) {
             self.event(kind, &message, grant, &mut heard);
         }
         if heard.ends == Ends::All {
@@ -261,7 +286,7 @@ impl Listener {
     fn account(&mut self, message: &Message<'_>) {
         let inner = message.response.as_deref().unwrap_or(message);
         if self.model.is_none() {
-            self.model = inner.model.as_deref().map(Arc::from);
+            self.model = Text::get(inner.model.as_ref()).map(Arc::from);
         }
         // What is only fetched was paid for when it was made.
         let Some(counts) = inner.usage.as_ref().filter(|_| self.api != Api::Stored) else { return };
@@ -314,7 +339,8 @@ impl Listener {
                 self.function(&path, function, (item, u64::MAX), grant, heard);
             }
         }
-        if choice.finish_reason.is_some() {
+        // Some write an empty one into each chunk.
+        if Text::get(choice.finish_reason.as_ref()).is_some_and(|reason| !reason.is_empty()) {
             heard.ends = Ends::Item(item);
             self.close_item(item, heard);
         }
@@ -440,12 +466,14 @@ impl Heard {
 
 impl<'a> Said<'a> {
     /// Its texts, but for those of tool calls.
-    fn texts(&self) -> [(&'static str, Option<&str>, Kind); 4] {
+    fn texts(&self) -> [(&'static str, Option<&str>, Kind); 6] {
         [
             ("content", Text::get(self.content.as_ref()), Kind::Text),
             ("refusal", Text::get(self.refusal.as_ref()), Kind::Refusal),
             ("reasoning_content", Text::get(self.reasoning_content.as_ref()), Kind::Reasoning),
             ("reasoning", Text::get(self.reasoning.as_ref()), Kind::Summary),
+            ("reasoning_text", Text::get(self.reasoning_text.as_ref()), Kind::Reasoning),
+            ("thinking", Text::get(self.thinking.as_ref()), Kind::Reasoning),
         ]
     }
 
