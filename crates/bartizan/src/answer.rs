@@ -328,12 +328,16 @@ fn look(
         true => screen(away, &head.headers, bytes, listener),
         false => screen_texts(away, bytes, &pieces),
     };
-    let (detections, bytes) = match screened {
-        Ok(Screened { bytes, detections }) => (detections, Ok(bytes)),
-        Err(Blocked { detections }) => (detections, Err(Refusal::Upstream(Upstream::Blocked))),
-    };
-    away.detected(&detections);
-    Ok(Seen { head, told, bytes: bytes?, found: !detections.is_empty(), again })
+    match screened {
+        Ok(Screened { bytes, detections }) => {
+            away.detected(&detections);
+            Ok(Seen { head, told, bytes, found: !detections.is_empty(), again })
+        }
+        Err(Blocked { detections }) => {
+            away.blocked(&detections);
+            Err(Refusal::Upstream(Upstream::Blocked))
+        }
+    }
 }
 
 /// Closes the exchange of an answer that is here whole, before the client sees a byte of it.

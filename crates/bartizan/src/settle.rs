@@ -243,6 +243,13 @@ impl Away {
         }
     }
 
+    /// Notes that the answer holds what must not pass.
+    pub(crate) fn blocked(&self, detections: &[Detection]) {
+        if let Some(journey) = self.journey() {
+            journey.blocked(detections, clock::now());
+        }
+    }
+
     /// The answer went out whole, or came to its end without its client: settles, and closes the
     /// exchange.
     pub(crate) async fn end(mut self) -> Receipt {

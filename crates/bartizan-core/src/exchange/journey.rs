@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Method;
 
-use super::record::{By, note_detections};
+use super::record::{By, detections_of, note_detections};
 use super::{Bill, Journey, Refused, Release};
-use crate::audit::{Ending, Note, Outcome, Receipt, Usage};
+use crate::audit::{Ending, Event, Note, Outcome, Receipt, Usage};
 use crate::authorize::{Endpoint, Grant};
 use crate::id::RequestId;
 use crate::limit::permit::{Permit, of_a_message};
@@ -83,6 +83,16 @@ impl Journey {
     pub fn detected(&self, detections: &[Detection], now: Timestamp) {
         let dossier = &self.memory.dossier;
         note_detections(dossier, self.profile(), By::Itself("response"), detections, now);
+    }
+
+    /// Notes that the answer, or what the upstream said, holds what must not pass.
+    pub fn blocked(&self, detections: &[Detection], now: Timestamp) {
+        if detections.is_empty() {
+            return;
+        }
+        let mut details = detections_of(detections);
+        details.insert("direction".into(), "response".into());
+        drop(self.memory.dossier.note(Event::PiiBlocked, Outcome::Deny, now, None, details));
     }
 
     /// Notes what was found in what the client has sent since.

@@ -537,7 +537,7 @@ fn a_call_in_an_answer_that_cannot_be_understood_does_not_pass() {
             r#"{{{odd}"choices":[{{"index":0,"message":{{"tool_calls":[{{"index":0,"function":{{"name":"wipe","arguments":"{{}}"}}}}]}}}}]}}"#
         )
     };
-    let mut heard = |document: &str| {
+    let heard = |document: &str| {
         let mut call = place.read("/v1/chat/completions", &asked().to_string()).unwrap();
         call.take_listener().unwrap().hear_whole(document.as_bytes(), &grant)
     };

@@ -2,10 +2,11 @@
 
 use bartizan::serve::Workers;
 use http::{Request, Version};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::program::{KEY, Program};
 use crate::upstream::Upstream;
-use crate::wire::{ask, h2, raw, status};
+use crate::wire::{ask, h2, raw, read_until, status};
 
 #[tokio::test]
 async fn verbs_of_ones_own_travel_over_both_versions_of_http() {
@@ -171,4 +172,19 @@ async fn an_upstream_that_is_not_there_or_does_not_answer_is_told_apart() {
     let answer = ask(program.address, "GET /open/x", &[]).await;
     assert_eq!(status(&answer), 502, "{answer}");
     assert!(!answer.contains(&nobody.port().to_string()), "nothing of the inside: {answer}");
+}
+
+/// An old server's version is its own: told to the client, it would end the client's connection, too.
+#[tokio::test]
+async fn the_version_of_an_upstream_is_not_told_to_the_client() {
+    let old = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let program = Program::start(old.local_addr().unwrap());
+    let answers = async {
+        let (mut socket, _) = old.accept().await.unwrap();
+        read_until(&mut socket, "\r\n\r\n").await;
+        socket.write_all(b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+    };
+    let asks = async { ask(program.address, "GET /open/x", &[]).await };
+    let (answer, ()) = tokio::join!(asks, answers);
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("ok"), "{answer}");
 }

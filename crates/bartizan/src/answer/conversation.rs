@@ -157,7 +157,7 @@ impl Conversation {
             (Ok(text), _) => Ok(Said::Text(text)),
             (Err(blocked), Side::Client) => Err(blocked.into()),
             (Err(blocked), Side::Upstream) => {
-                self.away.detected(&blocked.detections);
+                self.away.blocked(&blocked.detections);
                 Err(Upstream::Blocked.into())
             }
         }

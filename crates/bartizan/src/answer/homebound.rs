@@ -196,8 +196,10 @@ impl Homebound {
     fn halt(&mut self, halt: Halt) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Halt { why, out } = halt;
         let away = self.away.as_ref();
-        if let (Stopped::Denied(tool), Some(away)) = (&why, away) {
-            away.note(denied_tool(tool));
+        match (&why, away) {
+            (Stopped::Denied(tool), Some(away)) => away.note(denied_tool(tool)),
+            (Stopped::Blocked, Some(away)) => away.blocked(&self.screen.detections()),
+            _ => {}
         }
         let event = away.and_then(Away::journey).and_then(|journey| {
             let context = problem::Context {

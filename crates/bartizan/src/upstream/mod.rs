@@ -20,7 +20,7 @@ use bartizan_core::exchange::Departure;
 use bartizan_core::refusal::{self, Refusal};
 use bartizan_core::validate::Invalid;
 use http::header::{HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 
@@ -161,6 +161,9 @@ async fn send(outgoing: Outgoing, connections: Connections) -> Result<Answer, Fa
         return switch(response, upgrade, &connections, patience);
     }
     fields::clean_answer(response.headers_mut());
+    // The version is that of one connection (RFC 9110 section 2.5): a client that is told of an old
+    // one would end its own.
+    *response.version_mut() = Version::default();
     Ok(Answer::new(response.map(|body| paced(body, patience))))
 }
 

@@ -36,6 +36,7 @@ fn text(record: &Record) -> String {
         record.text(&["client", "ip"]),
         record.text(&["action", "verb"]),
         record.text(&["action", "path"]),
+        record.text(&["details", "action"]),
         record.text(&["request_id"]),
         record.text(&["reason"]),
     ];

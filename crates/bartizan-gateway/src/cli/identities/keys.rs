@@ -73,8 +73,12 @@ pub(super) async fn run(command: &Keys, desk: &mut Desk<'_>) -> anyhow::Result<(
 async fn create(create: &Create, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     let Create { id, subject, environment, expires, rights } = create;
     desk.check(rights)?;
-    if desk.store.key(id).await?.is_some() {
-        bail!("there is a key `{id}`; `keys rotate {id}` replaces it");
+    match desk.store.key(id).await? {
+        None => {}
+        Some(record) if record.revoked.is_some() => bail!(
+            "the key `{id}` was revoked, and its name stays with it in the log: choose another one"
+        ),
+        Some(_) => bail!("there is a key `{id}`; `keys rotate {id}` replaces it"),
     }
     let expires = expires.as_deref().map(|text| later(text, desk.now)).transpose()?;
     let key = api_key::generate(environment, id, &random()?)?;

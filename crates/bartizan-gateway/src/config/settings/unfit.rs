@@ -9,6 +9,7 @@ use bartizan_core::authorize::statement::Target;
 use bartizan_core::limit::{Measure, Price, price};
 
 use super::super::file::File;
+use super::super::file::leaf::OneOrMany;
 use super::super::shape;
 use super::hook::Hook;
 use super::resolver::Resolver;
@@ -45,6 +46,7 @@ pub(super) fn tell(
         self::hooks(resolver, file, endpoints, hooks);
     }
     permissions(resolver, file);
+    matched(resolver, file, endpoints, prices);
     unpriced(resolver, file, budgets, prices);
 }
 
@@ -90,6 +92,53 @@ fn hooks(resolver: &mut Resolver<'_>, file: &File, endpoints: &[Endpoint], hooks
                 format!("the hook `{}` is asked about no endpoint", hook.name),
                 help,
             );
+        }
+    }
+}
+
+/// A limit or a budget for a verb that nothing is called by, or for a model or a tool that nothing
+/// knows, bounds nothing.
+fn matched(
+    resolver: &mut Resolver<'_>,
+    file: &File,
+    endpoints: &[Endpoint],
+    prices: &BTreeMap<String, Price>,
+) {
+    let limits = file.limits.iter().map(|limit| limit.matches.as_ref());
+    let budgets = file.budgets.iter().map(|budget| budget.matches.as_ref());
+    let verbs: Vec<&str> =
+        endpoints.iter().flat_map(|endpoint| &endpoint.verbs).map(http::Method::as_str).collect();
+    let named = file.endpoints.iter().flat_map(|endpoint| &endpoint.models);
+    let models: Vec<&str> = named
+        .flat_map(|(name, model)| {
+            let other = model.stands_for.as_ref().map(|other| other.value.0.as_str());
+            std::iter::once(name.as_str()).chain(other)
+        })
+        .chain(prices.keys().map(String::as_str))
+        .collect();
+    let tools: Vec<&str> = file
+        .endpoints
+        .iter()
+        .flat_map(|endpoint| endpoint.tools.keys())
+        .map(String::as_str)
+        .collect();
+    let meets = |pattern: &str, known: &str| fits(pattern, known) || fits(known, pattern);
+    for matches in limits.chain(budgets).flatten() {
+        for (words, known, what) in [
+            (&matches.verb, &verbs, "verb of an endpoint"),
+            (&matches.model, &models, "model that an endpoint or the prices name"),
+            (&matches.tool, &tools, "tool that an endpoint names"),
+        ] {
+            for word in words.iter().flat_map(|OneOrMany(words)| words) {
+                let pattern = word.value.0.as_str();
+                if known.iter().any(|known| meets(pattern, known)) {
+                    continue;
+                }
+                // Models and tools need not be named anywhere: only what looks misspelt is told.
+                if let Some(help) = meant(pattern.trim_end_matches('*'), known.iter().copied()) {
+                    resolver.warn(&word.place, format!("`{pattern}` fits no {what}"), help);
+                }
+            }
         }
     }
 }
