@@ -23,6 +23,9 @@ pub struct Book {
     reservations: ChanceMap<ReservationId, Reservation>,
     /// The open ones, the next to expire first.
     deadlines: BTreeSet<(Timestamp, ReservationId)>,
+    /// How many open ones draw on a budget. Its counter stays as long, to say what they came to: they
+    /// may outlive the window of one that rolls.
+    held: HashMap<MeterKey, usize, ahash::RandomState>,
     /// Those that were settled in time, the first to be forgotten first.
     settled: VecDeque<ReservationId>,
     /// Those that expired, the first to be forgotten first.
@@ -204,6 +207,9 @@ impl Book {
     pub fn hold_reservation(&mut self, id: ReservationId, reservation: Reservation) {
         if reservation.is_open() {
             self.deadlines.insert((reservation.deadline, id));
+            for take in reservation.takes.iter().filter(|take| take.kind == Kind::Budget) {
+                *self.held.entry(take.key.clone()).or_default() += 1;
+            }
         }
         self.reservations.insert(id, reservation);
     }
@@ -318,6 +324,7 @@ impl Book {
         };
         if order == Order::First {
             self.deadlines.remove(&(reservation.deadline, id));
+            self.let_go(&takes);
             self.remember(id, State::Settled);
         }
         let charge = |take: &Take| {
@@ -408,11 +415,24 @@ impl Book {
         let state = if departed { State::Charged } else { State::GivenBack };
         reservation.state = state;
         let (takes, at) = (reservation.takes.clone(), self.clock);
+        self.let_go(&takes);
         let amount = |take: &Take| take.stands(state);
         let charge = |take| self.charge(take, was, amount(take), None, at);
         let charges = takes.iter().filter_map(charge).collect();
         self.remember(id, state);
         self.tell(Expired { id, departed, charges });
+    }
+
+    /// The reservation of these takes is open no more.
+    fn let_go(&mut self, takes: &[Take]) {
+        for take in takes.iter().filter(|take| take.kind == Kind::Budget) {
+            if let Entry::Occupied(mut held) = self.held.entry(take.key.clone()) {
+                *held.get_mut() -= 1;
+                if *held.get() == 0 {
+                    held.remove();
+                }
+            }
+        }
     }
 
     fn tell(&mut self, expired: Expired) {
@@ -431,7 +451,9 @@ impl Book {
             }
             let Some((_, key)) = self.appointments.pop_first() else { break };
             let Some(counter) = self.counters.get_mut(&key) else { continue };
-            if counter.is_idle(self.clock) {
+            if self.held.contains_key(&key) {
+                self.appointments.insert((self.clock.plus(LOOK_AGAIN), key));
+            } else if counter.is_idle(self.clock) {
                 self.counters.remove(&key);
             } else {
                 let later = counter.idle_at().unwrap_or_else(|| self.clock.plus(LOOK_AGAIN));

@@ -107,6 +107,30 @@ fn what_nobody_settles_is_charged_if_it_departed_and_else_given_back() {
 }
 
 #[test]
+fn what_a_call_came_to_is_told_also_where_it_outlives_the_window_of_its_budget() {
+    let minute = Shape::Budget { limit: 100, period: Period::Rolling(secs(60)) };
+    let money = rule("money", Measure::NanoUsd, minute);
+    let half = [draw(&money, "ann", 50)];
+    let mut book = Book::default();
+    book.reserve(id(1), &half, at(300 * SECOND), at(0)).unwrap();
+    book.depart(id(1), at(1)).unwrap();
+    for second in [100, 200, 299] {
+        assert_eq!(book.expire(at(second * SECOND)), Vec::new());
+    }
+    let expired = book.expire(at(300 * SECOND));
+    let charges: Vec<_> = expired.iter().flat_map(|one| &one.charges).collect();
+    assert!(
+        matches!(*charges, [charge] if charge.actual == 50 && charge.limit == 100),
+        "{expired:?}"
+    );
+    // And then its counter goes as any other.
+    for _ in 0..3 {
+        book.expire(at(3000 * SECOND));
+    }
+    assert_eq!(book.counters().count(), 0);
+}
+
+#[test]
 fn a_call_whose_time_has_run_out_may_not_depart_even_before_anybody_swept() {
     let money = rule("money", Measure::NanoUsd, daily(100));
     let mut book = Book::default();
