@@ -67,6 +67,8 @@ pub(crate) fn grant_to(
         timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
         elsewhere: false,
+        exchanges: false,
+        messages: None,
         about: About::default(),
     };
     let mut policy = Policy::default();

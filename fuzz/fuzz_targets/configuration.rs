@@ -72,6 +72,8 @@ fn endpoint() -> Endpoint {
         timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
         elsewhere: false,
+        exchanges: false,
+        messages: None,
         about: About::default(),
         names: Names::default(),
     }

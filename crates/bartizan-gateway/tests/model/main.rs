@@ -101,6 +101,8 @@ endpoints:
     assert!(told["counted"].as_u64().unwrap() > 5);
     let records = gateway.records();
     let used = |record: &&Value| record["usage"]["tokens_out"].as_u64().unwrap_or(0) > 0;
-    let ends = records.iter().filter(|record| record["event"] == "REQUEST_END");
-    assert_eq!(ends.filter(used).count(), 5, "each answer tells what it used");
+    let ends: Vec<_> = records.iter().filter(|record| record["event"] == "REQUEST_END").collect();
+    let told = ends.iter().map(|end| (&end["action"]["path"], &end["usage"])).collect::<Vec<_>>();
+    let ends = ends.into_iter().filter(used).count();
+    assert_eq!(ends, 5, "each answer tells what it used: {told:?}");
 }

