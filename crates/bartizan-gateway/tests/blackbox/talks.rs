@@ -19,6 +19,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Message, Role};
@@ -297,15 +298,14 @@ fn a_connection_ends_with_its_credential() {
 }
 
 /// One connection of HTTP/2, as RFC 8441 opens WebSockets on it.
-struct Framed(SendRequest<Empty<Bytes>>);
+struct Framed(SendRequest<Empty<Bytes>>, JoinHandle<hyper::Result<()>>);
 
 impl Framed {
     async fn connect(guarded: &Guarded) -> Self {
         let socket = TcpStream::connect(guarded.gateway.address).await.unwrap();
         let io = TokioIo::new(socket);
         let (requests, connection) = handshake(TokioExecutor::new(), io).await.unwrap();
-        tokio::spawn(connection);
-        let mut framed = Self(requests);
+        let mut framed = Self(requests, tokio::spawn(connection));
         // The answer comes after the settings that allow an extended CONNECT.
         let first = Request::get("http://localhost/").body(Empty::new()).unwrap();
         framed.0.send_request(first).await.unwrap();
@@ -366,8 +366,11 @@ async fn a_still_websocket_keeps_its_connection() {
     let mut framed = Framed::connect(&guarded).await;
     let mut open = framed.open("/open/echo", &guarded.key).await;
     let mut read = framed.open("/read/echo", &guarded.key).await;
-    // Longer than a connection without requests may stand, and has to go.
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    // As long as three connections without requests may stand, one behind the other, before they go.
+    for _ in 0..3 {
+        let still = Framed::connect(&guarded).await;
+        timeout(Duration::from_secs(20), still.1).await.expect("it goes").unwrap().ok();
+    }
     assert_eq!(said(&mut open, "one").await, "one");
     assert_eq!(said(&mut read, "two").await, "two");
 }
