@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Message, Role};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role};
 
 use crate::gateway::{Gateway, folder_with, is_end, ran};
 use crate::python::{here, python};
@@ -358,6 +358,17 @@ async fn the_same_holds_over_http_2() {
     assert_eq!((frame.code.into(), frame.reason.as_str()), (4001_u16, "enough"));
     assert_eq!(said(&mut open, "still here").await, "still here");
     guarded.records("PII_DETECTED", 4);
+}
+
+/// It would be a way past everything that looks at messages.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reason_of_a_closing_frame_is_masked_as_a_message_is() {
+    let guarded = Guarded::start();
+    let mut framed = Framed::connect(&guarded).await;
+    let mut masked = framed.open("/masked/echo", &guarded.key).await;
+    let frame = CloseFrame { code: 4000.into(), reason: "ask ann@example.org".into() };
+    masked.send(Message::Close(Some(frame))).await.unwrap();
+    assert_eq!(guarded.server.next_end(), json!([4000, "ask ***************"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
