@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::audit;
 use crate::authorize::Endpoint;
 use crate::limit::permit::Permit;
-use crate::limit::{Draw, Kind, Measure, Usage, actual_draws, nothing_used, price};
+use crate::limit::{Draw, Kind, Measure, Usage, actual_draws, not_sent, price};
 pub use crate::validate::Reported;
 
 /// How a call ended, as far as money is concerned.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Spent {
-    /// It never departed: nothing.
+    /// It never departed: nothing, but for the rates that have counted it.
     Nothing,
     /// It departed, and nobody said what it used: everything that was reserved.
     Unknown,
@@ -23,7 +23,7 @@ pub enum Spent {
 #[must_use]
 pub fn actual(permit: &Permit, asked: Option<&Arc<str>>, spent: &Spent) -> Vec<Draw> {
     match spent {
-        Spent::Nothing => nothing_used(permit.draws()),
+        Spent::Nothing => not_sent(permit.draws()),
         Spent::Unknown => permit.draws().iter().map(in_full).collect(),
         Spent::Reported(reported) => {
             let tokens = reported.tokens_in.saturating_add(reported.tokens_out);
@@ -31,17 +31,6 @@ pub fn actual(permit: &Permit, asked: Option<&Arc<str>>, spent: &Spent) -> Vec<D
             actual_draws(permit.draws(), Usage { tokens, usd_nano })
         }
     }
-}
-
-/// What of each draw a dry run keeps: rates count it as a call, so that it cannot be used to ask
-/// without end; tokens, money and places go back.
-#[must_use]
-pub fn rehearsed(permit: &Permit) -> Vec<Draw> {
-    let keeps =
-        |draw: &Draw| draw.rule.measure == Measure::Requests && draw.rule.kind() == Kind::Rate;
-    let kept =
-        |draw: &Draw| Draw { amount: if keeps(draw) { draw.amount } else { 0 }, ..draw.clone() };
-    permit.draws().iter().map(kept).collect()
 }
 
 /// What the audit record says was used.

@@ -62,7 +62,9 @@ fn policy(action: Action) -> Policy {
     let scanner = Arc::new(Scanner::new(&Config::default()).unwrap());
     let guard = Arc::new(Guard::new(Masker::new(scanner, action)));
     let length = Duration::from_secs(60);
-    let rule = Rule::new("calls", Measure::Requests, Shape::Window { limit: 9, length });
+    let rate = Rule::new("calls", Measure::Requests, Shape::Window { limit: 9, length });
+    let at_once = Rule::new("at-once", Measure::Concurrent, Shape::Concurrency { limit: 9 });
+    let limits = [rate, at_once].map(|rule| Arc::new(Limit::new(Arc::new(rule), By::User)));
     let mut policy = Policy::default();
     let endpoint = Endpoint {
         index: 0,
@@ -81,7 +83,7 @@ fn policy(action: Action) -> Policy {
         messages: None,
         schema: None,
         max_request_size: 1000,
-        limits: vec![Arc::new(Limit::new(Arc::new(rule), By::User))],
+        limits: limits.into(),
         cost: Cost::default(),
         profile: Profile { request: Some(guard), log_detections: true, ..Profile::default() },
         timeout: Duration::from_secs(1),
@@ -92,6 +94,14 @@ fn policy(action: Action) -> Policy {
     };
     policy.routes.add(endpoint).unwrap();
     policy
+}
+
+/// What stays of the draws of a call that is not sent: its rate has counted it, and its place is
+/// free again.
+const NOT_SENT: [u64; 2] = [1, 0];
+
+fn amounts(draws: &[Draw]) -> Vec<u64> {
+    draws.iter().map(|draw| draw.amount).collect()
 }
 
 /// Walks a request from the door to where its body is masked.
@@ -128,9 +138,9 @@ fn walk(
     let (exchange, ()) = exchange.take_body();
     let body = Payload::Whole(Bytes::from(body.to_owned()));
     let exchange = exchange.validate::<()>(Ok(body))?;
-    let (exchange, draws) = exchange.draws()?;
+    let (exchange, demand) = exchange.demand()?;
     let till = Arc::clone(&book.1) as Arc<dyn Returns>;
-    let exchange = exchange.permit(ReservationId(1), draws, taken(), till)?;
+    let exchange = exchange.permit(ReservationId(1), demand, taken(), till)?;
     exchange.mask(|| 0)
 }
 
@@ -153,11 +163,10 @@ fn what_departs_holds_neither_the_credential_nor_what_was_masked() {
 }
 
 #[test]
-fn what_blocks_in_the_query_stops_the_call_and_gives_everything_back() {
+fn what_blocks_in_the_query_stops_the_call_and_gives_its_place_back() {
     let (book, policy) = (Arc::new(Book::default()), policy(Action::Block));
     let mut refused = walk(&book, &policy, "/notes?to=ann%40example.org", "").unwrap_err();
-    let release = refused.take_release().unwrap();
-    assert!(release.actual.iter().all(|draw| draw.amount == 0), "{release:?}");
+    assert_eq!(amounts(&refused.take_release().unwrap().actual), NOT_SENT);
     let answered = refused.answer(&Realm::default(), Timestamp(9));
     assert_eq!(answered.response.status(), 422);
     let body = String::from_utf8(answered.response.body().to_vec()).unwrap();
@@ -189,7 +198,7 @@ fn an_exchange_that_is_dropped_anywhere_leaves_one_end_and_says_abandoned() {
     assert_eq!(book.ends(), [abandoned, abandoned]);
     let returned = book.1.0.lock().unwrap();
     assert_eq!(returned.len(), 2, "what was reserved comes back, each time");
-    assert!(returned.iter().flat_map(|(_, draws)| draws).all(|draw| draw.amount == 0));
+    assert!(returned.iter().all(|(_, draws)| amounts(draws) == NOT_SENT), "{returned:?}");
 }
 
 #[test]
@@ -209,7 +218,7 @@ fn a_call_that_somebody_must_agree_to_does_not_depart_unasked() {
         let masked = walk(&book, &policy, "/notes", "hello").unwrap();
         assert!(masked.petition().is_some());
         let mut refused = masked.agree(ruling).unwrap_err();
-        assert!(refused.take_release().is_some(), "what was reserved goes back");
+        assert_eq!(amounts(&refused.take_release().unwrap().actual), NOT_SENT);
         drop(refused.answer(&Realm::default(), Timestamp(9)));
     }
     let ends = book.ends();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan_core::exchange::{Exchange, Permitted, Refused, Validated};
-use bartizan_core::limit::permit::Returns;
+use bartizan_core::limit::permit::{Demand, Returns};
 use bartizan_core::limit::{Meter, ReservationId, Verdict};
 
 use crate::clock;
@@ -25,14 +25,18 @@ impl<B: Send> Stage<Exchange<Validated<B>>> for Limit {
     type Out = Exchange<Permitted<B>>;
 
     async fn pass(&self, exchange: Exchange<Validated<B>>) -> Result<Self::Out, Refused> {
-        let (exchange, draws) = exchange.draws()?;
+        let (exchange, demand) = exchange.demand()?;
         let (id, now) = (ReservationId(clock::chance()), exchange.now());
-        let verdict = if draws.is_empty() {
-            Ok(Verdict::Taken { standings: Vec::new() })
-        } else {
-            let deadline = now.plus(exchange.grant().endpoint().timeout + self.settle_timeout);
-            self.meter.reserve(id, &draws, deadline, now).await
+        let verdict = match &demand {
+            Demand::ForGood(draws) if draws.is_empty() => {
+                Ok(Verdict::Taken { standings: Vec::new() })
+            }
+            Demand::ForGood(draws) => self.meter.spend(id, draws, now).await,
+            Demand::Reserved(draws) => {
+                let deadline = now.plus(exchange.grant().endpoint().timeout + self.settle_timeout);
+                self.meter.reserve(id, draws, deadline, now).await
+            }
         };
-        exchange.permit(id, draws, verdict, Arc::clone(&self.returns_to))
+        exchange.permit(id, demand, verdict, Arc::clone(&self.returns_to))
     }
 }

@@ -265,7 +265,7 @@ impl Road {
     async fn rehearsed(&self, exchange: Exchange<Agreed<Body>>) -> Response<Body> {
         let needs_approval = exchange.grant().need().is_some();
         let rehearsed = exchange.rehearsed(204, clock::now());
-        self.settle.now(Some(rehearsed.release)).await;
+        self.settle.now(rehearsed.release).await;
         drop(rehearsed.receipt);
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;

@@ -238,7 +238,7 @@ impl Away {
     }
 
     pub(crate) fn detected(&self, detections: &[Detection]) {
-        if let Some(journey) = self.journey() {
+        if let Some(journey) = self.journey().filter(|_| !detections.is_empty()) {
             journey.detected(detections, clock::now());
         }
     }

@@ -148,8 +148,7 @@ impl Journey {
     /// What is to be settled with the meter, if anything was reserved.
     #[must_use]
     pub fn release(&self, spent: &Spent) -> Option<Release> {
-        let release = release(&self.permit, self.model.as_ref(), spent);
-        (!release.actual.is_empty()).then_some(release)
+        release(&self.permit, self.model.as_ref(), spent)
     }
 
     /// The answer went out with this status, whole.
@@ -193,14 +192,17 @@ impl Journey {
     }
 }
 
-pub(super) fn release(permit: &Permit, model: Option<&Arc<str>>, spent: &Spent) -> Release {
-    Release { id: permit.id(), actual: settle::actual(permit, model, spent) }
+/// What is to be settled, if anything was reserved.
+pub(super) fn release(permit: &Permit, model: Option<&Arc<str>>, spent: &Spent) -> Option<Release> {
+    if permit.draws().is_empty() {
+        return None;
+    }
+    Some(Release { id: permit.id(), actual: settle::actual(permit, model, spent) })
 }
 
 /// Nothing is due for a call that never departed.
 pub(super) fn give_back(mut permit: Box<Permit>) -> Option<Box<Bill>> {
     let release = release(&permit, None, &Spent::Nothing);
     permit.hand_over();
-    let reserved = !release.actual.is_empty();
-    reserved.then(|| Box::new(Bill { release: Some(release), usage: Usage::default() }))
+    release.map(|release| Box::new(Bill { release: Some(release), usage: Usage::default() }))
 }

@@ -252,8 +252,8 @@ pub struct Answered {
 /// What is left of a dry run.
 #[derive(Debug)]
 pub struct Rehearsed {
-    /// To be settled with the meter.
-    pub release: Release,
+    /// To be settled with the meter, if anything was reserved.
+    pub release: Option<Release>,
     /// That the end is on record.
     pub receipt: Receipt,
 }
@@ -303,6 +303,15 @@ impl<S> Exchange<S> {
                 Err(Refused { refusal, memory, protocol, bill: None })
             }
         }
+    }
+
+    /// Goes no further, where nothing is reserved yet.
+    fn refuse(self, refusal: impl Into<Refusal>) -> Refused
+    where
+        S: Situated,
+    {
+        let (refusal, protocol) = (Box::new(refusal.into()), self.state.protocol());
+        Refused { refusal, memory: self.memory, protocol, bill: None }
     }
 }
 

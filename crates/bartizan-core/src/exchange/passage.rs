@@ -8,22 +8,22 @@ use http::request::Parts;
 use serde_json::{Map, Value};
 
 use super::field::{X_APPROVAL_ID, declared};
-use super::journey::give_back;
+use super::journey::{give_back, release};
 use super::record::{By, ending};
 use super::{
     Agreed, Announced, Authorized, Departure, Exchange, Journey, Masked, Memory, Permitted,
-    Refused, Rehearsed, Release, Validated,
+    Refused, Rehearsed, Validated,
 };
 use crate::audit::{Event, Facts, Lost, Note, Outcome, Receipt};
 use crate::authorize::approval::{
     Approval, ApprovalId, CallDigest, Lapse, Need, Petition, Ruling, State, Unreachable,
 };
 use crate::authorize::{Denial, Grant};
-use crate::limit::permit::{Permit, Returns, on_the_road};
-use crate::limit::{Draw, ReservationId, Unavailable, Verdict};
+use crate::limit::permit::{Demand, Permit, Returns, on_the_road};
+use crate::limit::{ReservationId, Unavailable, Verdict};
 use crate::mask::{Blocked, Detection, Guard, Screened, Spotted, Vault, spot};
 use crate::refusal::{Objection, Outage, Refusal, Waiting};
-use crate::settle::rehearsed;
+use crate::settle::Spent;
 use crate::time::Timestamp;
 use crate::validate::a2a;
 use crate::validate::echo::Echo;
@@ -107,29 +107,26 @@ impl<B> Exchange<Validated<B>> {
     ///
     /// # Errors
     /// Refused where money is counted and the price is not known.
-    pub fn draws(self) -> Result<(Self, Vec<Draw>), Refused> {
-        let client = self.facts().client;
-        let mut draws = Vec::new();
-        let exchange = self.step(|_, _, Validated { grant, call }| {
-            draws = on_the_road(&grant, &call, client)?;
-            Ok::<_, Refusal>(Validated { grant, call })
-        })?;
-        Ok((exchange, draws))
+    pub fn demand(self) -> Result<(Self, Demand), Refused> {
+        match on_the_road(&self.state.grant, &self.state.call, self.facts().client) {
+            Ok(demand) => Ok((self, demand)),
+            Err(unpriced) => Err(self.refuse(unpriced)),
+        }
     }
 
-    /// Goes on with what was reserved.
+    /// Goes on with what was taken.
     ///
     /// # Errors
     /// Refused where there was no room or no money, or where the meter could not be asked.
     pub fn permit(
         self,
         id: ReservationId,
-        draws: Vec<Draw>,
+        demand: Demand,
         verdict: Result<Verdict, Unavailable>,
         returns_to: Arc<dyn Returns>,
     ) -> Result<Exchange<Permitted<B>>, Refused> {
         self.step(|_, Memory { standings, .. }, Validated { grant, call }| {
-            let (permit, mut taken) = Permit::issue(grant, id, draws, verdict?, returns_to)?;
+            let (permit, mut taken) = Permit::issue(grant, id, demand, verdict?, returns_to)?;
             if standings.is_empty() {
                 *standings = taken;
             } else {
@@ -321,7 +318,7 @@ impl<B> Exchange<Agreed<B>> {
         let Self { memory, state: Agreed { mut permit, .. }, .. } = self;
         permit.hand_over();
         let receipt = memory.dossier.close(ending(Outcome::Allow, now, Some(status)));
-        Rehearsed { release: Release { id: permit.id(), actual: rehearsed(&permit) }, receipt }
+        Rehearsed { release: release(&permit, None, &Spent::Nothing), receipt }
     }
 }
 

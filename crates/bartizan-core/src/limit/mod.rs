@@ -55,7 +55,7 @@ pub use reservation::{Reservation, State, Take};
 pub use room::Room;
 pub use transfer::{Account, Cause, Transfer};
 pub use treasury::{Difference, Holding, Posted, Sum, Treasury};
-pub use usage::{Usage, actual_draws, nothing_used};
+pub use usage::{Usage, actual_draws, not_sent, nothing_used};
 pub use window::Window;
 
 /// One limit or budget as meant.
@@ -178,6 +178,13 @@ impl Rule {
             | Shape::Window { limit: old, .. } => *old = limit,
         }
         rule
+    }
+
+    /// Whether it counts calls, at a rate: what it draws is known when it is asked, and nothing that
+    /// becomes of the call changes it.
+    #[must_use]
+    pub fn counts_calls(&self) -> bool {
+        self.measure == Measure::Requests && self.kind() == Kind::Rate
     }
 
     /// Which kind of promise it makes.

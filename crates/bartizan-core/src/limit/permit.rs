@@ -4,12 +4,41 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::price::find_or_ceiling;
-use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict, nothing_used};
+use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict, not_sent};
 use crate::admit::ClientAddress;
 use crate::authenticate::{Caller, Kind};
 use crate::authorize::endpoint::{By, Limit, Traits};
 use crate::authorize::{Endpoint, Grant};
 use crate::validate::{Call, Estimate};
+
+/// What a call draws before it may pass, all of it or none.
+#[derive(Debug)]
+pub enum Demand {
+    /// Rates count the call, and nothing else does: taken for good, at once
+    /// ([`Meter::spend`](super::Meter::spend)). Empty where nothing counts.
+    ForGood(Vec<Draw>),
+    /// What some of it comes to is only known afterwards: reserved, and settled later
+    /// ([`Meter::reserve`](super::Meter::reserve)).
+    Reserved(Vec<Draw>),
+}
+
+impl Demand {
+    fn of(draws: Vec<Draw>) -> Self {
+        if draws.iter().all(|draw| draw.rule.counts_calls()) {
+            Self::ForGood(draws)
+        } else {
+            Self::Reserved(draws)
+        }
+    }
+
+    /// What is to be settled afterwards.
+    fn settled_later(self) -> Vec<Draw> {
+        match self {
+            Self::ForGood(_) => Vec::new(),
+            Self::Reserved(draws) => draws,
+        }
+    }
+}
 
 /// Leave to go on: the grant, and what was reserved under it.
 ///
@@ -27,7 +56,7 @@ pub struct Permit {
 /// Who takes back what was reserved for a call that never departs. It must not block: it is
 /// called where an exchange is dropped.
 pub trait Returns: std::fmt::Debug + Send + Sync {
-    /// Takes back all of `draws`; their amounts are zero.
+    /// Takes back what `draws` leave of the reservation.
     fn take_back(&self, id: ReservationId, draws: Vec<Draw>);
 }
 
@@ -44,7 +73,7 @@ impl Permit {
     pub(crate) fn issue(
         grant: Grant,
         id: ReservationId,
-        draws: Vec<Draw>,
+        demand: Demand,
         verdict: Verdict,
         returns_to: Arc<dyn Returns>,
     ) -> Result<(Self, Vec<Standing>), Exhausted> {
@@ -52,6 +81,7 @@ impl Permit {
             Verdict::Taken { standings } => standings,
             Verdict::Short(exhausted) => return Err(exhausted),
         };
+        let draws = demand.settled_later();
         let returns_to = (!draws.is_empty()).then_some(returns_to);
         Ok((Self { grant, id, draws, returns_to }, standings))
     }
@@ -73,7 +103,7 @@ impl Permit {
         self.id
     }
 
-    /// What was reserved.
+    /// What was reserved and is to be settled.
     #[must_use]
     pub fn draws(&self) -> &[Draw] {
         &self.draws
@@ -83,7 +113,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(returns_to) = &self.returns_to {
-            returns_to.take_back(self.id, nothing_used(&self.draws));
+            returns_to.take_back(self.id, not_sent(&self.draws));
         }
     }
 }
@@ -97,7 +127,7 @@ pub fn at_the_door(endpoint: &Endpoint, client: ClientAddress) -> Vec<Draw> {
     by_address.map(|limit| Draw::new(Arc::clone(&limit.rule), &bucket.to_string(), 1)).collect()
 }
 
-/// What a call draws on the road: all limits and budgets but those of the door.
+/// What a call demands on the road, of all limits and budgets but those of the door.
 ///
 /// # Errors
 /// [`Unpriced`] where a budget counts money and the call names a model without a price.
@@ -105,7 +135,7 @@ pub fn on_the_road<B>(
     grant: &Grant,
     call: &Call<B>,
     client: ClientAddress,
-) -> Result<Vec<Draw>, Unpriced> {
+) -> Result<Demand, Unpriced> {
     let endpoint = grant.endpoint();
     let mut draws = Vec::with_capacity(endpoint.limits.len());
     let (roles, tenant) = (grant.roles(), grant.caller().tenant());
@@ -119,7 +149,7 @@ pub fn on_the_road<B>(
         let subject = subject(grant, traits, client.bucket(), &limit.by);
         draws.push(Draw::new(Arc::clone(&limit.rule), &subject, amount));
     }
-    Ok(draws)
+    Ok(Demand::of(draws))
 }
 
 /// What each message draws that a client sends over a WebSocket under this grant.

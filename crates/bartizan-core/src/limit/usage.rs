@@ -24,6 +24,14 @@ pub fn actual_draws(reserved: &[Draw], used: Usage) -> Vec<Draw> {
     reserved.iter().map(|draw| Draw { amount: amount(draw), ..draw.clone() }).collect()
 }
 
+/// What stays of the draws of a call that was let through and then not sent: a rate has counted it,
+/// so that nothing can be tried without end; tokens, money and places go back.
+#[must_use]
+pub fn not_sent(reserved: &[Draw]) -> Vec<Draw> {
+    let amount = |draw: &Draw| if draw.rule.counts_calls() { draw.amount } else { 0 };
+    reserved.iter().map(|draw| Draw { amount: amount(draw), ..draw.clone() }).collect()
+}
+
 /// The draws of a call that was never made: everything goes back.
 #[must_use]
 pub fn nothing_used(reserved: &[Draw]) -> Vec<Draw> {
@@ -53,6 +61,7 @@ mod tests {
         let amounts = |draws: Vec<Draw>| draws.iter().map(|draw| draw.amount).collect::<Vec<_>>();
         let used = Usage { tokens: 120, usd_nano: 7 };
         assert_eq!(amounts(actual_draws(&reserved, used)), [1, 120, 7, 0]);
+        assert_eq!(amounts(not_sent(&reserved)), [1, 0, 0, 0]);
         assert_eq!(amounts(nothing_used(&reserved)), [0, 0, 0, 0]);
     }
 }

@@ -2,7 +2,7 @@
 
 use bartizan::body::Body;
 use bartizan::budgets::{self, Calendar};
-use bartizan::limits::By;
+use bartizan::limits::{self, By};
 use bartizan::pii::{Action, Pii};
 use bartizan::{App, Json, endpoint};
 use bytes::Bytes;
@@ -156,6 +156,16 @@ async fn a_blocked_call_says_what_and_where_and_leaves_nothing_reserved() {
         assert_eq!(seen.status, if call < 20 { 200 } else { 429 }, "{call}");
     }
     house.ends(1021).await;
+}
+
+#[tokio::test]
+async fn nobody_tries_without_end_what_is_blocked() {
+    let pii = Pii::new().detect(["SSN"]).requests(Action::Block).requests_only();
+    let house = House::build(app(&pii).limit(limits::rpm("calls", 3, By::User))).await;
+    for status in [422, 422, 422, 429] {
+        let seen = house.ask("ann", "ECHO", "/", &json!({ "text": "ssn 078-05-1121" })).await;
+        assert_eq!(seen.status, status);
+    }
 }
 
 fn with(media: &'static str, length: &'static str, body: Body) -> Response<Body> {
