@@ -8,25 +8,24 @@
 //! every exchange; [`Record::parse`] reads a line back by the general rules, which is also the
 //! proof that the two agree.
 
-use std::fmt;
-
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::details::{self, MAX_TEXT, beginning};
 use super::{End, Entry, Facts, Sheet, Usage, canonical};
 use crate::authenticate::Caller;
 use crate::decimal;
 
+mod hash;
+mod members;
+mod read;
+
+pub use hash::Hash;
+use members::{Members, fill};
+pub use read::{MAX_LINE, Malformed, Record};
+
 /// The longest user agent of a record, in bytes.
 pub const MAX_USER_AGENT: usize = 256;
-
-/// The longest line that is read as a record, its end included. None that is written comes near.
-pub const MAX_LINE: usize = 1 << 20;
-
-/// The SHA-256 of a record's canonical form without its `hash`.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub struct Hash([u8; 32]);
 
 /// Where a record stands in its chain.
 #[derive(Clone, Copy, Debug)]
@@ -261,221 +260,6 @@ fn ending(end: &End, out: &mut Vec<u8>) {
     details.end();
 }
 
-/// The member that [`Members::blank_hash`] leaves to be filled in.
-const HASH_MEMBER: &[u8] = b",\"hash\":\"";
-/// Its length: name, 64 digits, quote.
-const HASH_LENGTH: usize = HASH_MEMBER.len() + 64 + 1;
-
-/// Computes the hash over what stands from `start` on, but for the slot, and fills that in.
-fn fill(out: &mut [u8], start: usize, slot: usize) -> Hash {
-    let (before, rest) = out.split_at_mut(slot);
-    let (blank, after) = rest.split_at_mut(HASH_LENGTH);
-    let mut digest = Sha256::new();
-    digest.update(before.split_at(start).1);
-    digest.update(after);
-    let hash = Hash(digest.finalize().into());
-    if let Some(place) = blank.split_at_mut(HASH_MEMBER.len()).1.first_chunk_mut() {
-        *place = hash.digits();
-    }
-    hash
-}
-
-/// Writes the members of one object. They come in canonical order, and nobody checks that here:
-/// a test compares every record with its canonical form.
-struct Members<'a> {
-    out: &'a mut Vec<u8>,
-    first: bool,
-}
-
-impl<'a> Members<'a> {
-    fn begin(out: &'a mut Vec<u8>) -> Self {
-        out.push(b'{');
-        Self { out, first: true }
-    }
-
-    fn member(&mut self, name: &str) -> &mut Vec<u8> {
-        self.out.extend_from_slice(if self.first { b"\"" } else { b",\"" });
-        self.first = false;
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
-        self.out
-    }
-
-    fn text(&mut self, name: &str, text: &str) {
-        canonical::string(beginning(text, MAX_TEXT), self.member(name));
-    }
-
-    fn maybe(&mut self, name: &str, text: Option<&str>) {
-        if let Some(text) = text {
-            self.text(name, text);
-        }
-    }
-
-    /// A string of bytes that need no escapes.
-    fn plain(&mut self, name: &str, text: &[u8]) {
-        let out = self.member(name);
-        out.push(b'"');
-        out.extend_from_slice(text);
-        out.push(b'"');
-    }
-
-    /// A string that `write` writes, and that needs no escapes.
-    fn quoted(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
-        let out = self.member(name);
-        out.push(b'"');
-        write(out);
-        out.push(b'"');
-    }
-
-    fn count(&mut self, name: &str, n: u64) {
-        canonical::integer(n, self.member(name));
-    }
-
-    /// Leaves room for the hash, and says where.
-    fn blank_hash(&mut self) -> usize {
-        let slot = self.out.len();
-        self.out.extend_from_slice(HASH_MEMBER);
-        self.out.extend_from_slice(&[b'0'; 64]);
-        self.out.push(b'"');
-        slot
-    }
-
-    fn end(self) {
-        self.out.push(b'}');
-    }
-}
-
-impl Hash {
-    /// What the first record of a chain has before it.
-    pub const NONE: Self = Self([0; 32]);
-
-    /// Reads 64 hexadecimal digits in lower case.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let digit = |byte: &u8| match byte {
-            b'0'..=b'9' => Some(byte - b'0'),
-            b'a'..=b'f' => Some(byte - b'a' + 10),
-            _ => None,
-        };
-        let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-        let pairs: &[[u8; 2]; 32] = pairs.try_into().ok()?;
-        let mut bytes = [0; 32];
-        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = digit(high)? << 4 | digit(low)?;
-        }
-        Some(Self(bytes))
-    }
-
-    /// 64 hexadecimal digits in lower case.
-    fn digits(&self) -> [u8; 64] {
-        let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-        let mut text = [0; 64];
-        for (pair, byte) in text.as_chunks_mut().0.iter_mut().zip(self.0) {
-            *pair = [digit(byte >> 4), digit(byte & 15)];
-        }
-        text
-    }
-}
-
-impl fmt::Display for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
-    }
-}
-
-impl fmt::Debug for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// A line of the log that is whole and unaltered by its own account. Whether it stands where it
-/// should is the chain's question: see [`Verifier`](super::chain::Verifier).
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// Its number.
-    pub seq: u64,
-    /// The hash of the record before it.
-    pub prev: Hash,
-    /// Its own hash.
-    pub hash: Hash,
-    members: Map<String, Value>,
-}
-
-/// Why a line is not a record.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Malformed {
-    /// The hash is not that of the other members.
-    #[error("the record was altered: its hash is not that of its content")]
-    Altered,
-    /// Valid JSON, but not in the one form in which records are written. Duplicate members, other
-    /// orders, spaces and needless escapes all come to this.
-    #[error("the record was rewritten: it is not in canonical form")]
-    NotCanonical,
-    /// No JSON object with a number and two hashes.
-    #[error("the line is not a record")]
-    NotRecord,
-    /// It is longer than any record.
-    #[error("the line is longer than any record")]
-    TooLong,
-    /// The line has no end.
-    #[error("the line is cut off")]
-    Torn,
-}
-
-impl Record {
-    /// Reads one line, its line feed included.
-    ///
-    /// # Errors
-    /// Whatever is not, byte for byte, what [`write()`] would have written.
-    pub fn parse(line: &[u8]) -> Result<Self, Malformed> {
-        if line.len() > MAX_LINE {
-            return Err(Malformed::TooLong);
-        }
-        let text = line.strip_suffix(b"\n").ok_or(Malformed::Torn)?;
-        let read = serde_json::from_slice(text).map_err(|_| Malformed::NotRecord)?;
-        let Value::Object(mut members) = read else { return Err(Malformed::NotRecord) };
-        let hash = |name: &str| members.get(name).and_then(Value::as_str).and_then(Hash::parse);
-        let seq = members.get("seq").and_then(Value::as_u64);
-        let (Some(seq), Some(prev), Some(hash)) = (seq, hash("prev"), hash("hash")) else {
-            return Err(Malformed::NotRecord);
-        };
-        let mut written = Vec::with_capacity(text.len());
-        canonical::object(&members, &mut written);
-        if written != text {
-            return Err(Malformed::NotCanonical);
-        }
-        written.clear();
-        members.remove("hash");
-        canonical::object(&members, &mut written);
-        if Hash(Sha256::digest(&written).into()) != hash {
-            return Err(Malformed::Altered);
-        }
-        Ok(Self { seq, prev, hash, members })
-    }
-
-    /// Its members, without the hash.
-    #[must_use]
-    pub fn members(&self) -> &Map<String, Value> {
-        &self.members
-    }
-
-    /// Its members, without the hash.
-    #[must_use]
-    pub fn into_members(self) -> Map<String, Value> {
-        self.members
-    }
-
-    /// The string at `path`, such as `["principal", "id"]`; empty where there is none.
-    #[must_use]
-    pub fn text(&self, path: &[&str]) -> &str {
-        let (last, path) = path.split_last().unwrap_or((&"", &[]));
-        let start = Some(&self.members);
-        let parent = path.iter().fold(start, |at, name| at?.get(*name)?.as_object());
-        parent.and_then(|at| at.get(*last)).and_then(Value::as_str).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -636,14 +420,5 @@ mod tests {
             assert_eq!(Record::parse(bad.as_bytes()).unwrap_err(), why, "{bad}");
         }
         assert_eq!(Record::parse(&[b' '; MAX_LINE + 1]).unwrap_err(), Malformed::TooLong);
-    }
-
-    #[test]
-    fn a_hash_is_64_digits_in_lower_case_and_nothing_else() {
-        let text = "00ff10abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123";
-        assert_eq!(Hash::parse(text).unwrap().to_string(), text);
-        for bad in ["", "0", &text.to_uppercase(), &format!("{text}00"), &text.replace('f', "g")] {
-            assert_eq!(Hash::parse(bad), None, "{bad}");
-        }
     }
 }
