@@ -216,7 +216,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
         Refusal::Unavailable(_) => &UNAVAILABLE,
         Refusal::Failed => &INTERNAL,
         Refusal::Upstream(upstream) => match upstream {
-            Upstream::Blocked => &RESPONSE_BLOCKED,
+            Upstream::Blocked | Upstream::Unreadable(_) => &RESPONSE_BLOCKED,
             Upstream::Garbled
             | Upstream::Unauthorized
             | Upstream::Ungranted
@@ -352,6 +352,8 @@ fn detail(refusal: &Refusal) -> String {
         Refusal::Withheld { objection, .. } if objection.detail.is_empty() => {
             Upstream::Blocked.to_string()
         }
+        // Of what the upstream answers the operator is told.
+        Refusal::Upstream(Upstream::Unreadable(_)) => Upstream::Blocked.to_string(),
         Refusal::Objected { objection, .. } | Refusal::Withheld { objection, .. } => {
             objection.detail.clone()
         }

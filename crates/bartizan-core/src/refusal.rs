@@ -128,7 +128,7 @@ pub enum Outage {
 }
 
 /// What went wrong behind us.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Upstream {
     /// It answered, and its answer holds what must not pass.
     #[error("the answer of the upstream was withheld")]
@@ -148,6 +148,10 @@ pub enum Upstream {
     /// No connection, or one that broke.
     #[error("the upstream could not be reached")]
     Unreachable,
+    /// It answered, and nobody here can read the answer, in which something must be looked for:
+    /// why, and what the operator can do. Clients are told that it was withheld, and no more.
+    #[error("the answer of the upstream was withheld: {0}")]
+    Unreadable(Arc<str>),
 }
 
 impl From<Unfit> for Refusal {
