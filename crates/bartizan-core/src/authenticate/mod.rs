@@ -140,6 +140,13 @@ impl Caller {
         Self::verified(identity, Method::Asserted)
     }
 
+    /// As [`Caller::assert`], and as if they had been recognised by `method`: for whoever asks what
+    /// would become of a call that nobody makes.
+    #[must_use]
+    pub fn assert_by(identity: Identity, method: Method) -> Self {
+        Self::verified(identity, method)
+    }
+
     fn verified(identity: Identity, method: Method) -> Self {
         Self::shown(identity, method, Scheme::Bearer)
     }
