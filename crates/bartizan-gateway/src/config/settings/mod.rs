@@ -40,6 +40,7 @@ pub use endpoint::Endpoint;
 pub use personal::{Audit, Pii};
 pub use policy::Policies;
 pub use resolver::Overrides;
+pub(crate) use resolver::is_scope;
 pub use server::Server;
 pub use spending::{Budget, Limit};
 
@@ -224,14 +225,15 @@ pub(super) fn resolve(
         pii: &pii,
         tokens: auth.tokens.as_ref(),
     };
-    let endpoints = endpoint::resolve(&mut resolver, file, &base);
+    let endpoint::Endpoints { all: endpoints, whole } =
+        endpoint::resolve(&mut resolver, file, &base);
     let policies = policy::resolve(&mut resolver, file, &access, &endpoints);
     let chain = chain(&mut resolver, file.chain.as_ref());
     spending::unused(&mut resolver, file, &access);
     unfit::tell(&mut resolver, file, &endpoints, &hooks, (&budgets, &prices));
     let folder = outside.folder.to_owned();
     findings.extend(resolver.into_findings());
-    if findings.has_errors() {
+    if findings.has_errors() || !whole {
         return None;
     }
     Some(Settings {

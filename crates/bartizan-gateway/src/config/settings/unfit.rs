@@ -38,13 +38,10 @@ pub(super) fn tell(
 ) {
     server_requests(resolver, file);
     // What is out of shape is missing among the endpoints, and nothing else would fit.
-    if resolver.lost("/endpoints") {
+    if resolver.endpoints_lost() {
         return;
     }
-    // An endpoint with a mistake in it is not among them: that mistake is to be mended first.
-    if endpoints.len() == file.endpoints.len() {
-        self::hooks(resolver, file, endpoints, hooks);
-    }
+    self::hooks(resolver, file, endpoints, hooks);
     permissions(resolver, file);
     matched(resolver, file, endpoints, prices);
     unpriced(resolver, file, budgets, prices);

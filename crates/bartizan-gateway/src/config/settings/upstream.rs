@@ -87,9 +87,11 @@ pub(super) fn target(
             None
         }
         (None, None) => {
-            resolver.error(
+            let endpoint = resolver.called("the endpoint", &entry.path);
+            resolver.lacking(
                 &entry.key,
-                format!("nothing answers at `{}`", entry.path.value.0),
+                &["upstream", "handler"],
+                format!("nothing answers at {endpoint}"),
                 "write `upstream: { url: … }`, `handler: health` or `handler: forward_auth`",
             );
             None
