@@ -437,7 +437,10 @@ fn shows_token(query: &str) -> bool {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Rejection {
     /// More than one credential: which of them counts?
-    #[error("more than one credential was presented; send exactly one")]
+    #[error(
+        "more than one credential was presented, as a token beside a key, or one of them twice: send \
+         exactly one"
+    )]
     Ambiguous,
     /// The credential's time is over.
     #[error("the credential has expired")]

@@ -229,6 +229,9 @@ async fn set(set: &Set, treasury: &dyn Treasury, desk: &mut Desk<'_>) -> anyhow:
         treasury.set_limit(&key, amount).await?;
         let text = text.unwrap_or_else(|| "what is configured".into());
         desk.tell(&format!("the limit of `{name}` for `{subject}` is {text} ({measure})"), &json)?;
+        if amount == Some(0) {
+            desk.hint("0 allows nothing: every call is refused until another limit is set");
+        }
         if !held.iter().any(|holding| holding.key == key) {
             desk.hint(&format!(
                 "no call has drawn on `{name}` for `{subject}` yet; if none does, look how \
