@@ -295,5 +295,8 @@ fn costs_are_added_up_to_the_last_digit_apart_as_it_is_asked() {
     assert_eq!(users[0]["period_start"], "2026-11-21T15:00:00.000000Z");
     assert_eq!(rows("--by model --since 1s"), Vec::<Value>::new());
     let (_, text) = log.run("costs LOG --by user,model");
-    assert!(text.contains("local:agent1  -: 7.000000002 USD, 6 calls, 41 refused, 20 tokens in"), "{text}");
+    assert!(
+        text.contains("local:agent1  -: 7.000000002 USD, 6 calls, 41 refused, 20 tokens in"),
+        "{text}"
+    );
 }

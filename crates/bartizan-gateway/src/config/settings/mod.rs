@@ -9,6 +9,7 @@ pub mod access;
 pub mod policy;
 pub mod spending;
 mod unfit;
+mod nobody;
 pub mod personal;
 pub mod hook;
 pub mod credential;
@@ -230,7 +231,8 @@ pub(super) fn resolve(
     let policies = policy::resolve(&mut resolver, file, &access, &endpoints);
     let chain = chain(&mut resolver, file.chain.as_ref());
     spending::unused(&mut resolver, file, &access);
-    unfit::tell(&mut resolver, file, &endpoints, &hooks, (&budgets, &prices));
+    unfit::tell(&mut resolver, file, &endpoints, &hooks, &limits, (&budgets, &prices));
+    nobody::tell(&mut resolver, file, &auth, &access, &policies.approvers);
     let folder = outside.folder.to_owned();
     findings.extend(resolver.into_findings());
     if findings.has_errors() || !whole {

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::super::decode::Located;
 use super::super::file::leaf::{Count, Fraction, Size, Source, Span, Word};
-use super::super::findings::Findings;
+use super::super::findings::{Finding, Findings, Severity};
 use super::super::substitute::{self, Missing, Outside};
 use super::super::tree::{self, Place};
 use super::super::{shape, units, unsupported};
@@ -133,6 +133,16 @@ impl<'a> Resolver<'a> {
         help: impl Into<String>,
     ) {
         self.findings.warn(place, message, help);
+    }
+
+    /// What is worth knowing, and no mistake.
+    pub(super) fn note(
+        &mut self,
+        place: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.findings.push(Finding::new(Severity::Note, place, message).help(help));
     }
 
     /// The value, or a finding `` `key` why``.
