@@ -120,6 +120,9 @@ pub(super) fn costs(args: &Costs, now: Timestamp, out: &mut dyn Write) -> anyhow
     rows.sort_by(|((a, names), one), ((b, others), other)| {
         (a, other.usd_nano, names).cmp(&(b, one.usd_nano, others))
     });
+    if rows.is_empty() && args.format == Format::Text {
+        writeln!(out, "no call has cost anything, in tokens or in dollars")?;
+    }
     for ((start, names), sum) in rows {
         match args.format {
             Format::Text => writeln!(out, "{}", sum.line(start, &names))?,

@@ -206,6 +206,7 @@ pub(super) fn resolve(
     let secrets = secrets(file, outside);
     let outside = Outside { secrets: secrets.as_deref(), ..outside };
     let mut resolver = Resolver::new(outside, overrides, lost);
+    resolver.no_endpoints = file.endpoints.is_empty();
     let server = server::resolve(&mut resolver, file.server.as_ref());
     let store = store(&mut resolver, file.store.as_ref());
     let access = access::resolve(&mut resolver, file.access.as_ref());
@@ -368,6 +369,10 @@ fn together(
     let Some(Store { durable: Durable::Sqlite(_), shared: Shared::Redis(_) }) = store else {
         return;
     };
+    // Where one was written that could not be read, it is not known yet.
+    if resolver.lost("/store/durable") {
+        return;
+    }
     if let Some(budget) = budgets.first() {
         let help = "set `store.durable` to `postgres://USER:PASSWORD@HOST/NAME`";
         let why = "gateways that share a Redis share no budget that stands in a SQLite file";

@@ -38,6 +38,8 @@ pub(super) struct Resolver<'a> {
     findings: Findings,
     /// What is wrong whatever was taken out.
     sure: Findings,
+    /// Whether the file has no endpoints at all: that is told once.
+    pub(super) no_endpoints: bool,
 }
 
 impl<'a> Resolver<'a> {
@@ -48,7 +50,7 @@ impl<'a> Resolver<'a> {
         lost: &'a BTreeSet<String>,
     ) -> Self {
         let (findings, sure) = Default::default();
-        Resolver { outside, overrides, lost, findings, sure }
+        Resolver { outside, overrides, lost, findings, sure, no_endpoints: false }
     }
 
     /// Whether something at or below a pointer was taken out: then what seems to be missing there
@@ -66,11 +68,13 @@ impl<'a> Resolver<'a> {
             "action", "aliases", "category", "handler", "models", "path", "protocol", "resource",
             "tools", "verbs",
         ];
-        self.lost.iter().any(|lost| {
-            let tokens = tree::tokens(lost);
-            let served = |key: &String| SERVED.contains(&&**key);
-            tokens.first().is_some_and(|key| key == "endpoints") && tokens.get(2).is_none_or(served)
-        })
+        self.no_endpoints
+            || self.lost.iter().any(|lost| {
+                let tokens = tree::tokens(lost);
+                let served = |key: &String| SERVED.contains(&&**key);
+                tokens.first().is_some_and(|key| key == "endpoints")
+                    && tokens.get(2).is_none_or(served)
+            })
     }
 
     /// An error about a section that lacks all of `keys`, unless one of them was taken out.
