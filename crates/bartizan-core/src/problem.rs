@@ -55,15 +55,15 @@ problems! {
     MISDIRECTED "misdirected-request" MISDIRECTED_REQUEST "Wrong host for this connection"
         "Open a connection to the host that is asked for.";
     AMBIGUOUS "ambiguous-credential" BAD_REQUEST "More than one credential"
-        "Send exactly one credential.";
+        "Send exactly one credential: a token or a key, once.";
     HEAD_TOO_LARGE "headers-too-large" REQUEST_HEADER_FIELDS_TOO_LARGE "Header section too large"
         "Send fewer or shorter header fields.";
     TOO_SLOW "request-timeout" REQUEST_TIMEOUT "Request too slow"
         "Send the whole request in time.";
     METHOD_REFUSED "method-not-served" METHOD_NOT_ALLOWED "Method not served"
-        "Use a verb of the endpoint; see Allow.";
+        "Use a verb that Allow names.";
     INQUIRY "inquiry-refused" FORBIDDEN "Nobody may ask so"
-        "Ask from a proxy in server.trusted_proxies, and name the call in one way only.";
+        "Ask from a proxy that the operator lists in server.trusted_proxies, and name the call in one way only.";
     UNAUTHENTICATED "unauthenticated" UNAUTHORIZED "Not authenticated"
         "Send a valid credential; see WWW-Authenticate.";
     FORBIDDEN "forbidden" FORBIDDEN "Not authorized"
@@ -81,7 +81,7 @@ problems! {
     TOO_LARGE "too-large" PAYLOAD_TOO_LARGE "Body too large"
         "Send less, or ask the operator to raise max_request_size.";
     MEDIA "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "Media type not supported"
-        "Send the media type that the endpoint takes.";
+        "Send JSON, or the media type that the endpoint takes, and do not compress it.";
     INVALID "invalid-body" UNPROCESSABLE_ENTITY "Body does not conform"
         "Mend what `violations` names.";
     MESSAGE "invalid-message" BAD_REQUEST "Not a message of the protocol"
@@ -91,7 +91,7 @@ problems! {
     SESSION "unknown-session" NOT_FOUND "Session not found"
         "Open a session of your own.";
     ORIGIN "origin-not-allowed" FORBIDDEN "Origin not allowed"
-        "Ask the operator to allow the web page that calls.";
+        "Ask the operator to allow the web page that calls (mcp.origins).";
     PII_BLOCKED "pii-blocked" UNPROCESSABLE_ENTITY "Personal data not allowed"
         "Remove what `detections` names.";
     OBJECTED "hook-blocked" UNPROCESSABLE_ENTITY "Call not allowed"
@@ -99,21 +99,21 @@ problems! {
     PROMPT_BLOCKED "prompt-blocked" UNPROCESSABLE_ENTITY "Orders to the model not allowed"
         "Remove what reads as orders to the model; `detections` says where it stands.";
     RATE_LIMITED "rate-limited" TOO_MANY_REQUESTS "Too many requests"
-        "Wait as long as Retry-After says.";
+        "Wait as long as Retry-After says. Without it the call is larger than the limit ever allows: ask for less, or the operator for more.";
     BUDGET_EXHAUSTED "budget-exhausted" TOO_MANY_REQUESTS "Budget used up"
-        "Wait for the next period, or ask the operator for more.";
+        "Wait as long as Retry-After says, or ask the operator for more. Without it waiting does not help: ask for less, as by a smaller max_tokens.";
     UNPRICED "model-unpriced" FORBIDDEN "Model without a price"
-        "Use another model, or ask the operator to add its price.";
+        "Use another model, or ask the operator to write its price under `prices`.";
     UNAVAILABLE "unavailable" SERVICE_UNAVAILABLE "Temporarily unavailable"
-        "Try again later; the operator finds the reason in the log.";
+        "Try again after Retry-After. If it lasts, tell the operator the request_id: the log has the reason.";
     INTERNAL "internal" INTERNAL_SERVER_ERROR "Internal error"
-        "Tell the operator the request_id.";
+        "Tell the operator the request_id: the log has the reason.";
     UPSTREAM "upstream-failed" BAD_GATEWAY "No answer from the upstream"
-        "Try again later; the operator finds the reason in the log.";
+        "Try again later. If it lasts, tell the operator the request_id: the log has the reason.";
     UPSTREAM_SLOW "upstream-timeout" GATEWAY_TIMEOUT "Upstream too slow"
-        "Try again later; the operator finds the reason in the log.";
+        "Ask for less at a time, or ask the operator to raise timeouts.upstream.";
     RESPONSE_BLOCKED "response-blocked" BAD_GATEWAY "Answer withheld"
-        "The answer held what must not pass; ask the operator.";
+        "Tell the operator the request_id: the audit log says what the answer held that must not pass, or why nobody could look into it.";
 }
 
 /// What wording an answer needs to know beside the refusal.
@@ -216,7 +216,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
         Refusal::Unavailable(_) => &UNAVAILABLE,
         Refusal::Failed => &INTERNAL,
         Refusal::Upstream(upstream) => match upstream {
-            Upstream::Blocked => &RESPONSE_BLOCKED,
+            Upstream::Blocked | Upstream::Unreadable(_) => &RESPONSE_BLOCKED,
             Upstream::Garbled
             | Upstream::Unauthorized
             | Upstream::Ungranted
@@ -352,6 +352,8 @@ fn detail(refusal: &Refusal) -> String {
         Refusal::Withheld { objection, .. } if objection.detail.is_empty() => {
             Upstream::Blocked.to_string()
         }
+        // Of what the upstream answers the operator is told.
+        Refusal::Upstream(Upstream::Unreadable(_)) => Upstream::Blocked.to_string(),
         Refusal::Objected { objection, .. } | Refusal::Withheld { objection, .. } => {
             objection.detail.clone()
         }

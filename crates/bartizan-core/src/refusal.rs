@@ -108,7 +108,7 @@ pub enum Outage {
     #[error("the audit log cannot be written")]
     Audit,
     /// The token endpoint that issues what an upstream is to be shown.
-    #[error("the token that the upstream wants cannot be asked for")]
+    #[error("the token endpoint that issues the tokens for the upstream cannot be reached")]
     Credential,
     /// The store of identities, or the keys of an issuer.
     #[error("identities cannot be looked up")]
@@ -128,7 +128,7 @@ pub enum Outage {
 }
 
 /// What went wrong behind us.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Upstream {
     /// It answered, and its answer holds what must not pass.
     #[error("the answer of the upstream was withheld")]
@@ -140,7 +140,9 @@ pub enum Upstream {
     #[error("the upstream does not accept the gateway's credential")]
     Unauthorized,
     /// Whoever issues its tokens gives the gate none.
-    #[error("the gateway was given no token for the upstream")]
+    #[error(
+        "the token endpoint gave the gateway no token for the upstream; the log has what it said"
+    )]
     Ungranted,
     /// No answer in time.
     #[error("the upstream did not answer in time")]
@@ -148,6 +150,10 @@ pub enum Upstream {
     /// No connection, or one that broke.
     #[error("the upstream could not be reached")]
     Unreachable,
+    /// It answered, and nobody here can read the answer, in which something must be looked for:
+    /// why, and what the operator can do. Clients are told that it was withheld, and no more.
+    #[error("the answer of the upstream was withheld: {0}")]
+    Unreadable(Arc<str>),
 }
 
 impl From<Unfit> for Refusal {

@@ -3,6 +3,7 @@
 mod asked;
 mod conversation;
 mod homebound;
+mod illegible;
 mod relay;
 
 use std::sync::Arc;
@@ -89,7 +90,10 @@ pub async fn bring_home(
         return conversation::open(away, response, ends, hooks).await;
     }
     match plan(&away, &response, listener.is_some(), !curious.is_empty()) {
-        Plan::Withhold => refuse(away, Refusal::Upstream(Upstream::Blocked)),
+        Plan::Withhold => {
+            let refusal = illegible::refusal(response.headers(), speaks_mcp(&away));
+            refuse(away, refusal)
+        }
         Plan::Whole => whole(away, response, listener, &curious).await,
         Plan::Stream(passage) => Ok(stream(away, response, passage, listener)),
     }
@@ -539,7 +543,7 @@ async fn collect(mut body: Body) -> Result<Bytes, Upstream> {
         let frame = frame.map_err(|_| Upstream::Garbled)?;
         let Ok(data) = frame.into_data() else { continue };
         if all.len() + data.len() > MAX_INSPECTED {
-            return Err(Upstream::Blocked);
+            return Err(illegible::too_large(MAX_INSPECTED));
         }
         all.extend_from_slice(&data);
     }

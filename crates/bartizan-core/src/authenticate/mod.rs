@@ -140,6 +140,13 @@ impl Caller {
         Self::verified(identity, Method::Asserted)
     }
 
+    /// As [`Caller::assert`], and as if they had been recognised by `method`: for whoever asks what
+    /// would become of a call that nobody makes.
+    #[must_use]
+    pub fn assert_by(identity: Identity, method: Method) -> Self {
+        Self::verified(identity, method)
+    }
+
     fn verified(identity: Identity, method: Method) -> Self {
         Self::shown(identity, method, Scheme::Bearer)
     }
@@ -430,7 +437,10 @@ fn shows_token(query: &str) -> bool {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Rejection {
     /// More than one credential: which of them counts?
-    #[error("more than one credential was presented; send exactly one")]
+    #[error(
+        "more than one credential was presented, as a token beside a key, or one of them twice: send \
+         exactly one"
+    )]
     Ambiguous,
     /// The credential's time is over.
     #[error("the credential has expired")]

@@ -379,7 +379,7 @@ pub struct Exhausted {
     /// Which kind of promise it is.
     pub kind: Kind,
     /// How long to wait. Exact for windows of at most 128; never shorter than what is needed for
-    /// the others, as far as is known now.
+    /// the others, as far as is known now. Says nothing where it is `never`.
     pub retry_after: Duration,
     /// The draw is larger than the rule ever allows: waiting does not help.
     pub never: bool,
@@ -392,8 +392,10 @@ impl Exhausted {
     fn how(&self) -> &'static str {
         let mut own =
             self.standings.iter().filter(|standing| standing.name == self.name).peekable();
-        if self.never {
-            "never allows as much as this call may take"
+        if self.never && own.peek().is_some_and(|standing| standing.limit == 0) {
+            "allows nothing: ask the operator for more"
+        } else if self.never {
+            "never allows as much as this call may take: ask for less, or the operator for more"
         } else if own.peek().is_some() && own.all(|standing| standing.remaining > 0) {
             "has less left than this call may take"
         } else {

@@ -28,6 +28,9 @@ pub trait Treasury: Send + Sync + fmt::Debug {
     /// The counters of budgets, in the order of their keys, from behind `after` (the empty text
     /// for the beginning), at most [`MAX_PAGE`].
     fn holdings<'a>(&'a self, after: &'a str) -> Answer<'a, Vec<Holding>>;
+    /// Limits that an operator has set for counters that no call has drawn on, in the order of their
+    /// keys, at most [`MAX_PAGE`].
+    fn limits_ahead(&self) -> Answer<'_, Vec<(MeterKey, u64)>>;
     /// The newest movements of a counter, at most [`MAX_PAGE`].
     fn posted<'a>(&'a self, key: &'a MeterKey) -> Answer<'a, Vec<Posted>>;
     /// The reservations of a counter that wait to be settled, at most [`MAX_PAGE`].

@@ -56,9 +56,8 @@ fn of(refusal: &Refusal) -> Fault {
         }
         Refusal::Forbidden(Denial::Api | Denial::UnknownPath) => METHOD,
         Refusal::Forbidden(_) => OPERATION,
-        Refusal::Upstream(Upstream::Blocked | Upstream::Garbled) | Refusal::Withheld { .. } => {
-            ANSWER
-        }
+        Refusal::Upstream(Upstream::Blocked | Upstream::Garbled | Upstream::Unreadable(_))
+        | Refusal::Withheld { .. } => ANSWER,
         Refusal::Misdirected(_) => REQUEST,
         Refusal::Unauthenticated { .. }
         | Refusal::Exhausted(_)

@@ -58,7 +58,7 @@ fn code(refusal: &Refusal) -> u16 {
         Refusal::Unavailable(_) => TRY_AGAIN,
         Refusal::Failed => INTERNAL,
         Refusal::Upstream(upstream) => match upstream {
-            Upstream::Blocked => POLICY,
+            Upstream::Blocked | Upstream::Unreadable(_) => POLICY,
             Upstream::Garbled
             | Upstream::TooSlow
             | Upstream::Unauthorized

@@ -15,6 +15,9 @@ use crate::limit::{Kind, Measure, Standing};
 use crate::refusal::Refusal;
 use crate::validate::Protocol;
 
+/// Whether the SDKs of OpenAI and Anthropic ask again by themselves.
+static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
 /// How the counters stand in the fields that OpenAI's SDKs and their users read: of several that
 /// count the same, the one with the least left.
 pub fn openai_standings(standings: &[Standing], headers: &mut HeaderMap) {
@@ -82,8 +85,15 @@ pub(super) fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut Hea
         }
         Refusal::Misdirected(Misdirected::MethodRefused) => put(headers, header::ALLOW, b""),
         Refusal::Exhausted(exhausted) => {
-            let wait = whole_seconds(exhausted.retry_after);
-            headers.insert(header::RETRY_AFTER, wait.max(1).into());
+            if exhausted.never {
+                // Waiting does not help: the SDKs of models would, and ask again.
+                if context.protocol.has_models() {
+                    headers.insert(&X_SHOULD_RETRY, HeaderValue::from_static("false"));
+                }
+            } else {
+                let wait = whole_seconds(exhausted.retry_after);
+                headers.insert(header::RETRY_AFTER, wait.max(1).into());
+            }
             standings(&exhausted.standings, headers);
             if context.protocol == Protocol::OpenAi {
                 openai_standings(&exhausted.standings, headers);

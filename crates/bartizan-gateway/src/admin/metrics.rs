@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bartizan::serve::Pressure;
 use bartizan_core::audit::{End, Entry, Event, Receipt, Trail};
 use bartizan_core::exchange::is_standard;
 use bartizan_store::redis::Health;
@@ -21,6 +22,8 @@ pub struct Metrics {
     events: [AtomicU64; Event::ALL.len()],
     reloads: AtomicU64,
     refused_reloads: AtomicU64,
+    /// Of the listener for clients.
+    connections: Arc<Pressure>,
 }
 
 /// What is counted of one endpoint.
@@ -99,6 +102,12 @@ impl Metrics {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Where the listener for clients counts how often its bounds are reached.
+    #[must_use]
+    pub fn connections(&self) -> &Arc<Pressure> {
+        &self.connections
+    }
+
     fn count(&self, entry: &Entry) {
         if let Some(count) = self.events.get(entry.event as usize) {
             count.fetch_add(1, Ordering::Relaxed);
@@ -138,6 +147,7 @@ impl Metrics {
             let count = count.load(Ordering::Relaxed).to_string();
             page.row("bartizan_config_reloads_total", &[("result", result)], &count);
         }
+        connections(&mut page, &self.connections);
         if let Some(shared) = shared {
             store(&mut page, shared);
         }
@@ -217,6 +227,17 @@ fn usage(page: &mut Page, endpoints: &BTreeMap<Arc<str>, Row>) {
     page.family("bartizan_cost_usd_total", "counter", "What calls cost, in US dollars.");
     for (endpoint, row) in endpoints {
         page.row("bartizan_cost_usd_total", &[("endpoint", endpoint)], &decimal(row.usd_nano, 9));
+    }
+}
+
+/// How often there was no room for one more connection.
+fn connections(page: &mut Page, pressure: &Pressure) {
+    let name = "bartizan_connection_bounds_reached_total";
+    page.family(name, "counter", "How often there was no room for one more connection.");
+    for (bound, reached) in
+        [("max_connections", pressure.all()), ("max_connections_per_address", pressure.of_one())]
+    {
+        page.row(name, &[("bound", bound)], &reached.to_string());
     }
 }
 

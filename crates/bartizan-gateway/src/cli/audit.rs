@@ -37,7 +37,8 @@ pub enum Audit {
     Tail(Tail),
     /// Writes all records in the format of another tool.
     Export(Export),
-    /// Adds up what calls cost: by model, user, tenant, endpoint or run, and by period.
+    /// Adds up what calls cost: by model, user, tenant, endpoint or run, and by period. Calls that were
+    /// turned away are counted apart, and those that were only asked about (`TEST /action`) not at all.
     Costs(Costs),
 }
 

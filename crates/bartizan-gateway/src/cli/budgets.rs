@@ -119,6 +119,14 @@ async fn list(
             counted.insert(key.name);
         }
     }
+    for (key, limit) in treasury.limits_ahead().await? {
+        let Some(key) = key.of_budget() else { continue };
+        if name.is_none_or(|name| name == key.name) {
+            let balance = Balance::ahead(&key, limit);
+            desk.tell(&balance.line(), &balance.json())?;
+        }
+        counted.insert(key.name);
+    }
     match name.filter(|name| !counted.contains(*name)) {
         None => Ok(0),
         Some(name) if configured(name, desk).next().is_some() => {
@@ -221,10 +229,13 @@ async fn set(set: &Set, treasury: &dyn Treasury, desk: &mut Desk<'_>) -> anyhow:
         treasury.set_limit(&key, amount).await?;
         let text = text.unwrap_or_else(|| "what is configured".into());
         desk.tell(&format!("the limit of `{name}` for `{subject}` is {text} ({measure})"), &json)?;
+        if amount == Some(0) {
+            desk.hint("0 allows nothing: every call is refused until another limit is set");
+        }
         if !held.iter().any(|holding| holding.key == key) {
             desk.hint(&format!(
-                "no call has drawn on `{name}` for `{subject}` yet: `bartizan budgets list {name}` \
-                 shows for whom it counts"
+                "no call has drawn on `{name}` for `{subject}` yet; if none does, look how \
+                 `bartizan budgets list {name}` writes those for whom it counts"
             ));
         }
         done = true;
@@ -357,6 +368,11 @@ impl<'a> Balance<'a> {
             }
         };
         Self { key, limit, set, reserved, settled, until }
+    }
+
+    /// Of a counter that no call has drawn on yet.
+    fn ahead(key: &'a BudgetKey<'a>, limit: u64) -> Self {
+        Self { key, limit: Some(limit), set: true, reserved: 0, settled: 0, until: None }
     }
 
     fn left(&self) -> Option<u64> {

@@ -46,6 +46,10 @@ pub fn run(args: &Check, out: &mut dyn Write) -> anyhow::Result<u8> {
     match args.format {
         Format::Text => {
             write!(out, "{}", findings.to_text(&file, paint()))?;
+            if let (Some(profile), None) = (args.profile, &answers) {
+                let profile = profile.name();
+                writeln!(out, "the checklist for {profile} is asked when the errors are mended")?;
+            }
             if let Some((profile, answers)) = &answers {
                 write!(out, "{}", checklist::to_text(*profile, answers, &file, paint()))?;
             }

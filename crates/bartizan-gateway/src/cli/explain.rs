@@ -10,7 +10,9 @@ use bartizan::App;
 use bartizan::authenticate::Authenticate;
 use bartizan::body::Body;
 use bartizan_core::admit::Target;
-use bartizan_core::authenticate::{Caller, Credential, Identity, Kind, Principal};
+use bartizan_core::authenticate::{
+    Caller, Credential, Identity, Kind, Method as Means, Principal, Subject, certificate,
+};
 use bartizan_core::authorize::{Circumstances, Endpoint, Grant, Reason};
 use bartizan_core::exchange::NotAuthenticated;
 use bartizan_core::issue::identities::Identities;
@@ -196,7 +198,19 @@ async fn known(
         }
     };
     let Some((scopes, roles, tenant)) = rights else { bail!("there is no `{principal}`") };
-    Ok(Caller::assert(Identity { scopes, roles, tenant, ..Identity::bare(principal) }))
+    let means = means(&principal);
+    let identity = Identity { scopes, roles, tenant, ..Identity::bare(principal) };
+    Ok(Caller::assert_by(identity, means))
+}
+
+/// By what the gateway would recognise them: it decides whether a policy speaks of them, and whether
+/// they have a token that can be exchanged.
+fn means(principal: &Principal) -> Means {
+    match &*principal.issuer {
+        "key" => Means::ApiKey,
+        certificate::ISSUER => Means::Certificate,
+        _ => Means::Jwt,
+    }
 }
 
 /// Walks the road, and notes what is looked at on it.
@@ -230,6 +244,12 @@ async fn decide(
         .as_ref()
         .map(|endpoint| policy.reasons(&caller, endpoint, &circumstances))
         .unwrap_or_default();
+    let exchanges = endpoint.as_ref().is_some_and(|endpoint| endpoint.exchanges);
+    if exchanges && Subject::may_be_of(&caller) {
+        let what = "the upstream wants a token in exchange for the caller's: whether one is given \
+                    shows when it is called, for nobody is asked here";
+        reasons.push(Reason { holds: true, what: what.into() });
+    }
     let decided = policy.decide(caller.clone(), &route, &circumstances);
     let blind = args.body.is_none() && endpoint.as_ref().is_some_and(|e| wants_body(e));
     if let (true, Ok(grant)) = (blind, &decided) {

@@ -1,7 +1,7 @@
 //! `bartizan prices`: what does a model cost here?
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::anyhow;
@@ -21,14 +21,18 @@ pub enum Prices {
     List {
         /// Only this model, as a call would name it.
         model: Option<String>,
-        /// The configuration; without one in the folder, the prices that come with the program.
-        #[arg(long, value_name = "FILE", default_value = "bartizan.yaml")]
-        config: PathBuf,
+        /// The configuration. Default: `bartizan.yaml`, where there is one in the folder; without one
+        /// the prices that come with the program.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
         /// How the result is written.
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
 }
+
+/// The configuration where none is named.
+const USUAL: &str = "bartizan.yaml";
 
 /// Prints them; 1 where the model that was asked for has no price.
 ///
@@ -38,7 +42,10 @@ pub fn run(command: &Prices, out: &mut dyn Write) -> anyhow::Result<u8> {
     let Prices::List { model, config, format } = command;
     let builtin = price::builtin();
     let mut stood_for = None;
-    let prices = if config.exists() {
+    let usual = Path::new(USUAL);
+    // One that was named must be there: without it the prices would be other ones.
+    let read = config.as_deref().or_else(|| usual.exists().then_some(usual));
+    let prices = if let Some(config) = read {
         let examined = config::examine(config, &Overrides::default(), &config::process_environment);
         let settings = examined.into_settings().map_err(|findings| {
             let text = findings.to_text(&config.display().to_string(), Paint::Plain);

@@ -216,6 +216,7 @@ impl Gateway {
             Arc::new(Workers::start(Workers::cores()).context("no threads can be started")?);
         let options =
             options(&running.load().settings, Arc::clone(&tls), Some(Arc::clone(&workers)));
+        let options = Options { pressure: Arc::clone(admin.metrics.connections()), ..options };
         let drain = options.drain_timeout;
         let apps = Arc::clone(&running);
         let answer = move |request: Request<Incoming>, peer: Peer| {
@@ -432,6 +433,7 @@ fn options(
         max_connections: http.max_connections,
         max_connections_per_address: http.max_connections_per_address,
         workers,
+        pressure: Arc::default(),
     }
 }
 

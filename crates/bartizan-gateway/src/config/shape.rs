@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::file::File;
 use super::file::leaf::EXPECTS;
 use super::findings::{Finding, Findings, Severity};
-use super::tree::{Kind, Node, Place, member, tokens};
+use super::tree::{Kind, Node, Place, Scalar, member, tokens};
 
 /// How often what leans on a removed value is removed in turn: more than the file form is deep.
 const MAX_ROUNDS: usize = 16;
@@ -27,8 +27,14 @@ pub fn schema() -> &'static Value {
     })
 }
 
-/// Tells what is out of shape, and takes it out of the tree so that the rest can be understood.
-/// Returns the pointers of what was taken out; `None` when nothing useful remains.
+/// How what stands in for a missing text begins. It is a path, and sound as nothing else: what is
+/// said of it is no news.
+pub const STAND_IN: &str = "/stand-in-";
+
+/// Tells what is out of shape, and takes it out of the tree so that the rest can be understood; for a
+/// key that must be there something stands in, so that the section around it can be. Returns the
+/// pointers of what was taken out, stands in, or was probably meant by an unknown key; `None` when
+/// nothing useful remains.
 pub fn check(tree: &mut Node, findings: &mut Findings) -> Option<BTreeSet<String>> {
     let Ok(validator) = validator() else {
         findings.error(&Place::start(), "the schema of the configuration does not compile");
@@ -44,21 +50,53 @@ pub fn check(tree: &mut Node, findings: &mut Findings) -> Option<BTreeSet<String
         if wrong.is_empty() {
             return Some(removed);
         }
-        let mut gone = BTreeSet::new();
+        let (mut gone, mut stand_ins) = (BTreeSet::new(), Vec::new());
         for wrong in wrong {
             // Later rounds only see what leans on something that was told already.
             if round == 0 {
                 findings.push(wrong.finding);
             }
-            if wrong.remove.is_empty() {
-                return None;
+            match wrong.mend {
+                Mend::Remove(pointer) if pointer.is_empty() => return None,
+                Mend::Remove(pointer) => {
+                    gone.insert(pointer);
+                }
+                Mend::RemoveUnknown { pointer, meant } => {
+                    gone.insert(pointer);
+                    removed.extend(meant);
+                }
+                Mend::StandIn { section, key, value } => {
+                    stand_ins.push((section, key, value));
+                }
             }
-            gone.insert(wrong.remove);
+        }
+        // These first: what is taken out of a list moves what stands behind it.
+        for (section, key, value) in stand_ins {
+            removed.extend(stand_in(tree, &section, key, &value));
         }
         take_out(tree, &gone);
         removed.extend(gone);
     }
     None
+}
+
+/// Puts something into a section where a key is missing; its pointer.
+fn stand_in(tree: &mut Node, section: &str, key: String, value: &Value) -> Option<String> {
+    let node = tree.get_mut(section)?;
+    let pointer = member(&node.place.pointer, &key);
+    let place = Place { pointer: pointer.clone(), ..node.key.clone() };
+    let kind = match value {
+        Value::Array(_) => Kind::List(Vec::new()),
+        other => {
+            let text = other.as_str().unwrap_or_default().to_owned();
+            Kind::Scalar(Scalar { written: text.clone(), text, value: other.clone() })
+        }
+    };
+    match &mut node.kind {
+        Kind::Map(entries) => entries.push((key, Node { place: place.clone(), key: place, kind })),
+        Kind::List(_) | Kind::Scalar(_) => return None,
+    }
+    Some(pointer)
 }
 
 /// Whether the file may have a key at this JSON Pointer, as far as that can be said without what
@@ -162,24 +200,39 @@ fn is_hollow(value: &Value) -> bool {
     value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
 }
 
-/// A finding, and the pointer of what has to go for the rest to be understood.
+/// A finding, and what is done for the rest to be understood.
 struct Wrong {
     finding: Finding,
-    remove: String,
+    mend: Mend,
+}
+
+/// What is done about something that is out of shape.
+enum Mend {
+    /// What stands at this pointer goes.
+    Remove(String),
+    /// An unknown key goes; the pointer of the one that was meant, where it is missing.
+    RemoveUnknown { pointer: String, meant: Option<String> },
+    /// Something stands in for a key that is missing.
+    StandIn { section: String, key: String, value: Value },
 }
 
 impl Wrong {
     fn from_error(error: &ValidationError<'_>, tree: &Node) -> Vec<Wrong> {
         let pointer = error.instance_path().as_str();
         let Some(node) = tree.get(pointer) else { return Vec::new() };
-        let wrong = |finding: Finding| vec![Wrong { finding, remove: node.place.pointer.clone() }];
+        let remove = || Mend::Remove(node.place.pointer.clone());
+        let wrong = |finding: Finding| vec![Wrong { finding, mend: remove() }];
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => {
                 unexpected.iter().filter_map(|key| Wrong::unknown(error, node, key)).collect()
             }
             ValidationErrorKind::Required { property } => {
                 let key = property.as_str().unwrap_or_default();
-                wrong(told(&node.key, format!("{} lacks the key `{key}`", subject(node))))
+                let finding = told(&node.key, format!("{} lacks the key `{key}`", subject(node)));
+                let value = schema_of(error).and_then(|schema| substitute(schema, key, node));
+                let section = pointer.to_owned();
+                let mend = value.map(|value| Mend::StandIn { section, key: key.to_owned(), value });
+                vec![Wrong { finding, mend: mend.unwrap_or_else(remove) }]
             }
             _ => wrong(expected(error, node)),
         }
@@ -198,14 +251,21 @@ impl Wrong {
             .and_then(Value::as_object)
             .map(|properties| properties.keys().map(String::as_str).collect())
             .unwrap_or_default();
-        let finding = match meant(key, known.iter().copied()) {
+        let meant = meant(key, known.iter().copied());
+        let finding = match meant {
             Some(candidate) => {
                 told(&place, format!("unknown key `{key}`; did you mean `{candidate}`?"))
             }
             None => told(&place, format!("unknown key `{key}`"))
                 .help(format!("known here: {}", listed(&known))),
         };
-        Some(Wrong { remove: member(&node.place.pointer, key), finding })
+        let has = |key: &str| match &node.kind {
+            Kind::Map(entries) => entries.iter().any(|(name, _)| name == key),
+            Kind::List(_) | Kind::Scalar(_) => false,
+        };
+        let at = |key: &str| member(&node.place.pointer, key);
+        let meant = meant.filter(|meant| !has(meant)).map(at);
+        Some(Wrong { finding, mend: Mend::RemoveUnknown { pointer: at(key), meant } })
     }
 }
 
@@ -249,6 +309,31 @@ fn expected(error: &ValidationError<'_>, node: &Node) -> Finding {
         (None, kind) => format!("something else (`{}` of its schema)", kind.keyword()),
     };
     told(&node.place, format!("{name} must be {what}, not {}", found(node)))
+}
+
+/// What may stand for a missing key of a section: a word of those that are known, or a text.
+fn substitute(schema: &'static Value, key: &str, section: &Node) -> Option<Value> {
+    let mut here = schema.get("properties")?.get(key)?;
+    if let Some(reference) = here.get("$ref").and_then(Value::as_str) {
+        here = self::schema().pointer(reference.trim_start_matches('#'))?;
+    }
+    if let Some(word) = words(here).into_iter().next() {
+        return Some(word.into());
+    }
+    let is = |schema: &Value, name: &str| match schema.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(|kind| kind == name),
+        kind => kind.is_some_and(|kind| kind == name),
+    };
+    let choices = here.get("anyOf").and_then(Value::as_array);
+    let text = is(here, "string") || choices.is_some_and(|all| all.iter().any(|s| is(s, "string")));
+    match (text, is(here, "array")) {
+        // No two are alike: they would be taken for the same thing said twice.
+        (true, _) => {
+            Some(format!("{STAND_IN}{}-{}", section.place.line, section.place.column).into())
+        }
+        (false, true) => Some(Value::Array(Vec::new())),
+        (false, false) => None,
+    }
 }
 
 /// The schema that holds the keyword which failed.
@@ -397,7 +482,8 @@ mod tests {
         );
         let names: Vec<_> =
             rest["limits"].as_array().unwrap().iter().map(|limit| limit["name"].clone()).collect();
-        assert_eq!(names, ["a", "c"]);
+        // Of the one without a name the rest is still looked at.
+        assert_eq!(names, ["a", "/stand-in-4-5", "c"]);
     }
 
     #[test]

@@ -153,25 +153,27 @@ impl Node {
         Some(node)
     }
 
+    /// The node at a JSON Pointer of this tree, to be changed.
+    pub fn get_mut(&mut self, pointer: &str) -> Option<&mut Node> {
+        let mut node = self;
+        for token in tokens(pointer) {
+            node = match &mut node.kind {
+                Kind::Scalar(_) => return None,
+                Kind::List(items) => items.get_mut(token.parse::<usize>().ok()?)?,
+                Kind::Map(entries) => {
+                    entries.iter_mut().find(|(key, _)| *key == token).map(|(_, node)| node)?
+                }
+            };
+        }
+        Some(node)
+    }
+
     /// Takes the node at a JSON Pointer of this tree out of it; false when there is none, or when
     /// it is the root.
     pub fn remove(&mut self, pointer: &str) -> bool {
-        let mut path = tokens(pointer);
-        let Some(last) = path.pop() else { return false };
-        let mut node = self;
-        for token in path {
-            let next = match &mut node.kind {
-                Kind::Scalar(_) => None,
-                Kind::List(items) => {
-                    token.parse::<usize>().ok().and_then(|index| items.get_mut(index))
-                }
-                Kind::Map(entries) => {
-                    entries.iter_mut().find(|(key, _)| *key == token).map(|(_, node)| node)
-                }
-            };
-            let Some(next) = next else { return false };
-            node = next;
-        }
+        let Some(last) = tokens(pointer).pop() else { return false };
+        let section = pointer.rsplit_once('/').map_or("", |(section, _)| section);
+        let Some(node) = self.get_mut(section) else { return false };
         match &mut node.kind {
             Kind::Scalar(_) => false,
             Kind::List(items) => match last.parse::<usize>() {

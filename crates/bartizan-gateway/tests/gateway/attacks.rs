@@ -185,6 +185,11 @@ async fn an_address_that_takes_connections_leaves_some_to_others_and_gets_its_ow
     let mut nothing = [0; 1];
     let read = tokio::time::timeout(PATIENCE, third.read(&mut nothing)).await.unwrap();
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+    // The operator is told, by what the bound is called.
+    let metrics = ask(program.admin, "GET /metrics", &[]).await;
+    let counted =
+        "bartizan_connection_bounds_reached_total{bound=\"max_connections_per_address\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
     drop(held);
     let begun = Instant::now();
     while status(&ask(program.address, "GET /open/x", &[]).await) != 200 {

@@ -152,7 +152,7 @@ async fn what_is_made_stands_alone_on_standard_output() {
 
 #[test]
 fn a_dated_model_is_shown_by_the_row_that_it_is_charged_by() {
-    let list = ["prices", "list", "gpt-4o-2031-01-31", "--config", "/nowhere/bartizan.yaml"];
+    let list = ["prices", "list", "gpt-4o-2031-01-31"];
     let (code, out, _) = command(&list, "");
     assert_eq!(code, 0);
     assert!(out.contains("charged as `gpt-4o`"), "{out}");

@@ -31,5 +31,6 @@ mod secrets;
 mod shared;
 mod streams;
 mod tls;
+mod told;
 mod tokens;
 mod tunnels;

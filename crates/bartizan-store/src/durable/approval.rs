@@ -8,7 +8,7 @@ use bartizan_core::authorize::approval::{
 };
 use bartizan_core::time::Timestamp;
 
-use super::engine::{Change, Dialect, Engine, Statement, within};
+use super::engine::{Change, Dialect, Engine, Statement, answer};
 use super::record::{add, all, first, put};
 
 /// A book of approvals that outlives the process, and that all gateways on a database share.
@@ -18,14 +18,6 @@ pub struct DurableApprovals(Arc<dyn Engine>);
 impl DurableApprovals {
     pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
         Self(engine)
-    }
-
-    /// Does `work` in its time; what the database says against it is why it cannot answer.
-    fn answer<'a, T: 'a>(
-        &'a self,
-        work: impl Future<Output = sqlx::Result<T>> + Send + 'a,
-    ) -> Answer<'a, T> {
-        Box::pin(async move { within(&*self.0, work).await.map_err(Unreachable::new) })
     }
 }
 
@@ -40,7 +32,7 @@ const WAITING: &str = "SELECT * FROM approvals WHERE id > $1 AND state = 'pendin
 
 impl Approvals for DurableApprovals {
     fn ask(&self, approval: Approval, now: Timestamp) -> Answer<'_, Asked> {
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let mut change = self.0.begin().await?;
             // One at a time: two gateways that ask at once do not write the same call down twice.
             change.hold("approvals").await?;
@@ -57,7 +49,7 @@ impl Approvals for DurableApprovals {
         digest: &'a CallDigest,
         now: Timestamp,
     ) -> Answer<'a, Redeemed> {
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let mut change = self.0.begin().await?;
             let redeemed = match held(&mut *change, self.0.dialect(), id).await? {
                 Some(known) => known.redeemed(requester, digest, now),
@@ -72,14 +64,14 @@ impl Approvals for DurableApprovals {
     }
 
     fn approval(&self, id: ApprovalId, now: Timestamp) -> Answer<'_, Option<Approval>> {
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let rows = self.0.ask(Statement::new(ONE).bind(id.to_string())).await?;
             Ok(first(&rows)?.map(|approval: Approval| approval.at(now)))
         })
     }
 
     fn waiting(&self, after: Option<ApprovalId>, now: Timestamp) -> Answer<'_, Vec<Approval>> {
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let after = after.map(|after| after.to_string()).unwrap_or_default();
             let question = Statement::new(WAITING).bind(after).bind(now).bind(MAX_PAGE);
             all(&self.0.ask(question).await?)
@@ -94,7 +86,7 @@ impl Approvals for DurableApprovals {
         until: Timestamp,
         now: Timestamp,
     ) -> Answer<'a, Option<(Approval, bool)>> {
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let mut change = self.0.begin().await?;
             let Some(known) = held(&mut *change, self.0.dialect(), id).await? else {
                 return Ok(None);

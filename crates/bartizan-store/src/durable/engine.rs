@@ -78,6 +78,16 @@ pub(crate) async fn within<T>(
     }
 }
 
+/// What a trait of core answers: `work` within the patience of the database; what that says against it
+/// is, as `why` words it, why there is no answer.
+pub(crate) fn answer<'a, T, E>(
+    engine: &'a dyn Engine,
+    why: impl FnOnce(sqlx::Error) -> E + Send + 'a,
+    work: impl Future<Output = sqlx::Result<T>> + Send + 'a,
+) -> BoxFuture<'a, Result<T, E>> {
+    Box::pin(async move { within(engine, work).await.map_err(why) })
+}
+
 fn silent() -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(
         std::io::ErrorKind::TimedOut,

@@ -9,7 +9,7 @@ use bartizan_core::issue::{Client, Refresh, Rotation, StoredKey, Unreachable, Us
 use bartizan_core::time::Timestamp;
 use zeroize::Zeroizing;
 
-use super::engine::{Cell, Change, Dialect, Engine, Statement, unreadable, within};
+use super::engine::{Cell, Change, Dialect, Engine, Statement, answer, unreadable};
 use super::record::{Record, add, all, first, put};
 use super::rows::integer;
 
@@ -23,14 +23,6 @@ impl DurableIdentities {
         Self(engine)
     }
 
-    /// Does `work` in its time; what the database says against it is why it cannot answer.
-    fn answer<'a, T: 'a>(
-        &'a self,
-        work: impl Future<Output = sqlx::Result<T>> + Send + 'a,
-    ) -> Answer<'a, T> {
-        Box::pin(async move { within(&*self.0, work).await.map_err(Unreachable::new) })
-    }
-
     fn one<'a, R: Record + Send + 'a>(
         &'a self,
         sql: &'static str,
@@ -38,7 +30,7 @@ impl DurableIdentities {
     ) -> Answer<'a, Option<R>> {
         // No name holds it, and a server would refuse the whole statement.
         let question = (!key.contains('\0')).then(|| Statement::new(sql).bind(key));
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let Some(question) = question else { return Ok(None) };
             first(&self.0.ask(question).await?)
         })
@@ -50,17 +42,17 @@ impl DurableIdentities {
         after: &str,
     ) -> Answer<'a, Vec<R>> {
         let question = Statement::new(sql).bind(after).bind(MAX_PAGE);
-        self.answer(async move { all(&self.0.ask(question).await?) })
+        answer(&*self.0, Unreachable::new, async move { all(&self.0.ask(question).await?) })
     }
 
     fn put<R: Record>(&self, record: &R) -> Answer<'_, ()> {
         let statement = put(record);
-        self.answer(async move { self.0.change(statement).await.map(drop) })
+        answer(&*self.0, Unreachable::new, async move { self.0.change(statement).await.map(drop) })
     }
 
     /// Whether the statement changed something.
     fn change(&self, statement: Statement) -> Answer<'_, bool> {
-        self.answer(async move { Ok(self.0.change(statement).await? > 0) })
+        answer(&*self.0, Unreachable::new, async move { Ok(self.0.change(statement).await? > 0) })
     }
 }
 
@@ -85,7 +77,7 @@ impl Accounts for DurableIdentities {
 
     fn remove_user<'a>(&'a self, name: &'a str) -> Answer<'a, bool> {
         const SQL: &str = "DELETE FROM users WHERE name = $1";
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let mut change = self.0.begin().await?;
             change.hold(name).await?;
             end_all_of(&mut *change, name).await?;
@@ -134,7 +126,7 @@ impl Keys for DurableIdentities {
         const SQL: &str =
             "UPDATE api_keys SET last_used = $2 WHERE id = $1 AND coalesce(last_used, 0) < $2";
         let statement = Statement::new(SQL).bind(id).bind(now);
-        self.answer(async move { self.0.change(statement).await.map(drop) })
+        answer(&*self.0, Unreachable::new, async move { self.0.change(statement).await.map(drop) })
     }
 
     fn touch_keys<'a>(&'a self, uses: &'a [(Arc<str>, Timestamp)]) -> Answer<'a, ()> {
@@ -150,7 +142,7 @@ impl Keys for DurableIdentities {
             FROM json_each($1) GROUP BY 1) AS used \
             WHERE api_keys.id = used.id AND coalesce(api_keys.last_used, 0) < used.at";
         let sql = self.0.dialect().of(POSTGRES, SQLITE);
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             // Others who write get their turn in between.
             for uses in uses.chunks(256) {
                 let one =
@@ -177,7 +169,7 @@ impl Sessions for DurableIdentities {
     }
 
     fn begin_session(&self, refresh: Refresh, now: Timestamp) -> Answer<'_, ()> {
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let mut change = self.0.begin().await?;
             forget_ended(&mut *change, self.0.dialect(), now).await?;
             change.hold(&refresh.user).await?;
@@ -188,7 +180,7 @@ impl Sessions for DurableIdentities {
 
     fn rotate<'a>(&'a self, old: &'a Hash, next: Refresh, now: Timestamp) -> Answer<'a, Rotation> {
         const USE: &str = "UPDATE refresh_tokens SET used = true WHERE hash = $1";
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let mut change = self.0.begin().await?;
             let old = old.to_string();
             let find = || Statement::new(FIND_REFRESH).bind(&*old);
@@ -216,7 +208,7 @@ impl Sessions for DurableIdentities {
 
     fn end_session<'a>(&'a self, session: &'a str) -> Answer<'a, bool> {
         const OF: &str = "SELECT * FROM refresh_tokens WHERE session = $1 LIMIT 1";
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let mut change = self.0.begin().await?;
             let of = change.ask(Statement::new(OF).bind(session)).await?;
             if let Some(refresh) = first::<Refresh>(&of)? {
@@ -229,7 +221,7 @@ impl Sessions for DurableIdentities {
     }
 
     fn end_sessions_of<'a>(&'a self, user: &'a str) -> Answer<'a, usize> {
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let mut change = self.0.begin().await?;
             change.hold(user).await?;
             let ended = end_all_of(&mut *change, user).await?;
@@ -241,7 +233,7 @@ impl Sessions for DurableIdentities {
     fn revoke_token<'a>(&'a self, id: &'a str, until: Timestamp, now: Timestamp) -> Answer<'a, ()> {
         const SQL: &str = "INSERT INTO revocations (id, until) VALUES ($1, $2) ON CONFLICT (id) \
             DO UPDATE SET until = excluded.until WHERE revocations.until < excluded.until";
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let mut change = self.0.begin().await?;
             forget_ended(&mut *change, self.0.dialect(), now).await?;
             change.run(Statement::new(SQL).bind(id).bind(until)).await?;
@@ -255,11 +247,15 @@ impl Sessions for DurableIdentities {
         let listed = self.0.dialect().listed();
         let sql = format!("SELECT id FROM revocations WHERE id IN {listed} LIMIT 1");
         let question = Statement::assembled(sql).bind(Cell::list(&ids));
-        self.answer(async move { Ok(!self.0.ask(question).await?.is_empty()) })
+        answer(
+            &*self.0,
+            Unreachable::new,
+            async move { Ok(!self.0.ask(question).await?.is_empty()) },
+        )
     }
 
     fn changes(&self) -> Answer<'_, Option<u64>> {
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let rows = self.0.ask(Statement::new("SELECT count FROM changes")).await?;
             let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
             Ok(Some(row.integer("count")?.cast_unsigned()))
@@ -270,7 +266,7 @@ impl Sessions for DurableIdentities {
         // What was used and has ended may be gone, or not yet.
         const SQL: &str = "INSERT INTO used_once (id, until) VALUES ($1, $2) ON CONFLICT (id) \
             DO UPDATE SET until = excluded.until WHERE used_once.until <= $3";
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let mut change = self.0.begin().await?;
             forget_ended(&mut *change, self.0.dialect(), now).await?;
             let done = change.run(Statement::new(SQL).bind(id).bind(until).bind(now)).await?;
@@ -332,7 +328,7 @@ impl Secrets for DurableIdentities {
     fn signing_keys<'a>(&'a self, fresh: &'a [u8]) -> Answer<'a, Vec<StoredKey>> {
         const FIRST: &str = "INSERT INTO signing_keys (pkcs8, signs_from) \
             SELECT $1, 0 WHERE NOT EXISTS (SELECT 1 FROM signing_keys)";
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             if fresh.is_empty() {
                 return all(&self.0.ask(Statement::new(KEYRING)).await?);
             }
@@ -346,7 +342,7 @@ impl Secrets for DurableIdentities {
     }
 
     fn add_signing_key(&self, key: StoredKey, only: bool) -> Answer<'_, ()> {
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             let mut change = self.0.begin().await?;
             change.hold(SIGNING).await?;
             if only {
@@ -360,7 +356,7 @@ impl Secrets for DurableIdentities {
     fn pepper<'a>(&'a self, fresh: &'a [u8; 32]) -> Answer<'a, Zeroizing<[u8; 32]>> {
         const FIRST: &str = "INSERT INTO peppers (number, pepper) VALUES (1, $1) \
             ON CONFLICT (number) DO NOTHING";
-        self.answer(async move {
+        answer(&*self.0, Unreachable::new, async move {
             self.0.change(Statement::new(FIRST).bind(fresh.as_slice())).await?;
             let rows = self.0.ask(Statement::new("SELECT pepper FROM peppers")).await?;
             let pepper = rows.first().ok_or(sqlx::Error::RowNotFound)?.bytes("pepper")?;

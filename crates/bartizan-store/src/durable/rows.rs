@@ -146,6 +146,12 @@ pub(crate) fn holding(row: &Row) -> Result<Holding, Unavailable> {
     Ok(Holding { key: key(row)?, counter: parse(&state)?, limit })
 }
 
+/// A limit that was set for a counter that nobody has drawn on.
+pub(crate) fn ahead(row: &Row) -> Result<(MeterKey, u64), Unavailable> {
+    let limit = row.integer("amount").map_err(unavailable)?;
+    Ok((key(row)?, u64::try_from(limit).unwrap_or(u64::MAX)))
+}
+
 pub(crate) fn due(row: &Row) -> Result<Due, Unavailable> {
     let read = || Ok((row.integer("id")?, row.string("body")?, row.integer("tries")?));
     let (id, body, tries) = read().map_err(unavailable)?;

@@ -53,6 +53,9 @@ const UNSET: &str = "DELETE FROM budget_limits WHERE key = $1";
 const HOLDINGS: &str = "SELECT counters.key, state, amount FROM counters \
     LEFT JOIN budget_limits ON budget_limits.key = counters.key \
     WHERE counters.key > $1 AND counters.key LIKE '%/%.budget.%' ORDER BY counters.key LIMIT $2";
+const AHEAD: &str = "SELECT budget_limits.key, amount FROM budget_limits \
+    LEFT JOIN counters ON counters.key = budget_limits.key WHERE counters.key IS NULL \
+    ORDER BY budget_limits.key LIMIT $1";
 /// Writes an alert down, once.
 const RAISE: &str = "INSERT INTO budget_alerts (key, period_start, percent, body, due) \
     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key, period_start, percent) DO NOTHING";
@@ -64,6 +67,13 @@ impl Treasury for DurableTreasury {
         Box::pin(async move {
             let question = Statement::new(HOLDINGS).bind(after).bind(MAX_PAGE);
             self.ask(question).await?.iter().map(rows::holding).collect()
+        })
+    }
+
+    fn limits_ahead(&self) -> Answer<'_, Vec<(MeterKey, u64)>> {
+        Box::pin(async move {
+            let question = Statement::new(AHEAD).bind(MAX_PAGE);
+            self.ask(question).await?.iter().map(rows::ahead).collect()
         })
     }
 

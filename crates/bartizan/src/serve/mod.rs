@@ -8,6 +8,7 @@ mod app;
 mod arrive;
 mod connection;
 mod extended;
+mod pressure;
 mod vigil;
 mod workers;
 
@@ -22,15 +23,17 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::body::Body;
+use crate::clock;
 use crate::peer::Peer;
 use addresses::Addresses;
 use connection::Listener;
 pub(crate) use extended::{Extended, Hold};
+pub use pressure::Pressure;
 pub use workers::Workers;
 pub(crate) use workers::here;
 
@@ -61,6 +64,8 @@ pub struct Options {
     pub max_connections_per_address: Option<usize>,
     /// Who serves them; `None` for the runtime that runs [`serve`].
     pub workers: Option<Arc<Workers>>,
+    /// How often these bounds are reached.
+    pub pressure: Arc<Pressure>,
 }
 
 impl Default for Options {
@@ -77,6 +82,7 @@ impl Default for Options {
             max_connections: 10_000,
             max_connections_per_address: None,
             workers: None,
+            pressure: Arc::default(),
         }
     }
 }
@@ -123,17 +129,21 @@ pub async fn serve<S: Service>(
     let room = Arc::new(Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS)));
     let addresses = options.max_connections_per_address.map(Addresses::new);
     let (tasks, abort) = (TaskTracker::new(), CancellationToken::new());
-    let workers = options.workers.clone();
+    let (workers, pressure) = (options.workers.clone(), Arc::clone(&options.pressure));
     let listener = Arc::new(Listener::new(service, options, &tasks, &shutdown, &abort));
-    while let Some(Ok(place)) =
-        shutdown.run_until_cancelled(Arc::clone(&room).acquire_owned()).await
+    while let Some(Ok(place)) = shutdown.run_until_cancelled(one_more(&room, max, &pressure)).await
     {
         let Some((socket, address)) = shutdown.run_until_cancelled(accept(&sockets)).await else {
             break;
         };
         let counted = addresses.as_ref().map(|addresses| addresses.take(address.ip()));
         if let Some(None) = counted {
-            tracing::debug!(%address, "closed: its address has all the connections it may have");
+            if let Some(times) = pressure.of_one.reach(clock::now()) {
+                tracing::warn!(
+                    %address, times,
+                    "closed: the address has all its connections (`max_connections_per_address`)"
+                );
+            }
             continue;
         }
         let place = (place, counted);
@@ -166,6 +176,25 @@ pub async fn serve<S: Service>(
         abort.cancel();
         tasks.wait().await;
     }
+}
+
+/// Room for one more connection; where there is none, when one has ended.
+async fn one_more(
+    room: &Arc<Semaphore>,
+    max: usize,
+    pressure: &Pressure,
+) -> Result<OwnedSemaphorePermit, AcquireError> {
+    if let Ok(place) = Arc::clone(room).try_acquire_owned() {
+        return Ok(place);
+    }
+    if let Some(times) = pressure.all.reach(clock::now()) {
+        tracing::warn!(
+            max,
+            times,
+            "all connections are open (`max_connections`): the next ones wait"
+        );
+    }
+    Arc::clone(room).acquire_owned().await
 }
 
 /// The next connection. Errors of one that was gone before it was taken do not end the loop, and

@@ -186,7 +186,8 @@ impl Tokens {
             }
             Err((trouble, reason)) => {
                 tracing::warn!(
-                    client = %self.settings.wish.client, %reason, "no token for an upstream"
+                    client = %self.settings.wish.client, %reason,
+                    "no token for an upstream: look at its `credential`, and at what the issuer allows"
                 );
                 held.failed = Some((now, trouble));
             }

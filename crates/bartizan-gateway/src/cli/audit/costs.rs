@@ -71,7 +71,10 @@ pub enum Length {
 /// What calls came to.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
+    /// Those that were let through, whatever became of them.
     calls: u64,
+    /// Those that were turned away and cost nothing.
+    refused: u64,
     tokens_in: u64,
     tokens_out: u64,
     tokens_cached: u64,
@@ -97,7 +100,10 @@ pub(super) fn costs(args: &Costs, now: Timestamp, out: &mut dyn Write) -> anyhow
         lines.each(|_, record| {
             let ended = ["REQUEST_END", "REQUEST_ERROR"].contains(&record.text(&["event"]));
             let time = record.text(&["time"]);
-            if !ended || since.as_deref().is_some_and(|since| time < since) {
+            // One that was only asked about (`TEST /action`) is no call.
+            let asked = record.members().get("details").and_then(|details| details.get("dry_run"));
+            let asked = asked.and_then(Value::as_bool).unwrap_or(false);
+            if !ended || asked || since.as_deref().is_some_and(|since| time < since) {
                 return Ok(());
             }
             let start = match &period {
@@ -114,6 +120,9 @@ pub(super) fn costs(args: &Costs, now: Timestamp, out: &mut dyn Write) -> anyhow
     rows.sort_by(|((a, names), one), ((b, others), other)| {
         (a, other.usd_nano, names).cmp(&(b, one.usd_nano, others))
     });
+    if rows.is_empty() && args.format == Format::Text {
+        writeln!(out, "no call has cost anything, in tokens or in dollars")?;
+    }
     for ((start, names), sum) in rows {
         match args.format {
             Format::Text => writeln!(out, "{}", sum.line(start, &names))?,
@@ -172,11 +181,21 @@ impl Sum {
             })
         };
         let more = |sum: &mut u64, name: &str| *sum = sum.saturating_add(count(name).unwrap_or(0));
-        self.calls += 1;
+        let before = (self.tokens_in, self.tokens_out, self.usd_nano);
         more(&mut self.tokens_in, "tokens_in");
         more(&mut self.tokens_out, "tokens_out");
         more(&mut self.tokens_cached, "tokens_cached");
         more(&mut self.usd_nano, "usd_nano");
+        let free = before == (self.tokens_in, self.tokens_out, self.usd_nano);
+        // One whose answer was withheld was made, and is paid for.
+        if free && record.text(&["outcome"]) == "deny" {
+            // A flood of them stands in one record.
+            let details = record.members().get("details");
+            let merged = details.and_then(|details| details.get("count")).and_then(Value::as_u64);
+            self.refused = self.refused.saturating_add(merged.unwrap_or(1));
+        } else {
+            self.calls += 1;
+        }
     }
 
     /// Nothing that could be billed.
@@ -189,10 +208,10 @@ impl Sum {
         // What a caller chose may hold what a terminal obeys.
         let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
         let names: String = names.join("  ").chars().map(plain).collect();
-        let Self { calls, tokens_in, tokens_out, tokens_cached, usd_nano } = *self;
+        let Self { calls, refused, tokens_in, tokens_out, tokens_cached, usd_nano } = *self;
         let usd = NanoUsd(usd_nano);
         format!(
-            "{when}{names}: {usd} USD, {calls} calls, {tokens_in} tokens in \
+            "{when}{names}: {usd} USD, {calls} calls, {refused} refused, {tokens_in} tokens in \
              ({tokens_cached} cached), {tokens_out} out"
         )
     }
@@ -204,9 +223,9 @@ impl Sum {
         }
         let names = by.iter().zip(names).map(|(by, name)| (by.name().to_owned(), name.into()));
         row.extend(names);
-        let Self { calls, tokens_in, tokens_out, tokens_cached, usd_nano } = *self;
+        let Self { calls, refused, tokens_in, tokens_out, tokens_cached, usd_nano } = *self;
         let sums = json!({
-            "calls": calls, "tokens_in": tokens_in, "tokens_out": tokens_out,
+            "calls": calls, "refused": refused, "tokens_in": tokens_in, "tokens_out": tokens_out,
             "tokens_cached": tokens_cached, "usd": NanoUsd(usd_nano).to_string(),
         });
         row.extend(sums.as_object().cloned().unwrap_or_default());

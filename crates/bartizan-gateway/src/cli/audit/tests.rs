@@ -261,6 +261,21 @@ fn costs_are_added_up_to_the_last_digit_apart_as_it_is_asked() {
         let end = End { status: Some(200), duration_us: 1, usage };
         log.append(&Entry { end: Some(end), ..entry(n) });
     }
+    // Turned away: one alone, a flood in one record, and one that was paid for and withheld.
+    let turned_away = |merged: Option<u64>, usage: Usage| {
+        let end = End { status: Some(429), duration_us: 1, usage };
+        let details = merged.map(|count| ("count".to_owned(), Value::from(count)));
+        let (event, outcome) = (Event::RequestError, Outcome::Deny);
+        let details = details.into_iter().collect();
+        Entry { event, outcome, details, end: Some(end), ..entry(2) }
+    };
+    log.append(&turned_away(None, Usage::default()));
+    log.append(&turned_away(Some(40), Usage::default()));
+    log.append(&turned_away(None, Usage { usd_nano: 1_000_000_000, ..Usage::default() }));
+    // One that was only asked about.
+    let mut asked = entry(4);
+    asked.details.insert("dry_run".into(), true.into());
+    log.append(&Entry { end: Some(End::default()), ..asked });
     let rows = |line: &str| -> Vec<Value> {
         let (code, out) = log.run(&format!("costs LOG {line} --format json"));
         assert_eq!(code, 0);
@@ -269,18 +284,19 @@ fn costs_are_added_up_to_the_last_digit_apart_as_it_is_asked() {
     let all = rows("--by endpoint");
     assert_eq!(
         (&all[0]["endpoint"], &all[0]["usd"]),
-        (&"/document".into(), &"12.000000004".into())
+        (&"/document".into(), &"13.000000004".into())
     );
     assert_eq!((&all[0]["tokens_in"], &all[0]["tokens_cached"]), (&40.into(), &4.into()));
     let users = rows("--by user --period day --timezone Asia/Tokyo");
     let told: Vec<_> = users.iter().map(|row| (&row["user"], &row["usd"], &row["calls"])).collect();
-    assert_eq!(told[0].0, "corp:ann=|\\");
-    assert_eq!(
-        (told[1].0, told[1].1, told[1].2),
-        (&"local:agent1".into(), &"6.000000002".into(), &5.into())
-    );
+    let dearest = (&"local:agent1".into(), &"7.000000002".into(), &6.into());
+    assert_eq!((told[0], told[1].0), (dearest, &"corp:ann=|\\".into()));
+    assert_eq!(users[0]["refused"], 41);
     assert_eq!(users[0]["period_start"], "2026-11-21T15:00:00.000000Z");
     assert_eq!(rows("--by model --since 1s"), Vec::<Value>::new());
     let (_, text) = log.run("costs LOG --by user,model");
-    assert!(text.contains("local:agent1  -: 6.000000002 USD, 5 calls, 20 tokens in"), "{text}");
+    assert!(
+        text.contains("local:agent1  -: 7.000000002 USD, 6 calls, 41 refused, 20 tokens in"),
+        "{text}"
+    );
 }

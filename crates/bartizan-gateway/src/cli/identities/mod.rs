@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{anyhow, bail};
 use bartizan::clock;
 use bartizan_core::audit::{Event, Note, Outcome};
 use bartizan_core::authenticate::api_key::Pepper;
@@ -26,7 +26,7 @@ pub use users::Users;
 
 use super::budgets::{self, Budgets};
 use super::tokens::{self, Tokens};
-use crate::config::settings::Budget;
+use crate::config::settings::{Budget, is_scope};
 use crate::config::{self, Paint, Part, units};
 use ledger::Ledger;
 
@@ -54,7 +54,7 @@ pub enum Format {
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Rights {
     /// The scopes, such as `data:read,notify:send`.
-    #[arg(long, value_delimiter = ',', value_name = "SCOPES")]
+    #[arg(long, value_parser = scope, value_delimiter = ',', value_name = "SCOPES")]
     pub scopes: Vec<Arc<str>>,
     /// The roles.
     #[arg(long, value_delimiter = ',', value_name = "ROLES")]
@@ -236,18 +236,35 @@ fn secret() -> anyhow::Result<String> {
     Ok(random()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// An instant of RFC 3339, or how long from now, such as `90d`.
+/// An instant of RFC 3339, or how long from now, such as `90d`; one that is still to come.
 fn later(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
-    if let Ok(span) = units::duration(text) {
-        return Ok(now.plus(span));
+    let instant = match units::duration(text) {
+        Ok(span) => now.plus(span),
+        Err(_) => {
+            let instant: Result<jiff::Timestamp, _> = text.parse();
+            let instant = instant.map_err(|_| {
+                anyhow!(
+                    "`{text}` is no time to come: write how long from now, as `90d`, `12h` or `30m`, \
+                     or an instant with its offset, as `2027-01-01T00:00:00Z`"
+                )
+            })?;
+            Timestamp(u64::try_from(instant.as_microsecond()).unwrap_or_default())
+        }
+    };
+    if instant <= now {
+        bail!("`{text}` is over already: write a time to come, as `90d` or `2027-01-01T00:00:00Z`");
     }
-    let instant: jiff::Timestamp = text.parse().with_context(|| {
-        format!(
-            "`{text}` is neither an instant such as 2027-01-01T00:00:00Z nor a span such as `90d`"
-        )
-    })?;
-    let micros = u64::try_from(instant.as_microsecond()).unwrap_or_default();
-    Ok(Timestamp(micros))
+    Ok(instant)
+}
+
+/// One scope, as `data:read`.
+pub(super) fn scope(text: &str) -> Result<Arc<str>, String> {
+    if is_scope(text) {
+        return Ok(text.into());
+    }
+    Err("no scope has blanks, quotation marks or backslashes, and none is empty: write \
+         `--scopes data:read,notify:send`"
+        .into())
 }
 
 /// How long, such as `24h`.

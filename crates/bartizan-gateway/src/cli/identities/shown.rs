@@ -17,8 +17,12 @@ pub(super) fn key(record: &Record, now: Timestamp) -> (String, Value) {
     };
     let when = |instant: Option<Timestamp>| instant.map(|instant| instant.to_string());
     let (expires, used) = (when(record.expires), when(record.last_used));
+    let previous = record.previous.as_ref().map(|old| old.until).filter(|until| *until > now);
+    let rotating = previous.filter(|_| record.revoked.is_none());
+    let rotating =
+        rotating.map_or_else(String::new, |until| format!("  the one before it until {until}"));
     let text = format!(
-        "{id}  {state}  for {subject}  scopes {}  roles {}  expires {}  last used {}",
+        "{id}  {state}  for {subject}  scopes {}  roles {}  expires {}  last used {}{rotating}",
         words(scopes),
         words(roles),
         expires.as_deref().unwrap_or("never"),

@@ -213,52 +213,80 @@ pub struct Tenant {
     pub header: Option<Located<Word>>,
 }
 
-/// Where requests go.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Upstream {
-    /// The address. Without a path requests keep theirs; with one it stands for the endpoint's path
-    /// up to the first `{`.
-    pub url: Located<Source>,
-    /// How verbs of one's own go on. Default: `post`.
-    pub verbs: Option<Located<UpstreamVerbs>>,
-    /// `prior` speaks HTTP/2 to an `http://` address without asking. Default: HTTP/1.1; to an `https://` address what
-    /// the upstream prefers.
-    pub http2: Option<Located<UpstreamHttp2>>,
-    /// What the gateway itself shows to the upstream, as a bearer token; with `protocol: anthropic` a
-    /// secret goes into `x-api-key`. Environment: `OPENAI_API_KEY`, for `https://api.openai.com`, and
-    /// `ANTHROPIC_API_KEY`, for `https://api.anthropic.com`.
-    pub credential: Option<Located<Credential>>,
-    /// The models that it serves, by name or pattern. Default: all.
-    #[serde(default)]
-    pub serves: Vec<Located<Word>>,
-    /// How often it is asked again where no connection came about, or where it answered 429 or 5xx
-    /// to a call of a model or to a method that may be repeated. Default: 0.
-    pub retries: Option<Located<Count>>,
-    /// When it is left alone because it fails. Default: never.
-    pub breaker: Option<Located<Breaker>>,
-    /// Who is asked, in this order, where it does not answer.
-    #[serde(default)]
-    pub fallbacks: Vec<Located<Fallback>>,
+/// A section that says where a server is and what it is shown, before fields of its own. Serde's
+/// `flatten` would lose the places of the keys, and take keys that nobody knows.
+macro_rules! servers {
+    ($($(#[$attribute:meta])* pub struct $name:ident { $($own:tt)* })*) => {$(
+        $(#[$attribute])*
+        #[derive(Debug, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            /// The address. Without a path requests keep theirs; with one it stands for the endpoint's
+            /// path up to the first `{`.
+            pub url: Located<Source>,
+            /// How verbs of one's own go on. Default: `post`.
+            pub verbs: Option<Located<UpstreamVerbs>>,
+            /// `prior` speaks HTTP/2 to an `http://` address without asking. Default: HTTP/1.1; to an
+            /// `https://` address what the upstream prefers.
+            pub http2: Option<Located<UpstreamHttp2>>,
+            /// What the gateway itself shows to the upstream, as a bearer token; with
+            /// `protocol: anthropic` a secret goes into `x-api-key`. Environment: `OPENAI_API_KEY`, for
+            /// `https://api.openai.com`, and `ANTHROPIC_API_KEY`, for `https://api.anthropic.com`.
+            pub credential: Option<Located<Credential>>,
+            /// The models that it serves, by name or pattern. Default: all.
+            #[serde(default)]
+            pub serves: Vec<Located<Word>>,
+            $($own)*
+        }
+
+        impl $name {
+            /// What it says of the server.
+            pub fn one(&self) -> One<'_> {
+                One {
+                    url: &self.url,
+                    verbs: self.verbs.as_ref(),
+                    http2: self.http2.as_ref(),
+                    credential: self.credential.as_ref(),
+                    serves: &self.serves,
+                }
+            }
+        }
+    )*};
 }
 
-/// Another upstream of an endpoint.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Fallback {
-    /// The address, as that of the first one.
-    pub url: Located<Source>,
-    /// How verbs of one's own go on. Default: `post`.
-    pub verbs: Option<Located<UpstreamVerbs>>,
-    /// As for the first one.
-    pub http2: Option<Located<UpstreamHttp2>>,
-    /// What the gateway itself shows there, as for the first one.
-    pub credential: Option<Located<Credential>>,
-    /// The models that it serves, by name or pattern. Default: all.
-    #[serde(default)]
-    pub serves: Vec<Located<Word>>,
-    /// The model to ask for there, in place of the one that was asked. Default: the same.
-    pub model: Option<Located<Word>>,
+/// What a section says of a server.
+#[derive(Clone, Copy, Debug)]
+pub struct One<'a> {
+    /// Its address.
+    pub url: &'a Located<Source>,
+    /// How verbs of one's own go on.
+    pub verbs: Option<&'a Located<UpstreamVerbs>>,
+    /// Whether HTTP/2 is spoken without asking.
+    pub http2: Option<&'a Located<UpstreamHttp2>>,
+    /// What it is shown.
+    pub credential: Option<&'a Located<Credential>>,
+    /// The models that it serves.
+    pub serves: &'a [Located<Word>],
+}
+
+servers! {
+    /// Where requests go.
+    pub struct Upstream {
+        /// How often it is asked again where no connection came about, or where it answered 429 or 5xx
+        /// to a call of a model or to a method that may be repeated. Default: 0.
+        pub retries: Option<Located<Count>>,
+        /// When it is left alone because it fails. Default: never.
+        pub breaker: Option<Located<Breaker>>,
+        /// Who is asked, in this order, where it does not answer.
+        #[serde(default)]
+        pub fallbacks: Vec<Located<Fallback>>,
+    }
+
+    /// Another upstream of an endpoint.
+    pub struct Fallback {
+        /// The model to ask for there, in place of the one that was asked. Default: the same.
+        pub model: Option<Located<Word>>,
+    }
 }
 
 /// When an upstream is left alone.

@@ -204,7 +204,7 @@ fn tokens(
             .filter(|url| oidc::secure_url(resolver, &source.place, "issuer", url)),
         None => {
             let help = "write the address of the gateway as its callers see it, as `https://gate.example.com`";
-            resolver.error(&tokens.key, "`tokens` lacks the key `issuer`", help);
+            resolver.lacking(&tokens.key, &["issuer"], "`tokens` lacks the key `issuer`", help);
             None
         }
     };

@@ -72,7 +72,8 @@ fn asked(
 ) -> Option<TokenSettings> {
     if file.issuer.is_none() && file.token_url.is_none() {
         let help = "write `issuer`, whose metadata says where to ask, or `token_url`";
-        resolver.error(&file.key, "nobody is named who issues the token", help);
+        let message = "nobody is named who issues the token";
+        resolver.lacking(&file.key, &["issuer", "token_url"], message, help);
         return None;
     }
     let issuer = address(resolver, file.issuer.as_ref(), "issuer");
@@ -143,7 +144,8 @@ fn proof(resolver: &mut Resolver<'_>, file: &Located<TokenRequest>) -> Option<Pr
         }
         (None, None) => {
             let help = "write `client_secret: { env: NAME }`, or `client_key: { file: PATH }`";
-            resolver.error(&file.key, "nothing proves that the gateway is `client_id`", help);
+            let message = "nothing proves that the gateway is `client_id`";
+            resolver.lacking(&file.key, &["client_secret", "client_key"], message, help);
             None
         }
     }

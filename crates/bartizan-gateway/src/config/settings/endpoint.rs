@@ -105,7 +105,14 @@ impl Endpoint {
     }
 }
 
-pub(super) fn resolve(resolver: &mut Resolver<'_>, file: &File, base: &Base<'_>) -> Vec<Endpoint> {
+/// The endpoints. Of one with a mistake the rest is there, so that what is said about all of them can
+/// be said at once; then `whole` is false, and nothing may run on them.
+pub(super) struct Endpoints {
+    pub(super) all: Vec<Endpoint>,
+    pub(super) whole: bool,
+}
+
+pub(super) fn resolve(resolver: &mut Resolver<'_>, file: &File, base: &Base<'_>) -> Endpoints {
     let openapi =
         file.openapi.as_ref().and_then(|openapi| openapi.access) != Some(OpenApiAccess::Off);
     let mut table =
@@ -120,9 +127,17 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, file: &File, base: &Base<'_>)
             "add one: `- { path: …, verbs: […], scopes: […], upstream: { url: … } }`",
         );
     }
-    let endpoints = file.endpoints.iter();
-    endpoints.filter_map(|entry| endpoint(resolver, entry, file, base, &mut table)).collect()
+    let mut whole = true;
+    let mut one = |entry| {
+        let (endpoint, sound) = endpoint(resolver, entry, file, base, &mut table);
+        whole &= sound;
+        endpoint
+    };
+    let all = file.endpoints.iter().map(&mut one).collect();
+    Endpoints { all, whole }
 }
+
+/// An endpoint, and whether it is whole.
 
 fn endpoint(
     resolver: &mut Resolver<'_>,
@@ -130,7 +145,7 @@ fn endpoint(
     file: &File,
     base: &Base<'_>,
     table: &mut Table,
-) -> Option<Endpoint> {
+) -> (Endpoint, bool) {
     let path: Arc<str> = Arc::from(&*entry.path.value);
     let protocol = protocol(entry);
     let verbs = verbs(resolver, entry, protocol);
@@ -141,6 +156,8 @@ fn endpoint(
     let access = access(resolver, entry, base.access);
     let target = target(resolver, entry, protocol);
     let schema = entry.schema.as_ref().map(|source| schema(resolver, source));
+    let (known, compiled) = (target.is_some(), schema.as_ref().is_none_or(Option::is_some));
+    let whole = known && compiled && access.is_some();
     let timeouts = base.server.as_ref().map(|server| server.timeouts).unwrap_or_default();
     let size = base.server.as_ref().map_or(1_000_000, |server| server.max_request_size);
     let endpoint = Endpoint {
@@ -165,12 +182,9 @@ fn endpoint(
         },
         max_output_tokens: resolver.count(entry.max_output_tokens.as_ref(), 0, 1..=100_000_000),
         about: about(resolver, entry),
-        access: access?,
-        target: target?,
-        schema: match schema {
-            Some(compiled) => Some(compiled?),
-            None => None,
-        },
+        access: access.unwrap_or(Access::Authenticated),
+        target: target.unwrap_or(Target::Health),
+        schema: schema.flatten(),
         path,
     };
     permitted(resolver, entry, &endpoint, base.access);
@@ -178,8 +192,10 @@ fn endpoint(
     if matches!(endpoint.target, Target::ForwardAuth) {
         asked(resolver, entry, &endpoint, base.server.as_ref());
     }
-    agent::check(resolver, entry, &endpoint, base);
-    Some(endpoint)
+    if known {
+        agent::check(resolver, entry, &endpoint, base);
+    }
+    (endpoint, whole)
 }
 
 fn is_asked(entry: &file::Endpoint) -> bool {
@@ -278,9 +294,10 @@ fn verbs(
         None if protocol.is_spoken() => at(&[Method::GET, Method::POST, Method::DELETE]),
         None if entry.handler.is_some() => at(&[Method::GET]),
         None => {
-            resolver.error(
+            resolver.lacking(
                 &entry.key,
-                "the endpoint lacks the key `verbs`",
+                &["verbs", "protocol", "handler"],
+                format!("{} lacks the key `verbs`", resolver.called("the endpoint", &entry.path)),
                 "name the verbs that it serves, as `[GET]` or `[SUMMARIZE]`",
             );
             Vec::new()
@@ -345,11 +362,11 @@ fn access(
         (_, true, _) => Some(Access::Held { scopes, roles }),
         (_, _, true) => Some(Access::Authenticated),
         (false, false, false) => {
-            let message =
-                format!("the endpoint `{}` does not say who may call it", entry.path.value.0);
-            resolver.error(
+            let endpoint = resolver.called("the endpoint", &entry.path);
+            resolver.lacking(
                 &entry.key,
-                message,
+                &["scopes", "roles", "authenticated", "public"],
+                format!("{endpoint} does not say who may call it"),
                 "write `scopes`, `roles`, `authenticated: true` or `public: true`",
             );
             None

@@ -9,6 +9,7 @@ pub mod access;
 pub mod policy;
 pub mod spending;
 mod unfit;
+mod nobody;
 pub mod personal;
 pub mod hook;
 pub mod credential;
@@ -40,6 +41,7 @@ pub use endpoint::Endpoint;
 pub use personal::{Audit, Pii};
 pub use policy::Policies;
 pub use resolver::Overrides;
+pub(crate) use resolver::is_scope;
 pub use server::Server;
 pub use spending::{Budget, Limit};
 
@@ -204,6 +206,7 @@ pub(super) fn resolve(
     let secrets = secrets(file, outside);
     let outside = Outside { secrets: secrets.as_deref(), ..outside };
     let mut resolver = Resolver::new(outside, overrides, lost);
+    resolver.no_endpoints = file.endpoints.is_empty();
     let server = server::resolve(&mut resolver, file.server.as_ref());
     let store = store(&mut resolver, file.store.as_ref());
     let access = access::resolve(&mut resolver, file.access.as_ref());
@@ -224,14 +227,16 @@ pub(super) fn resolve(
         pii: &pii,
         tokens: auth.tokens.as_ref(),
     };
-    let endpoints = endpoint::resolve(&mut resolver, file, &base);
+    let endpoint::Endpoints { all: endpoints, whole } =
+        endpoint::resolve(&mut resolver, file, &base);
     let policies = policy::resolve(&mut resolver, file, &access, &endpoints);
     let chain = chain(&mut resolver, file.chain.as_ref());
     spending::unused(&mut resolver, file, &access);
-    unfit::tell(&mut resolver, file, &endpoints, &hooks, (&budgets, &prices));
+    unfit::tell(&mut resolver, file, &endpoints, &hooks, &limits, (&budgets, &prices));
+    nobody::tell(&mut resolver, file, &auth, &access, &policies.approvers);
     let folder = outside.folder.to_owned();
     findings.extend(resolver.into_findings());
-    if findings.has_errors() {
+    if findings.has_errors() || !whole {
         return None;
     }
     Some(Settings {
@@ -364,6 +369,10 @@ fn together(
     let Some(Store { durable: Durable::Sqlite(_), shared: Shared::Redis(_) }) = store else {
         return;
     };
+    // Where one was written that could not be read, it is not known yet.
+    if resolver.lost("/store/durable") {
+        return;
+    }
     if let Some(budget) = budgets.first() {
         let help = "set `store.durable` to `postgres://USER:PASSWORD@HOST/NAME`";
         let why = "gateways that share a Redis share no budget that stands in a SQLite file";

@@ -336,7 +336,9 @@ fn introspection(
     };
     let (Some(client), Some(secret)) = (&file.client_id, &file.client_secret) else {
         let help = "a provider answers only those whom it knows: register the gateway there";
-        resolver.error(&file.key, "`introspection` needs `client_id` and `client_secret`", help);
+        let keys = ["client_id", "client_secret"];
+        let message = "`introspection` needs `client_id` and `client_secret`";
+        resolver.lacking(&file.key, &keys, message, help);
         return None;
     };
     let cache = resolver.span(file.cache.as_ref(), Duration::from_secs(10));

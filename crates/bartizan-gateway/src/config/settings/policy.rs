@@ -55,7 +55,7 @@ pub(super) fn resolve(
             resolver.error(&policy.name.place, message, "give each policy a name of its own");
         }
         let statement = statement(resolver, policy, access);
-        if !covers_something(&statement.target, endpoints) && !resolver.lost("/endpoints") {
+        if !covers_something(&statement.target, endpoints) && !resolver.endpoints_lost() {
             resolver.error(
                 &policy.matches.as_ref().map_or(&policy.key, |matches| &matches.key).clone(),
                 format!("the policy `{}` speaks of no endpoint", statement.name),
@@ -85,7 +85,7 @@ fn cedar(
     use bartizan_core::authorize::cedar::Cedar;
     let place = access.cedar.first().map(|file| &file.place)?;
     // What is out of shape is missing among the endpoints, and would be told as unknown here.
-    if resolver.lost("/endpoints") || resolver.lost("/access") {
+    if resolver.endpoints_lost() || resolver.lost("/access") {
         return None;
     }
     let files: Vec<_> =
@@ -145,7 +145,8 @@ pub(super) fn approvers(
     };
     if approvers.is_empty() {
         let help = "write `roles` or `scopes`";
-        resolver.error(&file.key, "`approvals` does not say who may decide", help);
+        let message = "`approvals` does not say who may decide";
+        resolver.lacking(&file.key, &["roles", "scopes"], message, help);
     }
     approvers
 }

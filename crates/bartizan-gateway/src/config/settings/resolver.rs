@@ -12,9 +12,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::super::decode::Located;
 use super::super::file::leaf::{Count, Fraction, Size, Source, Span, Word};
-use super::super::findings::Findings;
+use super::super::findings::{Finding, Findings, Severity};
 use super::super::substitute::{self, Missing, Outside};
-use super::super::tree::Place;
+use super::super::tree::{self, Place};
 use super::super::{shape, units, unsupported};
 
 /// What the command line says over the file.
@@ -36,6 +36,10 @@ pub(super) struct Resolver<'a> {
     pub(super) overrides: &'a Overrides,
     lost: &'a BTreeSet<String>,
     findings: Findings,
+    /// What is wrong whatever was taken out.
+    sure: Findings,
+    /// Whether the file has no endpoints at all: that is told once.
+    pub(super) no_endpoints: bool,
 }
 
 impl<'a> Resolver<'a> {
@@ -45,7 +49,8 @@ impl<'a> Resolver<'a> {
         overrides: &'a Overrides,
         lost: &'a BTreeSet<String>,
     ) -> Self {
-        Resolver { outside, overrides, lost, findings: Findings::default() }
+        let (findings, sure) = Default::default();
+        Resolver { outside, overrides, lost, findings, sure, no_endpoints: false }
     }
 
     /// Whether something at or below a pointer was taken out: then what seems to be missing there
@@ -57,12 +62,58 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// What was found. A section of which something was taken out is not blamed for lacking it.
+    /// Whether so much of the endpoints is missing that what is said about all of them may be wrong.
+    pub(super) fn endpoints_lost(&self) -> bool {
+        const SERVED: &[&str] = &[
+            "action", "aliases", "category", "handler", "models", "path", "protocol", "resource",
+            "tools", "verbs",
+        ];
+        self.no_endpoints
+            || self.lost.iter().any(|lost| {
+                let tokens = tree::tokens(lost);
+                let served = |key: &String| SERVED.contains(&&**key);
+                tokens.first().is_some_and(|key| key == "endpoints")
+                    && tokens.get(2).is_none_or(served)
+            })
+    }
+
+    /// An error about a section that lacks all of `keys`, unless one of them was taken out.
+    pub(super) fn lacking(
+        &mut self,
+        section: &Place,
+        keys: &[&str],
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        if !keys.iter().any(|key| self.lost(&tree::member(&section.pointer, key))) {
+            self.sure.error_help(section, message, help);
+        }
+    }
+
+    /// What a section is called: `what` and its name, unless that is missing and something stands in.
+    pub(super) fn called(&self, what: &str, name: &Located<Word>) -> String {
+        match self.lost(&name.place.pointer) {
+            true => what.to_owned(),
+            false => format!("{what} `{}`", name.value.0),
+        }
+    }
+
+    /// What was found. A section of which something was taken out is not blamed for lacking it, and of
+    /// what stands in for something nothing is said.
     pub(super) fn into_findings(mut self) -> Findings {
         let lost = self.lost;
         let lacks =
             |pointer: &str| lost.iter().any(|lost| lost.starts_with(&format!("{pointer}/")));
-        self.findings.retain(|finding| finding.pointer.is_empty() || !lacks(&finding.pointer));
+        let stands_in = |pointer: &str| {
+            let within = |lost: &String| pointer.starts_with(&format!("{lost}/"));
+            lost.contains(pointer) || lost.iter().any(within)
+        };
+        self.findings.retain(|finding| {
+            let at = &*finding.pointer;
+            let silent = !at.is_empty() && (lacks(at) || stands_in(at));
+            !silent && !finding.message.contains(shape::STAND_IN)
+        });
+        self.findings.extend(self.sure);
         self.findings
     }
 
@@ -86,6 +137,16 @@ impl<'a> Resolver<'a> {
         help: impl Into<String>,
     ) {
         self.findings.warn(place, message, help);
+    }
+
+    /// What is worth knowing, and no mistake.
+    pub(super) fn note(
+        &mut self,
+        place: &Place,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.findings.push(Finding::new(Severity::Note, place, message).help(help));
     }
 
     /// The value, or a finding `` `key` why``.
@@ -203,8 +264,7 @@ impl<'a> Resolver<'a> {
 
     /// One scope; see [`Resolver::scopes`].
     pub(super) fn scope(&mut self, place: &Place, scope: &str) {
-        let sound = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-        if scope.is_empty() || !scope.bytes().all(sound) {
+        if !is_scope(scope) {
             self.error(
                 place,
                 format!("`{scope}` is no scope"),
@@ -252,6 +312,11 @@ pub(super) fn shared(text: Option<&Located<Word>>) -> Option<Arc<str>> {
 
 /// The last key of a pointer: what a message calls the value.
 pub(super) fn name_of(place: &Place) -> String {
-    let tokens = super::super::tree::tokens(&place.pointer);
+    let tokens = tree::tokens(&place.pointer);
     tokens.into_iter().rev().find(|token| token.parse::<usize>().is_err()).unwrap_or_default()
+}
+/// Whether it is one scope (RFC 6749 section 3.3).
+pub(crate) fn is_scope(text: &str) -> bool {
+    let sound = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    !text.is_empty() && text.bytes().all(sound)
 }

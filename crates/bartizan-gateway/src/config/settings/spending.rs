@@ -307,7 +307,7 @@ pub(super) fn unused(resolver: &mut Resolver<'_>, file: &File, access: &AccessRu
     for role in matches.flat_map(|matches| &matches.role).flat_map(|OneOrMany(roles)| roles) {
         resolver.role(&role.place, &role.value.0, access);
     }
-    if resolver.lost("/endpoints") {
+    if resolver.endpoints_lost() {
         return;
     }
     let limits = file.limits.iter().map(|limit| (&limit.name, limit.matches.as_ref()));
@@ -415,9 +415,11 @@ fn shapes(resolver: &mut Resolver<'_>, file: &Located<file::Limit>) -> Vec<(Meas
         || file.tpm.is_some()
         || file.concurrency.is_some();
     if !written {
-        resolver.error(
+        let limit = resolver.called("the limit", &file.name);
+        resolver.lacking(
             &file.key,
-            format!("the limit `{}` limits nothing", file.name.value.0),
+            &["rpm", "rate", "messages", "tpm", "concurrency"],
+            format!("{limit} limits nothing"),
             "write `rpm`, `tpm`, `rate`, `messages` or `concurrency`",
         );
     }
@@ -461,9 +463,11 @@ fn amounts(resolver: &mut Resolver<'_>, file: &Located<file::Budget>) -> Vec<(Me
         positive(resolver, file.requests.as_ref()).map(|requests| (Measure::Requests, requests)),
     );
     if file.usd.is_none() && file.tokens.is_none() && file.requests.is_none() {
-        resolver.error(
+        let budget = resolver.called("the budget", &file.name);
+        resolver.lacking(
             &file.key,
-            format!("the budget `{}` limits nothing", file.name.value.0),
+            &["usd", "tokens", "requests"],
+            format!("{budget} limits nothing"),
             "write `usd`, `tokens` or `requests`",
         );
     }

@@ -8,12 +8,12 @@ use bartizan_core::authorize::role::matches;
 use bartizan_core::authorize::statement::Target;
 use bartizan_core::limit::{Measure, Price, price};
 
-use super::super::file::File;
 use super::super::file::leaf::OneOrMany;
+use super::super::file::{File, endpoint as written};
 use super::super::shape;
 use super::hook::Hook;
 use super::resolver::Resolver;
-use super::spending::Budget;
+use super::spending::{Budget, Limit};
 use super::{Endpoint, route};
 
 /// What servers of MCP ask of their clients, by the revisions of its specification to 2025-11-25.
@@ -34,20 +34,22 @@ pub(super) fn tell(
     file: &File,
     endpoints: &[Endpoint],
     hooks: &[Hook],
+    limits: &[Limit],
     (budgets, prices): (&[Budget], &BTreeMap<String, Price>),
 ) {
     server_requests(resolver, file);
+    resources(resolver, file);
+    served(resolver, file, prices);
     // What is out of shape is missing among the endpoints, and nothing else would fit.
-    if resolver.lost("/endpoints") {
+    if resolver.endpoints_lost() {
         return;
     }
-    // An endpoint with a mistake in it is not among them: that mistake is to be mended first.
-    if endpoints.len() == file.endpoints.len() {
-        self::hooks(resolver, file, endpoints, hooks);
-    }
+    self::hooks(resolver, file, endpoints, hooks);
     permissions(resolver, file);
     matched(resolver, file, endpoints, prices);
     unpriced(resolver, file, budgets, prices);
+    sockets(resolver, file, endpoints);
+    messages(resolver, file, endpoints, limits);
 }
 
 fn meant<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
@@ -63,6 +65,118 @@ fn server_requests(resolver: &mut Resolver<'_>, file: &File) {
             let message =
                 format!("`{pattern}` is no request that servers of MCP are known to make");
             resolver.warn(&right.key, message, help);
+        }
+    }
+}
+
+/// Resources of MCP are addresses (RFC 3986), and begin with a scheme.
+fn resources(resolver: &mut Resolver<'_>, file: &File) {
+    let written = file.endpoints.iter().flat_map(|endpoint| &endpoint.resources);
+    for (pattern, right) in written {
+        let (head, open) = match pattern.split_once('*') {
+            Some((head, _)) => (head, true),
+            None => (pattern.as_str(), false),
+        };
+        let is_scheme = |text: &str| {
+            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        };
+        let fits = match head.split_once(':') {
+            Some((scheme, _)) => !scheme.is_empty() && is_scheme(scheme),
+            None => open && is_scheme(head),
+        };
+        if !fits {
+            let help = format!(
+                "write it with its scheme, as `file:///{}`",
+                pattern.trim_start_matches('/')
+            );
+            resolver.warn(&right.key, format!("no resource is called `{pattern}`"), help);
+        }
+    }
+}
+
+/// An upstream for models that nobody may ask for is asked for nothing; a model that nobody knows is
+/// asked for in vain.
+fn served(resolver: &mut Resolver<'_>, file: &File, prices: &BTreeMap<String, Price>) {
+    for entry in &file.endpoints {
+        let Some(upstream) = &entry.upstream else { continue };
+        let named: Vec<&str> = entry
+            .models
+            .iter()
+            .map(|(name, model)| model.stands_for.as_ref().map_or(&**name, |meant| &meant.value.0))
+            .collect();
+        let known: Vec<&str> = named.iter().copied().chain(prices.keys().map(|n| &**n)).collect();
+        let meets = |pattern: &str, known: &str| fits(pattern, known) || fits(known, pattern);
+        let others = upstream.fallbacks.iter();
+        let serves = others.clone().flat_map(|other| &other.serves).chain(&upstream.serves);
+        for word in serves {
+            let pattern = word.value.0.as_str();
+            // Where models are named, only they are asked for.
+            let closed = !named.is_empty();
+            let asked = if closed { &named } else { &known };
+            if asked.iter().any(|name| meets(pattern, name)) {
+                continue;
+            }
+            let meant = meant(pattern.trim_end_matches('*'), asked.iter().copied());
+            let message = format!("`{pattern}` fits no model that the endpoint names");
+            match (closed, meant) {
+                (_, Some(help)) => resolver.warn(&word.place, message, help),
+                (true, None) => {
+                    let help = "write it as under `models`, after `stands_for`";
+                    resolver.warn(&word.place, message, help);
+                }
+                (false, None) => {}
+            }
+        }
+        for word in others.filter_map(|other| other.model.as_ref()) {
+            let name = word.value.0.as_str();
+            let is_known = known.contains(&name) || price::find(prices, name).is_some();
+            if let Some(help) = meant(name, known.iter().copied()).filter(|_| !is_known) {
+                let message = format!("`{name}` is no model that the endpoint or the prices name");
+                resolver.warn(&word.place, message, help);
+            }
+        }
+    }
+}
+
+/// Whether a WebSocket may be opened there whose messages are read.
+fn may_be_socket(entry: &written::Endpoint, endpoint: &Endpoint) -> bool {
+    endpoint.verbs.contains(&http::Method::GET)
+        && entry.schema.is_none()
+        && !endpoint.protocol.is_spoken()
+        && entry.upstream.is_some()
+}
+
+/// What there is about WebSockets at an endpoint where none is opened.
+fn sockets(resolver: &mut Resolver<'_>, file: &File, endpoints: &[Endpoint]) {
+    for (entry, endpoint) in file.endpoints.iter().zip(endpoints) {
+        // With a schema or a protocol it is an error, and told already.
+        let told = endpoint.protocol.is_spoken() || entry.schema.is_some();
+        if let Some(websocket) = entry.websocket.as_ref().filter(|_| !told)
+            && !may_be_socket(entry, endpoint)
+        {
+            let help = "WebSockets are opened by `GET`, and lead to an `upstream`";
+            resolver.warn(&websocket.key, "no WebSocket is opened at this endpoint", help);
+        }
+    }
+}
+
+/// A limit on messages where there are none.
+fn messages(resolver: &mut Resolver<'_>, file: &File, endpoints: &[Endpoint], limits: &[Limit]) {
+    let sockets = || {
+        let all = file.endpoints.iter().zip(endpoints);
+        all.filter(|(entry, endpoint)| may_be_socket(entry, endpoint)).map(|(_, endpoint)| endpoint)
+    };
+    for written in &file.limits {
+        let Some(messages) = &written.messages else { continue };
+        let name = &*written.name.value.0;
+        let Some(limit) = limits.iter().find(|limit| *limit.name == *name) else { continue };
+        let applies = |endpoint: &Endpoint| limit.applies.to(&endpoint.path, &http::Method::GET);
+        if !sockets().any(applies) {
+            let help = "WebSockets are opened by `GET` at an endpoint with an `upstream`, and without \
+                        `schema` and `protocol`";
+            let message =
+                format!("`{name}` counts messages, and no WebSocket is opened where it applies");
+            resolver.warn(&messages.place, message, help);
         }
     }
 }

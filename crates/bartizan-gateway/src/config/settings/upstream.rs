@@ -8,9 +8,8 @@ use bartizan_core::validate::Protocol;
 use http::Uri;
 
 use super::super::decode::Located;
-use super::super::file::credential as shown;
 use super::super::file::endpoint::{self as file, Handler, UpstreamVerbs};
-use super::super::file::leaf::{Count, Source, Span};
+use super::super::file::leaf::{Count, Span};
 use super::super::tree::Place;
 use super::credential::{self, Credential};
 use super::resolver::{Resolver, shared, words};
@@ -87,9 +86,11 @@ pub(super) fn target(
             None
         }
         (None, None) => {
-            resolver.error(
+            let endpoint = resolver.called("the endpoint", &entry.path);
+            resolver.lacking(
                 &entry.key,
-                format!("nothing answers at `{}`", entry.path.value.0),
+                &["upstream", "handler"],
+                format!("nothing answers at {endpoint}"),
                 "write `upstream: { url: … }`, `handler: health` or `handler: forward_auth`",
             );
             None
@@ -106,15 +107,7 @@ fn upstream(
     let fallbacks = file.fallbacks.iter();
     let fallbacks: Vec<_> =
         fallbacks.filter_map(|other| self::fallback(resolver, other, protocol)).collect();
-    let one = One {
-        key: &file.key,
-        url: &file.url,
-        credential: file.credential.as_ref(),
-        http2: file.http2.as_ref(),
-        verbs: file.verbs.as_ref(),
-    };
-    let mut upstream = one.resolve(resolver, protocol)?;
-    upstream.serves = words(&file.serves);
+    let mut upstream = one(resolver, file.one(), &file.key, protocol)?;
     upstream.fallbacks = fallbacks;
     upstream.patience = patience(resolver, file, timeouts);
     Some(upstream)
@@ -125,15 +118,7 @@ fn fallback(
     file: &Located<file::Fallback>,
     protocol: Protocol,
 ) -> Option<Upstream> {
-    let one = One {
-        key: &file.key,
-        url: &file.url,
-        credential: file.credential.as_ref(),
-        http2: file.http2.as_ref(),
-        verbs: file.verbs.as_ref(),
-    };
-    let mut upstream = one.resolve(resolver, protocol)?;
-    upstream.serves = words(&file.serves);
+    let mut upstream = one(resolver, file.one(), &file.key, protocol)?;
     upstream.model = shared(file.model.as_ref());
     if let Some(model) = file.model.as_ref().filter(|_| !protocol.has_models()) {
         let help = "say what is spoken, or remove `model`";
@@ -167,63 +152,57 @@ fn patience(
     Patience { retries, breaker, first_byte, total }
 }
 
-/// What the first upstream and every further one are described by.
-struct One<'a> {
-    key: &'a Place,
-    url: &'a Located<Source>,
-    credential: Option<&'a Located<shown::Credential>>,
-    http2: Option<&'a Located<file::UpstreamHttp2>>,
-    verbs: Option<&'a Located<UpstreamVerbs>>,
-}
-
-impl One<'_> {
-    fn resolve(&self, resolver: &mut Resolver<'_>, protocol: Protocol) -> Option<Upstream> {
-        let file = self;
-        let url =
-            resolver.text(file.url).and_then(|text| upstream_url(resolver, &file.url.place, &text));
-        let usual = match url.as_ref().and_then(Uri::host) {
-            Some("api.openai.com") => Some("OPENAI_API_KEY"),
-            Some("api.anthropic.com") => Some("ANTHROPIC_API_KEY"),
-            _ => None,
-        };
-        let credential = match (file.credential, usual) {
-            (Some(source), _) => credential::credential(resolver, source),
-            (None, Some(variable)) => {
-                let key = resolver.outside.variable(variable).ok();
-                if key.is_none() && protocol.has_models() {
-                    let help = format!(
-                        "write `credential: {{ env: NAME }}`, or set the environment variable `{variable}`"
-                    );
-                    resolver.warn(
-                        file.key,
-                        "the upstream has no `credential`: the provider will refuse every call",
-                        help,
-                    );
-                }
-                key.and_then(|key| credential::stored(resolver, key.into(), file.key))
+/// The server that the first upstream or a further one is.
+fn one(
+    resolver: &mut Resolver<'_>,
+    file: file::One<'_>,
+    key: &Place,
+    protocol: Protocol,
+) -> Option<Upstream> {
+    let url =
+        resolver.text(file.url).and_then(|text| upstream_url(resolver, &file.url.place, &text));
+    let usual = match url.as_ref().and_then(Uri::host) {
+        Some("api.openai.com") => Some("OPENAI_API_KEY"),
+        Some("api.anthropic.com") => Some("ANTHROPIC_API_KEY"),
+        _ => None,
+    };
+    let credential = match (file.credential, usual) {
+        (Some(source), _) => credential::credential(resolver, source),
+        (None, Some(variable)) => {
+            let secret = resolver.outside.variable(variable).ok();
+            if secret.is_none() && protocol.has_models() {
+                let help = format!(
+                    "write `credential: {{ env: NAME }}`, or set the environment variable `{variable}`"
+                );
+                resolver.warn(
+                    key,
+                    "the upstream has no `credential`: the provider will refuse every call",
+                    help,
+                );
             }
-            (None, None) => None,
-        };
-        if let (Some(prior), Some("https")) = (file.http2, url.as_ref().and_then(Uri::scheme_str)) {
-            resolver.error(
-                &prior.key,
-                "`http2: prior` is for `http://` addresses",
-                "remove it: over TLS HTTP/2 is negotiated",
-            );
+            secret.and_then(|secret| credential::stored(resolver, secret.into(), key))
         }
-        Some(Upstream {
-            url: url?,
-            http2_prior: file.http2.is_some(),
-            native_verbs: file.verbs.is_some_and(|verbs| verbs.value == UpstreamVerbs::Native),
-            credential,
-            anthropic: protocol == Protocol::Anthropic,
-            agent: protocol == Protocol::A2a,
-            serves: Vec::new(),
-            model: None,
-            fallbacks: Vec::new(),
-            patience: Patience::default(),
-        })
+        (None, None) => None,
+    };
+    if let (Some(prior), Some("https")) = (file.http2, url.as_ref().and_then(Uri::scheme_str)) {
+        resolver.error(
+            &prior.key,
+            "`http2: prior` is for `http://` addresses",
+            "remove it: over TLS HTTP/2 is negotiated",
+        );
     }
+    Some(Upstream {
+        url: url?,
+        http2_prior: file.http2.is_some(),
+        native_verbs: file.verbs.is_some_and(|verbs| verbs.value == UpstreamVerbs::Native),
+        credential,
+        anthropic: protocol == Protocol::Anthropic,
+        agent: protocol == Protocol::A2a,
+        serves: words(file.serves),
+        model: None,
+        fallbacks: Vec::new(),
+        patience: Patience::default(),
+    })
 }
 
 fn upstream_url(resolver: &mut Resolver<'_>, place: &Place, text: &str) -> Option<Uri> {
