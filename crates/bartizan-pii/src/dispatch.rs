@@ -131,6 +131,8 @@ pub(crate) struct Dispatch {
     tokens: Vec<(u32, Rows)>,
     capitals: Vec<(u32, Rows)>,
     pub(crate) anywhere: Rows,
+    /// There are patterns of the user's own.
+    pub(crate) custom: bool,
     /// For the sweep: the fewest digits that any number needs, and any code.
     pub(crate) fewest_number: u32,
     pub(crate) fewest_code: u32,
@@ -139,7 +141,7 @@ pub(crate) struct Dispatch {
     plain_literal: bool,
     /// The first bytes of literals, in the order of their buckets.
     buckets: Vec<u8>,
-    /// All literals that begin with a dash have a letter behind the fifth.
+    /// All literals that begin with a dash begin with five, and a letter.
     pub(crate) letter_behind_dashes: bool,
     /// While rows are added: the values of this one are long.
     secret: bool,
@@ -187,6 +189,7 @@ impl Dispatch {
             tokens: Vec::new(),
             capitals: Vec::new(),
             anywhere: Rows::default(),
+            custom: !custom.is_empty(),
             fewest_number: u32::MAX,
             fewest_code: u32::MAX,
             gaps: false,
@@ -323,7 +326,8 @@ impl Dispatch {
         let plain = literal.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'\''));
         self.plain_literal |= plain && !self.secret;
         let letter = literal.get(5).is_some_and(u8::is_ascii_alphabetic);
-        self.letter_behind_dashes &= letter || literal.first() != Some(&b'-');
+        let framed = literal.starts_with(b"-----") && letter;
+        self.letter_behind_dashes &= framed || literal.first() != Some(&b'-');
         self.add_fingerprint(literal);
     }
 

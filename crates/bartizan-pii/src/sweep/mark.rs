@@ -263,11 +263,13 @@ impl Sweep {
         });
     }
 
-    /// Whether a value of one of some rows may begin with the byte at a place.
+    /// Whether a value of one of some rows may begin at a place, by its byte and the words before.
     #[inline(never)]
     fn may_start(&self, dispatch: &Dispatch, window: &Window<'_>, at: usize, rows: &Rows) -> bool {
-        let byte = window.bytes().get(self.origin + at);
-        byte.is_none_or(|byte| !rows.and(dispatch.starts(*byte)).is_empty())
+        let place = self.origin + at;
+        let Some(byte) = window.bytes().get(place) else { return true };
+        let rows = rows.and(dispatch.starts(*byte));
+        !self.audible(dispatch, window, place, rows).is_empty()
     }
 
     /// Literals, long runs, what is assigned, and the bytes of what is asked everywhere.
@@ -283,7 +285,8 @@ impl Sweep {
         }
         // A ruled line is no frame of a key: that has a letter behind its dashes.
         if literal & here.dash != 0 && dispatch.letter_behind_dashes {
-            literal &= !here.dash | bits::from(here.letter, next.letter, FRAME);
+            let fourth = bits::from(here.dash, next.dash, FRAME - 2);
+            literal &= !here.dash | fourth & bits::from(here.letter, next.letter, FRAME);
         }
         bits::each(literal, |bit| {
             let holds = self.has_literal(dispatch, window, self.origin + near.at(bit));
@@ -301,7 +304,9 @@ impl Sweep {
             self.assigned(dispatch, window, near, solid);
         }
         if here.set != 0 {
-            self.found.note_all(Kind::Custom, near.block, here.set);
+            if dispatch.custom {
+                self.found.note_all(Kind::Custom, near.block, here.set);
+            }
             other |= if dispatch.anywhere.is_empty() { 0 } else { here.set };
         }
         if other & outside != 0 {
