@@ -22,6 +22,16 @@ pub enum Anchor {
         /// letter, `_` or `,` among them.
         digits: u8,
     },
+    /// The same, and the first letter, `_` or `,` within 64 bytes is a letter that stands behind a
+    /// digit and one or two of space, `-` and `(`, or an `x` or `e` that stands behind a digit.
+    Labelled {
+        /// As of a number.
+        first: (u8, u8),
+        /// As of a number.
+        then: &'static [u8],
+        /// As of a number.
+        digits: u8,
+    },
     /// Letters and then a digit: the value begins with a run of ASCII letters that a digit follows,
     /// with one of the bytes space, `-`, `.`, `/` or `:` between if `gap` is set.
     Code {
@@ -35,15 +45,20 @@ pub enum Anchor {
     /// An `@`, or `%40`, stands behind at most 64 bytes that are letters, digits, bytes beyond
     /// ASCII or one of `_.-+%'`; the value begins with one of them.
     Sign,
-    /// Two bytes `mark`, one of `:`, `-` and `.`, stand at least so far and at most so far from
+    /// Some bytes `mark`, one of `:`, `-` and `.`, stand at least so far and at most so far from
     /// each other (1 is side by side, at most 8); the value begins with the first of them or with
     /// the word that ends before it, of 8 bytes at most.
     Marks {
         /// The byte.
         mark: u8,
-        /// The least and the greatest distance.
+        /// The least and the greatest distance from one to the next.
         apart: (u8, u8),
+        /// So many of them at least, 2 to 7.
+        count: u8,
     },
+    /// Two `:` stand side by side, and before them at most 40 bytes that are letters, digits, `_` or
+    /// `:`; the value begins with the first of these, or with the first `:`.
+    Pair,
     /// The value begins with one of these, of at least two bytes, in any case of ASCII letters.
     Literals(&'static [&'static str]),
     /// The same, and no blank stands among so many bytes from its beginning on.

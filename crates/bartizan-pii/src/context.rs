@@ -2,7 +2,10 @@
 
 mod ascii;
 
-use crate::dispatch::Rows;
+use crate::{
+    dispatch::Rows,
+    simd::{Isa, Tables},
+};
 
 /// A context word must begin within this many bytes before the value. One word less than
 /// [`LOOK_BEHIND`](crate::LOOK_BEHIND), so that a word that is cut by the look-behind is seen to be
@@ -26,8 +29,11 @@ pub(crate) fn mentions<W: AsRef<str>>(text: &[u8], words: &[W]) -> bool {
 pub(crate) struct Vocabulary {
     /// By hash; a power of two of slots, less than half of them taken.
     slots: Vec<Option<Entry>>,
-    /// One bit for each pair of first letters: most words of a text begin otherwise.
-    pairs: [u64; 16],
+    /// One bit for each three first letters: most words of a text begin otherwise.
+    beginnings: Box<[u64; BEGINNINGS]>,
+    /// To tell letters, capitals and `_`.
+    tables: Tables,
+    isa: Isa,
 }
 
 #[derive(Debug, Clone)]
@@ -45,10 +51,15 @@ pub(crate) struct Said {
 
 impl Vocabulary {
     /// Of rows in order: the words that speak for each, and those that speak against it.
-    pub(crate) fn new(rows: &[(&[&'static str], &[&'static str])]) -> Self {
+    pub(crate) fn new(isa: Isa, rows: &[(&[&'static str], &[&'static str])]) -> Self {
         let count: usize =
             rows.iter().map(|(support, against)| support.len() + against.len()).sum();
-        let mut vocabulary = Self { slots: Vec::new(), pairs: [0; 16] };
+        let mut vocabulary = Self {
+            slots: Vec::new(),
+            beginnings: Box::new([0; BEGINNINGS]),
+            tables: ascii::tables(),
+            isa,
+        };
         vocabulary.slots.resize((2 * count + 2).next_power_of_two(), None);
         for (place, (support, against)) in rows.iter().enumerate() {
             support.iter().for_each(|word| vocabulary.add(word, |said| said.support.insert(place)));
@@ -57,49 +68,53 @@ impl Vocabulary {
         vocabulary
     }
 
-    /// What `text` says, in the sense of [`mentions`].
-    pub(crate) fn said(&self, text: &[u8], said: &mut Said) {
-        if text.is_empty() {
+    /// What `text` says up to `end`, in the sense of [`mentions`].
+    pub(crate) fn said(&self, text: &[u8], end: usize, said: &mut Said) {
+        let known = text.get(..end).unwrap_or_default();
+        if known.is_empty() {
             return;
         }
-        if text.is_ascii() {
-            return self.said_in_ascii(text, said);
+        if known.is_ascii() {
+            return self.said_in_ascii(text, end, said);
         }
-        each_word(text, |word| {
-            self.look_up(word, said);
-            if let Some(stem) = stem(word) {
-                self.look_up(stem, said);
-            }
-        });
+        each_word(known, |word| self.look_up_with_stem(word, said));
     }
 
-    /// The same for plain letters: most words are passed over for their first two.
-    fn said_in_ascii(&self, text: &[u8], said: &mut Said) {
-        let text = text.get(text.len().saturating_sub(ascii::MOST)..).unwrap_or_default();
-        let earliest = text.len().saturating_sub(REACH);
-        ascii::each_word(text, |start, end| {
+    /// The same for plain letters.
+    fn said_in_ascii(&self, text: &[u8], end: usize, said: &mut Said) {
+        let text = text.get(end.saturating_sub(ascii::MOST)..).unwrap_or_default();
+        let length = end.min(ascii::MOST);
+        let earliest = length.saturating_sub(REACH);
+        ascii::each_word(self.isa, &self.tables, text, length, |start, end| {
             let word = text.get(start..end).unwrap_or_default();
-            if start < earliest || word.len() < 2 || !self.begins_some(word) {
-                return;
-            }
-            self.look_up(word, said);
-            if let Some(stem) = stem(word) {
-                self.look_up(stem, said);
+            if start >= earliest && word.len() > 1 {
+                self.look_up_with_stem(word, said);
             }
         });
     }
 
-    /// Whether any word begins with the same two letters.
+    fn look_up_with_stem(&self, word: &[u8], said: &mut Said) {
+        self.look_up(word, said);
+        if let Some(stem) = stem(word) {
+            self.look_up(stem, said);
+        }
+    }
+
+    /// Whether any word begins with the same three letters.
     #[inline]
     fn begins_some(&self, word: &[u8]) -> bool {
-        let (place, bit) = pair(word);
-        self.pairs.get(place).is_some_and(|bits| bits >> bit & 1 == 1)
+        let (place, bit) = beginning(word);
+        self.beginnings.get(place).is_some_and(|bits| bits >> bit & 1 == 1)
     }
 
     fn look_up(&self, word: &[u8], said: &mut Said) {
-        if !self.begins_some(word) {
-            return;
+        if self.begins_some(word) {
+            self.look_up_hashed(word, said);
         }
+    }
+
+    #[inline(never)]
+    fn look_up_hashed(&self, word: &[u8], said: &mut Said) {
         let mut slot = hash(word);
         while let Some(Some(entry)) = self.slots.get(slot & (self.slots.len() - 1)) {
             if entry.word.as_bytes().eq_ignore_ascii_case(word) {
@@ -112,8 +127,8 @@ impl Vocabulary {
     }
 
     fn add(&mut self, word: &'static str, note: impl Fn(&mut Said)) {
-        let (place, bit) = pair(word.as_bytes());
-        if let Some(bits) = self.pairs.get_mut(place) {
+        let (place, bit) = beginning(word.as_bytes());
+        if let Some(bits) = self.beginnings.get_mut(place) {
             *bits |= 1 << bit;
         }
         let mask = self.slots.len() - 1;
@@ -140,10 +155,15 @@ fn hash(word: &[u8]) -> usize {
     (hash ^ hash >> 15) as usize
 }
 
-/// The place of the first two letters, in any case, in a table of 16 times 64 bits.
-fn pair(word: &[u8]) -> (usize, u32) {
-    let letter = |place: usize| word.get(place).map_or(0, |byte| byte & 31);
-    (usize::from(letter(0) >> 1), u32::from(letter(0) & 1) << 5 | u32::from(letter(1)))
+/// Three letters of five bits each, 64 of them in each number.
+const BEGINNINGS: usize = 1 << 15 >> 6;
+
+/// The place of the first three letters, in any case, in a table of bits.
+#[inline]
+fn beginning(word: &[u8]) -> (usize, u32) {
+    let letter = |place: usize| word.get(place).map_or(0, |byte| usize::from(byte & 31));
+    let place = letter(0) << 10 | letter(1) << 5 | letter(2);
+    (place / 64, (place % 64) as u32)
 }
 
 /// Gives the words of two letters and more that begin within [`REACH`] of the end.
@@ -272,7 +292,8 @@ mod tests {
 
     fn says(text: &str, words: &[&'static str]) -> bool {
         let mut said = Said::default();
-        Vocabulary::new(&[(&[], &[]), (words, &["order"])]).said(text.as_bytes(), &mut said);
+        let vocabulary = Vocabulary::new(Isa::detect(), &[(&[], &[]), (words, &["order"])]);
+        vocabulary.said(text.as_bytes(), text.len(), &mut said);
         assert!(!said.support.has(0) && !said.against.has(0));
         assert_eq!(said.support.has(1), mentions(text.as_bytes(), words), "{text}");
         said.support.has(1)
@@ -323,15 +344,22 @@ mod tests {
                 text.push(letters[(random >> 32) as usize % letters.len()]);
             }
             random = random.wrapping_mul(3).max(1);
-            let (mut one, mut other) = (Vec::new(), Vec::new());
-            each_word(&text, |word| one.push(word.to_vec()));
-            let earliest = text.len().saturating_sub(REACH);
-            ascii::each_word(&text, |start, end| {
-                if start >= earliest && end - start > 1 {
-                    other.push(text[start..end].to_vec());
+            let mut expected = Vec::new();
+            each_word(&text, |word| expected.push(word.to_vec()));
+            let (length, earliest) = (text.len(), text.len().saturating_sub(REACH));
+            // What stands behind changes nothing.
+            for isa in Isa::here() {
+                for behind in ["", "next"] {
+                    let mut found = Vec::new();
+                    let text = [&text, behind.as_bytes()].concat();
+                    ascii::each_word(isa, &ascii::tables(), &text, length, |start, end| {
+                        if start >= earliest && end - start > 1 {
+                            found.push(text[start..end].to_vec());
+                        }
+                    });
+                    assert_eq!(expected, found, "{isa:?} {}", String::from_utf8_lossy(&text));
                 }
-            });
-            assert_eq!(one, other, "{}", String::from_utf8_lossy(&text));
+            }
         }
     }
 

@@ -88,11 +88,13 @@ static BYTE_KINDS: [u8; 256] = {
 
 type ByNext = [Rows; NEXT_KINDS];
 
-/// So many digits are needed for any row, and for one that needs no word beside it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Fewest {
-    pub(crate) of_any: u32,
-    pub(crate) of_strong: u32,
+/// The rows whose values hold some of a mark, how far from each other these stand, as bits, and how
+/// many there are at least.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Marks {
+    pub(crate) rows: Rows,
+    pub(crate) apart: u16,
+    pub(crate) count: u8,
 }
 
 /// The tables.
@@ -104,8 +106,6 @@ pub(crate) struct Dispatch {
     numbers: [ByNext; LONGEST_RUN + 1],
     /// By the digits within reach and before any letter or comma.
     number_digits: [Rows; NUMBER_REACH + 1],
-    /// The fewest digits with which any row of [`numbers`](Self::numbers) is left.
-    fewest: [[Fewest; NEXT_KINDS]; LONGEST_RUN + 1],
     /// Marks with which the values of such rows may begin.
     leads: [bool; 256],
     /// By the number of letters, without a gap and with one.
@@ -115,9 +115,11 @@ pub(crate) struct Dispatch {
     pub(crate) code_lengths: u32,
     pub(crate) sign: Rows,
     /// Of `:`, `-` and `.`.
-    pub(crate) marks: [Rows; 3],
-    /// How far from each other, as bits.
-    pub(crate) apart: [u16; 3],
+    pub(crate) marks: [Marks; 3],
+    /// Two `:` side by side make a place.
+    pub(crate) pairs: bool,
+    /// Numbers that need a label behind them.
+    pub(crate) labelled: Rows,
     /// The rows with a literal that has this byte at one of [`LITERAL_PLACES`].
     literals: [[Rows; 256]; LITERAL_PLACES.len()],
     /// The rows whose values are assigned to a name.
@@ -129,6 +131,8 @@ pub(crate) struct Dispatch {
     tokens: Vec<(u32, Rows)>,
     capitals: Vec<(u32, Rows)>,
     pub(crate) anywhere: Rows,
+    /// There are patterns of the user's own.
+    pub(crate) custom: bool,
     /// For the sweep: the fewest digits that any number needs, and any code.
     pub(crate) fewest_number: u32,
     pub(crate) fewest_code: u32,
@@ -137,7 +141,7 @@ pub(crate) struct Dispatch {
     plain_literal: bool,
     /// The first bytes of literals, in the order of their buckets.
     buckets: Vec<u8>,
-    /// All literals that begin with a dash have a letter behind the fifth.
+    /// All literals that begin with a dash begin with five, and a letter.
     pub(crate) letter_behind_dashes: bool,
     /// While rows are added: the values of this one are long.
     secret: bool,
@@ -170,15 +174,14 @@ impl Dispatch {
             starts: [Rows::default(); 256],
             numbers: [[Rows::default(); NEXT_KINDS]; LONGEST_RUN + 1],
             number_digits: [Rows::default(); NUMBER_REACH + 1],
-            fewest: [[Fewest { of_any: u32::MAX, of_strong: u32::MAX }; NEXT_KINDS];
-                LONGEST_RUN + 1],
             leads: [false; 256],
             codes: [[Rows::default(); 2]; MOST_LETTERS + 1],
             code_digits: [Rows::default(); NUMBER_REACH + 1],
             code_lengths: 0,
             sign: Rows::default(),
-            marks: [Rows::default(); 3],
-            apart: [0; 3],
+            marks: [Marks::default(); 3],
+            pairs: false,
+            labelled: Rows::default(),
             literals: [[Rows::default(); 256]; LITERAL_PLACES.len()],
             assigned: Rows::default(),
             assigned_long: None,
@@ -186,6 +189,7 @@ impl Dispatch {
             tokens: Vec::new(),
             capitals: Vec::new(),
             anywhere: Rows::default(),
+            custom: !custom.is_empty(),
             fewest_number: u32::MAX,
             fewest_code: u32::MAX,
             gaps: false,
@@ -216,9 +220,18 @@ impl Dispatch {
     fn add(&mut self, row: usize, anchor: Anchor) {
         match anchor {
             Anchor::Number { first, then, digits } => self.add_number(row, first, then, digits),
+            Anchor::Labelled { first, then, digits } => {
+                self.labelled.insert(row);
+                self.add_number(row, first, then, digits);
+            }
             Anchor::Code { letters, gap, digits } => self.add_code(row, letters, gap, digits),
             Anchor::Sign => self.sign.insert(row),
-            Anchor::Marks { mark, apart } => self.add_marks(row, mark, apart),
+            Anchor::Marks { mark, apart, count } => self.add_marks(row, mark, apart, count),
+            Anchor::Pair => {
+                self.pairs = true;
+                let [colons, ..] = &mut self.marks;
+                colons.rows.insert(row);
+            }
             Anchor::Literals(literals) => {
                 // Of what begins with a dash, the dashes show it.
                 self.tables.literals_first |= literals.iter().any(|l| !l.starts_with("-----"));
@@ -286,14 +299,15 @@ impl Dispatch {
         self.fewest_code = self.fewest_code.min(u32::from(digits));
     }
 
-    fn add_marks(&mut self, row: usize, mark: u8, (least, most): (u8, u8)) {
+    fn add_marks(&mut self, row: usize, mark: u8, (least, most): (u8, u8), count: u8) {
         let place = b":-.".iter().position(|known| *known == mark);
-        let Some(place) = place else { return self.anywhere.insert(row) };
-        if let (Some(rows), Some(apart)) = (self.marks.get_mut(place), self.apart.get_mut(place)) {
-            rows.insert(row);
-            for distance in least..=most.min(MARKS_REACH as u8) {
-                *apart |= 1 << distance;
-            }
+        let Some(marks) = place.and_then(|place| self.marks.get_mut(place)) else {
+            return self.anywhere.insert(row);
+        };
+        marks.rows.insert(row);
+        marks.count = if marks.apart == 0 { count } else { marks.count.min(count) };
+        for distance in least..=most.min(MARKS_REACH as u8) {
+            marks.apart |= 1 << distance;
         }
     }
 
@@ -312,7 +326,8 @@ impl Dispatch {
         let plain = literal.iter().all(|b| b.is_ascii_alphabetic() || matches!(b, b'.' | b'\''));
         self.plain_literal |= plain && !self.secret;
         let letter = literal.get(5).is_some_and(u8::is_ascii_alphabetic);
-        self.letter_behind_dashes &= letter || literal.first() != Some(&b'-');
+        let framed = literal.starts_with(b"-----") && letter;
+        self.letter_behind_dashes &= framed || literal.first() != Some(&b'-');
         self.add_fingerprint(literal);
     }
 
@@ -360,12 +375,13 @@ impl Dispatch {
             && !self.plain_literal
             && (0..=u8::MAX)
                 .filter(u8::is_ascii_alphabetic)
-                .all(|letter| self.starts(letter).and(self.marks[2]).is_empty())
+                .all(|letter| self.starts(letter).and(self.marks[2].rows).is_empty())
             && !short(self.shortest_token)
             && !short(self.shortest_capitals);
-        self.tables.dashes =
-            self.apart[1] != 0 || self.shortest_token.is_some() || self.tables.literals.is_some();
-        self.tables.dots = self.apart[2] != 0;
+        self.tables.dashes = self.marks[1].apart != 0
+            || self.shortest_token.is_some()
+            || self.tables.literals.is_some();
+        self.tables.dots = self.marks[2].apart != 0;
         self.tables.capitals = self.shortest_capitals.is_some();
         let wanted = |byte: u8| {
             let anywhere = any(self.starts(byte).and(self.anywhere));
@@ -379,17 +395,18 @@ impl Dispatch {
 
     /// By what the sweep knows blocks in which nothing begins.
     fn signals(&self) -> Signals {
-        let [colons, dashes, dots] = self.apart;
-        let farthest = (u16::BITS - (colons | dots).leading_zeros()).saturating_sub(1);
+        let [colons, dashes, dots] = self.marks;
+        let farthest = (colons.apart | dots.apart).checked_ilog2().unwrap_or_default();
         let lone = |mark: u8, rows: Rows| !rows.and(self.starts(mark)).is_empty();
         Signals {
             framed: self.tables.literals.is_some() && !self.tables.literals_first,
             codes: self.has_codes(),
+            one_letter: if self.code_lengths & 0b10 == 0 { 0 } else { u64::MAX },
             gaps: self.gaps,
             apart: farthest.max(4),
-            dashes: (dashes.count_ones() == 1).then_some(dashes.trailing_zeros()),
-            lone: lone(b'-', self.marks[1]) || lone(b'.', self.marks[2]),
-            number: Some(self.fewest_number.min(7)).filter(|fewest| *fewest >= 4),
+            dashes: (dashes.apart.count_ones() == 1).then_some(dashes.apart.trailing_zeros()),
+            lone: lone(b'-', dashes.rows) || lone(b'.', dots.rows),
+            number: self.fewest_number,
             solid: if self.shortest_solid >= LONG { LONG } else { 8 },
             assigned: self.tables.assigns && !self.only_long_assigned(),
             always: self.shortest_solid < 8,
@@ -397,19 +414,6 @@ impl Dispatch {
     }
 
     fn prepare_numbers(&mut self) {
-        let strong = Rows::ALL.without(self.weak);
-        let counts = &self.number_digits;
-        let fewest = |rows: Rows| {
-            let left = |counted: &Rows| !rows.and(*counted).is_empty();
-            counts.iter().position(left).and_then(|count| u32::try_from(count).ok())
-        };
-        for (by_next, slots) in self.numbers.iter().zip(&mut self.fewest) {
-            for (rows, slot) in by_next.iter().zip(slots) {
-                let of_any = fewest(*rows).unwrap_or(u32::MAX);
-                let of_strong = fewest(rows.and(strong)).unwrap_or(u32::MAX);
-                *slot = Fewest { of_any, of_strong };
-            }
-        }
         let numbers =
             self.numbers.iter().flatten().fold(Rows::default(), |all, rows| all.or(*rows));
         for (byte, slot) in (0..=u8::MAX).zip(&mut self.leads) {
@@ -458,14 +462,6 @@ impl Dispatch {
     #[inline]
     pub(crate) fn leads_number(&self, byte: u8) -> bool {
         self.leads.get(usize::from(byte)).copied().unwrap_or_default()
-    }
-
-    /// How many digits a number needs at least whose first run has so many.
-    #[inline]
-    pub(crate) fn fewest(&self, run: usize, next: Next) -> Fewest {
-        let by_next = self.fewest.get(run.min(LONGEST_RUN));
-        let none = Fewest { of_any: u32::MAX, of_strong: u32::MAX };
-        by_next.and_then(|fewest| fewest.get(next.kind())).copied().unwrap_or(none)
     }
 
     /// The rows for a number whose first run has so many digits.

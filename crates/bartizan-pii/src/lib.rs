@@ -30,6 +30,7 @@ mod window;
 mod anchor;
 mod recognizer;
 mod digits;
+mod pairs;
 mod email;
 mod phone;
 mod ssn;

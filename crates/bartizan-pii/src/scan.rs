@@ -80,11 +80,12 @@ impl Scanner {
         let custom: Vec<Custom> =
             patterns.map(|pattern| Custom::new(&pattern)).collect::<Result<_, _>>()?;
         let dispatch = Dispatch::new(&rows, &custom, config.min_confidence);
+        let isa = Isa::detect();
         let words: Vec<_> = rows.iter().map(|row| (row.context, row.against)).collect();
         Ok(Self {
             dispatch,
-            isa: Isa::detect(),
-            vocabulary: Vocabulary::new(&words),
+            isa,
+            vocabulary: Vocabulary::new(isa, &words),
             rows,
             custom,
             min_confidence: config.min_confidence,
@@ -224,9 +225,11 @@ impl Scanner {
     fn said(&self, sweep: &Sweep, window: &Window<'_>, at: usize) -> Said {
         let mut said = Said::default();
         if sweep.words_before(window, at) {
-            self.vocabulary.said(window.left(at), &mut said);
+            let left = window.left(at).len();
+            let text = window.bytes().get(at - left..).unwrap_or_default();
+            self.vocabulary.said(text, left, &mut said);
         }
-        self.vocabulary.said(window.hint().as_bytes(), &mut said);
+        self.vocabulary.said(window.hint().as_bytes(), window.hint().len(), &mut said);
         said
     }
 

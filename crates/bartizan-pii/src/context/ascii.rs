@@ -1,13 +1,25 @@
-//! Where are the words of a short text of ASCII? Eight bytes at a time, then as bits.
+//! Where are the words of a short text of ASCII? All bytes at a time, then as bits.
+
+use crate::simd::{BLOCK, Isa, Kernel, Set, Tables, Work, with_block};
 
 /// The most bytes that are looked at.
-pub(super) const MOST: usize = 64;
+pub(super) const MOST: usize = BLOCK;
 
-const ONES: u64 = 0x0101_0101_0101_0101;
+/// What tells letters, capitals and `_` apart.
+pub(super) fn tables() -> Tables {
+    Tables { capitals: true, set: Some(Set::new(|byte| byte == b'_')), ..Tables::default() }
+}
 
-/// Gives where each word begins and ends, in the sense of [`mentions`](super::mentions).
-pub(super) fn each_word(text: &[u8], mut take: impl FnMut(usize, usize)) {
-    let Bits { letter, small, digit } = Bits::of(text);
+/// Gives where each word begins and ends among the first `length` bytes of a text, in the sense of
+/// [`mentions`](super::mentions).
+pub(super) fn each_word(
+    isa: Isa,
+    tables: &Tables,
+    text: &[u8],
+    length: usize,
+    mut take: impl FnMut(usize, usize),
+) {
+    let Bits { letter, small, digit } = isa.run(Classify { tables, text, length });
     let inside = letter | digit;
     // Digits before a word are no part of it; a sum carries a bit through all of them.
     let leading = digit & !(inside << 1);
@@ -25,36 +37,27 @@ pub(super) fn each_word(text: &[u8], mut take: impl FnMut(usize, usize)) {
 }
 
 /// One bit for each byte, the first one lowest.
-#[derive(Default)]
 struct Bits {
     letter: u64,
     small: u64,
     digit: u64,
 }
 
-impl Bits {
-    fn of(text: &[u8]) -> Self {
-        let mut padded = [0; MOST];
-        if let Some(start) = padded.get_mut(..text.len()) {
-            start.copy_from_slice(text);
-        }
-        let mut bits = Self::default();
-        for (index, eight) in padded.as_chunks().0.iter().enumerate() {
-            let eight = u64::from_le_bytes(*eight);
-            let shift = 8 * index;
-            bits.letter |= between(eight | (0x20 * ONES), b'a', b'z') << shift;
-            bits.small |= between(eight, b'a', b'z') << shift;
-            bits.digit |= between(eight, b'0', b'9') << shift;
-        }
-        bits
-    }
+/// Tells the letters and digits among the first `length` bytes of a text.
+struct Classify<'a> {
+    tables: &'a Tables,
+    text: &'a [u8],
+    length: usize,
 }
 
-/// Which of eight bytes, all below 128, lie within bounds, as the lowest eight bits.
-fn between(eight: u64, first: u8, last: u8) -> u64 {
-    // The highest bit of a byte tells whether the sum went beyond 127.
-    let at_least = eight + u64::from(0x80 - first) * ONES;
-    let above = eight + u64::from(0x7F - last) * ONES;
-    let tops = (at_least & !above) >> 7 & ONES;
-    tops.wrapping_mul(0x0102_0408_1020_4080) >> 56
+impl Work for Classify<'_> {
+    type Output = Bits;
+
+    #[inline(always)]
+    fn run(self, kernel: impl Kernel) -> Bits {
+        let kinds = with_block(self.text, |block| kernel.kinds(block, self.tables));
+        let known = if self.length < BLOCK { !(u64::MAX << self.length) } else { u64::MAX };
+        let letter = kinds.letter & !kinds.set & known;
+        Bits { letter, small: letter & !kinds.capital, digit: kinds.digit & known }
+    }
 }

@@ -3,7 +3,9 @@
 //! Numbers in any of the usual orders, ISO 8601 with time and zone, and the names of months in nine
 //! languages. What could be a fraction or a version (`5/21`, `05/2021`) needs a word.
 
-use crate::{Anchor, End, Entity, Peek, Recognizer, Window, digits, window::is_word};
+use std::sync::LazyLock;
+
+use crate::{Anchor, End, Entity, Peek, Recognizer, Window, digits, pairs::Pairs, window::is_word};
 
 use super::checksum::is_date;
 
@@ -432,10 +434,20 @@ fn is_year(window: &Window<'_>, at: usize) -> Peek<bool> {
     Ok(year && (1850..2100).contains(&digits::number(window, at, at + 4)))
 }
 
+static MONTH_BEGINNINGS: LazyLock<Pairs> =
+    LazyLock::new(|| Pairs::of_beginnings(ENGLISH.iter().chain(MONTHS).copied()));
+
 /// The end of the name of a month at `at`.
 fn month(window: &Window<'_>, at: usize, names: &[&[&str]]) -> Peek<Option<usize>> {
     let length = window.count(at, MAX_MONTH, |b| b.is_ascii_alphabetic() || b >= 0x80)?;
     let text = window.bytes().get(at..at + length).unwrap_or_default();
+    let begins_some = match text {
+        [first, second, ..] => MONTH_BEGINNINGS.has((*first, *second)),
+        _ => false,
+    };
+    if !begins_some {
+        return Ok(None);
+    }
     let same = |month: &&str| text.eq_ignore_ascii_case(month.as_bytes());
     let known = names.iter().any(|names| names.iter().any(same));
     Ok(known.then_some(at + length))

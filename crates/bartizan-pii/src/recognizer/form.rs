@@ -24,9 +24,9 @@ struct Plain {
 }
 
 impl Plain {
+    #[inline]
     fn push(&mut self, byte: u8) {
-        if let Some(slot) = self.bytes.get_mut(self.length).filter(|_| byte.is_ascii_alphanumeric())
-        {
+        if let Some(slot) = self.bytes.get_mut(self.length) {
             *slot = byte.to_ascii_uppercase();
             self.length += 1;
         }
@@ -85,40 +85,89 @@ pub(crate) const fn longest(mut forms: &[&str]) -> usize {
 }
 
 fn follow(window: &Window<'_>, at: usize, form: &[u8], plain: &mut Plain) -> Peek<Option<usize>> {
-    let mut end = at;
+    let Some(digits) = leading_digits(window, at, form, plain) else { return Ok(None) };
+    let (mut end, mut rest) = (at + digits, form.get(digits..).unwrap_or_default());
     // The separator of this value, once its first place was passed.
     let mut common: Option<Option<u8>> = None;
-    let mut places = form.iter().peekable();
-    while let Some(&place) = places.next() {
-        let optional = places.next_if_eq(&&b'?').is_some();
+    while let [place, others @ ..] = rest {
+        let (place, optional) = (*place, others.first() == Some(&b'?'));
+        rest = if optional { others.get(1..).unwrap_or_default() } else { others };
         let byte = window.byte(end)?;
-        if place == b'_' || place == b'~' {
-            let here = byte.filter(|byte| fits(place, *byte));
-            if place == b'_' && *common.get_or_insert(here) != here {
+        if let Some(byte) = byte.filter(|byte| fits(place, *byte)) {
+            if class(byte) & (DIGIT | LETTER) != 0 {
+                plain.push(byte);
+            }
+            if place == b'_' && *common.get_or_insert(Some(byte)) != Some(byte) {
                 return Ok(None);
             }
-            end += usize::from(here.is_some());
-        } else if let Some(byte) = byte.filter(|byte| fits(place, *byte)) {
-            plain.push(byte);
             end += 1;
-        } else if !optional {
+        } else if place == b'_' {
+            if common.get_or_insert(None).is_some() {
+                return Ok(None);
+            }
+        } else if place != b'~' && !optional {
             return Ok(None);
         }
     }
     Ok(Some(end))
 }
 
+/// How many places for digits at the beginning of a form are taken by some, as all of them are known;
+/// `None` if others stand there. Most forms are refused here, all places at once.
+#[inline]
+fn leading_digits(window: &Window<'_>, at: usize, form: &[u8], plain: &mut Plain) -> Option<usize> {
+    let places = form.iter().take_while(|place| **place == b'9').count();
+    let places = places - usize::from(places > 0 && form.get(places) == Some(&b'?'));
+    if places == 0 {
+        return Some(0);
+    }
+    let Some(text) = window.bytes().get(at..at + places) else { return Some(0) };
+    plain.bytes.get_mut(..places)?.copy_from_slice(text);
+    plain.length = places;
+    text.iter().all(u8::is_ascii_digit).then_some(places)
+}
+
+#[inline]
 fn fits(place: u8, byte: u8) -> bool {
     match place {
-        b'9' => byte.is_ascii_digit(),
-        b'A' => byte.is_ascii_alphabetic(),
-        b'X' => byte.is_ascii_alphanumeric(),
-        b'_' => matches!(byte, b' ' | b'-' | b'.'),
-        b'~' => matches!(byte, b' ' | b'-' | b'.' | b'/'),
+        b'9' => class(byte) & DIGIT != 0,
+        b'A' => class(byte) & LETTER != 0,
+        b'X' => class(byte) & (DIGIT | LETTER) != 0,
+        b'_' => class(byte) & GAP != 0,
+        b'~' => class(byte) & (GAP | SLASH) != 0,
         small if small.is_ascii_lowercase() => byte.eq_ignore_ascii_case(&small),
         other => byte == other,
     }
 }
+
+const DIGIT: u8 = 1;
+const LETTER: u8 = 2;
+const GAP: u8 = 4;
+const SLASH: u8 = 8;
+
+#[inline]
+fn class(byte: u8) -> u8 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// A table, because this is asked of every place of every form.
+static CLASSES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut rest: &mut [u8] = &mut table;
+    let mut byte = 0_u8;
+    while let [first, others @ ..] = rest {
+        *first = match byte {
+            b'0'..=b'9' => DIGIT,
+            b'A'..=b'Z' | b'a'..=b'z' => LETTER,
+            b' ' | b'-' | b'.' => GAP,
+            b'/' => SLASH,
+            _ => 0,
+        };
+        byte = byte.wrapping_add(1);
+        rest = others;
+    }
+    table
+};
 
 /// Not inside a word, nor as a part of something longer that is joined by `-`, `.` or `/`.
 fn may_begin(window: &Window<'_>, at: usize) -> bool {

@@ -3,7 +3,9 @@
 //! A cheap guess without a model: of the names in running text, which nothing announces, it finds
 //! none. The evaluation states how many that are.
 
-use crate::{Anchor, End, Entity, Peek, Recognizer, Window, window::is_word};
+use std::sync::LazyLock;
+
+use crate::{Anchor, End, Entity, Peek, Recognizer, Window, pairs::Pairs, window::is_word};
 
 /// What stands right before a name, in small letters; longer before shorter where one ends another.
 const CUES: &[&str] = &[
@@ -217,12 +219,23 @@ fn check(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
 
 fn is_announced(window: &Window<'_>, at: usize) -> bool {
     let left = window.left(at);
-    // All cues end with a mark or a blank, so it is the letter before that tells most apart.
-    let letter = |text: &[u8]| text.iter().rev().nth(1).map(u8::to_ascii_lowercase);
-    let last = letter(left);
-    let mut like = CUES.iter().filter(|cue| letter(cue.as_bytes()) == last);
-    like.any(|cue| stands_before(window, at, left, cue)) || is_labelled(window, at)
+    // All cues end with a mark or a blank, so it is the letters before that which tell most apart.
+    let last = last_letters(left).filter(|pair| CUE_ENDS.has(*pair));
+    let mut like = CUES.iter().filter(|cue| last_letters(cue.as_bytes()) == last);
+    (last.is_some() && like.any(|cue| stands_before(window, at, left, cue)))
+        || is_labelled(window, at)
 }
+
+/// The two bytes before the last one, in small letters.
+fn last_letters(text: &[u8]) -> Option<(u8, u8)> {
+    match text {
+        [.., first, second, _] => Some((first.to_ascii_lowercase(), second.to_ascii_lowercase())),
+        _ => None,
+    }
+}
+
+static CUE_ENDS: LazyLock<Pairs> =
+    LazyLock::new(|| Pairs::of(CUES.iter().filter_map(|cue| last_letters(cue.as_bytes()))));
 
 /// Whether `cue`, in any case of ASCII letters, ends what stands before `at`, and begins a word.
 fn stands_before(window: &Window<'_>, at: usize, left: &[u8], cue: &str) -> bool {

@@ -56,6 +56,24 @@ pub(super) fn before(before: u64, here: u64, at: u32) -> usize {
     bits.leading_ones() as usize
 }
 
+/// From which marks on so many stand in a row, each so far behind the one before as a bit of `apart`
+/// tells.
+#[cold]
+#[inline(never)]
+pub(super) fn chains(here: u64, next: u64, apart: u16, count: u8) -> u64 {
+    let marks = u128::from(here) | u128::from(next) << 64;
+    let mut chains = marks;
+    for _ in 1..count {
+        let mut before = 0;
+        each(apart.into(), |distance| before |= chains >> distance);
+        chains = marks & before;
+        if chains == 0 {
+            break;
+        }
+    }
+    chains as u64
+}
+
 /// The bits below the first one that is set.
 #[inline(always)]
 pub(super) fn below_first(bits: u64) -> u64 {

@@ -6,13 +6,15 @@
 use super::{Kind, MARKS, Sweep, assign::assigns_from_before, bits, signals::Loud};
 use crate::{
     Window,
-    dispatch::{Dispatch, MARKS_REACH, MOST_LETTERS, Next, Rows},
+    dispatch::{Dispatch, MARKS_REACH, MOST_LETTERS, Marks, Next, Rows},
     simd::{BLOCK, Kinds},
     window::is_word,
 };
 
 /// The longest local part of an e-mail address, and what else may stand before an `@`.
 const SIGN_REACH: usize = 64;
+/// The most of an address of IPv6 before `::`.
+const PAIR_REACH: usize = 40;
 /// The dashes of a frame.
 const FRAME: u32 = 5;
 
@@ -59,9 +61,7 @@ impl Sweep {
         loud: Loud,
     ) {
         let Near { here, next, .. } = near;
-        // So many digits at least stand in a block, or behind it, in which a number begins.
-        let digits = here.digit.count_ones() + (next.digit as u32).count_ones();
-        if loud.numbers != 0 && digits >= dispatch.fewest_number {
+        if loud.numbers != 0 {
             self.numbers(dispatch, window, near);
         }
         if loud.rare != 0 && dispatch.has_codes() {
@@ -71,6 +71,9 @@ impl Sweep {
             self.signs(window, near);
         }
         if loud.marks != 0 {
+            if dispatch.pairs {
+                self.pairs(dispatch, window, near);
+            }
             self.marks(dispatch, window, near, 0, (here.colon, next.colon));
             self.marks(dispatch, window, near, 1, (here.dash, next.dash));
             self.marks(dispatch, window, near, 2, (here.dot, next.dot));
@@ -90,30 +93,23 @@ impl Sweep {
         let (ends, next_ends) = (near.here.ends_number(), near.next.ends_number());
         bits::each(digit & !near.behind_word() & near.known, |bit| {
             let digits = bits::from(digit, near.next.digit, bit);
-            let count = digits_of_number(digits, bits::from(ends, next_ends, bit));
-            if count >= dispatch.fewest_number {
-                self.number(dispatch, window, near.at(bit), digits.trailing_ones(), count);
+            let ends = bits::from(ends, next_ends, bit);
+            if digits_of_number(digits, ends) >= dispatch.fewest_number {
+                self.number(dispatch, window, near.at(bit), (digits, ends));
             }
         });
     }
 
-    /// Marks a number whose first run has so many digits, and the marks that it may begin with.
+    /// Marks a number, and the marks that it may begin with. The bits tell of its first byte, and those
+    /// behind it, which are digits and which end a number.
     #[inline(never)]
-    fn number(
-        &mut self,
-        dispatch: &Dispatch,
-        window: &Window<'_>,
-        at: usize,
-        run: u32,
-        count: u32,
-    ) {
+    fn number(&mut self, dispatch: &Dispatch, window: &Window<'_>, at: usize, bits: (u64, u64)) {
         let (text, place) = (window.bytes(), self.origin + at);
-        let (run, next) = self.behind_run(text, at, run as usize);
-        let fewest = dispatch.fewest(run, next);
-        if count < fewest.of_any || (count < fewest.of_strong && !self.may_be_weak(window, place)) {
+        let rows = self.rows_of_number(dispatch, text, at, bits);
+        let rows = self.audible(dispatch, window, place, rows);
+        if rows.is_empty() {
             return;
         }
-        let rows = dispatch.number(run, next, count as usize);
         let fits = |place: usize| {
             text.get(place).is_none_or(|byte| !rows.and(dispatch.starts(*byte)).is_empty())
         };
@@ -210,8 +206,26 @@ impl Sweep {
         }
     }
 
-    /// Two marks so far from each other, and the word before the first of them: the marks of the
-    /// dispatch's `index`.
+    /// Two `:` side by side, the word before them, and what stands before it without a blank.
+    #[inline(always)]
+    fn pairs(&mut self, dispatch: &Dispatch, window: &Window<'_>, near: Near) {
+        let Near { before, here, next, .. } = near;
+        let pairs = here.colon & bits::ahead(here.colon, next.colon) & near.known;
+        let [Marks { rows, .. }, ..] = &dispatch.marks;
+        bits::each(pairs, |bit| {
+            let joined = bits::before(before.word() | before.colon, here.word() | here.colon, bit);
+            for length in [near.word_before(bit), joined] {
+                let start = near.at(bit).checked_sub(length).filter(|_| length <= PAIR_REACH);
+                if let Some(start) = start.filter(|at| self.may_start(dispatch, window, *at, rows))
+                {
+                    self.found.note(Kind::Colons, start);
+                }
+            }
+        });
+    }
+
+    /// So many marks in a row, and the word before the first of them: the marks of the dispatch's
+    /// `index`.
     #[inline(always)]
     fn marks(
         &mut self,
@@ -224,31 +238,38 @@ impl Sweep {
         if here == 0 {
             return;
         }
-        let kind = MARKS.get(index).copied().unwrap_or(Kind::Other);
-        let apart = dispatch.apart.get(index).copied().unwrap_or_default();
-        let rows = dispatch.marks.get(index).copied().unwrap_or_default();
-        let mut pairs = 0;
-        bits::each(apart.into(), |distance| pairs |= bits::from(here, next, distance));
-        bits::each(pairs & here & near.known, |bit| {
+        let (Some(kind), Some(marks)) = (MARKS.get(index), dispatch.marks.get(index)) else {
+            return;
+        };
+        let Marks { rows, apart, count } = marks;
+        let mut chains = 0;
+        bits::each((*apart).into(), |distance| chains |= bits::from(here, next, distance));
+        chains &= here & near.known;
+        if chains != 0 && *count > 2 {
+            chains &= bits::chains(here, next, *apart, *count);
+        }
+        bits::each(chains, |bit| {
             let at = near.at(bit);
             let length = near.word_before(bit);
             if (1..=MARKS_REACH).contains(&length)
                 && let Some(start) = at.checked_sub(length)
                 && self.may_start(dispatch, window, start, rows)
             {
-                self.found.note(kind, start);
+                self.found.note(*kind, start);
             }
             if self.may_start(dispatch, window, at, rows) {
-                self.found.note(kind, at);
+                self.found.note(*kind, at);
             }
         });
     }
 
-    /// Whether a value of one of some rows may begin with the byte at a place.
+    /// Whether a value of one of some rows may begin at a place, by its byte and the words before.
     #[inline(never)]
-    fn may_start(&self, dispatch: &Dispatch, window: &Window<'_>, at: usize, rows: Rows) -> bool {
-        let byte = window.bytes().get(self.origin + at);
-        byte.is_none_or(|byte| !rows.and(dispatch.starts(*byte)).is_empty())
+    fn may_start(&self, dispatch: &Dispatch, window: &Window<'_>, at: usize, rows: &Rows) -> bool {
+        let place = self.origin + at;
+        let Some(byte) = window.bytes().get(place) else { return true };
+        let rows = rows.and(dispatch.starts(*byte));
+        !self.audible(dispatch, window, place, rows).is_empty()
     }
 
     /// Literals, long runs, what is assigned, and the bytes of what is asked everywhere.
@@ -264,7 +285,8 @@ impl Sweep {
         }
         // A ruled line is no frame of a key: that has a letter behind its dashes.
         if literal & here.dash != 0 && dispatch.letter_behind_dashes {
-            literal &= !here.dash | bits::from(here.letter, next.letter, FRAME);
+            let fourth = bits::from(here.dash, next.dash, FRAME - 2);
+            literal &= !here.dash | fourth & bits::from(here.letter, next.letter, FRAME);
         }
         bits::each(literal, |bit| {
             let holds = self.has_literal(dispatch, window, self.origin + near.at(bit));
@@ -282,7 +304,9 @@ impl Sweep {
             self.assigned(dispatch, window, near, solid);
         }
         if here.set != 0 {
-            self.found.note_all(Kind::Custom, near.block, here.set);
+            if dispatch.custom {
+                self.found.note_all(Kind::Custom, near.block, here.set);
+            }
             other |= if dispatch.anywhere.is_empty() { 0 } else { here.set };
         }
         if other & outside != 0 {

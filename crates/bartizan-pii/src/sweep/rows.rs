@@ -26,7 +26,7 @@ impl Sweep {
         }
         for (kind, around) in MARKS.into_iter().zip(&dispatch.marks) {
             if self.is(place, kind) {
-                rows = rows.or(*around);
+                rows = rows.or(around.rows);
             }
         }
         if self.is(place, Kind::Assigned) {
@@ -35,18 +35,21 @@ impl Sweep {
         if self.is(place, Kind::Other) {
             rows = rows.or(self.other_rows(dispatch, bytes, at));
         }
-        let rows = rows.and(dispatch.starts(byte));
-        let weak = rows.and(dispatch.weak);
-        match weak.is_empty() || self.may_be_weak(window, at) {
-            true => rows,
-            false => rows.without(weak),
-        }
+        self.audible(dispatch, window, at, rows.and(dispatch.starts(byte)))
     }
 
-    /// Whether a row may speak here that needs a word.
-    #[inline]
-    pub(super) fn may_be_weak(&self, window: &Window<'_>, at: usize) -> bool {
-        self.hinted || self.words_before(window, at)
+    /// Those of some rows that may speak here: others need a word before.
+    #[inline(always)]
+    pub(super) fn audible(
+        &self,
+        dispatch: &Dispatch,
+        window: &Window<'_>,
+        at: usize,
+        rows: Rows,
+    ) -> Rows {
+        let weak = rows.and(dispatch.weak);
+        let all = weak.is_empty() || self.hinted || self.words_before(window, at);
+        if all { rows } else { rows.without(weak) }
     }
 
     /// Whether words may stand closely before `at`: two letters side by side, or other scripts.
@@ -76,8 +79,45 @@ impl Sweep {
         let first = place + lead;
         let digits = self.bits_from(first, |kinds| kinds.digit);
         let ends = self.bits_from(first, Kinds::ends_number);
-        let (run, next) = self.behind_run(bytes, first, digits.trailing_ones() as usize);
-        dispatch.number(run, next, digits_of_number(digits, ends) as usize)
+        self.rows_of_number(dispatch, bytes, first, (digits, ends))
+    }
+
+    /// The rows of which a value may be a number, by the bits from its first one on that are digits and
+    /// that end a number.
+    #[inline(always)]
+    pub(super) fn rows_of_number(
+        &self,
+        dispatch: &Dispatch,
+        text: &[u8],
+        first: usize,
+        (digits, ends): (u64, u64),
+    ) -> Rows {
+        let (run, next) = self.behind_run(text, first, digits.trailing_ones() as usize);
+        let rows = dispatch.number(run, next, digits_of_number(digits, ends) as usize);
+        let labelled = rows.and(dispatch.labelled);
+        let all = labelled.is_empty() || self.may_be_labelled(text, first, ends);
+        if all { rows } else { rows.without(labelled) }
+    }
+
+    /// Whether a label may stand behind a number: what ends its digits, by the bits from its first one
+    /// on, is a word of its own, or the mark of an extension.
+    #[inline]
+    fn may_be_labelled(&self, text: &[u8], first: usize, ends: u64) -> bool {
+        let end = first + ends.trailing_zeros() as usize;
+        if ends == 0 || end >= self.known {
+            return self.partial && end >= self.known;
+        }
+        let place = self.origin + end;
+        let Some(letter) = text.get(place).filter(|byte| byte.is_ascii_alphabetic()) else {
+            return false;
+        };
+        let known = text.get(..place).unwrap_or_default();
+        match known {
+            [.., b'0'..=b'9'] => matches!(letter, b'x' | b'e'),
+            [.., b'0'..=b'9', b' ' | b'-' | b'('] => true,
+            [.., b'0'..=b'9', b' ' | b'-' | b'(', b' ' | b'-' | b'('] => true,
+            _ => false,
+        }
     }
 
     fn code_rows(&self, dispatch: &Dispatch, bytes: &[u8], place: usize) -> Rows {

@@ -18,8 +18,9 @@ use crate::{
 pub(crate) struct Signals {
     /// Some literals begin with five dashes.
     pub(crate) framed: bool,
-    /// Digits count behind letters,
+    /// Digits count behind letters; all bits if one letter is enough,
     pub(crate) codes: bool,
+    pub(crate) one_letter: u64,
     /// and those that begin a word do.
     pub(crate) gaps: bool,
     /// The farthest two `:` or `.` of which both count: 4 to 8.
@@ -28,8 +29,8 @@ pub(crate) struct Signals {
     pub(crate) dashes: Option<u32>,
     /// Values may begin with a dash or dot.
     pub(crate) lone: bool,
-    /// The fewest digits of a number: 4 to 7, or none.
-    pub(crate) number: Option<u32>,
+    /// The fewest digits of a number.
+    pub(crate) number: u32,
     /// The fewest bytes without a blank that count: 8 or 16.
     pub(crate) solid: u32,
     /// Short values are assigned.
@@ -113,11 +114,13 @@ impl Sweep {
 #[inline(always)]
 fn rare(signals: &Signals, before: &Kinds, here: &Kinds, next: &Kinds, begins: u64) -> u64 {
     let inside = here.word() & !begins;
-    let joined = here.digit & !begins & !behind(before.digit, here.digit);
+    let letters = here.letter << 2 | before.letter >> 62 | signals.one_letter;
+    let joined = here.digit & !begins & !behind(before.digit, here.digit) & letters;
     let assigned = here.assign | here.literal | near_the_end(before);
     // Of what begins with five dashes, these show it, with a letter behind them.
     let dashes = here.dash & (here.dash >> 1 | next.dash << 63);
-    let framed = dashes & (here.letter >> 5 | u64::MAX << 59);
+    let four = dashes & (dashes >> 2 | 0b11 << 62);
+    let framed = four & (here.letter >> 5 | u64::MAX << 59);
     here.literal & !inside
         | if signals.framed { framed } else { 0 }
         | here.sign
@@ -135,13 +138,11 @@ fn behind(before: u64, here: u64) -> u64 {
     (here ^ (here ^ before) & LAST).rotate_left(1)
 }
 
-/// Digits where nothing ends a number for as long as one needs.
+/// Digits, if there are enough of them for a number that begins in this block.
 #[inline(always)]
 fn numbers(signals: &Signals, here: &Kinds, next: &Kinds) -> u64 {
-    let Some(number) = signals.number else { return here.digit };
-    let (bare, next_bare) = (!here.ends_number(), !next.ends_number());
-    let four = twice(twice(bare, 1), 2);
-    (twice(four, number - 4) | crosses(bare, next_bare, number)) & here.digit
+    let digits = here.digit.count_ones() + (next.digit as u32).count_ones();
+    if digits >= signals.number { here.digit } else { 0 }
 }
 
 /// Marks with another one closely behind, and a word before, where no value begins with a mark.
