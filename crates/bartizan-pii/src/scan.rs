@@ -103,6 +103,12 @@ impl Scanner {
         self.scan_window(&Window::whole(text))
     }
 
+    /// Whether a value of this name is taken for a secret, whatever it is: `password`, `api_key`.
+    #[must_use]
+    pub fn expects_secret(name: &str) -> bool {
+        crate::recognizer::assignment::may_name(name)
+    }
+
     /// The same, with words that count as context everywhere, such as the name of a member.
     pub fn scan_hinted(&self, text: &str, hint: &str) -> Vec<Finding> {
         self.scan_window(&Window::whole(text.as_bytes()).with_hint(hint))

@@ -43,12 +43,21 @@ pub struct Stream {
     open: Option<(Candidate, Opened)>,
     blocked: bool,
     tallies: Vec<Tally>,
+    /// The name of the member that the text is the value of.
+    hint: Option<Box<str>>,
 }
 
 impl Stream {
     pub(crate) fn new(masker: Masker) -> Self {
         let (buffer, tallies) = (Vec::new(), Vec::new());
-        Self { masker, buffer, held: 0, open: None, blocked: false, tallies }
+        Self { masker, buffer, held: 0, open: None, blocked: false, tallies, hint: None }
+    }
+
+    /// The same, with a name that counts as context for the text, as the name of a member does for a
+    /// value of JSON.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { hint: Some(name.into()), ..self }
     }
 
     /// Takes the next chunk and appends to `out` what is certain by now: whole characters only.
@@ -59,7 +68,7 @@ impl Stream {
         self.buffer.extend_from_slice(chunk);
         let held = part(&self.buffer, self.held, self.buffer.len());
         match self.masker.scanner.prose(held) {
-            Some(clear) if self.open.is_none() => {
+            Some(clear) if self.open.is_none() && self.hint.is_none() => {
                 out.extend_from_slice(part(held, 0, clear));
                 self.held += clear;
             }
@@ -96,8 +105,9 @@ impl Stream {
     }
 
     fn advance(&mut self, complete: bool, out: &mut Vec<u8>) {
-        let Self { masker, buffer, held, open, blocked, tallies } = self;
+        let Self { masker, buffer, held, open, blocked, tallies, hint } = self;
         let window = if complete { Window::whole(buffer) } else { Window::partial(buffer) };
+        let window = window.with_hint(hint.as_deref().unwrap_or_default());
         // It would have to forget the text before each use, and is larger than most texts.
         let mut reader = Reader::default();
         while !*blocked {

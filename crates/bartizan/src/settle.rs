@@ -266,6 +266,16 @@ impl Away {
         journey.end(trip.status.unwrap_or_default(), &trip.spent, now)
     }
 
+    /// The answer went out to its last word, behind which its client did not wait for the end.
+    pub(crate) fn told(mut self) {
+        let trip = &mut *self.0;
+        if let Some(journey) = trip.journey.take() {
+            trip.settle.soon(journey.release(&trip.spent));
+            // Nobody is left to hear that it is on record.
+            let _ = journey.end(trip.status.unwrap_or_default(), &trip.spent, clock::now());
+        }
+    }
+
     /// The call has become a conversation, which does not outlive its client.
     pub(crate) fn stays_with_its_client(&mut self) {
         self.0.client = None;

@@ -3,7 +3,9 @@
 
 mod bare;
 mod form;
+mod hands;
 pub mod injection;
+mod open;
 mod restore;
 pub mod stream;
 mod talk;

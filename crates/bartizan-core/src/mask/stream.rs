@@ -13,22 +13,22 @@
 //! placeholders over events like anything else.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bartizan_pii::{Stream, Tally, Vault, rewrite_json, write_string};
+use bartizan_pii::{Vault, rewrite_json, write_string};
 use bytes::Bytes;
-use serde_json::Value;
 
-use super::bare::Bare;
-use super::form::{Fit, Form, Forms, PADDING, is_plain_name, meaning};
-use super::restore::{TextBack, restore};
+use super::form::{Fit, Forms, PADDING, meaning};
+use super::hands::{Hands, strays};
+use super::open::{OpenText, Over, carry};
+use super::restore::restore;
 use super::{Blocked, Detection, Guard, Screened};
 use crate::audit::Note;
 use crate::authorize::Grant;
 use crate::sse::{self, Event, Reader};
-use crate::validate::listener::{Channel, Ends, Heard, Kind, Piece};
+use crate::validate::beside::Beside;
+use crate::validate::listener::{Ends, Heard, Piece};
 use crate::validate::{Listener, Media, Reported};
 
 /// An answer in events on its way to the client.
@@ -41,6 +41,8 @@ pub struct AnswerStream {
     /// Whether the bytes go out as they come, because nothing can change in them.
     passes: bool,
     texts: Vec<OpenText>,
+    /// Whether its last event has gone out.
+    is_told: bool,
     /// Where something must not pass in texts that clients join for good.
     over: Option<Over>,
     /// How events look in which nothing but a piece is of interest.
@@ -58,41 +60,10 @@ pub enum Stopped {
     /// A tool is called to which the caller has no right.
     #[error("it calls the tool `{0}`, which is not granted")]
     Denied(Arc<str>),
-    /// An event that is too long to be inspected, or too many texts at the same time.
+    /// An event that is too long or of no form in which it can be inspected, or too many texts at the
+    /// same time.
     #[error("it cannot be inspected")]
-    TooLong,
-}
-
-/// How many texts of one answer may be open at the same time.
-const MAX_TEXTS: usize = 256;
-
-/// A text that comes in pieces.
-#[derive(Debug)]
-struct OpenText {
-    channel: Channel,
-    /// Where its first piece stood in its event.
-    pointer: String,
-    /// Where something must not pass.
-    stream: Option<Stream>,
-    /// For the text of a JSON document.
-    bare: Option<Bare>,
-    /// Where something was put aside.
-    back: Option<TextBack>,
-    /// The form of the event that brings the rest.
-    last: Last,
-}
-
-/// The last event with a piece of a text.
-#[derive(Debug)]
-struct Last {
-    /// Its data, of which only what stands beside the piece is of interest: shared by all texts that
-    /// have a piece in it.
-    data: Bytes,
-    /// The same, where it was one of a known form; these are short.
-    like: Vec<u8>,
-    piece: Piece,
-    /// Whether a line beside the data named it.
-    named: bool,
+    Unreadable,
 }
 
 impl AnswerStream {
@@ -107,7 +78,20 @@ impl AnswerStream {
         let (vault, detections, notes) = (None, Vec::new(), Vec::new());
         let joins = matches!(listener, Some(Listener::OpenAi(_) | Listener::Anthropic(_)));
         let over = (joins && guard.is_some()).then(Over::default);
-        Self { reader, listener, guard, vault, passes, texts, over, forms, detections, notes }
+        let is_told = false;
+        Self {
+            reader,
+            listener,
+            guard,
+            vault,
+            passes,
+            texts,
+            is_told,
+            over,
+            forms,
+            detections,
+            notes,
+        }
     }
 
     /// The same, and what was put aside of the request comes back in it.
@@ -122,6 +106,13 @@ impl AnswerStream {
     #[must_use]
     pub fn changes(&self) -> bool {
         !self.passes
+    }
+
+    /// Whether the answer went out to its last word. Many clients go then, and do not wait for the end of
+    /// the body.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.is_told
     }
 
     /// Takes a chunk, and appends to `out` what may go out by now.
@@ -145,7 +136,7 @@ impl AnswerStream {
                     self.reader = Reader::default();
                     return Ok(());
                 }
-                Err(sse::TooLong) => return Err(Stopped::TooLong),
+                Err(sse::TooLong) => return Err(Stopped::Unreadable),
             }
         }
     }
@@ -189,7 +180,21 @@ impl AnswerStream {
         let data = event.data();
         let listener = self.listener.as_mut().filter(|_| event.has_data());
         let heard = listener.map(|ear| ear.hear(&data, grant)).unwrap_or_default();
-        let Heard { pieces, ends, calls, notes, denied, hidden, instead, unsound, goes_on } = heard;
+        let Heard {
+            pieces,
+            ends,
+            calls,
+            notes,
+            denied,
+            hidden,
+            instead,
+            unsound,
+            goes_on,
+            beside,
+            last,
+        } = heard;
+        let mut pieces = pieces;
+        self.is_told |= last;
         self.notes.extend(notes);
         self.notes.extend(calls.into_iter().map(|call| call.note()));
         let looks = self.guard.is_some() || self.vault.is_some();
@@ -204,6 +209,10 @@ impl AnswerStream {
         }
         if unsound {
             return Err(Stopped::Blocked);
+        }
+        if looks && ends != Ends::None {
+            let further = strays(&data, &pieces, &beside)?;
+            pieces.extend(further);
         }
         self.end(&ends, &pieces, out)?;
         if hidden {
@@ -222,13 +231,14 @@ impl AnswerStream {
         let is_json = data.trim_ascii_start().starts_with(b"{");
         let mut quiet = is_json;
         let data = if is_json {
-            let masked = self.json(&data, &pieces, &ends)?;
+            let masked = self.json(&data, &pieces, &ends, &beside)?;
             quiet &= masked.quiet;
+            pieces.extend(masked.strays);
             grant.endpoint().protocol.keep(&data, masked.bytes)
         } else {
             self.text(Bytes::copy_from_slice(&data))?
         };
-        self.write(event, &data, out)?;
+        quiet &= self.write(event, &data, out)?;
         if self.texts.iter().any(OpenText::is_blocked) {
             return Err(Stopped::Blocked);
         }
@@ -274,21 +284,18 @@ impl AnswerStream {
         if blocked { Err(Stopped::Blocked) } else { Ok(true) }
     }
 
-    /// Writes an event with the data that may go out; what stands beside it is treated likewise.
-    fn write(&mut self, event: &Event, data: &Bytes, out: &mut Vec<u8>) -> Result<(), Stopped> {
+    /// Writes an event with the data that may go out; what stands beside it is treated likewise. `true`
+    /// where nothing of that changed.
+    fn write(&mut self, event: &Event, data: &Bytes, out: &mut Vec<u8>) -> Result<bool, Stopped> {
         let mut lines = Vec::new();
         let mut same = true;
         for line in event.other_lines() {
-            if is_plain_name(line) {
-                lines.push(Bytes::copy_from_slice(line));
-                continue;
-            }
-            let line = Bytes::copy_from_slice(line);
-            let mut written = self.text(line.clone())?;
-            if written.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
-                // A value of several lines has no room in one.
-                written = line.clone();
-            }
+            let written = match line {
+                line if is_known_name(line) => Bytes::copy_from_slice(line),
+                // No client of a model reads a comment; it is there to be sent.
+                [b':', ..] if self.over.is_some() => Bytes::from_static(b":"),
+                line => self.line(line)?,
+            };
             same &= written == line;
             lines.push(written);
         }
@@ -306,7 +313,18 @@ impl AnswerStream {
                 out.push(b'\n');
             }
         }
-        Ok(())
+        Ok(same)
+    }
+
+    /// A line beside the data, as it may go out.
+    fn line(&mut self, line: &[u8]) -> Result<Bytes, Stopped> {
+        let written = self.text(Bytes::copy_from_slice(line))?;
+        let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        if !written.iter().any(is_end) {
+            return Ok(written);
+        }
+        // A value of several lines has no room in one.
+        Ok(written.iter().map(|byte| if is_end(byte) { b' ' } else { *byte }).collect())
     }
 
     /// A text that stands in one event as a whole, as far as it may go out.
@@ -325,45 +343,47 @@ impl AnswerStream {
 
     /// The data of an event with its pieces as far as they may go out, and everything else masked
     /// and restored.
-    fn json(&mut self, data: &[u8], pieces: &[Piece], ends: &Ends) -> Result<Written, Stopped> {
+    fn json(
+        &mut self,
+        data: &[u8],
+        pieces: &[Piece],
+        ends: &Ends,
+        beside: &Beside,
+    ) -> Result<Written, Stopped> {
+        let Self { texts, guard, vault, over, .. } = self;
+        let (guard, vault) = (guard.as_ref(), vault.as_ref());
         for piece in pieces {
-            self.open(piece)?;
+            super::open::open(texts, piece, guard, vault)?;
         }
-        let texts = &mut self.texts;
-        let index = Index::of(pieces);
-        let (over, mut late) = (self.over.as_ref(), false);
-        let mut hand = |pointer: &str, text: &str| {
-            let (Piece { channel, .. }, further) = index.find(pointer)?;
-            late |= !text.is_empty() && over.is_some_and(|over| over.covers(*channel));
-            let open = texts.iter_mut().find(|open| open.channel == *channel)?;
-            let last = ends.cover(*channel) && further.iter().all(|one| one.channel != *channel);
-            Some(open.go_on(text, last))
-        };
-        let mut quiet = true;
-        let bytes = match &self.guard {
+        let mut hands = Hands::new(texts, (guard, vault), (pieces, beside), (ends, over.as_ref()));
+        let mut hand = |pointer: &str, text: &str| hands.write(pointer, text);
+        let (mut found, mut blocked, mut readable) = (Vec::new(), false, true);
+        let bytes = match guard {
             Some(guard) => {
                 let masked = guard.masker().mask_json_with(data, &mut hand);
                 let masked = masked.map_err(|_| Stopped::Blocked)?;
-                quiet = masked.findings.is_empty();
-                let detections = super::located(masked.findings);
-                if masked.blocked {
-                    return Err(self.blocked(detections));
-                }
-                self.detections.extend(detections);
+                (found, blocked) = (super::located(masked.findings), masked.blocked);
                 masked.bytes
             }
             // What nobody can read has its placeholders still.
             None => rewrite_json(data, &mut hand).unwrap_or_else(|_| {
-                quiet = false;
+                readable = false;
                 Cow::Borrowed(data)
             }),
         };
-        let masked = Bytes::from(bytes.into_owned());
-        if late {
-            return Err(Stopped::Blocked);
+        let (strays, further, stopped) = hands.end();
+        found.extend(further);
+        let quiet = readable && found.is_empty() && strays.is_empty();
+        if blocked {
+            return Err(self.blocked(found));
         }
+        self.detections.extend(found);
+        if let Some(stopped) = stopped {
+            return Err(stopped);
+        }
+        let masked = Bytes::from(bytes.into_owned());
         let bytes = self.restored(Media::Json, masked.clone());
-        Ok(Written { quiet: quiet && bytes == masked, bytes })
+        Ok(Written { quiet: quiet && bytes == masked, bytes, strays })
     }
 
     /// What stands in one event as a whole, with the values that were put aside.
@@ -372,26 +392,6 @@ impl AnswerStream {
             Some(vault) => restore(vault, media, bytes),
             None => bytes,
         }
-    }
-
-    fn open(&mut self, piece: &Piece) -> Result<(), Stopped> {
-        let channel = piece.channel;
-        if self.texts.iter().any(|text| text.channel == channel) {
-            return Ok(());
-        }
-        if self.texts.len() >= MAX_TEXTS {
-            return Err(Stopped::TooLong);
-        }
-        let is_json = channel.kind == Kind::Arguments;
-        let stream = self.guard.as_ref().map(|guard| guard.masker().stream());
-        let bare = (is_json && stream.is_some()).then(Bare::default);
-        let back = self.vault.as_ref().map(|vault| TextBack::new(Arc::clone(vault), is_json));
-        let pointer = piece.pointer.clone();
-        let last = Last::new(piece);
-        // Most answers have one, and room for four would be the most of what an answer costs.
-        self.texts.reserve_exact(1);
-        self.texts.push(OpenText { channel, pointer, stream, bare, back, last });
-        Ok(())
     }
 
     /// Keeps the form of the event for the texts of which it has a piece.
@@ -421,7 +421,7 @@ impl AnswerStream {
             let rest = open.go_on("", true);
             blocked |= open.is_blocked();
             if !rest.is_empty() {
-                carry(listener, &open.last, rest, out);
+                carry(listener, &open.last, rest, out)?;
             }
         }
         if blocked { Err(Stopped::Blocked) } else { Ok(()) }
@@ -443,38 +443,30 @@ impl AnswerStream {
     }
 }
 
-/// Which texts are over for good. What was held back of them is out, and could not be searched
-/// together with what follows; a client joins them all the same.
-#[derive(Debug, Default)]
-struct Over {
-    some: Vec<Ends>,
-    all: bool,
-}
-
-/// An answer in which more texts end has no more.
-const MAX_ENDS: usize = 4096;
-
-impl Over {
-    fn note(&mut self, ends: &Ends) {
-        match ends {
-            Ends::None => {}
-            Ends::All => self.all = true,
-            Ends::Item(_) | Ends::One(_) if self.some.contains(ends) => {}
-            Ends::Item(_) | Ends::One(_) => self.some.push(ends.clone()),
-        }
-        self.all |= self.some.len() >= MAX_ENDS;
-    }
-
-    fn covers(&self, channel: Channel) -> bool {
-        self.all || self.some.iter().any(|ends| ends.cover(channel))
-    }
-}
-
 /// The data of an event as they may go out.
 struct Written {
     bytes: Bytes,
-    /// Nothing was found or restored beside the pieces.
+    /// Nothing was found or restored beside the pieces, and nothing there goes on.
     quiet: bool,
+    /// What goes on in it beside the pieces that the listener knows.
+    strays: Vec<Piece>,
+}
+
+/// Names of events that the protocols have: nothing is looked for in them. Others are searched.
+const NAMES: [&[u8]; 9] = [
+    b"content_block_delta",
+    b"content_block_start",
+    b"content_block_stop",
+    b"error",
+    b"message",
+    b"message_delta",
+    b"message_start",
+    b"message_stop",
+    b"ping",
+];
+
+fn is_known_name(line: &[u8]) -> bool {
+    line.strip_prefix(b"event: ").is_some_and(|name| NAMES.contains(&name))
 }
 
 /// Whether nothing is found in padding.
@@ -507,36 +499,6 @@ fn put(event: &[u8], fit: &Fit, changed: Option<&str>, vault: Option<&Vault>, ou
     }
 }
 
-/// Finds pieces by where they stand.
-enum Index<'a> {
-    Few(&'a [Piece]),
-    Many(&'a [Piece], HashMap<&'a str, usize>),
-}
-
-/// So many are found faster one by one.
-const FEW: usize = 8;
-
-impl<'a> Index<'a> {
-    fn of(pieces: &'a [Piece]) -> Self {
-        if pieces.len() <= FEW {
-            return Self::Few(pieces);
-        }
-        let places = pieces.iter().enumerate().map(|(at, piece)| (&*piece.pointer, at));
-        Self::Many(pieces, places.collect())
-    }
-
-    /// The piece, and those behind it.
-    fn find(&self, pointer: &str) -> Option<(&'a Piece, &'a [Piece])> {
-        let (pieces, at) = match self {
-            Self::Few(pieces) => {
-                (*pieces, pieces.iter().position(|piece| piece.pointer == pointer)?)
-            }
-            Self::Many(pieces, places) => (*pieces, *places.get(pointer)?),
-        };
-        pieces.get(at..)?.split_first()
-    }
-}
-
 /// Screens a document in which texts stand in pieces: each of them is searched as one, and what comes
 /// out of it may move from one of its pieces to the next.
 ///
@@ -549,96 +511,11 @@ pub fn screen_pieces(
     grant: &Grant,
 ) -> Result<Screened, Blocked> {
     let mut stream = AnswerStream::new(None, Some(Arc::clone(guard)), grant);
-    let screened = stream.json(document, pieces, &Ends::All);
+    let screened = stream.json(document, pieces, &Ends::All, &Beside::default());
     let stopped = stream.texts.iter().any(OpenText::is_blocked);
     let detections = stream.detections();
     match screened {
         Ok(written) if !stopped => Ok(Screened { bytes: written.bytes, detections }),
         Ok(_) | Err(_) => Err(Blocked { detections }),
     }
-}
-
-impl OpenText {
-    /// What may go out after one more piece; with the last one everything.
-    ///
-    /// What was put aside comes back behind the search: what the client has sent itself is not masked.
-    fn go_on(&mut self, piece: &str, last: bool) -> String {
-        let searched = self.search(piece, last);
-        match &mut self.back {
-            Some(back) => back.go_on(&searched, last),
-            None => searched,
-        }
-    }
-
-    fn search(&mut self, piece: &str, last: bool) -> String {
-        let Some(stream) = &mut self.stream else { return piece.to_owned() };
-        let mut out = Vec::with_capacity(piece.len() + stream.held());
-        stream.feed(piece.as_bytes(), &mut out);
-        if last {
-            stream.finish(&mut out);
-        }
-        let out = String::from_utf8(out)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-        let Some(bare) = &mut self.bare else { return out };
-        let mends = !stream.findings().is_empty();
-        let mut mended = String::with_capacity(out.len());
-        bare.feed(&out, mends, &mut mended);
-        if last {
-            bare.finish(mends, &mut mended);
-        }
-        mended
-    }
-
-    fn is_blocked(&self) -> bool {
-        self.stream.as_ref().is_some_and(Stream::is_blocked)
-    }
-
-    fn detections(&self) -> impl Iterator<Item = Detection> {
-        let found = self.stream.as_ref().map(Stream::findings).unwrap_or_default();
-        found.iter().map(|Tally { entity, count }| Detection {
-            entity: entity.clone(),
-            pointer: self.pointer.clone(),
-            count: *count,
-        })
-    }
-}
-
-impl Last {
-    fn new(piece: &Piece) -> Self {
-        Self { data: Bytes::new(), like: Vec::new(), piece: piece.clone(), named: false }
-    }
-
-    fn keep(&mut self, data: Bytes, piece: &Piece, named: bool) {
-        (self.data, self.named) = (data, named);
-        self.like.clear();
-        self.piece.clone_from(piece);
-    }
-
-    /// Keeps an event that is of `form`.
-    fn keep_like(&mut self, form: &Form, data: &[u8]) {
-        if !self.data.is_empty() {
-            self.data = Bytes::new();
-        }
-        self.like.clear();
-        self.like.extend_from_slice(data);
-        self.named = form.named;
-        if self.piece != form.piece {
-            self.piece.clone_from(&form.piece);
-        }
-    }
-
-    fn data(&self) -> &[u8] {
-        if self.like.is_empty() { &self.data } else { &self.like }
-    }
-}
-
-/// Writes an event of the form of `last` that brings nothing but `rest`.
-fn carry(listener: Option<&Listener>, last: &Last, rest: String, out: &mut Vec<u8>) {
-    let Ok(data) = serde_json::from_slice::<Value>(last.data()) else { return };
-    let Some(listener) = listener else { return };
-    let data = listener.carry(data, &last.piece, rest);
-    let kind = data.get("type").and_then(Value::as_str).unwrap_or_default();
-    let name = format!("event: {kind}");
-    let lines: &[&[u8]] = if last.named && !kind.is_empty() { &[name.as_bytes()] } else { &[] };
-    sse::write(lines, data.to_string().as_bytes(), out);
 }

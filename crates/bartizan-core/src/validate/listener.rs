@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
+use super::beside::{Beside, is_label};
 use super::{Reported, a2a, anthropic, mcp, openai};
 use crate::audit::{Event, Note, Outcome};
 use crate::authorize::Grant;
@@ -48,6 +49,10 @@ pub struct Heard {
     /// Whether it says nothing but its one piece, and one with other letters there would neither: see
     /// [`Listener::hear_on`].
     pub goes_on: bool,
+    /// How its other strings stand in it.
+    pub beside: Beside,
+    /// Whether it is the last of its answer: clients go when they have it.
+    pub last: bool,
 }
 
 /// A piece of a text that comes in pieces.
@@ -89,6 +94,8 @@ pub enum Kind {
     Transcript,
     /// Any other.
     Other,
+    /// What nobody here knows: see [`Beside`].
+    Unknown,
 }
 
 /// Which texts are over.
@@ -184,6 +191,9 @@ impl Listener {
             Self::A2a(_) => return a2a::went_on(event, &piece.pointer, &text),
         };
         let path: Vec<&str> = pointer.split('/').skip(1).collect();
+        if matches!(self, Self::OpenAi(_) | Self::Anthropic(_)) {
+            forget_others(&mut event, &path);
+        }
         bare_bones(&mut event, &path, true);
         if let Some(place) = event.pointer_mut(&bones_of(&path)) {
             *place = text.into();
@@ -216,8 +226,7 @@ impl Listener {
 impl Heard {
     /// Whether there is one piece, and nothing else.
     pub(super) fn is_one_piece(&self) -> bool {
-        let Self { pieces, ends, calls, notes, denied, hidden, instead, unsound, goes_on: _ } =
-            self;
+        let Self { pieces, ends, calls, notes, denied, hidden, instead, unsound, .. } = self;
         let alone =
             pieces.len() == 1 && *ends == Ends::None && calls.is_empty() && notes.is_empty();
         alone && denied.is_none() && !hidden && instead.is_none() && !unsound
@@ -258,6 +267,15 @@ impl ToolCall {
         ]);
         Note { event: Event::ToolCall, outcome: Outcome::Allow, reason: None, details }
     }
+}
+
+/// Takes other texts from the root of an event, which may go on in it themselves.
+fn forget_others(event: &mut Value, path: &[&str]) {
+    let Value::Object(members) = event else { return };
+    members.retain(|name, value| {
+        let is_text = value.is_object() || (value.is_string() && !is_label(name));
+        !is_text || path.first() == Some(&name.as_str())
+    });
 }
 
 /// Leaves of an event what is on the way to one of its strings, and what says which event it is:

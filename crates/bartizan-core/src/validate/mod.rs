@@ -1,8 +1,10 @@
 //! Is the call sound, and inside the grant? Bytes in, [`Call`] out.
 
+pub mod beside;
 pub mod echo;
 mod json;
 mod offer;
+mod parts;
 mod prompt;
 mod text;
 pub mod media;

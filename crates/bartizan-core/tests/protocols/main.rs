@@ -13,4 +13,5 @@ mod a2a;
 mod calls;
 mod mcp;
 mod place;
+mod spread;
 mod streams;

@@ -14,18 +14,24 @@ use serde_json::{Value, json};
 use super::place::Place;
 use bartizan_core::authorize::OnDeniedTool;
 
-fn masker(action: Action) -> Masker {
+pub(super) fn masker(action: Action) -> Masker {
     Masker::new(Arc::new(Scanner::new(&Config::default()).unwrap()), action)
 }
 
 /// An answer to `path` in chunks: what goes out, and how it ends.
-struct Run {
-    out: Vec<u8>,
-    ended: Result<(), Stopped>,
-    stream: AnswerStream,
+pub(super) struct Run {
+    pub(super) out: Vec<u8>,
+    pub(super) ended: Result<(), Stopped>,
+    pub(super) stream: AnswerStream,
 }
 
-fn run(place: &Place, path: &str, call: &Value, action: Option<Action>, chunks: &[&[u8]]) -> Run {
+pub(super) fn run(
+    place: &Place,
+    path: &str,
+    call: &Value,
+    action: Option<Action>,
+    chunks: &[&[u8]],
+) -> Run {
     let grant = place.grant();
     let mut call = place.read(path, &call.to_string()).unwrap();
     let guard = action.map(|action| Arc::new(Guard::new(masker(action))));
@@ -175,11 +181,11 @@ fn responses(text: &str, pieces: usize) -> Vec<u8> {
     out
 }
 
-const CHAT: &str = "/v1/chat/completions";
+pub(super) const CHAT: &str = "/v1/chat/completions";
 const SAID: &str =
     "write to ann@example.org, or 078-05-1121 — naïve 🦀 \"x\\y\"; a half: bob@example.co";
 
-fn asked() -> Value {
+pub(super) fn asked() -> Value {
     json!({ "model": "m", "max_tokens": 9, "stream": true })
 }
 
@@ -246,11 +252,11 @@ proptest! {
 }
 
 /// The same stream with line ends of which no form is ever known: each of its events is read in full.
-fn read_in_full(raw: &[u8]) -> Vec<u8> {
+pub(super) fn read_in_full(raw: &[u8]) -> Vec<u8> {
     String::from_utf8(raw.to_vec()).unwrap().replace('\n', "\r\n").into_bytes()
 }
 
-fn one_line_end(out: &[u8]) -> String {
+pub(super) fn one_line_end(out: &[u8]) -> String {
     String::from_utf8(out.to_vec()).unwrap().replace("\r\n", "\n")
 }
 
@@ -560,7 +566,9 @@ fn every_choice_is_a_text_of_its_own() {
     let raw =
         [chunk(0, "ann@exam"), chunk(1, "bob@"), chunk(0, "ple.org "), chunk(1, "example.org ")];
     let place = Place::new(Protocol::OpenAi);
-    let run = run(&place, CHAT, &asked(), Some(Action::MASK), &[raw.concat().as_bytes()]);
+    let mut asks = asked();
+    asks["n"] = 2.into();
+    let run = run(&place, CHAT, &asks, Some(Action::MASK), &[raw.concat().as_bytes()]);
     assert_eq!(texts(&run.out)["0 content"], "*************** ");
     assert_eq!(texts(&run.out)["1 content"], "*************** ");
 }

@@ -82,13 +82,13 @@ endpoints:
     scopes: ["chat:write"]
     on_disconnect: cancel
     max_output_tokens: 64
-    models: {{ smollm2-135m: {{}}, flaky: {{}}, slow: {{}}, "poor-*": {{}}, fast: {{ stands_for: smollm2-135m }} }}
+    models: {{ smollm2-135m: {{}}, flaky: {{}}, slow: {{}}, lingers: {{}}, "poor-*": {{}}, fast: {{ stands_for: smollm2-135m }} }}
     tools: {{ search: {{}} }}
     upstream: {{ url: "http://{upstream}", credential: upstream-secret, retries: 2 }}
   - path: "/claude/{{*rest}}"
     protocol: anthropic
     scopes: ["chat:write"]
-    models: {{ smollm2-135m: {{}}, "poor-*": {{}} }}
+    models: {{ smollm2-135m: {{}}, lingers: {{}}, "poor-*": {{}} }}
     tools: {{ search: {{}} }}
     upstream: {{ url: "http://{upstream}/claude", credential: upstream-secret }}
   - path: "/finish/{{*rest}}"
@@ -96,6 +96,11 @@ endpoints:
     scopes: ["chat:write"]
     on_disconnect: finish
     upstream: {{ url: "http://{upstream}/finish" }}
+  - path: "/open/{{*rest}}"
+    protocol: openai
+    scopes: ["chat:write"]
+    pii: {{ request: {{ detect: [] }}, response: {{ detect: [] }} }}
+    upstream: {{ url: "http://{upstream}/open" }}
   - path: "/blocked/{{*rest}}"
     protocol: openai
     scopes: ["chat:write"]
@@ -177,9 +182,9 @@ async fn the_sdks_work_unchanged_and_raise_their_own_errors() {
     assert_eq!(stream["usage"]["tokens_out"], 44);
 }
 
-/// Asks for a stream, and hangs up when some of it has come.
-async fn hang_up(gateway: &Gateway, path: &str) {
-    let body = json!({ "model": "slow", "stream": true, "max_tokens": 64,
+/// Asks for a stream, and hangs up when so much of it has come.
+async fn hang_up(gateway: &Gateway, path: &str, model: &str, last: &str) {
+    let body = json!({ "model": model, "stream": true, "max_tokens": 64,
         "messages": [{ "role": "user", "content": "x" }] });
     let (body, address) = (body.to_string(), gateway.address);
     let mut socket = TcpStream::connect(address).await.unwrap();
@@ -190,7 +195,7 @@ async fn hang_up(gateway: &Gateway, path: &str) {
     );
     socket.write_all(head.as_bytes()).await.unwrap();
     let (mut seen, mut piece) = (Vec::new(), [0; 512]);
-    while !String::from_utf8_lossy(&seen).contains("Ann") {
+    while !String::from_utf8_lossy(&seen).contains(last) {
         let count = socket.read(&mut piece).await.unwrap();
         assert!(count > 0, "{}", String::from_utf8_lossy(&seen));
         seen.extend(&piece[..count]);
@@ -213,7 +218,7 @@ async fn only_end(gateway: &Gateway) -> Value {
 async fn a_client_that_leaves_a_stream_is_charged_what_had_come_of_it() {
     let provider = Provider::start();
     let gateway = Gateway::configured(&configuration(provider.address));
-    hang_up(&gateway, "/v1/chat/completions").await;
+    hang_up(&gateway, "/v1/chat/completions", "slow", "Ann").await;
     let end = only_end(&gateway).await;
     assert_eq!(end["outcome"], "abandoned");
     let out = end["usage"]["tokens_out"].as_u64().unwrap();
@@ -222,10 +227,32 @@ async fn a_client_that_leaves_a_stream_is_charged_what_had_come_of_it() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_at_the_last_word_has_had_its_answer() {
+    let provider = Provider::start();
+    for (path, last) in [
+        ("/v1/chat/completions", "data: [DONE]\n\n"),
+        ("/v1/responses", "event: response.completed\n"),
+        ("/claude/v1/messages", "\"type\":\"message_stop\"}\n\n"),
+        // Nothing is looked for in this one.
+        ("/open/v1/chat/completions", "data: [DONE]\n\n"),
+    ] {
+        let gateway = Gateway::configured(&configuration(provider.address));
+        hang_up(&gateway, path, "lingers", last).await;
+        let end = only_end(&gateway).await;
+        assert_eq!(
+            (&end["event"], &end["outcome"]),
+            (&json!("REQUEST_END"), &json!("allow")),
+            "{end}"
+        );
+        assert!(end["usage"]["tokens_out"].as_u64().unwrap() > 0, "{end}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_may_finish_does_so_without_its_client_and_is_charged_exactly() {
     let provider = Provider::start();
     let gateway = Gateway::configured(&configuration(provider.address));
-    hang_up(&gateway, "/finish/v1/chat/completions").await;
+    hang_up(&gateway, "/finish/v1/chat/completions", "slow", "Ann").await;
     ask("GET", "/go").at(provider.address).await;
     let end = only_end(&gateway).await;
     assert_eq!(end["outcome"], "abandoned");

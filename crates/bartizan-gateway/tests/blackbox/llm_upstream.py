@@ -1,7 +1,7 @@
 """A provider that says again what a real model has said, byte for byte, in small pieces.
 
 It notes what reaches it; `GET /seen` tells. The model `flaky` is refused twice before it answers, and
-`slow` waits between its pieces until somebody asks `GET /go`."""
+`slow` waits between its pieces, and `lingers` behind the last of them, until somebody asks `GET /go`."""
 
 import json
 import sys
@@ -72,6 +72,8 @@ class Provider(BaseHTTPRequestHandler):
                 piece = text[at : at + 97]
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
                 self.wfile.flush()
+            if body.get("model") == "lingers":
+                GO.wait(30)
             self.wfile.write(b"0\r\n\r\n")
             mine["ended"] = True
         except OSError:

@@ -111,6 +111,11 @@ impl Screen {
         }
     }
 
+    /// Whether the last word of the answer has gone out.
+    fn is_told(&self) -> bool {
+        matches!(self, Self::Events(events) if events.is_told())
+    }
+
     /// Tells what was learnt of the call by now: what it used, and which tools were called. What
     /// nobody told is counted, as far as it was seen.
     pub(super) fn tell(&mut self, away: &mut Away) {
@@ -251,12 +256,14 @@ impl Homebound {
     }
 }
 
-/// A client that hangs up leaves what was learnt so far.
+/// A client that hangs up leaves what was learnt so far; behind the last word it has left nothing.
 impl Drop for Homebound {
     fn drop(&mut self) {
-        if let Some(away) = &mut self.away {
-            away.detected(&self.screen.detections());
-            self.screen.tell(away);
+        let Some(mut away) = self.away.take() else { return };
+        away.detected(&self.screen.detections());
+        self.screen.tell(&mut away);
+        if self.screen.is_told() {
+            away.told();
         }
     }
 }

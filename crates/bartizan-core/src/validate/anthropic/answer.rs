@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::authorize::Grant;
 use crate::validate::Reported;
+use crate::validate::beside::{Begun, Beside};
 use crate::validate::listener::{
     Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
 };
@@ -25,6 +26,8 @@ pub struct Listener {
     model: Option<Arc<str>>,
     seen: Tokens,
     open: Vec<Calling>,
+    /// The blocks that go on.
+    blocks: Begun,
 }
 
 /// A document or an event, as far as it matters. A number or a name of another type counts as not
@@ -114,7 +117,8 @@ fn tier<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Tier>, D::Error> 
 impl Listener {
     pub(super) fn new(lists_models: bool) -> Self {
         let (counts, model, seen) = (None, None, Tokens::default());
-        Self { lists_models, counts, told: false, model, seen, open: Vec::new() }
+        let (open, blocks) = (Vec::new(), Begun::default());
+        Self { lists_models, counts, told: false, model, seen, open, blocks }
     }
 
     pub(in crate::validate) fn used(&self) -> Option<Reported> {
@@ -184,16 +188,19 @@ impl Listener {
         if data.trim_ascii().is_empty() {
             return Heard::default();
         }
-        let Ok(message) = serde_json::from_slice::<Message<'_>>(data) else {
-            return Heard { unsound: true, ..Heard::default() };
-        };
-        let mut heard = Heard::default();
+        // An array would be taken for the members of one in their order.
+        let object = data.trim_ascii_start().starts_with(b"{");
+        let message = serde_json::from_slice::<Message<'_>>(data).ok().filter(|_| object);
+        let Some(message) = message else { return Heard::unsound() };
+        let kind = Text::get(message.kind.as_ref());
+        let mut heard = Heard { beside: Beside::but(wholes(kind)), ..Heard::default() };
         let item = message.index.unwrap_or(0);
-        match Text::get(message.kind.as_ref()) {
+        match kind {
             Some("message_start") => {
                 self.account(message.message.as_deref().unwrap_or(&message));
             }
             Some("content_block_start") => {
+                self.blocks.begin(item);
                 if let Some(block) = &message.content_block {
                     self.begin(item, block, grant, &mut heard);
                 }
@@ -201,17 +208,21 @@ impl Listener {
             Some("content_block_delta") => {
                 if let Some(delta) = &message.delta {
                     self.went_on(item, delta, &mut heard);
+                    heard.unsound = !self.blocks.takes(item);
                     heard.goes_on = heard.is_one_piece();
                 }
             }
             Some("content_block_stop") => {
                 heard.ends = Ends::Item(item);
+                self.blocks.end(item);
                 self.close(Some(item), &mut heard);
             }
-            Some("message_delta" | "message_stop" | "error") => {
+            Some(last @ ("message_delta" | "message_stop" | "error")) => {
+                heard.last = last == "message_stop";
                 self.account(&message);
                 self.told |= message.usage.is_some();
                 heard.ends = Ends::All;
+                self.blocks.end_all();
                 self.close(None, &mut heard);
             }
             _ => {}
@@ -304,6 +315,16 @@ impl Block<'_> {
     fn is_call(&self) -> bool {
         let kind = self.kind.as_deref();
         matches!(kind, Some("tool_use" | "server_tool_use" | "mcp_tool_use"))
+    }
+}
+
+/// What an event of this kind tells as a whole.
+fn wholes(kind: Option<&str>) -> &'static [&'static str] {
+    match kind {
+        Some("message_start") => &["message"],
+        Some("content_block_start") => &["content_block"],
+        Some("message_delta") => &["context_management", "delta"],
+        _ => &[],
     }
 }
 

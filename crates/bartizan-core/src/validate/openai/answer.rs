@@ -10,9 +10,11 @@ use serde_json::Value;
 use super::api::Api;
 use crate::authorize::Grant;
 use crate::validate::Reported;
+use crate::validate::beside::{Begun, Beside};
 use crate::validate::listener::{
     Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
 };
+use crate::validate::parts::Content;
 use crate::validate::text::{Text, number};
 use crate::validate::usage::Tier;
 
@@ -26,7 +28,24 @@ pub struct Listener {
     model: Option<Arc<str>>,
     seen: Tokens,
     open: Vec<Calling>,
+    /// How many choices were asked for.
+    choices: u64,
+    /// The items of a response that go on.
+    items: Begun,
+    /// The parts of its items that were announced.
+    parts: Vec<Place>,
 }
+
+/// A part of an item, or of the summary of one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Place {
+    item: u64,
+    part: u64,
+    in_summary: bool,
+}
+
+/// No more parts of a response have texts of their own.
+const MAX_PARTS: usize = 1024;
 
 /// A document or an event, as far as it matters. A number or a name of another type counts as not
 /// there. What has another build than this, or two readings, is not understood, and does not pass:
@@ -80,7 +99,7 @@ struct Choice<'a> {
 #[serde(default)]
 struct Said<'a> {
     #[serde(borrow)]
-    content: Option<Text<'a>>,
+    content: Option<Content<'a>>,
     #[serde(borrow)]
     refusal: Option<Text<'a>>,
     #[serde(borrow)]
@@ -200,7 +219,14 @@ impl Listener {
 
     pub(super) fn new(api: Api) -> Self {
         let (used, model, seen) = (None, None, Tokens::default());
-        Self { api, hides_usage: false, used, model, seen, open: Vec::new() }
+        let (open, items, parts) = (Vec::new(), Begun::default(), Vec::new());
+        Self { api, hides_usage: false, used, model, seen, open, choices: 1, items, parts }
+    }
+
+    /// So many choices were asked for. Pieces of any other do not pass: a client that asked for one does
+    /// not look at its number, and puts them together.
+    pub(super) fn expect_choices(&mut self, choices: u64) {
+        self.choices = choices.max(1);
     }
 
     /// The client did not ask for the usage: it does not see the event that tells nothing else.
@@ -248,19 +274,22 @@ impl Listener {
 
     pub(in crate::validate) fn hear(&mut self, data: &[u8], grant: &Grant) -> Heard {
         if data.trim_ascii() == b"[DONE]" {
-            let mut heard = Heard { ends: Ends::All, ..Heard::default() };
+            let mut heard = Heard { ends: Ends::All, last: true, ..Heard::default() };
             self.close(&mut heard);
             return heard;
         }
         if data.trim_ascii().is_empty() {
             return Heard::default();
         }
-        let Ok(message) = serde_json::from_slice::<Message<'_>>(data) else {
-            return Heard { unsound: true, ..Heard::default() };
-        };
+        // An array would be taken for the members of one in their order.
+        let object = data.trim_ascii_start().starts_with(b"{");
+        let message = serde_json::from_slice::<Message<'_>>(data).ok().filter(|_| object);
+        let Some(message) = message else { return Heard::unsound() };
         self.account(&message);
         let only_usage = message.usage.is_some() && message.choices().is_empty();
-        let mut heard = Heard { hidden: self.hides_usage && only_usage, ..Heard::default() };
+        let beside = self.beside(&message);
+        let hidden = self.hides_usage && only_usage;
+        let mut heard = Heard { hidden, beside, ..Heard::default() };
         for (at, choice) in message.choices().iter().enumerate() {
             self.choice(at, choice, grant, &mut heard);
         }
@@ -272,6 +301,17 @@ impl Listener {
         }
         heard.goes_on = heard.is_one_piece() && message.only_goes_on();
         heard
+    }
+
+    /// How the strings stand that are no pieces. What the events of a response say that bring no piece is
+    /// whole, and told once more at the end.
+    fn beside(&self, message: &Message<'_>) -> Beside {
+        let items = message.choices().iter().map(|choice| choice.index.unwrap_or(0));
+        match Text::get(message.kind.as_ref()) {
+            Some("error") => Beside::default(),
+            Some(kind) if tells_wholes(kind) => Beside::default(),
+            Some(_) | None => Beside::but(&[]).with_items(items.collect()),
+        }
     }
 
     /// A piece in a message like one before.
@@ -309,11 +349,17 @@ impl Listener {
     /// A choice of a chunk, which stands at `at`.
     fn choice(&mut self, at: usize, choice: &Choice<'_>, grant: &Grant, heard: &mut Heard) {
         let item = choice.index.unwrap_or(0);
+        heard.unsound |= item >= self.choices;
         let channel = |kind, part| Channel { kind, item, part };
         let path = format!("/choices/{at}");
         self.piece(heard, &path, "text", Text::get(choice.text.as_ref()), channel(Kind::Text, 0));
         if let Some(said) = &choice.delta {
             let path = format!("{path}/delta");
+            for told in said.content.iter().flat_map(Content::texts) {
+                let kind = if told.thinks { Kind::Reasoning } else { Kind::Text };
+                let path = format!("{path}/content{}", told.pointer);
+                self.piece_at(heard, path, told.text, channel(kind, 0));
+            }
             for (name, text, kind) in said.texts() {
                 self.piece(heard, &path, name, text, channel(kind, 0));
             }
@@ -325,13 +371,8 @@ impl Listener {
                 for (name, function) in [("function", &call.function), ("custom", &call.custom)] {
                     let Some(function) = function else { continue };
                     let path = format!("{path}/{name}");
-                    self.function(
-                        &path,
-                        function,
-                        (item, call.index.unwrap_or(at as u64)),
-                        grant,
-                        heard,
-                    );
+                    let part = call.index.unwrap_or(at as u64);
+                    self.function(&path, function, (item, part), grant, heard);
                 }
             }
             if let Some(function) = &said.function_call {
@@ -362,7 +403,8 @@ impl Listener {
         let input = Text::get(function.input.as_ref());
         let written = [("arguments", arguments, Kind::Arguments), ("input", input, Kind::Input)];
         for (name, text, kind) in written {
-            self.went_on(item, part, text.unwrap_or_default());
+            let goes_on = self.went_on(item, part, text.unwrap_or_default());
+            heard.unsound |= !goes_on && text.is_some_and(|text| !text.is_empty());
             self.piece(heard, path, name, text, Channel { kind, item, part });
         }
     }
@@ -376,6 +418,9 @@ impl Listener {
             return;
         };
         let item = message.output_index.unwrap_or(0);
+        if name == "output_item.added" {
+            self.items.begin(item);
+        }
         let channel = |name: &str| {
             let kind = channel_kind(name);
             let part = match kind {
@@ -387,19 +432,29 @@ impl Listener {
             Channel { kind, item, part: part.unwrap_or(0) }
         };
         match name {
-            "completed" | "incomplete" | "failed" => heard.ends = Ends::All,
+            "completed" | "incomplete" | "failed" => (heard.ends, heard.last) = (Ends::All, true),
             "output_item.added" => {
                 if let Some(call) = message.item.as_ref().filter(|item| item.is_call()) {
                     self.begin(item, 0, call.name.as_deref().unwrap_or_default(), grant, heard);
                 }
             }
+            "content_part.added" | "reasoning_summary_part.added" => {
+                let in_summary = name == "reasoning_summary_part.added";
+                let part = if in_summary { message.summary_index } else { message.content_index };
+                let place = Place { item, part: part.unwrap_or(0), in_summary };
+                if self.parts.len() < MAX_PARTS && !self.parts.contains(&place) {
+                    self.parts.push(place);
+                }
+            }
             "output_item.done" => {
                 heard.ends = Ends::Item(item);
+                self.items.end(item);
                 self.close_item(item, heard);
             }
             _ => {
                 if let Some(name) = name.strip_suffix(".delta").filter(|name| *name != "audio") {
                     let (text, channel) = (Text::get(message.delta.as_ref()), channel(name));
+                    heard.unsound |= !self.has_place(channel);
                     if matches!(channel.kind, Kind::Arguments | Kind::Input) {
                         self.went_on(item, 0, text.unwrap_or_default());
                     }
@@ -419,9 +474,14 @@ impl Listener {
         text: Option<&str>,
         channel: Channel,
     ) {
-        let Some(text) = text else { return };
+        if let Some(text) = text {
+            self.piece_at(heard, format!("{path}/{name}"), text, channel);
+        }
+    }
+
+    fn piece_at(&mut self, heard: &mut Heard, pointer: String, text: &str, channel: Channel) {
         self.seen.add(text);
-        heard.pieces.push(Piece { pointer: format!("{path}/{name}"), channel });
+        heard.pieces.push(Piece { pointer, channel });
     }
 
     fn begin(&mut self, item: u64, part: u64, name: &str, grant: &Grant, heard: &mut Heard) {
@@ -432,11 +492,19 @@ impl Listener {
         }
     }
 
-    fn went_on(&mut self, item: u64, part: u64, text: &str) {
+    /// Takes a piece of the arguments of a call. `false` where none of that number has begun: the piece
+    /// has no place.
+    fn went_on(&mut self, item: u64, part: u64, text: &str) -> bool {
         let open = self.open.iter_mut().find(|open| (open.item, open.part) == (item, part));
-        if let Some(open) = open {
-            open.push(text);
-        }
+        let known = open.map(|open| open.push(text)).is_some();
+        known || self.open.len() >= MAX_CALLS
+    }
+
+    /// Whether the text to which a piece of a response belongs has begun. The first part of an item begins
+    /// with it.
+    fn has_place(&mut self, Channel { kind, item, part }: Channel) -> bool {
+        let place = Place { item, part, in_summary: kind == Kind::Summary };
+        self.items.takes(item) && (part == 0 || self.parts.contains(&place))
     }
 
     fn close_item(&mut self, item: u64, heard: &mut Heard) {
@@ -446,6 +514,8 @@ impl Listener {
 
     fn close(&mut self, heard: &mut Heard) {
         heard.calls.extend(self.open.drain(..).map(Calling::end));
+        self.items.end_all();
+        self.parts.clear();
     }
 }
 
@@ -465,10 +535,9 @@ impl Heard {
 }
 
 impl<'a> Said<'a> {
-    /// Its texts, but for those of tool calls.
-    fn texts(&self) -> [(&'static str, Option<&str>, Kind); 6] {
+    /// Its texts, but for its content and those of tool calls.
+    fn texts(&self) -> [(&'static str, Option<&str>, Kind); 5] {
         [
-            ("content", Text::get(self.content.as_ref()), Kind::Text),
             ("refusal", Text::get(self.refusal.as_ref()), Kind::Refusal),
             ("reasoning_content", Text::get(self.reasoning_content.as_ref()), Kind::Reasoning),
             ("reasoning", Text::get(self.reasoning.as_ref()), Kind::Summary),
@@ -499,6 +568,16 @@ impl Item<'_> {
     fn written(&self) -> &str {
         Text::get(self.arguments.as_ref()).or(Text::get(self.input.as_ref())).unwrap_or_default()
     }
+}
+
+/// Whether an event of the responses API tells everything in it as a whole.
+fn tells_wholes(kind: &str) -> bool {
+    kind.strip_prefix("response.").is_some_and(|name| {
+        matches!(name, "created" | "queued" | "in_progress" | "completed" | "incomplete" | "failed")
+            || name.ends_with(".done")
+            || name.ends_with(".added")
+            || name.ends_with(".partial_image")
+    })
 }
 
 fn channel_kind(name: &str) -> Kind {

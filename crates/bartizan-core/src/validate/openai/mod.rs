@@ -47,6 +47,7 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let mut added = Vec::new();
     let estimate = estimate(&call, api, asked, &mut added)?;
     let mut ear = Listener::new(api);
+    ear.expect_choices(choices(&call)?);
     if streams && api.tells_usage_on_demand() && wants_usage(&mut call, &mut changed, &mut added)? {
         ear.hide_usage();
     }
@@ -68,6 +69,15 @@ fn model(
         grant.model(other).ok_or_else(|| Denial::Model(short(other)))?;
     }
     super::prompt::model(call, api.takes_model(), grant, changed)
+}
+
+/// How many choices the answer has: so many for each prompt of the older dialect.
+fn choices(call: &Map<String, Value>) -> Result<u64, Invalid> {
+    let prompts = match call.get("prompt") {
+        Some(Value::Array(prompts)) if !prompts.iter().any(Value::is_number) => prompts.len(),
+        _ => 1,
+    };
+    Ok(count(call, "n")?.unwrap_or(1).saturating_mul(prompts as u64))
 }
 
 fn short(name: &str) -> Arc<str> {
