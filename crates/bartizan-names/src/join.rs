@@ -90,6 +90,24 @@ pub fn names(
     names.into_iter().map(finding).collect()
 }
 
+/// What recognizers have found, with the names that a model has found besides. Where both see
+/// something, the recognizer is right, but of the same entity the longer one is told. `found` is in the
+/// order of the text, and so is what comes back.
+#[must_use]
+pub fn beside(mut found: Vec<Finding>, names: Vec<Finding>) -> Vec<Finding> {
+    for name in names {
+        let first = found.partition_point(|one| one.end <= name.start);
+        let behind = found.partition_point(|one| one.start < name.end).max(first);
+        let shorter = |one: &Finding| {
+            one.entity == name.entity && one.end - one.start < name.end - name.start
+        };
+        if found.get(first..behind).unwrap_or_default().iter().all(shorter) {
+            found.splice(first..behind, [name]);
+        }
+    }
+    found
+}
+
 /// A name that may go on.
 struct Name {
     start: usize,
@@ -213,6 +231,21 @@ mod tests {
     fn marks_alone_and_identifiers_are_no_names() {
         assert_eq!(found("-- ada_byron", &[1, 1, 1, 1, 3]), []);
         assert_eq!(found("PERSON_1_WKZRTQBN", &[1, 1, 1, 1, 3]), []);
+    }
+
+    #[test]
+    fn what_a_recognizer_has_found_is_no_name_but_a_longer_one_of_its_kind() {
+        let one = |entity: &str, start, end| Finding {
+            entity: entity.parse().unwrap(),
+            start,
+            end,
+            score: 1.0,
+        };
+        let found = vec![one("EMAIL", 0, 10), one("PERSON", 20, 23), one("PERSON", 40, 50)];
+        let names = vec![one("PERSON", 0, 3), one("PERSON", 18, 30), one("PERSON", 45, 50)];
+        let places = beside(found, [names, vec![one("LOCATION", 60, 66)]].concat());
+        let places: Vec<_> = places.iter().map(|one| (one.start, one.end)).collect();
+        assert_eq!(places, [(0, 10), (18, 30), (40, 50), (60, 66)]);
     }
 
     #[test]

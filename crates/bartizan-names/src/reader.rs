@@ -14,6 +14,10 @@ use crate::vocabulary::Vocabulary;
 /// The longest word, in characters; a longer one is unknown as a whole. So a word has no more pieces.
 pub const MAX_WORD: usize = 100;
 
+/// So many of the characters of base64 in a row, in bytes, are no prose but a picture or a key, and
+/// count as one unknown word: a model would spend its time on them.
+pub const BLOB: usize = 256;
+
 /// Cuts texts into words, and words into pieces.
 #[derive(Clone, Debug)]
 pub struct Reader {
@@ -57,7 +61,18 @@ impl Reader {
     #[must_use]
     pub fn read(&self, text: &str) -> Reading {
         let mut writing = Writing { reader: self, reading: Reading::default(), open: None };
+        let mut looked = 0;
         for (start, letter) in text.char_indices() {
+            if start >= looked {
+                let run = run(text.as_bytes().get(start..).unwrap_or_default());
+                looked = start + run.max(1);
+                if run >= BLOB {
+                    writing.unknown(start..looked);
+                }
+            }
+            if writing.reading.words.last().is_some_and(|word| word.place.end > start) {
+                continue;
+            }
             let place = start..start + letter.len_utf8();
             match sort(letter) {
                 Sort::Unseen => {}
@@ -94,6 +109,12 @@ impl Reader {
             }
         });
     }
+}
+
+/// How many characters of base64 stand here in a row.
+fn run(text: &[u8]) -> usize {
+    let of_base64 = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/=_-".contains(byte);
+    text.iter().take_while(of_base64).count()
 }
 
 enum Sort {
@@ -156,6 +177,13 @@ impl Writing<'_> {
         if word.count <= MAX_WORD {
             word.letters.push(letter);
         }
+    }
+
+    fn unknown(&mut self, place: Range<usize>) {
+        self.end();
+        let start = self.reading.pieces.len();
+        self.reading.pieces.push(self.reader.vocabulary.unknown);
+        self.reading.words.push(Word { place, pieces: start..start + 1 });
     }
 
     fn alone(&mut self, letter: char, place: Range<usize>) {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bartizan_pii::Entity;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::super::decode::Located;
@@ -35,6 +36,8 @@ pub(super) struct Resolver<'a> {
     pub(super) outside: Outside<'a>,
     pub(super) overrides: &'a Overrides,
     lost: &'a BTreeSet<String>,
+    /// What hooks may find besides the recognizers.
+    pub(super) hooked: Vec<Entity>,
     findings: Findings,
 }
 
@@ -45,7 +48,7 @@ impl<'a> Resolver<'a> {
         overrides: &'a Overrides,
         lost: &'a BTreeSet<String>,
     ) -> Self {
-        Resolver { outside, overrides, lost, findings: Findings::default() }
+        Resolver { outside, overrides, lost, hooked: Vec::new(), findings: Findings::default() }
     }
 
     /// Whether something at or below a pointer was taken out: then what seems to be missing there

@@ -39,7 +39,7 @@ fn names_nobody_announces_are_found_to_the_letter_in_several_languages() {
             &[("PERSON", "Ada Byron"), ("LOCATION", "Lisbon")][..],
         ),
         (
-            "Müllers Termin mit Jürgen Groß ist in München",
+            "Herr Jürgen Groß wohnt in München",
             &[("PERSON", "Jürgen Groß"), ("LOCATION", "München")],
         ),
         ("The weather is nice, and the build is green.", &[]),
