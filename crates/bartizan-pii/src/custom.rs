@@ -43,6 +43,18 @@ impl CustomPattern {
         Self::new(entity, regex_syntax::escape(text))
     }
 
+    /// A pattern that finds this text alone, where it stands as a word or as words: beside no letter
+    /// and no digit of ASCII.
+    pub fn literal_word(entity: Entity, text: &str) -> Self {
+        // A boundary of ASCII would be none beside a letter of another kind.
+        let edge = |letter: Option<char>| match letter {
+            Some(letter) if letter.is_ascii_alphanumeric() => r"\b",
+            _ => "",
+        };
+        let (first, last) = (edge(text.chars().next()), edge(text.chars().next_back()));
+        Self::new(entity, format!("{first}{}{last}", regex_syntax::escape(text)))
+    }
+
     /// A pattern that is sure of what it finds.
     pub fn new(entity: Entity, pattern: impl Into<String>) -> Self {
         Self {

@@ -40,7 +40,12 @@ pub struct LineError {
 
 /// Scans a whole input.
 pub fn text(scanner: &Scanner, source: &str, input: &[u8], offsets: Offsets) -> Report {
-    let findings = count_in(input, scanner.scan_bytes(input), offsets);
+    of(source, input, scanner.scan_bytes(input), offsets)
+}
+
+/// What was found in a whole input, by a scanner or by something else: `findings` in bytes.
+pub fn of(source: &str, input: &[u8], findings: Vec<Finding>, offsets: Offsets) -> Report {
+    let findings = count_in(input, findings, offsets);
     Report { source: source.to_owned(), line: None, findings }
 }
 
@@ -56,13 +61,27 @@ pub fn json_lines<'i>(
     field: &'i str,
     offsets: Offsets,
 ) -> impl Iterator<Item = Result<Report, LineError>> + 'i {
+    json_lines_by(|text| Ok(scanner.scan(text)), source, input, field, offsets)
+}
+
+/// The same, where `find` finds what is in a text, in bytes.
+///
+/// # Errors
+/// As [`json_lines`], and what `find` says.
+pub fn json_lines_by<'i, E: From<LineError>>(
+    find: impl Fn(&str) -> Result<Vec<Finding>, E> + 'i,
+    source: &'i str,
+    input: &'i [u8],
+    field: &'i str,
+    offsets: Offsets,
+) -> impl Iterator<Item = Result<Report, E>> + 'i {
     let numbered = (1..).zip(input.split(|byte| *byte == b'\n'));
     numbered.filter(|(_, line)| !line.trim_ascii().is_empty()).map(move |(number, line)| {
         let Ok(object) = serde_json::from_slice::<serde_json::Map<String, _>>(line) else {
-            return Err(LineError { source_name: source.to_owned(), line: number });
+            return Err(LineError { source_name: source.to_owned(), line: number }.into());
         };
         let value = object.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
-        let findings = count_in(value.as_bytes(), scanner.scan(value), offsets);
+        let findings = count_in(value.as_bytes(), find(value)?, offsets);
         Ok(Report { source: source.to_owned(), line: Some(number), findings })
     })
 }

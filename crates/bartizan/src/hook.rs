@@ -2,6 +2,8 @@
 //! screening.
 
 pub mod webhook;
+#[cfg(feature = "names")]
+pub mod names;
 pub mod prompts;
 
 use std::fmt::Debug;
@@ -14,6 +16,10 @@ use bartizan_core::limit::BoxFuture;
 pub use bartizan_core::mask::Spotted;
 use bartizan_core::mask::injection::Suspicion;
 use bartizan_core::refusal::Objection;
+use bartizan_core::validate::Media;
+use http::{HeaderMap, HeaderValue, header};
+#[cfg(feature = "names")]
+pub use names::Names;
 pub use prompts::Prompts;
 pub use webhook::Webhook;
 
@@ -114,4 +120,11 @@ pub(crate) fn unseen(hook: &str, reason: &str) -> Note {
         reason: Some(format!("the hook `{hook}` could not look: {reason}")),
         details,
     }
+}
+
+/// What a body is, by what its sender says.
+pub(crate) fn media(content_type: Option<&str>) -> Media {
+    let value = content_type.and_then(|text| HeaderValue::from_str(text).ok());
+    let named = value.map(|value| (header::CONTENT_TYPE, value));
+    Media::of(&HeaderMap::from_iter(named))
 }

@@ -72,10 +72,13 @@ pub struct Spotted {
     pub entity: Entity,
     /// The text itself, which is masked wherever it stands.
     pub text: String,
+    /// Wherever it stands as a word, or as words: a short name is part of many a word.
+    #[serde(default)]
+    pub whole_word: bool,
 }
 
 /// How many texts one hook may name for one message.
-pub const MAX_SPOTTED: usize = 64;
+pub const MAX_SPOTTED: usize = 256;
 
 /// The longest of them, in bytes.
 pub const MAX_SPOTTED_TEXT: usize = 1024;
@@ -149,9 +152,10 @@ impl Guard {
     /// # Errors
     /// [`ConfigError`] where one of them is empty, or longer than [`MAX_SPOTTED_TEXT`].
     pub fn spotting(&self, spotted: &[Spotted]) -> Result<Self, ConfigError> {
-        let pattern = |spotted: &Spotted| CustomPattern {
-            max_length: MAX_SPOTTED_TEXT,
-            ..CustomPattern::literal(spotted.entity.clone(), &spotted.text)
+        let pattern = |Spotted { entity, text, whole_word }: &Spotted| {
+            let literal =
+                if *whole_word { CustomPattern::literal_word } else { CustomPattern::literal };
+            CustomPattern { max_length: MAX_SPOTTED_TEXT, ..literal(entity.clone(), text) }
         };
         let custom = spotted.iter().take(MAX_SPOTTED).map(pattern).collect();
         let config = Config { entities: Some(Vec::new()), custom, ..Config::default() };

@@ -27,6 +27,12 @@ const ROWS: &[Row] = &[
         when: None,
         help: "install a gateway that is built with it: `cargo build --release --features cedar`",
     },
+    #[cfg(not(feature = "names"))]
+    Row {
+        at: "/hooks/*/builtin",
+        when: Some(is_names),
+        help: "install a gateway that is built with it: `cargo build --release --features names`",
+    },
     Row { at: "/telemetry", when: None, help: REMOVE },
     Row { at: "/egress", when: None, help: REMOVE },
     Row { at: "/server/admin/tls", when: None, help: "keep the admin listener on loopback" },
@@ -48,6 +54,11 @@ const ROWS: &[Row] = &[
 
 fn is_postgres(text: &str) -> bool {
     text.starts_with("postgres:") || text.starts_with("postgresql:")
+}
+
+#[cfg(not(feature = "names"))]
+fn is_names(text: &str) -> bool {
+    text == "names"
 }
 
 /// Tells every key that is not built, and returns their pointers.

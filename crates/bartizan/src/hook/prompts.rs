@@ -9,11 +9,10 @@ use bartizan_core::authorize::statement::Target;
 use bartizan_core::limit::BoxFuture;
 use bartizan_core::mask::injection::{Detector, Illegible, Suspicion, texts};
 use bartizan_core::refusal::Objection;
-use bartizan_core::validate::Media;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::Method;
 
 use super::webhook::OnFailure;
-use super::{Hook, Look, Opinion};
+use super::{Hook, Look, Opinion, media};
 use crate::clock;
 
 /// How suspicious a text must be where nobody says it, in percent.
@@ -168,12 +167,6 @@ enum Failure {
     TooLarge(usize),
     #[error("it took too long")]
     TooSlow,
-}
-
-fn media(content_type: Option<&str>) -> Media {
-    let value = content_type.and_then(|text| HeaderValue::from_str(text).ok());
-    let named = value.map(|value| (header::CONTENT_TYPE, value));
-    Media::of(&HeaderMap::from_iter(named))
 }
 
 impl Hook for Prompts {

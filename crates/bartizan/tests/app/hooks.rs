@@ -141,7 +141,11 @@ impl Names {
         if holds(body, "cipher") {
             return Opinion::Unseen { reason: "in cipher".into() };
         }
-        let spotted = Spotted { entity: "PERSON".parse().unwrap(), text: "Ada \"L\" Byron".into() };
+        let spotted = Spotted {
+            entity: "PERSON".parse().unwrap(),
+            text: "Ada \"L\" Byron".into(),
+            whole_word: false,
+        };
         Opinion::Mask(vec![spotted])
     }
 }

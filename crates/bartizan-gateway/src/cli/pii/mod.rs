@@ -2,6 +2,7 @@
 
 mod decrypt;
 mod inputs;
+mod names;
 mod output;
 mod progress;
 mod scan;
@@ -44,6 +45,13 @@ pub struct Scan {
     /// Scans also what `.gitignore` and `.ignore` name.
     #[arg(long)]
     pub no_ignore: bool,
+    /// Looks for names of people, organisations and places besides, by the model in this folder. Needs a
+    /// program that is built with the feature `names`.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "mask")]
+    pub names: Option<PathBuf>,
+    /// The file of ONNX Runtime for `--names`; else the system looks for `libonnxruntime.so`.
+    #[arg(long, value_name = "FILE", requires = "names")]
+    pub runtime: Option<PathBuf>,
     /// Prints the inputs with everything masked, instead of what was found.
     #[arg(long, conflicts_with_all = ["jsonl", "format"])]
     pub mask: bool,

@@ -9,10 +9,11 @@ use std::thread;
 
 use anyhow::anyhow;
 use bartizan_pii::report::{self, Report};
-use bartizan_pii::{Config, Masker, Scanner};
+use bartizan_pii::{Config, Finding, Masker, Scanner};
 use parking_lot::Mutex;
 
 use super::inputs::{Input, inputs};
+use super::names::Readers;
 use super::output::{Output, Piece};
 use super::progress::Progress;
 use super::{Scan, complain, is_broken_pipe};
@@ -42,7 +43,9 @@ pub(super) fn run(args: &Scan, out: &mut dyn Write) -> anyhow::Result<u8> {
         let action = args.action.action(args.key_file.as_deref())?;
         mask_all(&Masker::new(scanner, action), &inputs, &mut told, out)?;
     } else {
-        scan_all(&Eye { args, scanner, large: Mutex::new(()) }, &inputs, &mut told, out)?;
+        let readers = Readers::open(args)?;
+        let eye = Eye { args, scanner, readers, large: Mutex::new(()) };
+        scan_all(&eye, &inputs, &mut told, out)?;
     }
     told.progress.clear();
     out.flush()?;
@@ -110,6 +113,7 @@ fn mask(masker: &Masker, input: &Input, out: &mut dyn Write) -> anyhow::Result<b
 struct Eye<'a> {
     args: &'a Scan,
     scanner: Arc<Scanner>,
+    readers: Option<Readers>,
     large: Mutex<()>,
 }
 
@@ -186,6 +190,15 @@ fn in_order<T: Sync, R: Send>(
 }
 
 impl Eye<'_> {
+    /// What is in a text, in bytes.
+    fn find(&self, text: &[u8]) -> anyhow::Result<Vec<Finding>> {
+        let found = self.scanner.scan_bytes(text);
+        match &self.readers {
+            Some(readers) => readers.besides(found, text),
+            None => Ok(found),
+        }
+    }
+
     fn input(&self, input: &Input) -> anyhow::Result<Seen> {
         let _one_at_a_time = (input.size() > LARGE).then(|| self.large.lock());
         let mut seen = Seen { pieces: Vec::new(), found: false, wrong: None };
@@ -196,13 +209,15 @@ impl Eye<'_> {
         }
         let (name, offsets) = (input.name(), self.args.format.offsets(self.args.offsets));
         let Some(field) = &self.args.jsonl else {
-            let report = report::text(&self.scanner, &name, &bytes, offsets);
+            let findings = self.find(&bytes)?;
+            let report = report::of(&name, &bytes, findings, offsets);
             seen.add(self.args, &report, &bytes)?;
             return Ok(seen);
         };
         let lines: Vec<_> = bytes.split(|byte| *byte == b'\n').collect();
         let mut there = false;
-        for report in report::json_lines(&self.scanner, &name, &bytes, field, offsets) {
+        let find = |text: &str| self.find(text.as_bytes());
+        for report in report::json_lines_by(find, &name, &bytes, field, offsets) {
             match report {
                 Ok(report) => {
                     let value = member(&lines, report.line, field);
@@ -210,7 +225,7 @@ impl Eye<'_> {
                     let value = value.unwrap_or_default();
                     seen.add(self.args, &report, value.as_bytes())?;
                 }
-                Err(error) => seen.wrong = Some(seen.wrong.take().unwrap_or_else(|| error.into())),
+                Err(error) => seen.wrong = Some(seen.wrong.take().unwrap_or(error)),
             }
         }
         if !there && !bytes.trim_ascii().is_empty() {

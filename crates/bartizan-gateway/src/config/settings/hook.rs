@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use bartizan::app::AppBuilder;
 use bartizan::hook::Prompts;
+#[cfg(feature = "names")]
+use bartizan::hook::names::{self, Crew, Names};
 use bartizan::hook::prompts::{OnMatch, THRESHOLD};
 use bartizan::hook::webhook::{BadWebhook, OnFailure, Webhook};
+use bartizan_pii::Entity;
 use http::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -49,6 +52,9 @@ pub enum Asked {
     Webhook(String, SecretString),
     /// The gateway itself, for orders to the model: from this score on, in percent.
     Prompts(u8, OnMatch),
+    /// A model that runs here, for names: it must be as sure as this, 0 to 1.
+    #[cfg(feature = "names")]
+    Names(Arc<Crew>, f32),
 }
 
 impl Hook {
@@ -62,6 +68,16 @@ impl Hook {
             Asked::Prompts(threshold, on_match) => Ok(app.hook(
                 Prompts::new(&self.name)
                     .at(*threshold, *on_match)
+                    .about(self.requests, self.answers)
+                    .only(self.verbs.clone(), self.paths.clone())
+                    .deadline(self.deadline)
+                    .on_failure(self.on_failure)
+                    .max_body(self.max_body),
+            )),
+            #[cfg(feature = "names")]
+            Asked::Names(crew, min_confidence) => Ok(app.hook(
+                Names::new(&self.name, Arc::clone(crew))
+                    .min_confidence(*min_confidence)
                     .about(self.requests, self.answers)
                     .only(self.verbs.clone(), self.paths.clone())
                     .deadline(self.deadline)
@@ -85,8 +101,29 @@ impl Hook {
         match &self.asked {
             Asked::Webhook(url, secret) => self.webhook(url, secret).map(drop),
             Asked::Prompts(..) => Ok(()),
+            #[cfg(feature = "names")]
+            Asked::Names(..) => Ok(()),
         }
     }
+
+    /// The largest body where nobody says it, in bytes.
+    fn usual_body(asked: &Asked) -> u64 {
+        match asked {
+            Asked::Webhook(..) | Asked::Prompts(..) => 1 << 20,
+            #[cfg(feature = "names")]
+            Asked::Names(..) => names::MAX_BODY as u64,
+        }
+    }
+}
+
+/// What hooks may find that no recognizer looks for: what is done to it can be written all the same.
+pub(super) fn entities(hooks: &[Located<file::Hook>]) -> Vec<Entity> {
+    let finds = |hook: &Located<file::Hook>| {
+        hook.builtin.as_ref().is_none_or(|builtin| builtin.value == file::BuiltIn::Names)
+    };
+    let names = ["LOCATION", "ORGANIZATION", "PERSON", "STREET_ADDRESS"];
+    let found = names.iter().filter(|_| hooks.iter().any(finds));
+    found.filter_map(|name| name.parse().ok()).collect()
 }
 
 pub(super) fn resolve(resolver: &mut Resolver<'_>, hooks: &[Located<file::Hook>]) -> Vec<Hook> {
@@ -107,7 +144,8 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, hooks: &[Located<file::Hook>]
 }
 
 fn hook(resolver: &mut Resolver<'_>, file: &Located<file::Hook>) -> Option<Hook> {
-    let who = self::asked(resolver, file);
+    let who = self::asked(resolver, file)?;
+    let max_body = resolver.size(file.max_body.as_ref(), Hook::usual_body(&who));
     let asked = |at: file::At| file.at.iter().any(|one| one.value == at);
     let verbs = file.verbs.iter().filter_map(|verb| {
         let method = Method::from_bytes(verb.as_bytes());
@@ -116,7 +154,7 @@ fn hook(resolver: &mut Resolver<'_>, file: &Located<file::Hook>) -> Option<Hook>
     let hook = Hook {
         verbs: verbs.collect(),
         name: Arc::from(&**file.name),
-        asked: who?,
+        asked: who,
         requests: file.at.is_empty() || asked(file::At::Request),
         answers: asked(file::At::Response),
         paths: words(&file.paths),
@@ -125,8 +163,7 @@ fn hook(resolver: &mut Resolver<'_>, file: &Located<file::Hook>) -> Option<Hook>
             Some(file::OnFailure::Allow) => OnFailure::Allow,
             Some(file::OnFailure::Deny) | None => OnFailure::Deny,
         },
-        max_body: usize::try_from(resolver.size(file.max_body.as_ref(), 1 << 20))
-            .unwrap_or(usize::MAX),
+        max_body: usize::try_from(max_body).unwrap_or(usize::MAX),
     };
     // What is wrong with it is told with its place, before anything starts.
     match hook.check() {
@@ -139,39 +176,145 @@ fn hook(resolver: &mut Resolver<'_>, file: &Located<file::Hook>) -> Option<Hook>
 }
 
 fn asked(resolver: &mut Resolver<'_>, file: &Located<file::Hook>) -> Option<Asked> {
-    match (&file.url, &file.secret, &file.builtin) {
+    let builtin = file.builtin.as_ref().map(|builtin| builtin.value);
+    unused(resolver, file, builtin);
+    match (&file.url, &file.secret, builtin) {
         (Some(url), Some(secret), None) => {
-            let threshold = file.threshold.as_ref().map(|threshold| &threshold.key);
-            let on_match = file.on_match.as_ref().map(|on_match| &on_match.key);
-            for key in threshold.into_iter().chain(on_match) {
-                resolver.error(key, "a service decides by itself", "remove the key");
-            }
             let (url, secret) = (resolver.text(url), resolver.secret(secret));
             Some(Asked::Webhook(url?, secret?))
         }
-        (None, None, Some(_)) => {
-            let fraction = file.threshold.as_ref().map(|text| resolver.fraction(text));
-            let threshold = match fraction {
-                None => THRESHOLD,
-                Some(fraction) => percent(fraction?),
-            };
-            let on_match = match file.on_match.as_ref().map(|on_match| on_match.value) {
-                Some(file::OnMatch::Log) => OnMatch::Log,
-                Some(file::OnMatch::Deny) | None => OnMatch::Deny,
-            };
-            Some(Asked::Prompts(threshold, on_match))
-        }
+        (None, None, Some(file::BuiltIn::PromptInjection)) => prompts(resolver, file),
+        (None, None, Some(file::BuiltIn::Names)) => model(resolver, file),
         _ => {
             resolver.error(
                 &file.key,
                 "nobody is asked by this hook, or two are",
-                "write `url` and `secret`, or `builtin: prompt_injection`",
+                "write `url` and `secret`, or a `builtin`",
             );
             None
         }
     }
 }
 
+/// Tells the keys that another kind of hook has.
+fn unused(resolver: &mut Resolver<'_>, file: &file::Hook, builtin: Option<file::BuiltIn>) {
+    let prompts =
+        [file.threshold.as_ref().map(|key| &key.key), file.on_match.as_ref().map(|key| &key.key)];
+    let names = [
+        file.model.as_ref().map(|key| &key.key),
+        file.runtime.as_ref().map(|key| &key.key),
+        file.min_confidence.as_ref().map(|key| &key.key),
+        file.threads.as_ref().map(|key| &key.key),
+    ];
+    let (why, unused) = match builtin {
+        // That nobody is asked is told already.
+        None if file.url.is_none() => return,
+        None => ("a service decides by itself", [&prompts[..], &names].concat()),
+        Some(file::BuiltIn::PromptInjection) => ("it asks no model", names.to_vec()),
+        Some(file::BuiltIn::Names) => ("what it finds is masked as `pii` says", prompts.to_vec()),
+    };
+    for key in unused.into_iter().flatten() {
+        resolver.error(key, why, "remove the key");
+    }
+}
+
+fn prompts(resolver: &mut Resolver<'_>, file: &file::Hook) -> Option<Asked> {
+    let fraction = file.threshold.as_ref().map(|text| resolver.fraction(text));
+    let threshold = match fraction {
+        None => THRESHOLD,
+        Some(fraction) => percent(fraction?),
+    };
+    let on_match = match file.on_match.as_ref().map(|on_match| on_match.value) {
+        Some(file::OnMatch::Log) => OnMatch::Log,
+        Some(file::OnMatch::Deny) | None => OnMatch::Deny,
+    };
+    Some(Asked::Prompts(threshold, on_match))
+}
+
+/// Opens the model, so that what is wrong with it is told before anything starts.
+#[cfg(feature = "names")]
+fn model(resolver: &mut Resolver<'_>, file: &Located<file::Hook>) -> Option<Asked> {
+    use bartizan::hook::names::{BadCrew, MAX_THREADS};
+    use bartizan_names::OpenError;
+
+    let confidence = file.min_confidence.as_ref().map(|text| resolver.fraction(text));
+    let threads = resolver.count(file.threads.as_ref(), 1, 1..=MAX_THREADS as u64);
+    let Some(model) = &file.model else {
+        resolver.error(&file.key, "`names` needs a model", "write the folder under `model`");
+        return None;
+    };
+    let folder = resolver.outside.path(&model.value.0);
+    let runtime = file.runtime.as_ref().map(|runtime| resolver.outside.path(&runtime.value.0));
+    let threads = usize::try_from(threads).ok().and_then(std::num::NonZero::new)?;
+    match Crew::open(&folder, runtime.as_deref(), threads) {
+        Ok(crew) => {
+            Some(Asked::Names(Arc::new(crew), confidence.unwrap_or(Some(names::MIN_CONFIDENCE))?))
+        }
+        Err(error) => {
+            let of_runtime =
+                matches!(error, BadCrew::Open(OpenError::Runtime(_) | OpenError::OtherRuntime(_)));
+            let place = match &file.runtime {
+                Some(runtime) if of_runtime => &runtime.place,
+                None if of_runtime => &file.key,
+                _ => &model.place,
+            };
+            resolver.wrong(place, error.to_string());
+            None
+        }
+    }
+}
+
+/// Told before: this gateway is built without it.
+#[cfg(not(feature = "names"))]
+fn model(_: &mut Resolver<'_>, _: &Located<file::Hook>) -> Option<Asked> {
+    None
+}
+
 fn percent(fraction: f32) -> u8 {
     (0..=100).rev().find(|n| f32::from(*n) / 100.0 <= fraction + f32::EPSILON).unwrap_or(0)
+}
+
+/// `cargo xtask names` runs them: they need the model and its runtime.
+#[cfg(all(test, feature = "names"))]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::super::super::{Overrides, Paint, examine_text};
+
+    /// What is told of a hook that is written like this.
+    fn told(hook: &str) -> String {
+        let path = |name: &str| std::env::var(name).unwrap();
+        let hook = hook
+            .replace("MODEL", &path("BARTIZAN_NAMES_MODEL"))
+            .replace("RUNTIME", &path("BARTIZAN_NAMES_RUNTIME"));
+        let text = format!(
+            "pii: {{ request: {{ detect: [EMAIL], action: mask, actions: {{ LOCATION: detect }} }} }}
+hooks: [{{ name: n, {hook} }}]
+endpoints: [{{ path: /document, verbs: [POST], public: true, handler: health }}]
+"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let examined = examine_text(&text, folder.path(), &Overrides::default(), &|_| None);
+        examined.findings.to_text("bartizan.yaml", Paint::Plain)
+    }
+
+    #[test]
+    fn a_model_that_cannot_be_used_is_told_with_its_place() {
+        let sound = told("builtin: names, model: MODEL, runtime: RUNTIME");
+        assert!(!sound.contains("error"), "{sound}");
+        let nowhere = told("builtin: names, model: nowhere, runtime: RUNTIME");
+        assert!(
+            nowhere.contains("bartizan.yaml:2:43: error: cannot read")
+                && nowhere.contains("config.json"),
+            "{nowhere}"
+        );
+        let other = told("builtin: names, model: MODEL, runtime: other.so");
+        assert!(other.contains("bartizan.yaml:2:") && other.contains("already"), "{other}");
+        let none = told("builtin: names");
+        assert!(none.contains("`names` needs a model"), "{none}");
+        let key = told("builtin: names, model: MODEL, runtime: RUNTIME, on_match: log");
+        assert!(key.contains("masked as `pii` says"), "{key}");
+        let none = told("builtin: names, model: MODEL, runtime: RUNTIME, threads: 0");
+        assert!(none.contains("`threads` must be from 1 to 64"), "{none}");
+    }
 }

@@ -218,6 +218,7 @@ pub(super) fn resolve(
     together(&mut resolver, store.as_ref(), &file.budgets);
     let prices = spending::prices(&mut resolver, &file.prices);
     let webhooks = spending::webhooks(&mut resolver, file.alerts.as_ref());
+    resolver.hooked = hook::entities(&file.hooks);
     let pii = Arc::new(personal::pii(&mut resolver, file.pii.as_ref(), None));
     let hooks = hook::resolve(&mut resolver, &file.hooks);
     let audit = personal::audit(&mut resolver, file.audit.as_ref());

@@ -160,7 +160,9 @@ impl Vocabulary {
             };
             let own = |pattern: &CustomPattern| pattern.entity == entity;
             let blocked = entity == Entity::BLOCKED_TERM && !self.config.block.is_empty();
-            if !found.contains(&entity) && !blocked && !self.config.custom.iter().any(own) {
+            let hooked = resolver.hooked.contains(&entity);
+            let known = found.contains(&entity) || blocked || hooked;
+            if !known && !self.config.custom.iter().any(own) {
                 let message = format!("`actions` names `{entity}`, which is not looked for");
                 resolver.error(&treatment.key, message, "add it to `detect`, or take it out");
                 continue;
@@ -302,6 +304,9 @@ fn unknown_entity(
     known.sort_unstable();
     known.dedup();
     let help = match shape::meant(entity.as_str(), known.iter().copied()) {
+        _ if matches!(entity.as_str(), "LOCATION" | "ORGANIZATION") => {
+            "it takes a model: `hooks: [{ name: names, builtin: names, model: … }]`".to_owned()
+        }
         Some(meant) => format!("did you mean `{meant}`?"),
         // All of them would fill the screen.
         None => {

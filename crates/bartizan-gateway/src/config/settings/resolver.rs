@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bartizan_pii::Entity;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::super::decode::Located;
@@ -35,6 +36,8 @@ pub(super) struct Resolver<'a> {
     pub(super) outside: Outside<'a>,
     pub(super) overrides: &'a Overrides,
     lost: &'a BTreeSet<String>,
+    /// What hooks may find besides the recognizers.
+    pub(super) hooked: Vec<Entity>,
     findings: Findings,
     /// What is wrong whatever was taken out.
     sure: Findings,
@@ -50,7 +53,8 @@ impl<'a> Resolver<'a> {
         lost: &'a BTreeSet<String>,
     ) -> Self {
         let (findings, sure) = Default::default();
-        Resolver { outside, overrides, lost, findings, sure, no_endpoints: false }
+        let (hooked, no_endpoints) = (Vec::new(), false);
+        Resolver { outside, overrides, lost, hooked, findings, sure, no_endpoints }
     }
 
     /// Whether something at or below a pointer was taken out: then what seems to be missing there
