@@ -192,12 +192,16 @@ async fn heard(hangup: &mut Option<Signal>) {
     std::future::pending().await
 }
 
-/// The folder of a file as written, and the one where it really lies.
+/// The folder of a file as written, and the one where it really lies. Each under its one name: what
+/// is watched under two is one watch, and ends when either is given up.
 fn folders_of(file: &Path) -> Vec<PathBuf> {
-    let folder = |path: &Path| match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
-        Some(parent) => parent.to_owned(),
-        None => PathBuf::from("/"),
+    let folder = |path: &Path| {
+        let written = match path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+            Some(parent) => parent.to_owned(),
+            None => PathBuf::from("/"),
+        };
+        written.canonicalize().unwrap_or(written)
     };
     let real = file.canonicalize().ok();
     std::iter::once(folder(file)).chain(real.as_deref().map(folder)).collect()
@@ -253,6 +257,27 @@ mod tests {
             let next = std::future::poll_fn(move |cx| outcomes.lock().unwrap().poll_recv(cx));
             tokio::time::timeout(Duration::from_secs(10), next).await.unwrap().unwrap()
         }
+    }
+
+    #[test]
+    fn a_folder_has_one_name_whether_its_file_is_there_or_not() {
+        let there = folders_of(Path::new("Cargo.toml"));
+        assert_eq!(there.first(), there.last());
+        assert_eq!(there.first(), folders_of(Path::new("not there.yaml")).first());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_gone_for_a_while_is_heard_when_it_is_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("n");
+        fs::write(&file, "1").unwrap();
+        let running = run(vec![file.clone()]);
+        fs::remove_file(&file).unwrap();
+        assert!(running.next().await.starts_with("Kept"));
+        // Sooner than it would be read without being told.
+        fs::write(&file, "2").unwrap();
+        assert!(running.next().await.starts_with("Replaced"));
+        running.shutdown.cancel();
     }
 
     #[tokio::test]

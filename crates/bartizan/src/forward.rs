@@ -17,10 +17,12 @@ use std::time::Duration;
 use bartizan_core::exchange::{Agreed, Departure, Exchange, Journey, Refused};
 use bartizan_core::limit::Meter;
 use bartizan_core::refusal::{Refusal, Upstream};
+use bartizan_core::validate::Invalid;
 use futures_util::FutureExt as _;
 
 use crate::body::Body;
 use crate::handler::{Answer, Failure, Handler, Work};
+use crate::owed::Owed;
 use crate::settle::{Away, Settle};
 use crate::stage::Stage;
 
@@ -57,13 +59,13 @@ impl Forward {
     /// # Errors
     /// Refused where what is about to happen cannot be put on record.
     pub async fn send(&self, exchange: Exchange<Agreed<Body>>) -> Result<Returned, Refused> {
-        let (departure, journey) = self.depart(exchange).await?;
+        let (mut departure, journey) = self.depart(exchange).await?;
         let away = Away::new(journey, self.settle.clone());
         let Some(handler) = self.handlers.get(departure.endpoint.index) else {
             return Ok(Returned { answer: Err(failed()), away });
         };
-        let patience = departure.endpoint.timeout;
-        Ok(Returned { answer: answer(begin(&**handler, departure), patience).await, away })
+        let (patience, owed) = (departure.endpoint.timeout, Owed::watch(&mut departure));
+        Ok(Returned { answer: answer(begin(&**handler, departure), patience, owed).await, away })
     }
 
     async fn depart(
@@ -86,14 +88,22 @@ fn begin(handler: &dyn Handler, departure: Departure<Body>) -> Result<Work, Fail
     catch_unwind(AssertUnwindSafe(|| handler.answer(departure))).map_err(|_panic| panicked())
 }
 
-/// What the handler answers, in its time.
-async fn answer(work: Result<Work, Failure>, patience: Duration) -> Result<Answer, Failure> {
+/// What the handler answers, in its time. Where it still waits for its client when that is over, the
+/// client is too slow, and nobody behind it.
+async fn answer(
+    work: Result<Work, Failure>,
+    patience: Duration,
+    owed: Option<Owed>,
+) -> Result<Answer, Failure> {
     let work = AssertUnwindSafe(work?).catch_unwind();
     match tokio::time::timeout(patience, work).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_panic)) => Err(panicked()),
         Err(_elapsed) => {
-            Err(Failure { refusal: Refusal::Upstream(Upstream::TooSlow), departed: true })
+            let by_client = owed.is_some_and(|owed| owed.is_open());
+            let refusal =
+                if by_client { Invalid::TooSlow.into() } else { Upstream::TooSlow.into() };
+            Err(Failure { refusal, departed: true })
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What may a caller do here? Told to agents (`DISCOVER`) and to readers of OpenAPI.
 
+mod components;
 pub mod openapi;
 pub mod resource;
 

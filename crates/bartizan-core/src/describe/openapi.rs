@@ -1,10 +1,12 @@
 //! What is served, as OpenAPI: 3.2 with `additionalOperations`, or 3.1 for older readers.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::components::Components;
 use super::extensions;
 use crate::authorize::{Access, Endpoint};
 use crate::validate::Protocol;
@@ -27,7 +29,9 @@ pub fn document<'a>(
     version: Version,
     endpoints: impl Iterator<Item = &'a Arc<Endpoint>>,
 ) -> Value {
-    let mut paths = Map::new();
+    let (mut paths, mut names) = (Map::new(), HashSet::new());
+    let mut components = Components::default();
+    components.keep("Problem", problem());
     for endpoint in endpoints {
         let (path, parameters) = template(&endpoint.path);
         let item = paths.entry(path).or_insert_with(|| Value::Object(Map::new()));
@@ -35,16 +39,16 @@ pub fn document<'a>(
         if !parameters.is_empty() {
             item.insert("parameters".into(), parameters.into());
         }
-        place(item, version, &endpoint.verb, operation(endpoint, &endpoint.verb));
-        for alias in &endpoint.aliases {
-            place(item, version, alias, operation(endpoint, alias));
+        for verb in std::iter::once(&endpoint.verb).chain(&endpoint.aliases) {
+            let name = unlike(operation_id(verb, &endpoint.path), &mut names);
+            place(item, version, verb, operation(endpoint, verb, &name, &mut components));
         }
     }
     json!({
         "openapi": match version { Version::V3_1 => "3.1.1", Version::V3_2 => "3.2.0" },
         "info": { "title": title, "version": env!("CARGO_PKG_VERSION") },
         "paths": paths,
-        "components": { "securitySchemes": schemes(), "schemas": { "Problem": problem() } },
+        "components": { "securitySchemes": schemes(), "schemas": components.into_schemas() },
     })
 }
 
@@ -70,12 +74,12 @@ fn is_fixed(verb: &Method, version: Version) -> bool {
     FIXED.contains(&verb.as_str()) || (version == Version::V3_2 && verb.as_str() == "QUERY")
 }
 
-fn operation(endpoint: &Endpoint, verb: &Method) -> Value {
+fn operation(endpoint: &Endpoint, verb: &Method, name: &str, components: &mut Components) -> Value {
     let about = &endpoint.about;
     let mut operation = json!({
-        "operationId": operation_id(verb, &endpoint.path),
+        "operationId": name,
         "x-action": endpoint.verb.as_str(),
-        "responses": responses(endpoint),
+        "responses": responses(endpoint, components),
         "security": security(&endpoint.access),
     });
     let Some(members) = operation.as_object_mut() else { return operation };
@@ -94,18 +98,18 @@ fn operation(endpoint: &Endpoint, verb: &Method) -> Value {
         let meant = format!("{} {}", endpoint.verb, endpoint.path);
         members.insert("x-alias-for".into(), meant.into());
     }
-    if let Some(body) = request_body(endpoint) {
+    if let Some(body) = request_body(endpoint, components) {
         members.insert("requestBody".into(), body);
     }
     operation
 }
 
-fn request_body(endpoint: &Endpoint) -> Option<Value> {
+fn request_body(endpoint: &Endpoint, components: &mut Components) -> Option<Value> {
     if matches!(endpoint.verb, Method::GET | Method::HEAD) {
         return None;
     }
     let (media, schema) = match (&endpoint.schema, endpoint.protocol) {
-        (Some(schema), _) => ("application/json", schema.source().clone()),
+        (Some(schema), _) => ("application/json", components.embed(schema.source())),
         (None, Protocol::OAuth) => {
             ("application/x-www-form-urlencoded", json!({ "type": "object" }))
         }
@@ -117,8 +121,9 @@ fn request_body(endpoint: &Endpoint) -> Option<Value> {
     Some(json!({ "required": true, "content": { media: { "schema": schema } } }))
 }
 
-fn responses(endpoint: &Endpoint) -> Value {
-    let schema = endpoint.about.response_schema.as_deref().cloned().unwrap_or_else(|| json!(true));
+fn responses(endpoint: &Endpoint, components: &mut Components) -> Value {
+    let schema = endpoint.about.response_schema.as_deref();
+    let schema = schema.map_or_else(|| json!(true), |schema| components.embed(schema));
     let problem = json!({
         "description": "A problem (RFC 9457)",
         "content": { "application/problem+json": {
@@ -179,6 +184,16 @@ fn template(path: &str) -> (String, Vec<Value>) {
     };
     let path = path.split('/').map(segment).collect::<Vec<_>>().join("/");
     (path, parameters)
+}
+
+/// A name that no other operation has (OpenAPI 3.2, Operation Object): two paths may differ in nothing but
+/// marks.
+fn unlike(name: String, names: &mut HashSet<String>) -> String {
+    let numbered = (2_u64..).map(|number| format!("{name}_{number}"));
+    let mut all = std::iter::once(name.clone()).chain(numbered);
+    let free = all.find(|name| !names.contains(name)).unwrap_or(name);
+    names.insert(free.clone());
+    free
 }
 
 fn operation_id(verb: &Method, path: &str) -> String {

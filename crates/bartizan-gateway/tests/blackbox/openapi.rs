@@ -41,6 +41,9 @@ fn the_validator_itself_finds_faults() {
     assert_eq!(faults(&sound), "");
     let lost = json!({"openapi": "3.2.0", "info": info, "paths": {"/a": {"additionalOperations": {"X": {"responses": 7}}}}});
     assert_ne!(faults(&lost), "");
+    let dangling = json!({"openapi": "3.2.0", "info": info, "paths": {},
+        "components": {"schemas": {"A": {"$ref": "#/$defs/A"}}}});
+    assert_ne!(faults(&dangling), "");
     let untitled = json!({"openapi": "3.1.1", "info": {}, "paths": {}});
     assert_ne!(faults(&untitled), "");
 }
@@ -98,6 +101,8 @@ async fn parameters_wildcards_and_odd_verbs_are_described_soundly() {
   - {{ path: \"/users/{{id}}/notes/{{note}}\", verbs: [GET, DELETE, M-SEARCH], public: true, {to} }}
   - {{ path: \"/files/{{*rest}}\", verbs: [GET, QUERY, TRANSLATE], aliases: {{ POST: TRANSLATE }}, public: true, {to} }}
   - {{ path: \"/v1/{{*rest}}\", protocol: openai, public: true, {to} }}
+  - {{ path: /a-b, verbs: [POST], public: true, {to} }}
+  - {{ path: /a_b, verbs: [POST], public: true, {to} }}
 "
     ));
     for version in ["3.1", "3.2"] {

@@ -245,3 +245,40 @@ async fn an_answer_that_never_ends_is_broken_off_in_time() {
     let answer = call(&program, CHAT).await;
     assert!(answer.contains("still here") && !answer.ends_with("0\r\n\r\n"), "{answer}");
 }
+
+/// Sends the head of a call to `/http` with a body of `length` bytes.
+async fn begin(program: &Program, length: usize) -> TcpStream {
+    let mut socket = TcpStream::connect(program.address).await.unwrap();
+    let head = format!(
+        "POST /http HTTP/1.1\r\nhost: {}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n",
+        program.address
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket
+}
+
+async fn rest(mut socket: TcpStream) -> u16 {
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    status(&answer)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_slow_blames_itself_and_shuts_nobody_else_out() {
+    let upstream = Scripted::start(&[Act::Say(200, "")]).await;
+    let ways = format!(
+        "{{ url: \"http://{}\", breaker: {{ failures: 1, pause: 60s }} }}",
+        upstream.address
+    );
+    let program = gateway(&ways, "    timeouts: { upstream: 3s, first_byte: 300ms }");
+    let mut steady = begin(&program, 8).await;
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        steady.write_all(b"x").await.unwrap();
+    }
+    assert_eq!(rest(steady).await, 200, "it took longer than the upstream may take, and came");
+    let mut stalled = begin(&program, 8).await;
+    stalled.write_all(b"x").await.unwrap();
+    assert_eq!(rest(stalled).await, 408);
+    assert_eq!(status(&call(&program, "/http").await), 200, "the upstream is well");
+}

@@ -7,7 +7,7 @@ use bartizan_core::admit::Target;
 use bartizan_core::authorize::Route;
 use bartizan_core::chain::{Bounds, Chain, Step, resolve};
 use bartizan_core::exchange::{Departure, X_APPROVAL_ID, is_event_stream};
-use bartizan_core::validate::Invalid;
+use bartizan_core::validate::{Invalid, Violation};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
@@ -62,8 +62,10 @@ impl Handler for RunChain {
         Box::pin(async move {
             let road = live.road()?;
             let Chain { chain, continue_on_error } = read(&departure.body)?;
-            if chain.iter().any(|step| leads_home(&road, &departure, step)) {
-                return Err(refused(Invalid::Member("chain")));
+            let home = |(index, step)| leads_home(&road, &departure, step).then(|| astray(index));
+            let astray: Vec<_> = chain.iter().enumerate().filter_map(home).collect();
+            if !astray.is_empty() {
+                return Err(refused(Invalid::Schema(astray)));
             }
             let run = Run { road, departure, results: Vec::new(), left };
             Ok(run.all(&chain, continue_on_error).await)
@@ -81,6 +83,12 @@ fn leads_home(road: &Road, departure: &Departure<Body>, step_: &Step) -> bool {
         Route::Found(endpoint) => endpoint.about.built_in,
         Route::Missing { .. } => false,
     }
+}
+
+/// Why a step may not be there.
+fn astray(index: usize) -> Violation {
+    let detail = "a chain leads neither into chains and actions nor to tokens";
+    Violation { pointer: format!("/chain/{index}/path"), detail: detail.to_owned() }
 }
 
 /// A chain that is under way.

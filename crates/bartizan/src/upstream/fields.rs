@@ -51,6 +51,20 @@ pub(super) fn clean_request(headers: &mut HeaderMap) {
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
+    join_cookies(headers);
+}
+
+/// A client may send each cookie in a field of its own over HTTP/2; whoever is sent them over
+/// HTTP/1.1 must find one field (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<_> =
+        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() < 2 {
+        return;
+    }
+    if let Ok(all) = HeaderValue::from_bytes(&cookies.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, all);
+    }
 }
 
 /// What of an upstream's fields may reach a client.
@@ -166,6 +180,13 @@ mod tests {
         ]);
         clean_request(&mut headers);
         assert_eq!(names(&headers), ["cookie"]);
+    }
+
+    #[test]
+    fn the_cookies_of_a_client_are_one_field_for_an_upstream() {
+        let mut headers = map(&[("cookie", "a=1"), ("cookie", "session=2")]);
+        clean_request(&mut headers);
+        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; session=2"]);
     }
 
     #[test]

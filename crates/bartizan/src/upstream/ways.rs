@@ -24,6 +24,7 @@ use super::{Connections, Target, Upstream, UpstreamError};
 use crate::body::Body;
 use crate::clock;
 use crate::handler::{Answer, Failure, Handler, Work};
+use crate::owed::Owed;
 
 /// One of the upstreams of an endpoint.
 #[derive(Clone, Debug)]
@@ -208,22 +209,20 @@ impl Open {
     ) -> Outcome {
         let repeatable =
             departure.endpoint.protocol.has_models() || may_be_repeated(&departure.head.method);
+        let owed = departure.head.extensions.get::<Owed>().cloned();
         let work = self.upstream.answer(departure);
         let result = match patience.first_byte {
             None => work.await,
-            Some(limit) => timeout(limit, work).await.unwrap_or_else(|_elapsed| {
-                let refusal = refusal::Upstream::TooSlow.into();
-                Err(Failure { refusal, departed: true })
-            }),
+            Some(limit) => begun(work, limit, owed).await,
         };
-        let failed = match &result {
-            Ok(answer) => answer.response.status().is_server_error(),
-            Err(failure) => is_of_the_upstream(&failure.refusal),
-        };
-        match leave {
-            Some(leave) if failed => leave.failed(clock::now()),
-            Some(leave) => leave.succeeded(),
-            None => {}
+        match (leave, &result) {
+            (None, _) => {}
+            (Some(leave), Ok(answer)) if !answer.response.status().is_server_error() => {
+                leave.succeeded();
+            }
+            // Of a call that broke off before, the upstream is not to blame, nor does it prove it well.
+            (Some(_), Err(failure)) if !is_of_the_upstream(&failure.refusal) => {}
+            (Some(leave), Ok(_) | Err(_)) => leave.failed(clock::now()),
         }
         let again = match &result {
             Ok(answer) => repeatable && is_refused(answer.response.status()),
@@ -237,6 +236,20 @@ impl Open {
             Err(_) => None,
         };
         Outcome::Again(result, wait)
+    }
+}
+
+/// An answer that begins in time. While the client owes some of the body, nobody waits for the upstream.
+async fn begun(mut work: Work, limit: Duration, owed: Option<Owed>) -> Result<Answer, Failure> {
+    loop {
+        match timeout(limit, &mut work).await {
+            Ok(result) => return result,
+            Err(_elapsed) if owed.as_ref().is_some_and(Owed::is_open) => {}
+            Err(_elapsed) => {
+                let refusal = refusal::Upstream::TooSlow.into();
+                return Err(Failure { refusal, departed: true });
+            }
+        }
     }
 }
 

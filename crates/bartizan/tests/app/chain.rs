@@ -138,6 +138,9 @@ async fn a_chain_leads_neither_into_chains_nor_to_tokens_however_that_is_written
         let seen = house.ask("ann", "POST", "/chain", &chain).await;
         let refused = seen.status == 422 || seen.body["status"] == "failed";
         assert!(refused, "{verb} {path}: {seen:?}");
+        if seen.status == 422 {
+            assert_eq!(seen.body["violations"][0]["pointer"], "/chain/0/path");
+        }
     }
     let echoes = house.records().iter().filter(|r| r["action"]["verb"] == "ECHO").count();
     assert_eq!(echoes, 0);
