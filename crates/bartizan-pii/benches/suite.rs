@@ -194,17 +194,25 @@ fn memory() {
     let all = all_entities();
     let everything = held(&region);
     let region = Region::new(ALLOCATOR);
-    let stream = masker.stream();
-    let of_stream = held(&region);
-    let clean = prose(CHAT, 100_000, 0);
-    let region = Region::new(ALLOCATOR);
-    black_box(masker.mask_text(&clean));
-    let allocations = region.change().allocations;
+    let (mut stream, mut out) = (masker.stream(), Vec::with_capacity(64));
+    stream.feed(b"It waits for what comes behind +1 (423) 99", &mut out);
+    let of_stream = size_of_val(&stream) + held(&region).saturating_sub(out.capacity());
+    let [clean, dense] = [0, 300].map(|every| prose(CHAT, 100_000, every));
+    let scanned = |text: &str| {
+        let region = Region::new(ALLOCATOR);
+        let found = black_box(masker.scanner().scan(text)).len();
+        (found, region.change())
+    };
+    let ((_, of_clean), (found, of_dense)) = (scanned(&clean), scanned(&dense));
     println!("\n| memory | |\n|---|---|");
     println!("| a scanner for the default entities | {} KB |", kilobytes(scanner));
     println!("| a scanner for all entities | {} KB |", kilobytes(everything));
-    println!("| a stream | {of_stream} bytes |");
-    println!("| allocations for a text without a find | {allocations} |");
+    println!("| a stream that holds a piece back | {of_stream} bytes |");
+    println!("| a scan without a find, allocations | {} |", of_clean.allocations);
+    println!(
+        "| a scan that finds {found} values, allocations for their list | {} |",
+        of_dense.allocations + of_dense.reallocations
+    );
     drop((all, stream));
 }
 

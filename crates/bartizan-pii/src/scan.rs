@@ -410,7 +410,9 @@ mod tests {
             3 => prop::sample::select(examples),
             2 => prop::sample::select(vec![
                 " ", "-", ".", "(", "+", "/", ":", ",", "1", "12", "1234", "555", "@", "%40", "a",
-                "AB", "é", "fox7", "123x", "_", "x12", "\n", "eyJ", "sk-", "::",
+                "AB", "é", "fox7", "123x", "_", "x12", "\n", "eyJ", "sk-", "::", "2001:db8:", "fe80", "8a2e:",
+                "10:30:12", "192.168", ".1.2", "00:1A:2B", "416 60 039", " office", "-Fax", " (cell)",
+                "-----", "DE", "GB29",
             ]),
             1 => (1..90_usize).prop_map(|n| LONG.get(..n).unwrap_or_default()),
         ];

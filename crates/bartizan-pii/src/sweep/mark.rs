@@ -71,8 +71,9 @@ impl Sweep {
             self.signs(window, near);
         }
         if loud.marks != 0 {
-            if dispatch.pairs {
-                self.pairs(dispatch, window, near);
+            let pairs = here.colon & bits::ahead(here.colon, next.colon) & near.known;
+            if pairs != 0 && dispatch.pairs {
+                bits::each(pairs, |bit| self.pair(dispatch, window, near.at(bit)));
             }
             self.marks(dispatch, window, near, 0, (here.colon, next.colon));
             self.marks(dispatch, window, near, 1, (here.dash, next.dash));
@@ -206,22 +207,21 @@ impl Sweep {
         }
     }
 
-    /// Two `:` side by side, the word before them, and what stands before it without a blank.
-    #[inline(always)]
-    fn pairs(&mut self, dispatch: &Dispatch, window: &Window<'_>, near: Near) {
-        let Near { before, here, next, .. } = near;
-        let pairs = here.colon & bits::ahead(here.colon, next.colon) & near.known;
+    /// The word before two `:` side by side, and what stands before it without a blank.
+    #[inline(never)]
+    fn pair(&mut self, dispatch: &Dispatch, window: &Window<'_>, at: usize) {
         let [Marks { rows, .. }, ..] = &dispatch.marks;
-        bits::each(pairs, |bit| {
-            let joined = bits::before(before.word() | before.colon, here.word() | here.colon, bit);
-            for length in [near.word_before(bit), joined] {
-                let start = near.at(bit).checked_sub(length).filter(|_| length <= PAIR_REACH);
-                if let Some(start) = start.filter(|at| self.may_start(dispatch, window, *at, rows))
-                {
-                    self.found.note(Kind::Colons, start);
-                }
+        let place = self.origin + at;
+        let before = window.bytes().get(place.saturating_sub(PAIR_REACH).max(self.origin)..place);
+        let before = before.unwrap_or_default();
+        let count = |of: fn(u8) -> bool| before.iter().rev().take_while(|byte| of(**byte)).count();
+        let (word, joined) = (count(is_word), count(|byte| is_word(byte) || byte == b':'));
+        let inner = (word < joined).then_some(at - word);
+        for start in [Some(at - joined), inner].into_iter().flatten() {
+            if self.may_start(dispatch, window, start, rows) {
+                self.found.note(Kind::Colons, start);
             }
-        });
+        }
     }
 
     /// So many marks in a row, and the word before the first of them: the marks of the dispatch's
@@ -245,7 +245,8 @@ impl Sweep {
         let mut chains = 0;
         bits::each((*apart).into(), |distance| chains |= bits::from(here, next, distance));
         chains &= here & near.known;
-        if chains != 0 && *count > 2 {
+        // Where anything may come, two are as good as more.
+        if chains != 0 && *count > 2 && !self.at_end(near.block) {
             chains &= bits::chains(here, next, *apart, *count);
         }
         bits::each(chains, |bit| {

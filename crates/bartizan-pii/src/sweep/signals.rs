@@ -73,9 +73,7 @@ impl Sweep {
     #[inline(always)]
     pub(super) fn loud(&self, dispatch: &Dispatch, window: &Window<'_>, block: usize) -> Loud {
         let signals = &dispatch.signals;
-        // Of what is not known yet, all may begin.
-        let at_end = self.partial && block + 1 >= self.last();
-        if signals.always || at_end {
+        if signals.always || self.at_end(block) {
             return Loud::ALL;
         }
         let [before, here, next] =
@@ -92,6 +90,12 @@ impl Sweep {
             solid: solid(signals, here, next),
             hidden: singles(word, next_word, begins) | u64::from(encoded),
         }
+    }
+
+    /// Whether something is not known yet of a block or of the next one: all may begin there.
+    #[inline(always)]
+    pub(super) fn at_end(&self, block: usize) -> bool {
+        self.partial && block + 1 >= self.last()
     }
 
     /// Whether one of some long words may say something.
