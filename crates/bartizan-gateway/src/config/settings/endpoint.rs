@@ -138,7 +138,6 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, file: &File, base: &Base<'_>)
 }
 
 /// An endpoint, and whether it is whole.
-
 fn endpoint(
     resolver: &mut Resolver<'_>,
     entry: &Located<file::Endpoint>,
