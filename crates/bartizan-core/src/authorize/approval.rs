@@ -351,7 +351,9 @@ impl Approvers {
             || (self.has_right(policy, caller) && self.reaches(caller, approval))
     }
 
-    fn has_right(&self, policy: &Policy, caller: &Caller) -> bool {
+    /// Whether `caller` has a role or a scope of those who decide, about whatever it is.
+    #[must_use]
+    pub fn has_right(&self, policy: &Policy, caller: &Caller) -> bool {
         if caller.is_anonymous() {
             return false;
         }

@@ -62,7 +62,9 @@ pub trait Returns: std::fmt::Debug + Send + Sync {
 
 /// A model without a price, where money is counted: it is refused and never taken for free.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the model `{0}` has no price here")]
+#[error(
+    "the model `{0}` has no price here: use another one, or ask the operator to write its price"
+)]
 pub struct Unpriced(pub Arc<str>);
 
 impl Permit {

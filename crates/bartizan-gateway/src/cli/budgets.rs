@@ -386,8 +386,12 @@ impl<'a> Balance<'a> {
         let left = self.left().map_or_else(String::new, |left| format!(", {} left", shown(left)));
         let until = self.until.map_or_else(String::new, |until| format!(", until {until}"));
         let set = if self.set { " (limit set by hand)" } else { "" };
+        let period = match self.key.rolling() {
+            Some(length) => format!("in any {} s", length.as_secs()),
+            None => format!("a {period}"),
+        };
         format!(
-            "{name}  {subject}  {measure} a {period}: {}{of} spent, {} reserved{left}{until}{set}",
+            "{name}  {subject}  {measure} {period}: {}{of} spent, {} reserved{left}{until}{set}",
             shown(self.settled),
             shown(self.reserved),
         )

@@ -112,7 +112,9 @@ impl Args {
         }
         // Its password is in every copy of the guide.
         match self.host {
-            Some(host) if !host.is_loopback() => bail!("the demo listens on loopback only"),
+            Some(host) if !host.is_loopback() => bail!(
+                "the demo listens on loopback only: everybody knows its password; leave out `--host`"
+            ),
             Some(_) | None => Ok(Source::Demo(Demo::new()?)),
         }
     }

@@ -214,7 +214,7 @@ async fn an_approval_outlives_the_gateway_and_can_be_given_from_the_command_line
     // As over HTTP: not their own, and not without the right; also not because of the machine.
     for (by, why) in [
         (&["--by", "key:ann"][..], "nobody decides about a call of their own"),
-        (&["--by", "key:mallory"], "has no right to decide"),
+        (&["--by", "key:mallory"], "`key:mallory` is of the tenant `evil`"),
         (&["--by", "corp:bob"], "has no right to decide"),
         (&[], "has no right to decide"),
     ] {

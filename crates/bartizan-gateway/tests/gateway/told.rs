@@ -182,3 +182,35 @@ async fn a_budget_that_never_allows_a_call_says_so_and_names_no_time_to_wait() {
     let head = answer.to_lowercase();
     assert!(!head.contains("retry-after") && head.contains("x-should-retry: false"), "{answer}");
 }
+
+#[tokio::test]
+async fn whoever_may_decide_in_another_tenant_alone_is_told_so() {
+    let upstream =
+        saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+    let program = Program::with(upstream, &[], |usual| {
+        let lines = usual.split_inclusive('\n');
+        let kept: String = lines
+            .take_while(|line| !line.starts_with("endpoints:"))
+            .filter(|line| !line.starts_with("approvals:"))
+            .collect();
+        format!(
+            "{kept}approvals: {{ roles: [user] }}\nendpoints:\n  - {{ path: /pay, verbs: [POST], authenticated: true, approval: required, upstream: {{ url: \"http://{upstream}\" }} }}\n"
+        )
+    });
+    let file = program.file().display().to_string();
+    let key = |id: &str, more: &[&str]| {
+        let made = command(&[&["keys", "create", id, "--config", &file], more].concat(), "");
+        assert_eq!(made.0, 0, "{}", made.2);
+        made.1.trim().to_owned()
+    };
+    let asking = key("ann", &["--tenant", "acme"]);
+    key("boss", &["--roles", "user"]);
+    let asked = ask(program.address, "POST /pay", &[&format!("X-API-Key: {asking}")]).await;
+    assert_eq!(status(&asked), 202, "{asked}");
+    let id = asked.split("\"approval_id\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let decide = ["approvals", "decide", id, "approve", "--by", "key:boss", "--config", &file];
+    let (code, _, error) = command(&decide, "");
+    assert_eq!(code, 2);
+    assert!(error.contains("the call is of the tenant `acme`"), "{error}");
+    assert!(error.contains("`key:boss` is of no tenant"), "{error}");
+}

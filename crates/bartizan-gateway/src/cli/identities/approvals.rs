@@ -86,7 +86,12 @@ async fn decide(
     let decider = decider(by, deciders, desk).await?;
     let by = decider.principal().to_string();
     let Deciders { approvers, policy, .. } = deciders;
-    approvers.may_decide(policy, &decider, &approval).map_err(|why| not_theirs(why, &by))?;
+    approvers.may_decide(policy, &decider, &approval).map_err(|why| match why {
+        NotTheirs::Unknown if approvers.has_right(policy, &decider) => {
+            of_another_tenant(&approval, &decider)
+        }
+        why => not_theirs(why, &by),
+    })?;
     let (decision, state) = match decision {
         Word::Approve => (Decision::Approve, State::Approved),
         Word::Decline => (Decision::Decline, State::Declined),
@@ -156,6 +161,21 @@ fn not_theirs(why: NotTheirs, by: &str) -> anyhow::Error {
              a role of `approvals.roles` by `access.assign`"
         ),
     }
+}
+
+/// Whoever decides has the right, and not in this tenant.
+fn of_another_tenant(approval: &Approval, decider: &Caller) -> anyhow::Error {
+    let tenant = |tenant: Option<&Arc<str>>| match tenant {
+        Some(tenant) => format!("of the tenant `{tenant}`"),
+        None => "of no tenant that is known here".to_owned(),
+    };
+    anyhow!(
+        "the call is {}, and `{}` is {}: name somebody of the same tenant by `--by`; with \
+         `approvals: {{ across_tenants: true }}` those who have none decide for all",
+        tenant(approval.tenant.as_ref()),
+        decider.principal(),
+        tenant(decider.tenant())
+    )
 }
 
 /// The most characters of a body in a line.

@@ -105,10 +105,11 @@ pub struct Http {
     pub max_headers: Option<Located<Count>>,
     /// The most HTTP/2 streams on one connection. Default: 100.
     pub max_streams: Option<Located<Count>>,
-    /// The most connections. Default: 10000.
+    /// The most connections; further ones wait. Reaching it is told in the log, once a minute at the
+    /// most, and counted in `bartizan_connection_bounds_reached_total`. Default: 10000.
     pub max_connections: Option<Located<Count>>,
-    /// The most connections of one address, of IPv6 of a /64; further ones are closed at once. Leave it
-    /// out behind a load balancer, whose address all connections have. Default: no bound but
+    /// The most connections of one address, of IPv6 of a /64; further ones are closed at once, and
+    /// that is told and counted likewise. Leave it out behind a load balancer, whose address all connections have. Default: no bound but
     /// `max_connections`.
     pub max_connections_per_address: Option<Located<Count>>,
 }
