@@ -152,6 +152,21 @@ fn a_pattern_respects_boundaries_case_lines_and_its_length() {
 }
 
 #[test]
+fn a_literal_word_is_found_in_no_other_word() {
+    let places = |word: &str, text: &str| {
+        let pattern = CustomPattern::literal_word("NAME_OF_OURS".parse().unwrap(), word);
+        let entities = Some(Vec::new());
+        let config = Config { entities, custom: vec![pattern], ..Config::default() };
+        found_with(&config, text).len()
+    };
+    assert_eq!(places("Ann", "Annual plans of Anna, JoAnn and Ann4 are none of hers"), 0);
+    assert_eq!(places("Ann", "Ann's plan, (Ann) and Ann"), 3);
+    assert_eq!(places("Über", "Überall ist er, der Über."), 1);
+    assert_eq!(places("J. R.", "by J. R. and by J. R.!"), 2);
+    assert_eq!(places("東京", "東京都"), 1, "who writes without blanks has no words to look for");
+}
+
+#[test]
 fn a_configuration_that_cannot_be_kept_is_refused() {
     let entity = || "OURS".parse::<Entity>().unwrap();
     let refused = |config: Config| Scanner::new(&config).unwrap_err();

@@ -11,13 +11,22 @@ use bartizan_pii::Finding;
 use serde::Deserialize;
 
 /// The labels of the corpora and the entities that they mean. Others are not looked for: titles,
-/// ages, nationalities, organisations, places.
+/// ages, nationalities.
 pub(crate) const LABELS: &[(&str, &str)] = &[
     ("API_KEY", "API_KEY"),
     ("BANK_ACCOUNT_NUMBER", "US_BANK_NUMBER"),
     ("CREDIT_CARD", "CREDIT_CARD"),
     ("DATE_TIME", "DATE_TIME"),
     ("DOMAIN_NAME", "URL"),
+    ("GPE", "LOCATION"),
+    ("GROUP", "ORGANIZATION"),
+    ("LOC", "LOCATION"),
+    ("LOCATION", "LOCATION"),
+    ("ORG", "ORGANIZATION"),
+    ("ORGANIZATION", "ORGANIZATION"),
+    ("ORGANIZATION_NAME", "ORGANIZATION"),
+    ("PER", "PERSON"),
+    ("CORPORATION", "ORGANIZATION"),
     ("EMAIL_ADDRESS", "EMAIL_ADDRESS"),
     ("IBAN_CODE", "IBAN_CODE"),
     ("IP_ADDRESS", "IP_ADDRESS"),
@@ -33,6 +42,9 @@ pub(crate) const LABELS: &[(&str, &str)] = &[
     ("US_DRIVER_LICENSE", "US_DRIVER_LICENSE"),
     ("US_SSN", "US_SSN"),
 ];
+
+/// What a model finds, and recognizers hardly or not at all.
+pub(crate) const NAMES: &[&str] = &["LOCATION", "ORGANIZATION", "PERSON"];
 
 /// Of the adversarial texts, those in which the values stand as they are.
 const PLAIN: &[&str] =
@@ -79,6 +91,8 @@ impl Text {
                 "EMAIL_ADDRESS",
                 "IBAN_CODE",
                 "IP_ADDRESS",
+                "LOCATION",
+                "ORGANIZATION",
                 "PERSON",
                 "PHONE_NUMBER",
                 "STREET_ADDRESS",
@@ -86,7 +100,8 @@ impl Text {
                 "US_DRIVER_LICENSE",
                 "US_SSN",
             ],
-            // Most telephone numbers of these are not labelled.
+            "web" | "social" => NAMES,
+            // Most telephone numbers of these are not labelled, and no place is.
             "technology" => &[
                 "API_KEY",
                 "DATE_TIME",
@@ -94,6 +109,7 @@ impl Text {
                 "IP_ADDRESS",
                 "MAC_ADDRESS",
                 "MEDICAL_RECORD_NUMBER",
+                "ORGANIZATION",
                 "PASSWORD",
                 "PERSON",
                 "STREET_ADDRESS",
@@ -154,7 +170,46 @@ pub(crate) fn read() -> Vec<Text> {
     let lines = unpacked("pii-anon-eval.dev.jsonl.gz");
     let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let anon = lines.map(|line| serde_json::from_slice(line).unwrap());
-    synth.into_iter().chain(anon).map(text).collect()
+    let labelled = synth.into_iter().chain(anon).map(text);
+    labelled.chain(sentences("web", WEB, 1)).chain(sentences("social", SOCIAL, 0)).collect()
+}
+
+/// Web texts of Universal NER, and social ones of WNUT 2017: a word a line.
+const WEB: &str = "ner/uner_en_ewt_dev.iob2";
+const SOCIAL: &str = "ner/wnut17_emerging.dev.conll";
+
+/// The sentences of a corpus with a word and its label (IOB2) on each line, the word in the column
+/// `word`. Where the text is given as it was written, words are looked for in it.
+fn sentences(corpus: &'static str, name: &str, word: usize) -> Vec<Text> {
+    let lines = std::fs::read_to_string(folder().join(name)).unwrap();
+    let sentence = |lines: &str| {
+        let given = lines.lines().find_map(|line| line.strip_prefix("# text = "));
+        let (mut text, mut spans, mut at) = (given.unwrap_or_default().to_owned(), Vec::new(), 0);
+        for line in lines.lines().filter(|line| !line.starts_with("# ")) {
+            let mut columns = line.split('\t').skip(word);
+            let (word, label) = columns.next().zip(columns.next()).unwrap();
+            if given.is_none() {
+                text.extend([" ", word].into_iter().skip(usize::from(text.is_empty())));
+            }
+            let start = at + text[at..].find(word).unwrap();
+            at = start + word.len();
+            add(&mut spans, label, text[..start].chars().count(), text[..at].chars().count());
+        }
+        Text { corpus, text, language: "en".into(), kind: None, spans }
+    };
+    let blocks = lines.split("\n\n").map(|block| block.trim_matches('\n'));
+    blocks.filter(|block| !block.is_empty()).map(sentence).collect()
+}
+
+/// Begins a span, or goes on with the last one.
+fn add(spans: &mut Vec<Span>, label: &str, start: usize, end: usize) {
+    let (first, kind) = label.split_once('-').unwrap_or(("O", ""));
+    let entity = LABELS.iter().find(|(label, _)| label.eq_ignore_ascii_case(kind));
+    let Some((_, entity)) = entity.filter(|_| first != "O") else { return };
+    match spans.last_mut().filter(|last| first == "I" && last.entity == **entity) {
+        Some(last) => last.end = end,
+        None => spans.push(Span { entity: (*entity).to_owned(), start, end }),
+    }
 }
 
 fn text(row: Row) -> Text {
@@ -176,10 +231,20 @@ fn text(row: Row) -> Text {
     }
 }
 
-/// What another program found: a line for each text, in their order.
+/// What another program found: a line for each text, in their order, with `findings` in code points.
 pub(crate) fn found_by(path: &OsStr) -> Vec<Vec<Span>> {
+    #[derive(Deserialize)]
+    struct Line {
+        findings: Vec<Span>,
+    }
     let lines = std::fs::read_to_string(path).unwrap();
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines.lines().map(|line| serde_json::from_str::<Line>(line).unwrap().findings).collect()
+}
+
+/// Writes the texts for other programs, as JSON lines.
+pub(crate) fn write(texts: &[Text], path: &OsStr) {
+    let line = |text: &Text| serde_json::json!({ "text": text.text }).to_string() + "\n";
+    std::fs::write(path, texts.iter().map(line).collect::<String>()).unwrap();
 }
 
 fn unpacked(name: &str) -> Vec<u8> {

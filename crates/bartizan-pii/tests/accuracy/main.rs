@@ -1,8 +1,9 @@
 //! How much of what is there does the eye find, and how much of what it finds is there?
 //!
 //! `cargo xtask pii-eval` runs it. It reads labelled texts of others, counts by entity, and writes the
-//! page of the book that `BARTIZAN_PII_PAGE` names. With `BARTIZAN_PII_BESIDE` it counts what
-//! Presidio found in the same texts as well, from a file that `presidio.py` wrote; with
+//! page of the book that `BARTIZAN_PII_PAGE` names. With `BARTIZAN_PII_TEXTS` it only writes the texts
+//! to that file, for other programs; with `BARTIZAN_PII_NAMED` and `BARTIZAN_PII_BESIDE` it counts as well
+//! what the gateway with a model of names has found in them, and what Presidio has; with
 //! `BARTIZAN_PII_ERRORS=ENTITY` it prints what was missed and invented.
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +11,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
+    clippy::string_slice,
     reason = "a test may panic and print"
 )]
 
@@ -61,10 +63,15 @@ const TARGETS: &[Target] = &[
 #[test]
 fn the_eye_reaches_its_targets() {
     let texts = corpus::read();
+    if let Some(path) = std::env::var_os("BARTIZAN_PII_TEXTS") {
+        return corpus::write(&texts, &path);
+    }
     let ours = count(&texts, &found_by_us(&texts));
     let beside = std::env::var_os("BARTIZAN_PII_BESIDE").map(|path| corpus::found_by(&path));
     let theirs = beside.map(|found| count(&texts, &found));
-    let page = page::write(&ours, theirs.as_ref(), texts.len());
+    let named = std::env::var_os("BARTIZAN_PII_NAMED").map(|path| corpus::found_by(&path));
+    let named = named.map(|found| count(&texts, &found));
+    let page = page::write(&ours, named.as_ref(), theirs.as_ref(), texts.len());
     println!("{page}");
     if let Some(path) = std::env::var_os("BARTIZAN_PII_PAGE") {
         std::fs::write(path, &page).unwrap();
@@ -97,8 +104,10 @@ fn behind(theirs: &Table, ours: &Table) -> Vec<String> {
 
 /// What is found in each text, with everything looked for that any corpus labels.
 fn found_by_us(texts: &[Text]) -> Vec<Vec<Span>> {
+    let found: Vec<Entity> = Config::all_entities();
     let mut entities: Vec<Entity> =
         corpus::LABELS.iter().map(|(_, entity)| entity.parse().unwrap()).collect();
+    entities.retain(|entity| found.contains(entity));
     entities.sort();
     entities.dedup();
     let config = Config { entities: Some(entities), ..Config::default() };

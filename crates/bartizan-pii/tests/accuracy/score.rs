@@ -71,6 +71,11 @@ impl Counts {
     }
 }
 
+/// The harmonic mean.
+pub(crate) fn mean(precision: f64, recall: f64) -> f64 {
+    if precision + recall == 0.0 { 0.0 } else { 2.0 * precision * recall / (precision + recall) }
+}
+
 /// Nothing of nothing is all of it.
 fn ratio(part: usize, all: usize) -> f64 {
     if all == 0 { 1.0 } else { part as f64 / all as f64 }

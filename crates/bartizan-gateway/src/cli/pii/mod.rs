@@ -304,6 +304,49 @@ mod tests {
         serde_json::from_str::<serde_json::Value>(&empty.1).unwrap();
     }
 
+    #[cfg(feature = "names")]
+    #[test]
+    fn names_are_found_besides_and_counted_as_all_else_is() {
+        let path = |name: &str| Some(PathBuf::from(std::env::var_os(name).unwrap()));
+        let folder = tempfile::tempdir().unwrap();
+        let (text, lines) = (folder.path().join("a.txt"), folder.path().join("a.jsonl"));
+        let bytes = b"\xff\xc3\xa9: Charles Babbage, charles@example.com";
+        std::fs::write(&text, bytes).unwrap();
+        std::fs::write(&lines, "{\"text\":\"\u{e9}: Charles Babbage, c@example.com\"}\n").unwrap();
+        let places = |file: &Path, jsonl: bool| {
+            let (code, text) = scan(|scan| {
+                scan.files = vec![file.to_owned()];
+                scan.names = path("BARTIZAN_NAMES_MODEL");
+                scan.runtime = path("BARTIZAN_NAMES_RUNTIME");
+                scan.jsonl = jsonl.then(|| "text".to_owned());
+                scan.offsets = if jsonl { Unit::Chars } else { Unit::Bytes };
+                scan.format = Format::Json;
+            });
+            let report: serde_json::Value = serde_json::from_str(text.trim()).unwrap();
+            let place = |found: &serde_json::Value| {
+                let number = |key: &str| found[key].as_u64().unwrap();
+                (found["entity"].as_str().unwrap().to_owned(), number("start"), number("end"))
+            };
+            let findings = report["findings"].as_array().unwrap().clone();
+            (code, findings.iter().map(place).collect::<Vec<_>>())
+        };
+        let both = |name: (u64, u64), mail: (u64, u64)| {
+            vec![("PERSON".into(), name.0, name.1), ("EMAIL_ADDRESS".into(), mail.0, mail.1)]
+        };
+        assert_eq!(places(&text, false), (1, both((5, 20), (22, 41))));
+        assert_eq!(places(&lines, true), (1, both((3, 18), (20, 33))));
+    }
+
+    #[cfg(not(feature = "names"))]
+    #[test]
+    fn a_model_is_refused_by_a_program_that_has_none_and_says_how_to_build_one() {
+        let matches = Scan::augment_args(clap::Command::new("scan"))
+            .get_matches_from(["scan", "--names", "rampart"]);
+        let scan = Pii::Scan(Scan::from_arg_matches(&matches).unwrap());
+        let refused = run(&scan, &mut Vec::new()).unwrap_err().to_string();
+        assert!(refused.contains("--features names"), "{refused}");
+    }
+
     #[test]
     fn what_the_filter_encrypts_is_decrypted_with_the_same_key() {
         let folder = folder();

@@ -50,7 +50,7 @@ pub struct Hook {
     /// What becomes of what it could not be asked about, or gave no answer to. Default: `deny`.
     pub on_failure: Option<Located<OnFailure>>,
     /// The largest body that it is sent; it could not be asked about a larger one. Default: `1MiB`, with
-    /// `builtin: names` `16KiB`.
+    /// `builtin: names` `8KiB`.
     pub max_body: Option<Located<Size>>,
 }
 
