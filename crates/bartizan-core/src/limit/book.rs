@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::asked::{Asked, Merged, said};
 use super::counter::Counter;
 use super::meter::{Charge, Expired, Order, ReservationId, Settlement, Unavailable};
 use super::reservation::{Reservation, State, Take};
@@ -386,7 +387,7 @@ impl Book {
         at: Timestamp,
     ) -> Option<Charge> {
         let (stands, digest) = (take.stands(was), Digest::of(&take.key));
-        let charge = |counter: &mut Counter| charge(counter, take, was, actual, at);
+        let charge = |counter: &mut Counter| take.charge(counter, was, actual, at);
         match draw {
             // The window it was counted in may be long past, and the counter forgotten: what goes
             // beyond the reservation counts all the same.
@@ -475,86 +476,6 @@ impl Book {
             }
         }
     }
-}
-
-/// What one decision is about: draws, the digests of their keys, and when.
-#[derive(Clone, Copy)]
-struct Asked<'a> {
-    draws: &'a [Draw],
-    digests: &'a [Digest],
-    /// The book's clock.
-    at: Timestamp,
-    /// The caller's.
-    now: Timestamp,
-}
-
-/// All draws on one key: the first of them, and the sum.
-struct Merged<'a> {
-    draw: &'a Draw,
-    digest: Digest,
-    amount: u64,
-}
-
-impl<'a> Asked<'a> {
-    fn each(self) -> impl Iterator<Item = (&'a Draw, Digest)> {
-        self.draws.iter().zip(self.digests.iter().copied())
-    }
-
-    /// Draws on the same key count together: each key once, with the sum.
-    fn merged(self) -> impl Iterator<Item = Merged<'a>> {
-        let merge = move |(index, (draw, digest))| {
-            if self.digests.iter().take(index).any(|earlier| *earlier == digest) {
-                return None;
-            }
-            let same = self.each().skip(index).filter(|(_, other)| *other == digest);
-            let amount = same.fold(0_u64, |sum, (draw, _)| sum.saturating_add(draw.amount));
-            Some(Merged { draw, digest, amount })
-        };
-        self.each().enumerate().filter_map(merge)
-    }
-}
-
-/// Charges a counter `actual` for one take; what of it is told.
-fn charge(
-    counter: &mut Counter,
-    take: &Take,
-    was: State,
-    actual: u64,
-    at: Timestamp,
-) -> Option<Charge> {
-    let stands = take.stands(was);
-    // What has left the window since it was looked at last is not spent any more.
-    counter.room(0, at);
-    let (before, first) = match was {
-        State::Held | State::Departed => (counter.spent_before(take.mark, stands), true),
-        State::Charged | State::GivenBack | State::Settled => (counter.spent(take.mark), false),
-    };
-    if first {
-        counter.settle(take.mark, stands, actual, at);
-    } else {
-        counter.correct(take.mark, stands, actual, at);
-    }
-    let after = counter.spent(take.mark);
-    let charged = if first { take.amount > 0 || actual > 0 } else { before != after };
-    let overdrawn = actual > stands && counter.overdrawn(take.mark);
-    ((take.kind == Kind::Budget && charged) || overdrawn).then(|| Charge {
-        key: take.key.clone(),
-        name: take.name.clone(),
-        measure: take.measure,
-        kind: take.kind,
-        limit: counter.limit(),
-        reserved: take.amount,
-        actual,
-        before,
-        after,
-        period: take.mark.period().unwrap_or(at),
-    })
-}
-
-/// What is said of that key: the first draw on it, and the sum of all.
-fn said<'a>(draws: &'a [Draw], key: &MeterKey) -> Option<(&'a Draw, u64)> {
-    let same = || draws.iter().filter(|draw| draw.key == *key);
-    Some((same().next()?, same().fold(0_u64, |sum, draw| sum.saturating_add(draw.amount))))
 }
 
 /// When a new counter is looked at for the first time.

@@ -20,6 +20,7 @@ pub(super) struct Log {
     amounts: [u8; FEW],
     few: u8,
     /// All of them, if it is there.
+    #[expect(clippy::box_collection, reason = "a deque is four times as large as the way to it")]
     many: Option<Box<VecDeque<Entry>>>,
 }
 

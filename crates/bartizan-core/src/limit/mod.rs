@@ -31,6 +31,7 @@ pub mod transfer;
 pub mod treasury;
 pub mod alert;
 pub mod lease;
+mod asked;
 mod log;
 mod room;
 mod table;

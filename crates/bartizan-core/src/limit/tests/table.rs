@@ -41,7 +41,8 @@ fn replay(mut table: Table, steps: &[(u16, bool)]) {
     }
     let mut listed: Vec<_> = table.iter().map(|(key, one)| (key.clone(), one.limit())).collect();
     let mut expected: Vec<_> = model.iter().map(|(number, limit)| (key(*number), *limit)).collect();
-    (listed.sort(), expected.sort());
+    listed.sort();
+    expected.sort();
     assert_eq!(listed, expected);
 }
 
