@@ -327,6 +327,41 @@ async fn a_server_that_dies_or_falls_silent_refuses_in_a_second_and_is_found_aga
     assert!(takes(&postgres.meter(), 1, &money(1_000, 1), at(0)).await, "the first was forgotten");
 }
 
+/// As after a failover, where the old primary is a replica now, or where a provider closes a full
+/// server for writing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_only_reads_refuses_in_a_second_and_is_written_to_again_when_it_does() {
+    let server = PostgresServer::new();
+    let url = server.database();
+    let postgres = Postgres::open(&url).await.unwrap();
+    let meter = postgres.meter();
+    again(&meter, 1).await;
+    let read_only = |value: &str| {
+        server.sql(&url, &format!("ALTER SYSTEM SET default_transaction_read_only = {value}"));
+        server.sql(&url, "SELECT pg_reload_conf()");
+    };
+    read_only("on");
+    let begun = Instant::now();
+    // The server tells its sessions in a moment.
+    let mut number = 10;
+    while takes_or_not(&meter, number).await {
+        assert!(begun.elapsed() < PATIENT, "a server that only reads took money");
+        number += 1;
+    }
+    for number in 1_000..1_003 {
+        let (error, took) = refused(&meter, number).await;
+        assert!(took < Duration::from_secs(1), "{took:?}: {error}");
+    }
+    read_only("off");
+    again(&meter, 2_000).await;
+    let treasury = Postgres::open_with(&url, PATIENT).await.unwrap().treasury();
+    assert_eq!(treasury.verify().await.unwrap(), vec![]);
+}
+
+async fn takes_or_not(meter: &dyn Meter, number: u128) -> bool {
+    meter.reserve(id(number), &money(1_000_000, 1), at(30), at(0)).await.is_ok()
+}
+
 async fn refused(meter: &dyn Meter, number: u128) -> (String, Duration) {
     let begun = Instant::now();
     let verdict = meter.reserve(id(number), &money(1_000, 1), at(30), at(0)).await;

@@ -28,6 +28,7 @@ where
     does_everything_once(&make().await).await;
     charges_or_gives_back_what_expires(&make().await).await;
     extends_what_still_lives(&make().await).await;
+    knows_what_a_call_drew_on_that_outlived_the_window(&make().await).await;
     corrects_what_is_settled_late(&make().await).await;
     tells_of_overdrafts(&make().await).await;
     for seed in 1..=8 {
@@ -201,6 +202,28 @@ async fn extends_what_still_lives<M: Meter>(meter: &M) {
     assert_eq!(told(meter.expire(at(101)).await), Some(vec![(id(3), false)]));
     let again = [draw(&money, 30), draw(&places, 2)];
     assert!(takes(meter, 5, &again, at(102)).await, "nothing is held by what is over");
+}
+
+/// More calls than any store lets pass before it clears up.
+const MANY: u64 = 70;
+
+async fn knows_what_a_call_drew_on_that_outlived_the_window<M: Meter>(meter: &M) {
+    let shape = Shape::Budget { limit: 100, period: Period::Rolling(Duration::from_secs(10)) };
+    let money = Arc::new(Rule::new("rolling", Measure::NanoUsd, shape));
+    let calls = window("calls", 1_000);
+    let keep = [draw(&money, 60)];
+    assert!(takes(meter, 1, &keep, at(0)).await);
+    assert!(meter.depart(id(1), at(1)).await.is_ok());
+    // Somebody else draws on it, and is done at once.
+    assert!(spends(meter, 2, &[draw(&money, 10)], at(2)).await);
+    for (first, now) in [(100, 20), (200, 45)] {
+        assert_eq!(meter.extend(id(1), at(now).plus(LIFE), at(now)).await, Ok(true), "at {now}");
+        for number in first..first + MANY {
+            assert!(spends(meter, number, &[draw(&calls, 1)], at(now + 5)).await);
+        }
+    }
+    let settled = settles(meter, 1, &[draw(&money, 50)], at(51)).await;
+    assert_eq!(settled, (Some(Order::First), vec![(0, 0)]), "nobody knows what it drew on");
 }
 
 async fn corrects_what_is_settled_late<M: Meter>(meter: &M) {

@@ -1,13 +1,15 @@
 //! What have all counters counted, and what is still reserved?
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::asked::{Asked, Merged, said};
 use super::counter::Counter;
 use super::meter::{Charge, Expired, Order, ReservationId, Settlement, Unavailable};
 use super::reservation::{Reservation, State, Take};
 use super::room::Room;
+use super::table::{Digest, Table};
 use super::{Draw, Exhausted, Kind, MeterKey, Rule, Shape, Standing, Verdict};
 use crate::id::ChanceMap;
 use crate::time::Timestamp;
@@ -19,22 +21,24 @@ pub struct Book {
     capacity: Capacity,
     /// The latest instant it was told; it never goes back.
     clock: Timestamp,
-    counters: HashMap<MeterKey, Counter, ahash::RandomState>,
+    counters: Table,
     reservations: ChanceMap<ReservationId, Reservation>,
     /// The open ones, the next to expire first.
     deadlines: BTreeSet<(Timestamp, ReservationId)>,
     /// How many open ones draw on a budget. Its counter stays as long, to say what they came to: they
     /// may outlive the window of one that rolls.
-    held: HashMap<MeterKey, usize, ahash::RandomState>,
+    held: ChanceMap<Digest, usize>,
     /// Those that were settled in time, the first to be forgotten first.
     settled: VecDeque<ReservationId>,
     /// Those that expired, the first to be forgotten first.
     lapsed: VecDeque<ReservationId>,
     /// When to look whether a counter is idle: one appointment for each that was made here. They are
     /// made near the end and kept at the beginning, and both stay at hand in a tree.
-    appointments: BTreeSet<(Timestamp, MeterKey)>,
+    appointments: BTreeSet<(Timestamp, Digest)>,
     /// What expired and nobody has been told of.
     expired: VecDeque<Expired>,
+    /// Room for the digests of one decision, kept so that none asks for memory.
+    digests: Vec<Digest>,
 }
 
 /// How much a book holds. When it is full of counters or of open reservations it is unavailable
@@ -42,7 +46,7 @@ pub struct Book {
 /// A refused draw leaves no counter behind, and an idle counter is forgotten.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Capacity {
-    /// Counters; each takes 200 bytes to 6 kB.
+    /// Counters; each takes 400 bytes to 7 kB, its key and its appointment included.
     pub counters: usize,
     /// Open reservations.
     pub open: usize,
@@ -71,7 +75,7 @@ impl Book {
     /// An empty book that holds so much.
     #[must_use]
     pub fn with_capacity(capacity: Capacity) -> Self {
-        Self { capacity, ..Self::default() }
+        Self { capacity, counters: Table::large(), ..Self::default() }
     }
 
     /// An empty book whose clock stands at `clock`: a page, on which a store puts what a call
@@ -93,21 +97,10 @@ impl Book {
         now: Timestamp,
     ) -> Result<Verdict, Unavailable> {
         let at = self.tick(now);
-        if let Some(reservation) = self.reservations.get(&id) {
-            if reservation.is_open() {
-                return Ok(Verdict::Taken { standings: self.standings(draws, at, now) });
-            }
-            return Err(Unavailable::new("the reservation is closed: reserve under a new id"));
-        }
-        if let Some(exhausted) = self.exhausted(draws, at, now) {
-            return Ok(Verdict::Short(exhausted));
-        }
-        self.make_room(draws)?;
-        let takes = merged(draws).map(|(draw, amount)| self.take(draw, amount, at)).collect();
-        // The deadline is a distance from the caller's clock, which may be behind ours.
-        let deadline = at.plus(deadline.since(now));
-        self.hold_reservation(id, Reservation { deadline, state: State::Held, takes });
-        Ok(Verdict::Taken { standings: self.standings(draws, at, now) })
+        let digests = self.digests(draws);
+        let verdict = self.reserve_at(id, Asked { draws, digests: &digests, at, now }, deadline);
+        self.digests = digests;
+        verdict
     }
 
     /// Takes every draw for good, or none: see [`super::Meter::spend`]. Nothing is remembered of it
@@ -117,16 +110,10 @@ impl Book {
     /// [`Unavailable`] if the book is full.
     pub fn spend(&mut self, draws: &[Draw], now: Timestamp) -> Result<Verdict, Unavailable> {
         let at = self.tick(now);
-        if let Some(exhausted) = self.exhausted(draws, at, now) {
-            return Ok(Verdict::Short(exhausted));
-        }
-        self.make_room(draws)?;
-        for (draw, amount) in merged(draws) {
-            let counter = self.counter_mut(draw, at);
-            let mark = counter.take(amount, at);
-            counter.settle(mark, amount, amount, at);
-        }
-        Ok(Verdict::Taken { standings: self.standings(draws, at, now) })
+        let digests = self.digests(draws);
+        let verdict = self.spend_at(Asked { draws, digests: &digests, at, now });
+        self.digests = digests;
+        verdict
     }
 
     /// Marks the call as sent: see [`super::Meter::depart`].
@@ -179,7 +166,7 @@ impl Book {
     /// The counter of that key, if it counts anything.
     #[must_use]
     pub fn counter(&self, key: &MeterKey) -> Option<&Counter> {
-        self.counters.get(key)
+        self.counters.get(Digest::of(key))
     }
 
     /// Every counter that counts something, in no order.
@@ -200,7 +187,8 @@ impl Book {
 
     /// Puts in a counter that a store has kept. It is never forgotten here: that is the store's.
     pub fn hold_counter(&mut self, key: MeterKey, counter: Counter) {
-        self.counters.insert(key, counter);
+        let digest = Digest::of(&key);
+        self.counters.insert(digest, key, counter);
     }
 
     /// Puts in a reservation, as a store has kept it.
@@ -208,7 +196,7 @@ impl Book {
         if reservation.is_open() {
             self.deadlines.insert((reservation.deadline, id));
             for take in reservation.takes.iter().filter(|take| take.kind == Kind::Budget) {
-                *self.held.entry(take.key.clone()).or_default() += 1;
+                *self.held.entry(Digest::of(&take.key)).or_default() += 1;
             }
         }
         self.reservations.insert(id, reservation);
@@ -221,24 +209,69 @@ impl Book {
         self.clock
     }
 
+    /// The digests of the keys, in the order of the draws.
+    fn digests(&mut self, draws: &[Draw]) -> Vec<Digest> {
+        let mut digests = std::mem::take(&mut self.digests);
+        digests.clear();
+        digests.extend(draws.iter().map(|draw| Digest::of(&draw.key)));
+        digests
+    }
+
+    fn reserve_at(
+        &mut self,
+        id: ReservationId,
+        asked: Asked<'_>,
+        deadline: Timestamp,
+    ) -> Result<Verdict, Unavailable> {
+        if let Some(reservation) = self.reservations.get(&id) {
+            if reservation.is_open() {
+                return Ok(Verdict::Taken { standings: self.standings(asked) });
+            }
+            return Err(Unavailable::new("the reservation is closed: reserve under a new id"));
+        }
+        if let Some(exhausted) = self.exhausted(asked) {
+            return Ok(Verdict::Short(exhausted));
+        }
+        self.make_room(asked)?;
+        let takes = asked.merged().map(|draw| self.take(draw, asked.at)).collect();
+        // The deadline is a distance from the caller's clock, which may be behind ours.
+        let deadline = asked.at.plus(deadline.since(asked.now));
+        self.hold_reservation(id, Reservation { deadline, state: State::Held, takes });
+        Ok(Verdict::Taken { standings: self.standings(asked) })
+    }
+
+    fn spend_at(&mut self, asked: Asked<'_>) -> Result<Verdict, Unavailable> {
+        if let Some(exhausted) = self.exhausted(asked) {
+            return Ok(Verdict::Short(exhausted));
+        }
+        self.make_room(asked)?;
+        for Merged { draw, digest, amount } in asked.merged() {
+            self.change((draw, digest), asked.at, |counter| {
+                let mark = counter.take(amount, asked.at);
+                counter.settle(mark, amount, amount, asked.at);
+            });
+        }
+        Ok(Verdict::Taken { standings: self.standings(asked) })
+    }
+
     /// Why the draws cannot all be taken, if they cannot.
-    fn exhausted(&mut self, draws: &[Draw], at: Timestamp, now: Timestamp) -> Option<Exhausted> {
+    fn exhausted(&mut self, asked: Asked<'_>) -> Option<Exhausted> {
+        let Asked { draws, at, now, .. } = asked;
         let mut worst: Option<(&Draw, Timestamp)> = None;
-        for (draw, amount) in merged(draws) {
-            let until =
-                match self.ask(&draw.key, &draw.rule, at, |counter| counter.room(amount, at)) {
-                    Room::Free => continue,
-                    Room::At(_) | Room::Never if draw.rule.soft => continue,
-                    Room::At(until) => until,
-                    Room::Never => Timestamp(u64::MAX),
-                };
+        for Merged { draw, digest, amount } in asked.merged() {
+            let until = match self.ask(digest, &draw.rule, at, |counter| counter.room(amount, at)) {
+                Room::Free => continue,
+                Room::At(_) | Room::Never if draw.rule.soft => continue,
+                Room::At(until) => until,
+                Room::Never => Timestamp(u64::MAX),
+            };
             if worst.is_none_or(|(_, latest)| latest < until) {
                 worst = Some((draw, until));
             }
         }
         let (draw, until) = worst?;
         let never = until == Timestamp(u64::MAX);
-        let standings = self.standings(draws, at, now);
+        let standings = self.standings(asked);
         let whole = draws.iter().zip(&standings).find(|(other, _)| *other == draw);
         let window = whole.map_or(Duration::ZERO, |(_, standing)| standing.window);
         let retry_after = if never { window } else { until.since(now) };
@@ -246,26 +279,27 @@ impl Book {
         Some(Exhausted { name, kind, retry_after, never, standings })
     }
 
-    /// How the counters of `draws` stand.
-    fn standings(&mut self, draws: &[Draw], at: Timestamp, now: Timestamp) -> Vec<Standing> {
-        let standing = |draw: &Draw| {
-            self.ask(&draw.key, &draw.rule, at, |counter| {
+    /// How the counters of the draws stand.
+    fn standings(&mut self, asked: Asked<'_>) -> Vec<Standing> {
+        let Asked { at, now, .. } = asked;
+        let standing = |(draw, digest): (&Draw, Digest)| {
+            self.ask(digest, &draw.rule, at, |counter| {
                 counter.room(0, at);
                 counter.standing(&draw.rule, now)
             })
         };
-        draws.iter().map(standing).collect()
+        asked.each().map(standing).collect()
     }
 
     /// Asks a counter, or a fresh one where there is none: asking leaves nothing behind.
     fn ask<T>(
         &mut self,
-        key: &MeterKey,
+        digest: Digest,
         rule: &Rule,
         at: Timestamp,
         question: impl FnOnce(&mut Counter) -> T,
     ) -> T {
-        match self.counters.get_mut(key) {
+        match self.counters.get_mut(digest) {
             Some(counter) => {
                 counter.fit(&rule.shape, at);
                 question(counter)
@@ -274,30 +308,36 @@ impl Book {
         }
     }
 
-    fn take(&mut self, draw: &Draw, amount: u64, at: Timestamp) -> Take {
-        let mark = self.counter_mut(draw, at).take(amount, at);
+    fn take(&mut self, merged: Merged<'_>, at: Timestamp) -> Take {
+        let Merged { draw, digest, amount } = merged;
+        let mark = self.change((draw, digest), at, |counter| counter.take(amount, at));
         let (name, measure, kind) = (draw.rule.name.clone(), draw.rule.measure, draw.rule.kind());
         let (key, on_crash) = (draw.key.clone(), draw.rule.on_crash);
         Take { key, name, measure, kind, amount, mark, on_crash }
     }
 
-    /// The counter of a draw, made if there is none.
-    fn counter_mut(&mut self, draw: &Draw, at: Timestamp) -> &mut Counter {
-        match self.counters.entry(draw.key.clone()) {
-            Entry::Occupied(counter) => counter.into_mut(),
-            Entry::Vacant(place) => {
-                let look = at.plus(look_after(&draw.rule));
-                self.appointments.insert((look, draw.key.clone()));
-                place.insert(Counter::new(&draw.rule.shape, at))
-            }
+    /// Changes the counter of a draw, made if there is none.
+    fn change<T>(
+        &mut self,
+        (draw, digest): (&Draw, Digest),
+        at: Timestamp,
+        change: impl FnOnce(&mut Counter) -> T,
+    ) -> T {
+        if let Some(counter) = self.counters.get_mut(digest) {
+            return change(counter);
         }
+        let mut counter = Counter::new(&draw.rule.shape, at);
+        let said = change(&mut counter);
+        self.appointments.insert((at.plus(look_after(&draw.rule)), digest));
+        self.counters.insert(digest, draw.key.clone(), counter);
+        said
     }
 
     /// Is there memory for what these draws would add?
-    fn make_room(&mut self, draws: &[Draw]) -> Result<(), Unavailable> {
-        if self.counters.len() + draws.len() > self.capacity.counters {
-            let known = |draw: &Draw| self.counters.contains_key(&draw.key);
-            let new = merged(draws).filter(|(draw, _)| !known(draw)).count();
+    fn make_room(&mut self, asked: Asked<'_>) -> Result<(), Unavailable> {
+        if self.counters.len() + asked.draws.len() > self.capacity.counters {
+            let known = |merged: &Merged<'_>| self.counters.get(merged.digest).is_some();
+            let new = asked.merged().filter(|merged| !known(merged)).count();
             if self.counters.len() + new > self.capacity.counters {
                 self.forget_idle(IN_BULK);
             }
@@ -328,7 +368,7 @@ impl Book {
             self.remember(id, State::Settled);
         }
         let charge = |take: &Take| {
-            let said = merged(actual).find(|(draw, _)| draw.key == take.key);
+            let said = said(actual, &take.key);
             // What nobody speaks of stays as it stands.
             let amount = said.map_or(take.stands(was), |(_, amount)| amount);
             self.charge(take, was, amount, said.map(|(draw, _)| draw), at)
@@ -346,39 +386,14 @@ impl Book {
         draw: Option<&Draw>,
         at: Timestamp,
     ) -> Option<Charge> {
-        let stands = take.stands(was);
-        let counter = match draw {
+        let (stands, digest) = (take.stands(was), Digest::of(&take.key));
+        let charge = |counter: &mut Counter| take.charge(counter, was, actual, at);
+        match draw {
             // The window it was counted in may be long past, and the counter forgotten: what goes
             // beyond the reservation counts all the same.
-            Some(draw) if actual > stands => self.counter_mut(draw, at),
-            _ => self.counters.get_mut(&take.key)?,
-        };
-        // What has left the window since it was looked at last is not spent any more.
-        counter.room(0, at);
-        let (before, first) = match was {
-            State::Held | State::Departed => (counter.spent_before(take.mark, stands), true),
-            State::Charged | State::GivenBack | State::Settled => (counter.spent(take.mark), false),
-        };
-        if first {
-            counter.settle(take.mark, stands, actual, at);
-        } else {
-            counter.correct(take.mark, stands, actual, at);
+            Some(draw) if actual > stands => self.change((draw, digest), at, charge),
+            _ => self.counters.get_mut(digest).and_then(charge),
         }
-        let after = counter.spent(take.mark);
-        let charged = if first { take.amount > 0 || actual > 0 } else { before != after };
-        let overdrawn = actual > stands && counter.overdrawn(take.mark);
-        ((take.kind == Kind::Budget && charged) || overdrawn).then(|| Charge {
-            key: take.key.clone(),
-            name: take.name.clone(),
-            measure: take.measure,
-            kind: take.kind,
-            limit: counter.limit(),
-            reserved: take.amount,
-            actual,
-            before,
-            after,
-            period: take.mark.period().unwrap_or(at),
-        })
     }
 
     /// Puts a closed reservation where it is remembered for a while, and forgets the oldest there.
@@ -426,7 +441,7 @@ impl Book {
     /// The reservation of these takes is open no more.
     fn let_go(&mut self, takes: &[Take]) {
         for take in takes.iter().filter(|take| take.kind == Kind::Budget) {
-            if let Entry::Occupied(mut held) = self.held.entry(take.key.clone()) {
+            if let Entry::Occupied(mut held) = self.held.entry(Digest::of(&take.key)) {
                 *held.get_mut() -= 1;
                 if *held.get() == 0 {
                     held.remove();
@@ -449,30 +464,18 @@ impl Book {
                 Some((due, _)) if *due <= self.clock => {}
                 _ => break,
             }
-            let Some((_, key)) = self.appointments.pop_first() else { break };
-            let Some(counter) = self.counters.get_mut(&key) else { continue };
-            if self.held.contains_key(&key) {
-                self.appointments.insert((self.clock.plus(LOOK_AGAIN), key));
+            let Some((_, digest)) = self.appointments.pop_first() else { break };
+            let Some(counter) = self.counters.get_mut(digest) else { continue };
+            if self.held.contains_key(&digest) {
+                self.appointments.insert((self.clock.plus(LOOK_AGAIN), digest));
             } else if counter.is_idle(self.clock) {
-                self.counters.remove(&key);
+                self.counters.remove(digest);
             } else {
                 let later = counter.idle_at().unwrap_or_else(|| self.clock.plus(LOOK_AGAIN));
-                self.appointments.insert((later, key));
+                self.appointments.insert((later, digest));
             }
         }
     }
-}
-
-/// Draws on the same key count together: each key once, with the sum.
-fn merged(draws: &[Draw]) -> impl Iterator<Item = (&Draw, u64)> {
-    let sum = |key: &MeterKey| {
-        let same = draws.iter().filter(|draw| draw.key == *key);
-        same.fold(0_u64, |sum, draw| sum.saturating_add(draw.amount))
-    };
-    let first = |(index, draw): &(usize, &Draw)| {
-        !draws.iter().take(*index).any(|earlier| earlier.key == draw.key)
-    };
-    draws.iter().enumerate().filter(first).map(move |(_, draw)| (draw, sum(&draw.key)))
 }
 
 /// When a new counter is looked at for the first time.

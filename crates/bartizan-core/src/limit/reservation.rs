@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::counter::Mark;
+use super::counter::{Counter, Mark};
+use super::meter::Charge;
 use super::{Kind, Measure, MeterKey, OnCrash};
 use crate::time::Timestamp;
 
@@ -62,6 +63,43 @@ impl Take {
             (State::GivenBack, _) | (State::Charged, OnCrash::GiveBack) => 0,
             _ => self.amount,
         }
+    }
+
+    /// Charges its counter `actual`; what of it is told.
+    pub(super) fn charge(
+        &self,
+        counter: &mut Counter,
+        was: State,
+        actual: u64,
+        at: Timestamp,
+    ) -> Option<Charge> {
+        let stands = self.stands(was);
+        // What has left the window since it was looked at last is not spent any more.
+        counter.room(0, at);
+        let (before, first) = match was {
+            State::Held | State::Departed => (counter.spent_before(self.mark, stands), true),
+            State::Charged | State::GivenBack | State::Settled => (counter.spent(self.mark), false),
+        };
+        if first {
+            counter.settle(self.mark, stands, actual, at);
+        } else {
+            counter.correct(self.mark, stands, actual, at);
+        }
+        let after = counter.spent(self.mark);
+        let charged = if first { self.amount > 0 || actual > 0 } else { before != after };
+        let overdrawn = actual > stands && counter.overdrawn(self.mark);
+        ((self.kind == Kind::Budget && charged) || overdrawn).then(|| Charge {
+            key: self.key.clone(),
+            name: self.name.clone(),
+            measure: self.measure,
+            kind: self.kind,
+            limit: counter.limit(),
+            reserved: self.amount,
+            actual,
+            before,
+            after,
+            period: self.mark.period().unwrap_or(at),
+        })
     }
 }
 

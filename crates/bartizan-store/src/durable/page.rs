@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bartizan_core::limit::{
-    Book, Counter, Draw, Expired, MeterKey, Reservation, ReservationId, Settlement, Transfer,
+    Book, Counter, Draw, Expired, Kind, MeterKey, Reservation, ReservationId, Settlement, Transfer,
     Unavailable, Verdict, transfer,
 };
 use bartizan_core::time::Timestamp;
@@ -113,6 +113,9 @@ pub(crate) struct Before {
 pub(crate) struct Written {
     pub(crate) counters: Vec<(MeterKey, Counter)>,
     pub(crate) reservations: Vec<(ReservationId, Reservation)>,
+    /// Counters of budgets on which open reservations draw, and until when these are open: a call may
+    /// outlive the window of a budget that rolls, and its counter says what the call came to.
+    pub(crate) held: Vec<(MeterKey, Timestamp)>,
     pub(crate) transfers: Vec<Transfer>,
     pub(crate) clock: Timestamp,
 }
@@ -251,9 +254,16 @@ impl Before {
         let counters = book.counters().filter(|(key, now)| self.counters.get(key) != Some(now));
         let reservations =
             book.reservations().filter(|(id, now)| self.reservations.get(id) != Some(now));
+        let reservations: Vec<_> = reservations.map(|(id, one)| (id, one.clone())).collect();
+        let open = reservations.iter().filter(|(_, one)| one.is_open());
+        let held = open.flat_map(|(_, one)| {
+            let budgets = one.takes.iter().filter(|take| take.kind == Kind::Budget);
+            budgets.map(|take| (take.key.clone(), one.deadline))
+        });
         Written {
             counters: counters.map(|(key, counter)| (key.clone(), counter.clone())).collect(),
-            reservations: reservations.map(|(id, one)| (id, one.clone())).collect(),
+            held: held.collect(),
+            reservations,
             transfers,
             clock,
         }

@@ -121,6 +121,7 @@ pub(super) async fn write_back(
     written: &Written,
 ) -> Result<(), Unavailable> {
     write_counters(connection, written).await?;
+    hold_counters(connection, written).await?;
     write_reservations(connection, written).await?;
     write_ledger(connection, written).await
 }
@@ -135,14 +136,40 @@ async fn write_counters(
     let states = written.counters.iter().map(|(_, counter)| json(counter));
     let keys: Vec<&str> = written.counters.iter().map(|(key, _)| key.as_str()).collect();
     let idle = written.counters.iter().map(|(_, counter)| counter.idle_at().map(integer));
+    // It may be held for longer by a call that another batch has reserved.
     sqlx::query(
         "INSERT INTO counters (key, state, idle_at)
          SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
-         ON CONFLICT (key) DO UPDATE SET state = excluded.state, idle_at = excluded.idle_at",
+         ON CONFLICT (key) DO UPDATE SET state = excluded.state, idle_at =
+         CASE WHEN excluded.idle_at < counters.idle_at THEN counters.idle_at ELSE excluded.idle_at END",
     )
     .bind(keys)
     .bind(states.collect::<Result<Vec<_>, _>>()?)
     .bind(idle.collect::<Vec<Option<i64>>>())
+    .execute(connection)
+    .await
+    .map_err(unavailable)?;
+    Ok(())
+}
+
+/// Keeps the counters on which open reservations draw.
+async fn hold_counters(
+    connection: &mut PgConnection,
+    written: &Written,
+) -> Result<(), Unavailable> {
+    if written.held.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<&str> = written.held.iter().map(|(key, _)| key.as_str()).collect();
+    let until: Vec<i64> = written.held.iter().map(|(_, until)| integer(*until)).collect();
+    sqlx::query(
+        "UPDATE counters SET idle_at = held.until
+         FROM (SELECT key, max(until) AS until FROM unnest($1::text[], $2::bigint[]) AS one(key, until)
+               GROUP BY key) AS held
+         WHERE counters.key = held.key AND counters.idle_at < held.until",
+    )
+    .bind(keys)
+    .bind(until)
     .execute(connection)
     .await
     .map_err(unavailable)?;

@@ -91,8 +91,10 @@ pub(super) async fn write_back(
 ) -> Result<(), Unavailable> {
     for (key, counter) in &written.counters {
         sqlx::query(
+            // It may be held for longer by a call that another batch has reserved.
             "INSERT INTO counters (key, state, idle_at) VALUES ($1, $2, $3)
-             ON CONFLICT (key) DO UPDATE SET state = excluded.state, idle_at = excluded.idle_at",
+             ON CONFLICT (key) DO UPDATE SET state = excluded.state, idle_at =
+             CASE WHEN excluded.idle_at < counters.idle_at THEN counters.idle_at ELSE excluded.idle_at END",
         )
         .bind(key.as_str())
         .bind(json(counter)?)
@@ -100,6 +102,14 @@ pub(super) async fn write_back(
         .execute(&mut *connection)
         .await
         .map_err(unavailable)?;
+    }
+    for (key, until) in &written.held {
+        sqlx::query("UPDATE counters SET idle_at = $2 WHERE key = $1 AND idle_at < $2")
+            .bind(key.as_str())
+            .bind(integer(*until))
+            .execute(&mut *connection)
+            .await
+            .map_err(unavailable)?;
     }
     for (id, reservation) in &written.reservations {
         sqlx::query(

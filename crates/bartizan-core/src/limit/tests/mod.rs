@@ -13,6 +13,7 @@ mod gcra;
 mod book;
 mod model;
 mod lease;
+mod table;
 
 use std::sync::Arc;
 use std::time::Duration;
