@@ -13,7 +13,7 @@ use crate::decimal;
 use crate::describe::resource::OFFLINE;
 use crate::limit::{Kind, Measure, Standing};
 use crate::refusal::Refusal;
-use crate::validate::Protocol;
+use crate::validate::{Invalid, Protocol};
 
 /// How the counters stand in the fields that OpenAI's SDKs and their users read: of several that
 /// count the same, the one with the least left.
@@ -88,6 +88,11 @@ pub(super) fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut Hea
             if context.protocol == Protocol::OpenAi {
                 openai_standings(&exhausted.standings, headers);
             }
+        }
+        Refusal::Invalid(Invalid::WebSocketVersion) => {
+            put(headers, header::SEC_WEBSOCKET_VERSION, b"13");
+            put(headers, header::UPGRADE, b"websocket");
+            put(headers, header::CONNECTION, b"upgrade");
         }
         // Every second we look again ourselves, at whatever was out of reach or too busy.
         Refusal::Unavailable(_) => {
