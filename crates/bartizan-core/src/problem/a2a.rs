@@ -48,7 +48,7 @@ fn of(refusal: &Refusal) -> Fault {
             | Invalid::TooLarge(_)
             | Invalid::TooSlow
             | Invalid::Unread
-            | Invalid::WebSocketVersion => REQUEST,
+            | Invalid::WebSocketVersion { .. } => REQUEST,
         },
         Refusal::Forbidden(Denial::Task) => TASK,
         Refusal::Forbidden(Denial::Notifications) => PUSH,

@@ -89,10 +89,12 @@ pub(super) fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut Hea
                 openai_standings(&exhausted.standings, headers);
             }
         }
-        Refusal::Invalid(Invalid::WebSocketVersion) => {
+        Refusal::Invalid(Invalid::WebSocketVersion { upgrades }) => {
             put(headers, header::SEC_WEBSOCKET_VERSION, b"13");
-            put(headers, header::UPGRADE, b"websocket");
-            put(headers, header::CONNECTION, b"upgrade");
+            if *upgrades {
+                put(headers, header::UPGRADE, b"websocket");
+                put(headers, header::CONNECTION, b"upgrade");
+            }
         }
         // Every second we look again ourselves, at whatever was out of reach or too busy.
         Refusal::Unavailable(_) => {

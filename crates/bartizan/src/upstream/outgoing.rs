@@ -175,11 +175,7 @@ fn upgrade(
     let Some(client) = head.extensions.remove::<OnUpgrade>() else { return Ok(None) };
     let mut versions = head.headers.get_all(header::SEC_WEBSOCKET_VERSION).iter();
     if (versions.next().map(HeaderValue::as_bytes), versions.next()) != (Some(b"13"), None) {
-        // HTTP/2 has no upgrade that it could ask for.
-        return Err(match &extended {
-            Some(_) => Invalid::Member("sec-websocket-version").into(),
-            None => Invalid::WebSocketVersion.into(),
-        });
+        return Err(Invalid::WebSocketVersion { upgrades: extended.is_none() }.into());
     }
     let room = connections.tunnels().room();
     let room = room.ok_or(Refusal::Unavailable(Outage::Overload))?;
