@@ -82,6 +82,8 @@ problems! {
         "Send less, or ask the operator to raise max_request_size.";
     MEDIA "unsupported-media-type" UNSUPPORTED_MEDIA_TYPE "Media type not supported"
         "Send JSON, or the media type that the endpoint takes, and do not compress it.";
+    WEBSOCKET_VERSION "websocket-version" UPGRADE_REQUIRED "Version of WebSocket not spoken"
+        "Open it with `Sec-WebSocket-Version: 13`.";
     INVALID "invalid-body" UNPROCESSABLE_ENTITY "Body does not conform"
         "Mend what `violations` names.";
     MESSAGE "invalid-message" BAD_REQUEST "Not a message of the protocol"
@@ -201,6 +203,8 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             Invalid::Rpc(_) => &MESSAGE,
             Invalid::TooLarge(_) => &TOO_LARGE,
             Invalid::TooSlow => &TOO_SLOW,
+            Invalid::WebSocketVersion { upgrades: true } => &WEBSOCKET_VERSION,
+            Invalid::WebSocketVersion { upgrades: false } => &MALFORMED,
             Invalid::Unread => &INTERNAL,
         },
         Refusal::Blocked(_) => &PII_BLOCKED,

@@ -193,6 +193,13 @@ fn kept(
 }
 
 impl<B> Exchange<Authenticated<B>> {
+    /// Lays something beside the head, for whoever sends it on: no part of it is sent.
+    #[must_use]
+    pub fn lay_beside<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.head.extensions.insert(value);
+        self
+    }
+
     /// Asks the policy.
     ///
     /// # Errors

@@ -47,7 +47,8 @@ fn of(refusal: &Refusal) -> Fault {
             | Invalid::Message(_)
             | Invalid::TooLarge(_)
             | Invalid::TooSlow
-            | Invalid::Unread => REQUEST,
+            | Invalid::Unread
+            | Invalid::WebSocketVersion { .. } => REQUEST,
         },
         Refusal::Forbidden(Denial::Task) => TASK,
         Refusal::Forbidden(Denial::Notifications) => PUSH,

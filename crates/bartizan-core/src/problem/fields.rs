@@ -13,7 +13,7 @@ use crate::decimal;
 use crate::describe::resource::OFFLINE;
 use crate::limit::{Kind, Measure, Standing};
 use crate::refusal::Refusal;
-use crate::validate::Protocol;
+use crate::validate::{Invalid, Protocol};
 
 /// Whether the SDKs of OpenAI and Anthropic ask again by themselves.
 static X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -97,6 +97,13 @@ pub(super) fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut Hea
             standings(&exhausted.standings, headers);
             if context.protocol == Protocol::OpenAi {
                 openai_standings(&exhausted.standings, headers);
+            }
+        }
+        Refusal::Invalid(Invalid::WebSocketVersion { upgrades }) => {
+            put(headers, header::SEC_WEBSOCKET_VERSION, b"13");
+            if *upgrades {
+                put(headers, header::UPGRADE, b"websocket");
+                put(headers, header::CONNECTION, b"upgrade");
             }
         }
         // Every second we look again ourselves, at whatever was out of reach or too busy.

@@ -173,8 +173,10 @@ impl Begun {
 
     /// Whether a piece with this number has a place.
     pub(super) fn takes(&mut self, number: u64) -> bool {
-        let first = self.open.is_empty() && *self.stray.get_or_insert(number) == number;
-        first || self.open.contains(&number)
+        if self.open.is_empty() {
+            self.stray.get_or_insert(number);
+        }
+        self.stray == Some(number) || self.open.contains(&number)
     }
 
     /// A part is over.
@@ -228,7 +230,9 @@ mod tests {
         assert!(begun.takes(4));
         begun.begin(0);
         begun.begin(1);
-        assert!(begun.takes(0) && begun.takes(1) && !begun.takes(2) && !begun.takes(4));
+        assert!(begun.takes(0) && begun.takes(1) && !begun.takes(2) && begun.takes(4));
+        begun.end(4);
+        assert!(!begun.takes(4));
         begun.end_all();
         assert!(begun.takes(2));
     }

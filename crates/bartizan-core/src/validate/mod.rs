@@ -102,6 +102,12 @@ pub enum Invalid {
     /// A method that nobody here can read.
     #[error("the method is not known here")]
     Method,
+    /// A WebSocket of another version than 13, the only one there is (RFC 6455 section 4.4).
+    #[error("`sec-websocket-version` must be 13")]
+    WebSocketVersion {
+        /// Whether it was asked for by an upgrade, which HTTP/2 has not.
+        upgrades: bool,
+    },
     /// Something that this protocol asks for is missing or of the wrong type.
     #[error("`{0}` is missing or of the wrong type")]
     Member(&'static str),

@@ -12,7 +12,18 @@ use crate::authorize::{Denial, Grant, OnDeniedTool};
 const LONGEST_NAME: usize = 256;
 
 /// Members that name a tool, or hold one that does.
-const NAMING: [&str; 7] = ["type", "name", "function", "custom", "tools", "mcp_server_name", "url"];
+const NAMING: [&str; 10] = [
+    "type",
+    "name",
+    "function",
+    "custom",
+    "tools",
+    "mcp_server_name",
+    "url",
+    "server_url",
+    "server_label",
+    "connector_id",
+];
 
 /// Where an API's calls keep their tools.
 pub(super) struct Offer {
@@ -23,6 +34,20 @@ pub(super) struct Offer {
     /// The places of one tool that may name it. All of them count: whoever reads another place than
     /// we do must not find another name there.
     pub(super) names: fn(&Value) -> Vec<&Value>,
+    /// The place of one tool that has the address of its server, where it has one.
+    pub(super) address: &'static str,
+}
+
+/// Whether an address says to everybody the same: a scheme and a host in small letters, and a path
+/// that leads nowhere else. A pattern such as `https://mcp.example.com/*` means no more than it says.
+pub(super) fn is_plain(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("https://") else { return false };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let part =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~=&?+,".contains(&byte);
+    let steps = path.split(['/', '?']).any(|step| matches!(step, "." | ".."));
+    !host.is_empty() && host.bytes().all(part) && path.bytes().all(plain) && !steps
 }
 
 impl Offer {
@@ -136,6 +161,10 @@ impl Offer {
         if !std::iter::once(tool).chain(inner).all(exact) {
             return None;
         }
+        let address = tool.get(self.address).filter(|address| !address.is_null());
+        if !address.is_none_or(|address| address.as_str().is_some_and(is_plain)) {
+            return None;
+        }
         let own = (self.names)(tool).into_iter().filter(|name| !name.is_null());
         let mut names =
             own.map(|name| name.as_str().filter(is_name)).collect::<Option<Vec<_>>>()?;
@@ -149,4 +178,30 @@ impl Offer {
 /// The first of the names to which there is no right.
 fn denied<'a>(names: &[&'a str], grant: &Grant) -> Option<&'a str> {
     names.iter().copied().find(|name| grant.tool(name).is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_plain;
+
+    #[test]
+    fn an_address_that_a_pattern_could_be_fooled_by_is_none() {
+        for url in ["https://mcp.example.com", "https://a.b:8443/sse?x=1&y=~a"] {
+            assert!(is_plain(url), "{url}");
+        }
+        for url in [
+            "http://mcp.example.com/",
+            "HTTPS://mcp.example.com/",
+            "https://MCP.example.com/",
+            "https://mcp.example.com@evil.example/",
+            "https://evil.example\\@mcp.example.com/",
+            "https://mcp.example.com/a/../b",
+            "https://mcp.example.com/%2e%2e/b",
+            "https://mcp.example.com/#x",
+            "https:///x",
+            "",
+        ] {
+            assert!(!is_plain(url), "{url}");
+        }
+    }
 }

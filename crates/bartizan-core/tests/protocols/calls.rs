@@ -156,7 +156,7 @@ fn a_tool_without_a_right_is_refused_or_taken_out_of_the_offer() {
         "web_search_options": {}
     });
     let responses = json!({
-        "tools": [{ "type": "function", "name": "search" }, { "type": "web_search" }, { "type": "mcp", "server_label": "x" }],
+        "tools": [{ "type": "function", "name": "search" }, { "type": "web_search" }, { "type": "mcp", "server_label": "x", "server_url": "https://x.example/" }],
         "tool_choice": "auto"
     });
     let messages = json!({
@@ -214,6 +214,52 @@ fn a_server_of_tools_is_judged_by_its_address_and_not_only_by_the_name_that_its_
     for url in ["https://mcp.example.com@evil.example/", "https://mcp.example.com/%2e%2e/x", ""] {
         let read = ask(url, OnDeniedTool::Remove);
         assert_eq!(read, Err(Unfit::Invalid(Invalid::Member("mcp_servers"))), "{url}");
+    }
+}
+
+#[test]
+fn a_server_of_tools_needs_a_right_to_what_it_is_and_to_where_it_is() {
+    let rights = ["mcp", "docs", "https://mcp.example.com/*", "connector_mail"];
+    let ask = |tool: &serde_json::Value, on_denied| {
+        let body = json!({ "model": "m", "max_output_tokens": 1, "tools": [tool] }).to_string();
+        openai()
+            .tools(&rights, on_denied)
+            .read("/v1/responses", &body)
+            .map(|read| sent(&read).get("tools").is_some())
+    };
+    let server =
+        |label: &str, url: &str| json!({ "type": "mcp", "server_label": label, "server_url": url });
+    let good = server("docs", "https://mcp.example.com/sse");
+    assert_eq!(ask(&good, OnDeniedTool::Refuse), Ok(true));
+    let connector =
+        json!({ "type": "mcp", "server_label": "docs", "connector_id": "connector_mail" });
+    assert_eq!(ask(&connector, OnDeniedTool::Refuse), Ok(true));
+    for (tool, name) in [
+        (server("docs", "https://evil.example/sse"), "https://evil.example/sse"),
+        (server("other", "https://mcp.example.com/sse"), "other"),
+        (
+            json!({ "type": "mcp", "server_label": "docs", "connector_id": "connector_drive" }),
+            "connector_drive",
+        ),
+        (
+            json!({ "type": "function", "name": "docs", "server_url": "https://evil.example/" }),
+            "https://evil.example/",
+        ),
+    ] {
+        let denied = Err(Unfit::Denied(Denial::Tool(name.into())));
+        assert_eq!(ask(&tool, OnDeniedTool::Refuse), denied);
+        assert_eq!(ask(&tool, OnDeniedTool::Remove), Ok(false));
+    }
+    for tool in [
+        server("docs", "https://mcp.example.com/%2e%2e/x"),
+        server("docs", "http://mcp.example.com/sse"),
+        json!({ "type": "mcp", "server_label": "docs" }),
+        json!({ "type": "mcp", "server_label": "docs", "server_url": 7 }),
+        json!({ "type": "mcp", "server_label": "docs", "Server_url": "https://mcp.example.com/", "server_url": "https://mcp.example.com/" }),
+    ] {
+        let unsound = Err(Unfit::Invalid(Invalid::Member("tools")));
+        assert_eq!(ask(&tool, OnDeniedTool::Refuse), unsound, "{tool}");
+        assert_eq!(ask(&tool, OnDeniedTool::Remove), unsound, "{tool}");
     }
 }
 

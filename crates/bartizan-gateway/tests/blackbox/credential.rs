@@ -315,6 +315,63 @@ endpoints:
     assert_eq!(ask("GET", "/guarded").at(front.address).await.status, 200);
 }
 
+#[tokio::test]
+async fn an_opaque_token_is_exchanged_for_one_that_its_service_can_read() {
+    let provider = Provider::start();
+    let origin = origin::start().await;
+    let issuer = &provider.url;
+    let service = Gateway::configured(&format!(
+        r#"
+auth:
+  oidc:
+    - {{ name: idp, issuer: "{issuer}", audience: "http://gate.test/ES256", algorithms: [ES256], claims: {{ subject: [sub, client_id] }}, grants_at_most: {{ scopes: ["data:*"] }} }}
+endpoints:
+  - {{ path: /guarded, verbs: [GET], scopes: ["data:read"], upstream: {{ url: "http://{origin}" }} }}
+"#
+    ));
+    let exchange = format!(
+        "credential: {{ token_exchange: {{ issuer: \"{issuer}\", client_id: gateway, client_secret: gateway-secret, \
+         scopes: [\"data:read\"], resource: \"http://gate.test/ES256\" }} }}"
+    );
+    let front = Gateway::configured(&format!(
+        r#"
+auth:
+  oidc:
+    - name: idp
+      issuer: "{issuer}"
+      audience: "http://gate.test/opaque"
+      claims: {{ subject: [sub, client_id] }}
+      introspection: {{ client_id: gateway, client_secret: gateway-secret, cache: 1s }}
+endpoints:
+  - {{ path: /guarded, verbs: [GET], authenticated: true, upstream: {{ url: "http://{}", {exchange} }} }}
+  - {{ path: /shown, verbs: [GET], authenticated: true, upstream: {{ url: "http://{origin}", {exchange} }} }}
+"#,
+        service.address
+    ));
+    let token = provider.token("opaque").await;
+    assert!(!token.contains('.'), "{token}");
+    let call = async |path: &str| ask("GET", path).bearer(&token).at(front.address).await;
+    let before = provider.asked("/token").await;
+    for _ in 0..3 {
+        let answer = call("/guarded").await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(text_of(&answer.json(), "x-bartizan-subject"), "idp:svc");
+    }
+    let shown = call("/shown").await;
+    assert_eq!(text_of(&shown.json(), "authorization").split('.').count(), 3, "{}", shown.text());
+    assert!(!shown.text().contains(&token), "{}", shown.text());
+    assert_eq!(provider.asked("/token").await, before + 1, "one token for four calls");
+    // What was exchanged is at hand still, and counts for nobody whose own was taken back.
+    provider.revoke(&token).await;
+    let end = Instant::now() + PATIENCE;
+    while call("/guarded").await.status != 401 {
+        assert!(Instant::now() < end, "a token that was taken back is exchanged still");
+    }
+    let made_up = ask("GET", "/guarded").bearer("made-up").at(front.address).await;
+    assert_eq!(made_up.status, 401);
+    assert_eq!(provider.asked("/token").await, before + 1);
+}
+
 #[test]
 fn what_cannot_be_asked_for_is_told_before_anything_starts() {
     let check = |credential: &str, access: &str| {

@@ -2,7 +2,8 @@
 //
 //   node provider.mjs          prints `listening on URL`
 //
-// A token's resource says how it is made: http://gate.test/RS256, /ES256, /EdDSA, /opaque.
+// A token's resource says how it is made: http://gate.test/RS256, /ES256, /EdDSA, /opaque. The client `gateway`
+// may get one for the service behind it in exchange for an opaque one (RFC 8693).
 // For tests only: POST /_test/publish adds new keys behind those that sign, /_test/switch signs with the
 // newest, /_test/retire drops all others, /_test/rotate does all three at once; /_test/down and /_test/up;
 // GET /_test/stats counts requests by path; /_test/proof?htm&htu&token&nonce&jti&iat makes a DPoP proof.
@@ -15,8 +16,9 @@ import { pathToFileURL } from 'node:url';
 const tools = createRequire(process.env.NODE_TOOLS + '/');
 const load = async (name) => import(pathToFileURL(tools.resolve(name)).href);
 const { generateKeyPair, exportJWK, calculateJwkThumbprint, SignJWT } = await load('jose');
-const { Provider } = await load('oidc-provider');
+const { Provider, errors } = await load('oidc-provider');
 
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ALGORITHMS = ['RS256', 'ES256', 'EdDSA'];
 
 async function generation() {
@@ -48,7 +50,7 @@ function turn() {
   const provider = new Provider(issuer, {
     jwks: { keys: generations.flat() },
     clients: [
-      client('svc'), client('bound', { dpop_bound_access_tokens: true }), client('gateway', { scope: undefined }),
+      client('svc'), client('bound', { dpop_bound_access_tokens: true }), client('gateway', { scope: undefined, grant_types: [EXCHANGE] }),
     ],
     scopes: ['data:read', 'data:write'],
     cookies: { keys: ['loopback-test-only'] },
@@ -67,6 +69,19 @@ function turn() {
     extraTokenClaims: () => ({ tenant: 'acme', realm_access: { roles: ['service', 'admin'] } }),
     renderError: (ctx, out) => { ctx.type = 'json'; ctx.body = out; },
   });
+  const names = ['subject_token', 'subject_token_type', 'requested_token_type', 'scope', 'resource', 'audience'];
+  provider.registerGrantType(EXCHANGE, async (ctx) => {
+    const { params: { subject_token: shown, resource, scope }, client: actor } = ctx.oidc;
+    const known = await provider.ClientCredentials.find(shown);
+    if (!known?.isValid) throw new errors.InvalidGrant('the subject token is not known');
+    const token = new provider.ClientCredentials({ client: await provider.Client.find(known.clientId), scope });
+    token.resourceServer = new provider.ResourceServer(resource, resourceServer(ctx, resource));
+    token.extra = { act: { sub: actor.clientId } };
+    ctx.body = {
+      access_token: await token.save(), expires_in: token.expiration, token_type: 'Bearer', scope,
+      issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    };
+  }, names);
   answer = provider.callback();
 }
 

@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use hyper::upgrade::Upgraded;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -69,6 +72,7 @@ struct Guarded {
     server: Server,
     gateway: Gateway,
     key: String,
+    folder: Arc<TempDir>,
 }
 
 impl Guarded {
@@ -88,7 +92,7 @@ impl Guarded {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let shown: Value = serde_json::from_slice(&made.stdout).unwrap();
         let key = shown["key"].as_str().unwrap().to_owned();
-        Self { server, gateway: Gateway::in_folder(&folder, &[]), key }
+        Self { server, gateway: Gateway::in_folder(&folder, &[]), key, folder }
     }
 
     /// What the client of this name has seen.
@@ -361,6 +365,60 @@ async fn the_same_holds_over_http_2() {
 }
 
 /// It would be a way past everything that looks at messages.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_ends_what_it_has_opened() {
+    let guarded = Guarded::start();
+    let mut framed = Framed::connect(&guarded).await;
+    let mut read = framed.open("/read/echo", &guarded.key).await;
+    let mut tunnel = framed.open("/open/echo", &guarded.key).await;
+    assert_eq!(said(&mut read, "hello").await, "hello");
+    assert_eq!(said(&mut tunnel, "hello").await, "hello");
+    let revoked = ran(guarded.folder.path(), &["keys", "revoke", "ci"]);
+    assert!(revoked.status.success(), "{}", String::from_utf8_lossy(&revoked.stderr));
+    let Message::Close(Some(frame)) = next(&mut read).await else { panic!("not closed") };
+    assert_eq!(
+        (frame.code.into(), frame.reason.as_str()),
+        (1008_u16, "the credential is not valid")
+    );
+    let cut = timeout(Duration::from_secs(20), tunnel.next()).await.unwrap();
+    assert!(!matches!(cut, Some(Ok(Message::Text(_)))), "{cut:?}");
+    let failures = guarded.records("AUTH_FAILURE", 2);
+    let told = failures.iter().filter(|record| record["action"]["path"] == "/read/echo");
+    assert_eq!(told.count(), 1, "{failures:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_of_another_version_does_not_open() {
+    let guarded = Guarded::start();
+    let (address, key) = (guarded.gateway.address, &guarded.key);
+    for path in ["/read/echo", "/open/echo"] {
+        for version in ["", "Sec-WebSocket-Version: 8\r\n", "Sec-WebSocket-Version: 13, 8\r\n"] {
+            let head = format!(
+                "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                 {version}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {key}\r\n\r\n"
+            );
+            let mut socket = TcpStream::connect(address).await.unwrap();
+            socket.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = vec![0; 2048];
+            let length = timeout(Duration::from_secs(20), socket.read(&mut answer)).await;
+            let answer =
+                String::from_utf8_lossy(&answer[..length.unwrap().unwrap()]).to_lowercase();
+            assert!(answer.starts_with("http/1.1 426 "), "{answer}");
+            assert!(answer.contains("\r\nsec-websocket-version: 13\r\n"), "{answer}");
+        }
+    }
+    let mut framed = Framed::connect(&guarded).await;
+    let request = Request::connect("http://localhost/read/echo")
+        .extension(Protocol::from_static("websocket"))
+        .header("authorization", format!("Bearer {key}"))
+        .body(Empty::new());
+    let answer = framed.0.send_request(request.unwrap()).await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["sec-websocket-version"]),
+        (400, &"13".parse().unwrap())
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_reason_of_a_closing_frame_is_masked_as_a_message_is() {
     let guarded = Guarded::start();

@@ -17,11 +17,12 @@ use tokio::time::Instant;
 use super::asked::ask;
 use super::relay::{Ending, Gate, Pair, Said};
 use super::{close, refuse};
+use crate::authenticate::Standing;
 use crate::body::Body;
 use crate::clock;
 use crate::hook::Hook;
 use crate::settle::Away;
-use crate::upstream::{self, Both, Ends, Pulse, Watched, reached};
+use crate::upstream::{self, Both, Ends, Pulse, Watched, fallen, reached};
 
 /// Opens what the upstream has agreed to: messages where they must be read, else a tunnel.
 ///
@@ -39,11 +40,12 @@ pub(super) async fn open(
     }
     let end = away.journey().map(Journey::grant).and_then(|grant| end(grant.caller()));
     match (rules, ends) {
-        (Some(rules), Some(ends)) => {
+        (Some(rules), Some(mut ends)) => {
             away.answered(response.status().as_u16());
             away.stays_with_its_client();
             let conversation = Conversation::new(away, rules, hooks.to_vec());
-            ends.meet(move |both, closing| conversation.run(both, end, closing));
+            let until = (end, ends.standing.take());
+            ends.meet(move |both, closing| conversation.run(both, until, closing));
             Ok(response)
         }
         (_, ends) => {
@@ -83,7 +85,12 @@ impl Conversation {
         Self { away, rules, hooks, draws, talk: Mutex::new(talk) }
     }
 
-    async fn run(self, both: Both, end: Option<Instant>, closing: upstream::Closing) {
+    async fn run(
+        self,
+        both: Both,
+        (end, standing): (Option<Instant>, Option<Standing>),
+        closing: upstream::Closing,
+    ) {
         let Both { client, upstream, idle } = both;
         let pulse = Pulse::new();
         let client = Watched { io: client, pulse: &pulse };
@@ -93,6 +100,7 @@ impl Conversation {
             () = pulse.silence(idle) => Ending::Away,
             () = closing => Ending::Away,
             () = reached(end) => Ending::Refused(Rejection::Expired.into()),
+            refusal = fallen(standing) => Ending::Refused(refusal),
         };
         if let Some((to_client, to_upstream)) = self.finish(ending).await {
             pair.close(&to_client, &to_upstream).await;

@@ -4,6 +4,7 @@ pub(crate) mod cache;
 mod introspection;
 pub(crate) mod issuer;
 mod proofs;
+mod standing;
 mod uses;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use bartizan_core::authenticate::{Caller, Credential, Method, Places, Rejection}
 use bartizan_core::exchange::{Admitted, Authenticated, Exchange, NotAuthenticated, Refused};
 use bartizan_core::issue::{Identities, Unreachable};
 use bartizan_core::time::Timestamp;
+use http::header;
 use http::request::Parts;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -41,6 +43,7 @@ pub use introspection::{Introspection, Settings as IntrospectionSettings};
 pub use issuer::{OwnKeys, Pace, Provider};
 pub(crate) use proofs::AsSent;
 pub use proofs::Proofs;
+pub(crate) use standing::Standing;
 
 /// How long something that can be taken back counts without a look at the store.
 const FRESH: Duration = Duration::from_secs(1);
@@ -204,6 +207,13 @@ impl Authenticate {
         known.map_err(|not| inner.suspect(not, from, now))
     }
 
+    /// What watches over the credential of a request that wants more than an answer.
+    fn standing(&self, head: &Parts) -> Option<Standing> {
+        head.headers.get(header::UPGRADE)?;
+        let credential = Credential::find(head, &self.0.means.places).ok()??;
+        Some(Standing::new(self.clone(), &credential))
+    }
+
     /// Who shows this credential, and nothing beside it.
     ///
     /// # Errors
@@ -227,7 +237,12 @@ impl<B: Send> Stage<Exchange<Admitted<B>>> for Authenticate {
         } else {
             self.caller(exchange.head(), exchange.facts().client, exchange.now()).await
         };
-        exchange.authenticate(caller, &self.0.means.places)
+        let standing = self.standing(exchange.head());
+        let exchange = exchange.authenticate(caller, &self.0.means.places)?;
+        Ok(match standing {
+            Some(standing) => exchange.lay_beside(standing),
+            None => exchange,
+        })
     }
 }
 

@@ -30,7 +30,7 @@ pub use connections::{Connections, Network, Trust, TrustError};
 pub use credential::Credential;
 pub use tokens::{TokenSettings, Tokens};
 pub(crate) use told::{IDENTITY, identity};
-pub(crate) use tunnel::{Both, Closing, Ends, Pulse, Watched, reached};
+pub(crate) use tunnel::{Both, Closing, Ends, Pulse, Watched, fallen, reached};
 pub use ways::{Patience, Upstreams, Way};
 
 use crate::body::{Body, BodyError};
@@ -181,10 +181,10 @@ fn switch(
     if !agreed {
         return Err(garbled);
     }
-    let Upgrade { client, room, hold, .. } = upgrade;
+    let Upgrade { client, room, hold, standing, .. } = upgrade;
     let upstream = hyper::upgrade::on(&mut response);
     let tunnels = connections.tunnels().clone();
-    let ends = Ends { client, upstream, idle: patience, room, hold, tunnels };
+    let ends = Ends { client, upstream, idle: patience, room, hold, standing, tunnels };
     fields::clean_answer(response.headers_mut());
     outgoing::ask_for_websocket(response.headers_mut());
     let answer = Answer::new(response.map(|_| Body::empty()));

@@ -16,9 +16,11 @@ use super::connections::{Connections, Way};
 use super::told::{self, Origin};
 use super::tunnel::Room;
 use super::{Http, Target, Verbs, fields};
+use crate::authenticate::Standing;
 use crate::body::Body;
 use crate::peer::Peer;
 use crate::serve::{Extended, Hold};
+use bartizan_core::validate::Invalid;
 
 /// A request that is ready to be sent.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(super) struct Upgrade {
     pub(super) room: Room,
     /// Keeps the client's connection where it is shared with other requests.
     pub(super) hold: Option<Hold>,
+    /// Whether the caller's credential still stands.
+    pub(super) standing: Option<Standing>,
     /// What the upstream must answer where nobody else looks at it.
     accept: Option<String>,
     /// Whether messages are read: then no extension may change what their frames mean.
@@ -167,12 +171,17 @@ fn upgrade(
     if !(asked && empty && legible && target.http == Http::Negotiated) {
         return Ok(None);
     }
+    let standing = head.extensions.remove::<Standing>();
     let Some(client) = head.extensions.remove::<OnUpgrade>() else { return Ok(None) };
+    let mut versions = head.headers.get_all(header::SEC_WEBSOCKET_VERSION).iter();
+    if (versions.next().map(HeaderValue::as_bytes), versions.next()) != (Some(b"13"), None) {
+        return Err(Invalid::WebSocketVersion { upgrades: extended.is_none() }.into());
+    }
     let room = connections.tunnels().room();
     let room = room.ok_or(Refusal::Unavailable(Outage::Overload))?;
     let (hold, accept) = extended.map(|Extended { hold, accept }| (hold, accept)).unzip();
     let read = endpoint.reads_messages().is_some();
-    Ok(Some(Upgrade { client, room, hold, accept, read }))
+    Ok(Some(Upgrade { client, room, hold, standing, accept, read }))
 }
 
 pub(super) fn is_websocket(protocol: &HeaderValue) -> bool {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bartizan_core::refusal::Refusal;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
@@ -16,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::authenticate::Standing;
 use crate::serve::Hold;
 
 /// All tunnels of the gateway: so many at a time, and none that outlives it.
@@ -40,6 +42,8 @@ pub(crate) struct Ends {
     pub(super) room: Room,
     /// Keeps the client's connection where it is shared with other requests.
     pub(super) hold: Option<Hold>,
+    /// Whether the caller's credential still stands.
+    pub(crate) standing: Option<Standing>,
     pub(super) tunnels: Tunnels,
 }
 
@@ -75,14 +79,18 @@ impl Tunnels {
 
 impl Ends {
     /// Joins the two byte for byte as soon as both have changed their protocol, until nobody has
-    /// any more to say, or until `end`.
-    pub(crate) fn join(self, end: Option<Instant>) {
+    /// any more to say, or until `end`, or until the caller's credential is taken back.
+    pub(crate) fn join(mut self, end: Option<Instant>) {
+        let standing = self.standing.take();
         self.meet(move |both, closing| async move {
             tokio::select! {
                 copied = copy(both) => if let Err(error) = copied {
                     tracing::debug!(%error, "a tunnel broke off");
                 },
                 () = reached(end) => tracing::debug!("a tunnel outlived its credential"),
+                refusal = fallen(standing) => {
+                    tracing::debug!(%refusal, "the credential of a tunnel was taken back");
+                }
                 () = closing => {}
             }
         });
@@ -95,7 +103,7 @@ impl Ends {
         F: FnOnce(Both, Closing) -> C + Send + 'static,
         C: Future<Output = ()> + Send,
     {
-        let Self { client, upstream, idle, room, hold, tunnels } = self;
+        let Self { client, upstream, idle, room, hold, standing: _, tunnels } = self;
         let (ours, theirs) = (tunnels.closing, hold.as_ref().map(Hold::closing));
         tunnels.tasks.spawn(async move {
             let closing = async move {
@@ -146,6 +154,14 @@ async fn copy(both: Both) -> io::Result<()> {
 pub(crate) async fn reached(end: Option<Instant>) {
     match end {
         Some(end) => sleep_until(end).await,
+        None => pending().await,
+    }
+}
+
+/// Ends when the credential is taken back; never where there is none that can be.
+pub(crate) async fn fallen(standing: Option<Standing>) -> Refusal {
+    match standing {
+        Some(standing) => standing.fallen().await,
         None => pending().await,
     }
 }

@@ -5,7 +5,7 @@ mod answer;
 
 use serde_json::{Map, Value};
 
-use super::offer::Offer;
+use super::offer::{Offer, is_plain};
 use super::openai::{count, flag, rewritten};
 use super::said::{Asked, Said, Unfit};
 use super::usage::{Asks, Tier};
@@ -19,6 +19,7 @@ const OFFER: Offer = Offer {
     lists: &["tools", "mcp_servers"],
     choices: &["tool_choice"],
     names: |tool| NAMES.iter().filter_map(|name| tool.get(name)).collect(),
+    address: "url",
 };
 
 /// The names of a server are the caller's own choice: its address is judged, too.
@@ -129,42 +130,4 @@ fn tools(call: &mut Map<String, Value>, grant: &Grant) -> Result<bool, Unfit> {
         OFFER.forget_choices(call, grant);
     }
     Ok(changed)
-}
-
-/// Whether an address says to everybody the same: a scheme and a host in small letters, and a path
-/// that leads nowhere else. A pattern such as `https://mcp.example.com/*` means no more than it says.
-fn is_plain(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("https://") else { return false };
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let part =
-        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:".contains(&byte);
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~=&?+,".contains(&byte);
-    let steps = path.split(['/', '?']).any(|step| matches!(step, "." | ".."));
-    !host.is_empty() && host.bytes().all(part) && path.bytes().all(plain) && !steps
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_plain;
-
-    #[test]
-    fn an_address_that_a_pattern_could_be_fooled_by_is_none() {
-        for url in ["https://mcp.example.com", "https://a.b:8443/sse?x=1&y=~a"] {
-            assert!(is_plain(url), "{url}");
-        }
-        for url in [
-            "http://mcp.example.com/",
-            "HTTPS://mcp.example.com/",
-            "https://MCP.example.com/",
-            "https://mcp.example.com@evil.example/",
-            "https://evil.example\\@mcp.example.com/",
-            "https://mcp.example.com/a/../b",
-            "https://mcp.example.com/%2e%2e/b",
-            "https://mcp.example.com/#x",
-            "https:///x",
-            "",
-        ] {
-            assert!(!is_plain(url), "{url}");
-        }
-    }
 }

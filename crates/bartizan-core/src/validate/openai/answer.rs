@@ -30,6 +30,8 @@ pub struct Listener {
     open: Vec<Calling>,
     /// How many choices were asked for.
     choices: u64,
+    /// The call whose arguments came although it never began.
+    stray: Option<(u64, u64)>,
     /// The items of a response that go on.
     items: Begun,
     /// The parts of its items that were announced.
@@ -220,7 +222,8 @@ impl Listener {
     pub(super) fn new(api: Api) -> Self {
         let (used, model, seen) = (None, None, Tokens::default());
         let (open, items, parts) = (Vec::new(), Begun::default(), Vec::new());
-        Self { api, hides_usage: false, used, model, seen, open, choices: 1, items, parts }
+        let stray = None;
+        Self { api, hides_usage: false, used, model, seen, open, choices: 1, stray, items, parts }
     }
 
     /// So many choices were asked for. Pieces of any other do not pass: a client that asked for one does
@@ -492,12 +495,15 @@ impl Listener {
         }
     }
 
-    /// Takes a piece of the arguments of a call. `false` where none of that number has begun: the piece
-    /// has no place.
+    /// Takes a piece of the arguments of a call. `false` where none of that number has begun, and it is
+    /// not the only one: the piece has no place.
     fn went_on(&mut self, item: u64, part: u64, text: &str) -> bool {
         let open = self.open.iter_mut().find(|open| (open.item, open.part) == (item, part));
         let known = open.map(|open| open.push(text)).is_some();
-        known || self.open.len() >= MAX_CALLS
+        if self.open.is_empty() {
+            self.stray.get_or_insert((item, part));
+        }
+        known || self.stray == Some((item, part)) || self.open.len() >= MAX_CALLS
     }
 
     /// Whether the text to which a piece of a response belongs has begun. The first part of an item begins
@@ -508,6 +514,7 @@ impl Listener {
     }
 
     fn close_item(&mut self, item: u64, heard: &mut Heard) {
+        self.stray = self.stray.filter(|stray| stray.0 != item);
         let over = self.open.extract_if(.., |open| open.item == item);
         heard.calls.extend(over.map(Calling::end));
     }
@@ -516,6 +523,7 @@ impl Listener {
         heard.calls.extend(self.open.drain(..).map(Calling::end));
         self.items.end_all();
         self.parts.clear();
+        self.stray = None;
     }
 }
 
