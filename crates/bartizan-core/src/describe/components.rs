@@ -153,7 +153,9 @@ mod tests {
         match value {
             Value::Object(members) => {
                 let own = members.get("$ref").and_then(Value::as_str);
-                let own = own.filter(|to| to.strip_prefix('#').and_then(|to| document.pointer(to)).is_none());
+                let own = own.filter(|to| {
+                    to.strip_prefix('#').and_then(|to| document.pointer(to)).is_none()
+                });
                 let below = members.values().flat_map(|value| dangling(value, document));
                 own.map(str::to_owned).into_iter().chain(below).collect()
             }

@@ -59,7 +59,7 @@ async fn http_2_is_agreed_on_over_tls_and_a_tunnel_falls_back() {
     assert_eq!(seen.version, Version::HTTP_2);
     assert_eq!(seen.headers.get("connection"), None);
     let websocket = "GET /open/socket HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\
-                     Upgrade: websocket\r\n\r\n";
+                     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n";
     let mut socket = tokio::net::TcpStream::connect(program.address).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut socket, websocket.as_bytes()).await.unwrap();
     let answer = crate::wire::read_until(&mut socket, "\r\n\r\n").await;
