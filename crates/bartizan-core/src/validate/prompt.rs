@@ -10,7 +10,9 @@ use super::Invalid;
 use super::jsonrpc;
 use super::openai::MAX_MODEL;
 use super::said::{Asked, Unfit};
+use crate::authorize::endpoint::Traits;
 use crate::authorize::{Denial, Grant};
+use crate::limit::Measure;
 
 /// Fewer bytes than any tokenizer in use needs for a token of ordinary text, on average; the
 /// settlement corrects it by what the provider reports.
@@ -20,32 +22,62 @@ const BYTES_PER_TOKEN: u64 = 3;
 /// providers scale pictures down, and charge at most about this.
 const TOKENS_PER_PICTURE: u64 = 2000;
 
-/// What is reserved for an answer that nothing bounds.
+/// What bounds an answer where neither the call nor the endpoint does.
 pub(super) const UNBOUNDED: u64 = 4096;
 
 /// Shorter strings are no pictures.
 const MIN_PICTURE: usize = 512;
 
 /// Members on which something is decided.
-const MEANT: [&str; 21] = [
+const MEANT: [&str; 51] = [
+    "background",
     "best_of",
+    "chat_template",
+    "container",
+    "content_policy_fallbacks",
+    "context_window_fallbacks",
+    "conversation",
+    "extra_body",
+    "fallbacks",
     "function_call",
     "functions",
     "include",
     "input",
     "logprobs",
     "max_completion_tokens",
+    "max_new_tokens",
     "max_output_tokens",
     "max_tokens",
     "mcp_servers",
     "messages",
+    "min_tokens",
+    "modalities",
     "model",
     "models",
     "n",
+    "n_cmpl",
+    "n_predict",
+    "num_completions",
+    "num_generations",
+    "num_predict",
+    "num_return_sequences",
+    "plugins",
+    "prediction",
+    "preset",
+    "previous_response_id",
     "prompt",
+    "prompt_embeds",
+    "providerOptions",
+    "reasoning",
+    "reasoning_effort",
+    "route",
+    "search_parameters",
     "service_tier",
+    "speed",
     "stream",
     "stream_options",
+    "system",
+    "thinking",
     "tool_choice",
     "tools",
     "web_search_options",
@@ -95,6 +127,17 @@ pub(super) fn model(
     call.insert("model".into(), Value::String(meant.to_string()));
     *changed = true;
     Ok(Some(Arc::clone(meant)))
+}
+
+/// Whether tokens or money are counted of a call under this grant that may ask one of these models.
+pub(super) fn is_counted(grant: &Grant, models: &[Arc<str>]) -> bool {
+    let (roles, tenant) = (grant.roles(), grant.caller().tenant());
+    let mut limits = grant.endpoint().limits.iter();
+    limits.any(|limit| {
+        let fits = |model| limit.counts(Traits { roles, tenant, model, tool: None });
+        matches!(limit.rule.measure, Measure::NanoUsd | Measure::Tokens)
+            && (models.iter().any(|model| fits(Some(model))) || (models.is_empty() && fits(None)))
+    })
 }
 
 /// How many tokens a prompt is, rather too many than too few.

@@ -85,28 +85,30 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let streams = flag(&call, "stream")?;
     let mut added = Vec::new();
     let estimate = match api {
-        Api::Messages => estimate(&call, asked, &mut added)?,
+        Api::Messages => {
+            let counted = prompt::is_counted(asked.grant, model.as_slice());
+            estimate(&call, asked, counted, &mut added)?
+        }
         Api::Count | Api::Models | Api::Unread => Estimate::default(),
     };
     let body = rewritten(asked.bytes, call, changed, &added);
     Ok(Said { estimate, model, streams, body, listener: listener(), ..Said::default() })
 }
 
-/// The most that the call can use; where it names no bound of its answer, the endpoint's is added.
+/// The most that the call can use; where it names no bound of its answer, one is added. Nought is one
+/// here: it only warms a cache.
 fn estimate(
     call: &Map<String, Value>,
     asked: &Asked<'_>,
+    counted: bool,
     added: &mut Vec<(&'static str, Value)>,
 ) -> Result<Estimate, Invalid> {
     let configured = asked.grant.endpoint().cost.max_output_tokens;
-    let tokens_out = match count(call, "max_tokens")? {
-        Some(named) => named,
-        None if configured > 0 => {
-            added.push(("max_tokens", configured.into()));
-            configured
-        }
-        None => prompt::UNBOUNDED,
-    };
+    let named = count(call, "max_tokens")?;
+    let tokens_out = named.unwrap_or(if configured > 0 { configured } else { prompt::UNBOUNDED });
+    if named.is_none() && (configured > 0 || counted) {
+        added.push(("max_tokens", tokens_out.into()));
+    }
     // The tier `priority` is paid for ahead, by contract.
     let speed = call.get("speed").and_then(Value::as_str);
     let (cache, tier) = (prompt::has_member(call, "cache_control"), speed.and_then(Tier::parse));

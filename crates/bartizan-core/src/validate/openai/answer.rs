@@ -214,7 +214,7 @@ impl<'a> Message<'a> {
 impl Listener {
     /// Whether something else than words may be asked for.
     pub(in crate::validate) fn may_be_no_words(&self) -> bool {
-        self.api == Api::Plain
+        self.api.may_be_no_words()
     }
 
     pub(super) fn new(api: Api) -> Self {

@@ -3,6 +3,7 @@
 
 mod answer;
 mod api;
+mod output;
 mod tools;
 
 use std::sync::Arc;
@@ -45,9 +46,10 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     changed |= asked.grant.endpoint().profile.response.is_some() && keep_to_text(&mut call);
     let streams = flag(&call, "stream")?;
     let mut added = Vec::new();
-    let estimate = estimate(&call, api, asked, &mut added)?;
+    let counted = prompt::is_counted(asked.grant, model.as_slice());
+    let estimate = estimate(&call, api, asked, counted, &mut added)?;
     let mut ear = Listener::new(api);
-    ear.expect_choices(choices(&call)?);
+    ear.expect_choices(output::answers(&call)?);
     if streams && api.tells_usage_on_demand() && wants_usage(&mut call, &mut changed, &mut added)? {
         ear.hide_usage();
     }
@@ -71,15 +73,6 @@ fn model(
     super::prompt::model(call, api.takes_model(), grant, changed)
 }
 
-/// How many choices the answer has: so many for each prompt of the older dialect.
-fn choices(call: &Map<String, Value>) -> Result<u64, Invalid> {
-    let prompts = match call.get("prompt") {
-        Some(Value::Array(prompts)) if !prompts.iter().any(Value::is_number) => prompts.len(),
-        _ => 1,
-    };
-    Ok(count(call, "n")?.unwrap_or(1).saturating_mul(prompts as u64))
-}
-
 fn short(name: &str) -> Arc<str> {
     name.get(..name.floor_char_boundary(MAX_MODEL)).unwrap_or_default().into()
 }
@@ -101,34 +94,19 @@ pub(super) fn count(call: &Map<String, Value>, name: &'static str) -> Result<Opt
     }
 }
 
-/// The most that the call can use; where it names no bound of its answer, the endpoint's is added.
+/// The most that the call can use; where it names no bound of its answer, one is added.
 fn estimate(
     call: &Map<String, Value>,
     api: Api,
     asked: &Asked<'_>,
+    counted: bool,
     added: &mut Vec<(&'static str, Value)>,
 ) -> Result<Estimate, Invalid> {
     let (tokens_in, asks) = (prompt::tokens(asked.bytes, call), asks(call));
-    let Some(bound) = api.bound() else {
-        return Ok(Estimate { tokens_in, tokens_out: 0, asks });
-    };
-    // All three are in use; the largest is the worst case.
-    let named = [
-        count(call, "max_tokens")?,
-        count(call, "max_completion_tokens")?,
-        count(call, "max_output_tokens")?,
-    ];
     let configured = asked.grant.endpoint().cost.max_output_tokens;
-    let output = match named.into_iter().flatten().max() {
-        Some(named) => named,
-        None if configured > 0 => {
-            added.push((bound, configured.into()));
-            configured
-        }
-        None => prompt::UNBOUNDED,
-    };
-    let choices = count(call, "n")?.unwrap_or(1).max(count(call, "best_of")?.unwrap_or(1)).max(1);
-    Ok(Estimate { tokens_in, tokens_out: output.saturating_mul(choices), asks })
+    let output = output::of(call, api, configured, counted)?;
+    added.extend(output.bound.map(|(name, tokens)| (name, tokens.into())));
+    Ok(Estimate { tokens_in, tokens_out: output.tokens, asks })
 }
 
 /// What of the call has a price of its own. What the provider decides by itself, such as a tier
@@ -186,7 +164,8 @@ fn wants_usage(
 }
 
 /// What goes on in place of the body. What is only added stands before the first member, so that
-/// the rest stays as it was written; `None` where nothing changes.
+/// the rest stays as it was written; what is there already, as `null` for one, is replaced: of two
+/// members with one name most readers take the last. `None` where nothing changes.
 pub(super) fn rewritten(
     bytes: &Bytes,
     mut call: Map<String, Value>,
@@ -194,7 +173,7 @@ pub(super) fn rewritten(
     added: &[(&'static str, Value)],
 ) -> Option<Bytes> {
     let open = bytes.iter().position(|byte| *byte == b'{')? + 1;
-    if changed {
+    if changed || added.iter().any(|(name, _)| call.contains_key(*name)) {
         call.extend(added.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         return Some(Value::Object(call).to_string().into());
     }
