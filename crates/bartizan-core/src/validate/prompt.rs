@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 use super::Invalid;
 use super::jsonrpc;
 use super::openai::MAX_MODEL;
-use super::said::{Asked, Unfit};
-use crate::authorize::endpoint::Traits;
+use super::said::{Asked, Models, Unfit};
+use crate::authorize::endpoint::{By, Limit, Traits};
 use crate::authorize::{Denial, Grant};
 use crate::limit::Measure;
 
@@ -105,38 +105,92 @@ pub(super) fn is_asked_as_it_must_be(asked: &Asked<'_>, asks_a_model: bool, mode
     matches!(*verb, Method::GET | Method::HEAD) && asked.bytes.is_empty() && granted
 }
 
-/// Reads `model`, looks whether the caller has a right to it, and puts what it stands for in its
-/// place.
-pub(super) fn model(
+/// Members by which routers between the gate and the providers choose another model than is asked, or
+/// another call than is sent (OpenRouter, LiteLLM, Vercel).
+const ROUTING: [&str; 7] = [
+    "content_policy_fallbacks",
+    "context_window_fallbacks",
+    "extra_body",
+    "fallbacks",
+    "preset",
+    "providerOptions",
+    "route",
+];
+
+/// The most models that a call may name besides.
+const MAX_OTHERS: usize = 16;
+
+/// Reads which models may answer: `model`, and `models` in its place. The caller must have a right to
+/// each; what they stand for is put in their places.
+pub(super) fn models(
     call: &mut Map<String, Value>,
     required: bool,
     grant: &Grant,
     changed: &mut bool,
-) -> Result<Option<Arc<str>>, Unfit> {
-    let name: Arc<str> = match call.get("model") {
-        Some(Value::String(model)) if model.len() <= MAX_MODEL => Arc::from(model.as_str()),
-        // Where models have rights, a call without one would be a way around them.
-        None if required && grant.endpoint().names.models.is_some() => {
-            return Err(Invalid::Member("model").into());
-        }
-        None => return Ok(None),
-        Some(_) => return Err(Invalid::Member("model").into()),
+) -> Result<Models, Unfit> {
+    let matter = required && models_matter(grant);
+    let said = |name: &&&str| call.get(**name).is_some_and(|value| !value.is_null());
+    if let Some(member) = ROUTING.iter().find(said).filter(|_| matter) {
+        return Err(Invalid::Routing(member).into());
+    }
+    let asked = match call.get("model") {
+        Some(name) => Some(granted(name, "model", grant)?),
+        // A call without one would be a way around what it costs, and around who may use it.
+        None if matter => return Err(Invalid::Member("model").into()),
+        None => None,
     };
+    let others = match call.get("models") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(names)) if names.len() <= MAX_OTHERS => {
+            let names = names.iter().map(|name| granted(name, "models", grant));
+            names.collect::<Result<Vec<_>, _>>()?
+        }
+        Some(_) => return Err(Invalid::Member("models").into()),
+    };
+    if let Some((meant, true)) = &asked {
+        call.insert("model".into(), Value::String(meant.to_string()));
+        *changed = true;
+    }
+    if others.iter().any(|(_, replaced)| *replaced) {
+        let names = others.iter().map(|(name, _)| Value::String(name.to_string()));
+        call.insert("models".into(), names.collect());
+        *changed = true;
+    }
+    let mut models = Models { asked: asked.map(|(name, _)| name), others: Vec::new() };
+    for (name, _) in others {
+        if !models.all().any(|known| *known == name) {
+            models.others.push(name);
+        }
+    }
+    Ok(models)
+}
+
+/// A model as it is called behind the gate, and whether that is another name.
+fn granted(name: &Value, member: &'static str, grant: &Grant) -> Result<(Arc<str>, bool), Unfit> {
+    let name = name.as_str().filter(|name| name.len() <= MAX_MODEL);
+    let name: Arc<str> = name.ok_or(Invalid::Member(member))?.into();
     let right = grant.model(&name).ok_or_else(|| Denial::Model(Arc::clone(&name)))?;
-    let Some(meant) = right.stands_for else { return Ok(Some(name)) };
-    call.insert("model".into(), Value::String(meant.to_string()));
-    *changed = true;
-    Ok(Some(Arc::clone(meant)))
+    Ok(right.stands_for.map_or((name, false), |meant| (Arc::clone(meant), true)))
+}
+
+/// Whether something is granted, priced or counted here by the model that a call names.
+fn models_matter(grant: &Grant) -> bool {
+    let endpoint = grant.endpoint();
+    let by_model = |limit: &Arc<Limit>| {
+        let only = limit.only.as_ref().is_some_and(|only| !only.models.is_empty());
+        only || limit.by == By::Model || limit.rule.measure == Measure::NanoUsd
+    };
+    endpoint.names.models.is_some() || endpoint.limits.iter().any(by_model)
 }
 
 /// Whether tokens or money are counted of a call under this grant that may ask one of these models.
-pub(super) fn is_counted(grant: &Grant, models: &[Arc<str>]) -> bool {
+pub(super) fn is_counted(grant: &Grant, models: &Models) -> bool {
     let (roles, tenant) = (grant.roles(), grant.caller().tenant());
     let mut limits = grant.endpoint().limits.iter();
     limits.any(|limit| {
         let fits = |model| limit.counts(Traits { roles, tenant, model, tool: None });
         matches!(limit.rule.measure, Measure::NanoUsd | Measure::Tokens)
-            && (models.iter().any(|model| fits(Some(model))) || (models.is_empty() && fits(None)))
+            && (fits(models.asked.as_ref()) || models.all().any(|model| fits(Some(model))))
     })
 }
 

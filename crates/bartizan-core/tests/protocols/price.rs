@@ -1,5 +1,10 @@
 //! Is never less reserved and charged than a provider can bill?
 
+use std::sync::Arc;
+
+use bartizan_core::authorize::endpoint::{By, Limit, Only};
+use bartizan_core::authorize::{Denial, NameRule, Named};
+use bartizan_core::limit::{Measure, Rule, Shape};
 use bartizan_core::validate::{Invalid, Protocol, Unfit};
 use serde_json::{Value, json};
 
@@ -123,4 +128,89 @@ fn a_picture_that_is_drawn_and_a_text_that_is_read_aloud_are_reserved() {
     assert!(reserved(&place, "/v1/images/generations", &drawn) >= 62_400);
     let read = json!({ "model": "dear", "input": "word ".repeat(100) });
     assert!(reserved(&place, "/v1/audio/speech", &read) >= 1000);
+}
+
+/// What the budget holds of a call with a bound of a thousand tokens, in thousandths of a dollar.
+fn held(place: &Place, extra: Value) -> u64 {
+    let mut body = json!({ "model": "cheap", "max_tokens": 1000 });
+    body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+    place.draws(CHAT, &body.to_string())[0].1 / 1_000_000
+}
+
+#[test]
+fn every_model_that_may_answer_has_its_price_and_the_dearest_is_reserved() {
+    let mut place = bounded(Protocol::OpenAi);
+    assert_eq!(held(&place, json!({})), 1);
+    assert!(held(&place, json!({ "models": ["cheap", "dear"] })) >= 50);
+    let call = json!({ "model": "cheap", "models": ["unknown"] }).to_string();
+    let call = place.read(CHAT, &call).unwrap();
+    assert_eq!(call.other_models(), [Arc::from("unknown")], "it is priced, or refused");
+    place.cost.replacements = vec!["dear".into()];
+    assert!(held(&place, json!({})) >= 50, "a fallback of the configuration");
+}
+
+#[test]
+fn a_replacement_is_called_by_the_name_that_it_stands_for() {
+    let mut place = bounded(Protocol::OpenAi);
+    let alias = |pattern: &str, meant: &str| NameRule {
+        pattern: pattern.into(),
+        stands_for: Some(meant.into()),
+        ..NameRule::default()
+    };
+    let rules = vec![alias("small", "cheap"), alias("large", "dear")];
+    place.names.models = Some(Arc::new(Named::new(rules)));
+    let body = json!({ "model": "small", "models": ["large", "small"] }).to_string();
+    let call = place.read(CHAT, &body).unwrap();
+    assert_eq!(sent(&call)["models"], json!(["dear", "cheap"]));
+    assert_eq!(call.other_models(), [Arc::from("dear")]);
+    let denied = json!({ "model": "small", "models": ["dear"] }).to_string();
+    let denied = place.read(CHAT, &denied).map(drop);
+    assert_eq!(denied, Err(Unfit::Denied(Denial::Model("dear".into()))));
+}
+
+#[test]
+fn a_limit_of_one_model_counts_calls_that_may_come_to_it() {
+    let mut place = Place::new(Protocol::OpenAi);
+    let rule = |name| {
+        let shape = Shape::Window { limit: 5, length: std::time::Duration::from_secs(60) };
+        Arc::new(Rule::new(name, Measure::Requests, shape))
+    };
+    let only = Only { models: vec!["dear*".into()], ..Only::default() };
+    let dear = Limit { only: Some(Arc::new(only)), ..Limit::new(rule("dear"), By::Everybody) };
+    place.limits = vec![Arc::new(dear), Arc::new(Limit::new(rule("each"), By::Model))];
+    let subjects = |body: Value| {
+        let draws = place.draws(CHAT, &body.to_string());
+        draws.into_iter().map(|(subject, _)| subject).collect::<Vec<_>>()
+    };
+    assert_eq!(subjects(json!({ "model": "cheap" })).len(), 1);
+    let routed = subjects(json!({ "model": "cheap", "models": ["dear", "dear-2", "cheap"] }));
+    assert_eq!(routed.len(), 1 + 3, "{routed:?}");
+}
+
+#[test]
+fn a_call_that_leaves_its_model_to_somebody_else_is_refused_where_models_matter() {
+    for (protocol, path) in [
+        (Protocol::OpenAi, CHAT),
+        (Protocol::OpenAi, RESPONSES),
+        (Protocol::OpenAi, "/v1/images/generations"),
+        (Protocol::Anthropic, MESSAGES),
+    ] {
+        for (body, invalid) in [
+            (json!({ "prompt": "x" }), Invalid::Member("model")),
+            (json!({ "models": ["dear"] }), Invalid::Member("model")),
+            (json!({ "model": "cheap", "models": "dear" }), Invalid::Member("models")),
+            (json!({ "model": "cheap", "models": [["dear"]] }), Invalid::Member("models")),
+            (json!({ "model": "cheap", "fallbacks": ["dear"] }), Invalid::Routing("fallbacks")),
+            (json!({ "model": "cheap", "route": "fallback" }), Invalid::Routing("route")),
+            (
+                json!({ "model": "cheap", "extra_body": { "model": "dear" } }),
+                Invalid::Routing("extra_body"),
+            ),
+        ] {
+            let read = bounded(protocol).read(path, &body.to_string()).map(drop);
+            assert_eq!(read, Err(Unfit::Invalid(invalid)), "{path}: {body}");
+        }
+        let local = json!({ "prompt": "x", "route": null }).to_string();
+        assert!(Place::new(protocol).read(path, &local).is_ok(), "a local server has one model");
+    }
 }

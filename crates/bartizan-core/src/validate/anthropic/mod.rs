@@ -80,19 +80,19 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     };
     prompt::exact(&call)?;
     let mut changed = false;
-    let model = prompt::model(&mut call, takes_model, asked.grant, &mut changed)?;
+    let models = prompt::models(&mut call, takes_model, asked.grant, &mut changed)?;
     changed |= tools(&mut call, asked.grant)?;
     let streams = flag(&call, "stream")?;
     let mut added = Vec::new();
     let estimate = match api {
         Api::Messages => {
-            let counted = prompt::is_counted(asked.grant, model.as_slice());
+            let counted = prompt::is_counted(asked.grant, &models);
             estimate(&call, asked, counted, &mut added)?
         }
         Api::Count | Api::Models | Api::Unread => Estimate::default(),
     };
     let body = rewritten(asked.bytes, call, changed, &added);
-    Ok(Said { estimate, model, streams, body, listener: listener(), ..Said::default() })
+    Ok(Said { estimate, models, streams, body, listener: listener(), ..Said::default() })
 }
 
 /// The most that the call can use; where it names no bound of its answer, one is added. Nought is one

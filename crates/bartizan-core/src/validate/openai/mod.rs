@@ -6,15 +6,13 @@ mod api;
 mod output;
 mod tools;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::said::{Asked, Said, Unfit};
 use super::usage::{Asks, Tier};
 use super::{Estimate, Invalid, json, listener, prompt};
-use crate::authorize::{Denial, Grant};
+use crate::authorize::Denial;
 
 pub use answer::Listener;
 use api::Api;
@@ -41,12 +39,12 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     };
     prompt::exact(&call)?;
     let mut changed = false;
-    let model = model(&mut call, api, asked.grant, &mut changed)?;
+    let models = prompt::models(&mut call, api.takes_model(), asked.grant, &mut changed)?;
     changed |= tools::check(&mut call, asked.grant)?;
     changed |= asked.grant.endpoint().profile.response.is_some() && keep_to_text(&mut call);
     let streams = flag(&call, "stream")?;
     let mut added = Vec::new();
-    let counted = prompt::is_counted(asked.grant, model.as_slice());
+    let counted = prompt::is_counted(asked.grant, &models);
     let estimate = estimate(&call, api, asked, counted, &mut added)?;
     let mut ear = Listener::new(api);
     ear.expect_choices(output::answers(&call)?);
@@ -55,26 +53,7 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     }
     let body = rewritten(asked.bytes, call, changed, &added);
     let listener = Some(listener::Listener::OpenAi(Box::new(ear)));
-    Ok(Said { estimate, model, streams, body, listener, ..Said::default() })
-}
-
-/// The model, as it is called behind the gate; every other that the call names as a replacement
-/// must be granted, too.
-fn model(
-    call: &mut Map<String, Value>,
-    api: Api,
-    grant: &Grant,
-    changed: &mut bool,
-) -> Result<Option<Arc<str>>, Unfit> {
-    for other in call.get("models").and_then(Value::as_array).into_iter().flatten() {
-        let other = other.as_str().ok_or(Invalid::Member("models"))?;
-        grant.model(other).ok_or_else(|| Denial::Model(short(other)))?;
-    }
-    super::prompt::model(call, api.takes_model(), grant, changed)
-}
-
-fn short(name: &str) -> Arc<str> {
-    name.get(..name.floor_char_boundary(MAX_MODEL)).unwrap_or_default().into()
+    Ok(Said { estimate, models, streams, body, listener, ..Said::default() })
 }
 
 /// A member that is `true` or not there.
