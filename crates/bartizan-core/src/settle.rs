@@ -4,7 +4,7 @@ use crate::audit;
 use crate::authorize::Endpoint;
 use crate::limit::permit::Permit;
 use crate::limit::price::Price;
-use crate::limit::{Draw, Kind, Measure, Usage, actual_draws, not_sent, price};
+use crate::limit::{Draw, Kind, Measure, Usage, actual_draws, no_less, not_sent, price};
 use crate::validate::Models;
 pub use crate::validate::Reported;
 
@@ -28,7 +28,8 @@ pub fn actual(permit: &Permit, asked: &Models, spent: &Spent) -> Vec<Draw> {
         Spent::Reported(reported) => {
             let tokens = reported.tokens_in.saturating_add(reported.tokens_out);
             let usd_nano = cost(permit, asked, reported);
-            actual_draws(permit.draws(), Usage { tokens, usd_nano })
+            let actual = actual_draws(permit.draws(), Usage { tokens, usd_nano });
+            if reported.at_least { no_less(permit.draws(), actual) } else { actual }
         }
     }
 }
@@ -77,5 +78,6 @@ fn cost(permit: &Permit, asked: &Models, reported: &Reported) -> u64 {
         let ceiling = || prices.get(price::CEILING).filter(|_| answered.is_some()).map(cost);
         known.or_else(by_asked).or_else(ceiling)
     };
-    reported.usd_nano.or_else(priced).unwrap_or_else(|| reserved(permit))
+    let cost = reported.usd_nano.or_else(priced).unwrap_or_else(|| reserved(permit));
+    if reported.at_least { cost.max(reserved(permit)) } else { cost }
 }

@@ -2,6 +2,7 @@
 
 pub mod beside;
 pub mod echo;
+mod hidden;
 mod json;
 mod offer;
 mod parts;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bartizan_core::authorize::endpoint::{By, Limit, Only};
 use bartizan_core::authorize::{Denial, NameRule, Named};
 use bartizan_core::limit::{Measure, Rule, Shape};
-use bartizan_core::validate::{Invalid, Protocol, Unfit};
+use bartizan_core::validate::{Invalid, Listener, Protocol, Reported, Unfit};
 use serde_json::{Value, json};
 
 use super::place::{Place, sent};
@@ -212,5 +212,167 @@ fn a_call_that_leaves_its_model_to_somebody_else_is_refused_where_models_matter(
         }
         let local = json!({ "prompt": "x", "route": null }).to_string();
         assert!(Place::new(protocol).read(path, &local).is_ok(), "a local server has one model");
+    }
+}
+
+/// Who listens to the answer to this call.
+fn listener(protocol: Protocol, path: &str, call: &Value) -> Listener {
+    let mut call = Place::new(protocol).read(path, &call.to_string()).unwrap();
+    call.take_listener().unwrap()
+}
+
+/// What is charged for a stream that ends after these events: what was told, or else seen.
+fn charged(protocol: Protocol, path: &str, call: &Value, events: &[Value]) -> Reported {
+    let (mut listener, grant) = (listener(protocol, path, call), Place::new(protocol).grant());
+    for event in events {
+        assert!(!listener.hear(event.to_string().as_bytes(), &grant).unsound, "{event}");
+    }
+    listener.used().or_else(|| listener.used_so_far(50)).unwrap()
+}
+
+fn chunk(delta: Value) -> Value {
+    json!({ "model": "gpt-4o", "choices": [{ "index": 0, "delta": delta }] })
+}
+
+#[test]
+fn a_stream_that_is_cut_while_the_model_thinks_is_charged_in_full() {
+    let (role, text) =
+        (chunk(json!({ "role": "assistant", "content": "" })), chunk(json!({ "content": "ab" })));
+    let chat =
+        |call: Value, events: &[Value]| charged(Protocol::OpenAi, CHAT, &call, events).at_least;
+    let plain = json!({ "model": "gpt-4o" });
+    assert!(chat(plain.clone(), &[role.clone()]), "nothing was seen yet");
+    assert!(!chat(plain, &[role.clone(), text.clone()]));
+    assert!(!chat(json!({ "model": "openai/gpt-4.1-mini", "n": 2 }), &[text.clone()]));
+    for hides in [
+        json!({ "model": "gpt-5" }),
+        json!({ "model": "o3-mini" }),
+        json!({ "model": "of-somebody" }),
+        json!({}),
+        json!({ "model": "gpt-4o", "models": ["o3"] }),
+        json!({ "model": "gpt-4o", "reasoning_effort": "low" }),
+        json!({ "model": "claude-sonnet-4-5", "reasoning": { "max_tokens": 9 } }),
+        json!({ "model": "gpt-4o", "modalities": ["text", "audio"] }),
+        json!({ "model": "gpt-4o", "prediction": { "content": "x" } }),
+        json!({ "model": "gpt-4o", "best_of": 3 }),
+    ] {
+        assert!(chat(hides.clone(), &[role.clone(), text.clone()]), "{hides}");
+    }
+    let created = json!({ "type": "response.created", "response": { "model": "gpt-4o" } });
+    let call = json!({ "model": "gpt-4o", "input": "x" });
+    assert!(charged(Protocol::OpenAi, RESPONSES, &call, &[created]).at_least);
+}
+
+#[test]
+fn a_message_that_is_cut_while_the_model_thinks_or_writes_a_call_is_charged_in_full() {
+    let usage = json!({ "input_tokens": 9, "output_tokens": 1 });
+    let start = json!({ "type": "message_start", "message": { "model": "claude-opus-4-5", "usage": usage } });
+    let block = |index: u64, block: Value| json!({ "type": "content_block_start", "index": index, "content_block": block });
+    let text = block(0, json!({ "type": "text", "text": "ab" }));
+    let tool = block(1, json!({ "type": "tool_use", "name": "f", "input": {} }));
+    let told = |call: Value, events: &[&Value]| {
+        let events: Vec<_> = events.iter().map(|event| (*event).clone()).collect();
+        charged(Protocol::Anthropic, MESSAGES, &call, &events)
+    };
+    let plain = json!({ "model": "claude-opus-4-5", "thinking": { "type": "disabled" } });
+    assert!(told(plain.clone(), &[&start]).at_least, "nothing was seen yet");
+    let seen = told(plain.clone(), &[&start, &text]);
+    assert_eq!((seen.at_least, seen.tokens_in, seen.tokens_out), (false, 9, 1));
+    assert!(told(plain, &[&start, &text, &tool]).at_least, "its input comes when it is ready");
+    let thinks = json!({ "model": "claude-opus-4-5", "thinking": { "type": "enabled" } });
+    assert!(told(thinks, &[&start, &text]).at_least);
+    assert!(told(json!({ "model": "kimi" }), &[&start, &text]).at_least);
+}
+
+/// What a whole answer of a thousand words is charged by; nothing where what was reserved is charged.
+fn whole(usage: Value) -> Option<(u64, u64)> {
+    let mut listener = listener(Protocol::OpenAi, CHAT, &json!({ "model": "gpt-4o" }));
+    let said = json!({ "content": "word ".repeat(1000) });
+    let answer = json!({ "choices": [{ "message": said }], "usage": usage });
+    listener.hear_whole(answer.to_string().as_bytes(), &Place::new(Protocol::OpenAi).grant());
+    listener.used().map(|used| (used.tokens_in, used.tokens_out))
+}
+
+#[test]
+fn what_is_told_oddly_is_never_charged_as_nothing() {
+    for (usage, told) in [
+        (json!({ "prompt_tokens": 10.0, "completion_tokens": 5000.0 }), Some((10, 5000))),
+        (json!({ "prompt_tokens": "10", "completion_tokens": "5000" }), Some((10, 5000))),
+        (json!({ "prompt_tokens": 10, "completion_tokens": -5 }), None),
+        (json!({ "prompt_tokens": -10, "completion_tokens": 5 }), None),
+        (json!({ "prompt_tokens": 10, "completion_tokens": 5.5 }), None),
+        (json!({ "prompt_tokens": 10, "completion_tokens": null }), None),
+        (json!({ "prompt_tokens": 10, "completion_tokens": 0 }), None),
+        (json!({ "prompt_tokens": 10, "completion_tokens": u64::MAX }), None),
+        (json!({ "prompt_tokens": 10 }), None),
+        (json!({}), None),
+        (json!([]), None),
+        // Some count what was thought in the total alone.
+        (
+            json!({ "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 5015 }),
+            Some((10, 5005)),
+        ),
+        (
+            json!({ "prompt_tokens": 500, "completion_tokens": 5000, "input_tokens": 0, "output_tokens": 0 }),
+            Some((500, 5000)),
+        ),
+    ] {
+        assert_eq!(whole(usage.clone()), told, "{usage}");
+    }
+    let twice = br#"{"usage":{"prompt_tokens":9,"completion_tokens":9999,"completion_tokens":1}}"#;
+    let mut listener = listener(Protocol::OpenAi, CHAT, &json!({ "model": "gpt-4o" }));
+    listener.hear_whole(twice, &Place::new(Protocol::OpenAi).grant());
+    assert_eq!(listener.used(), None);
+}
+
+#[test]
+fn of_a_part_no_more_is_charged_than_of_the_whole() {
+    let mut listener = listener(Protocol::OpenAi, CHAT, &json!({ "model": "gpt-4o" }));
+    let slip = 90_000_000;
+    let answer = json!({ "usage": { "prompt_tokens": 10, "completion_tokens": 5,
+        "prompt_tokens_details": { "cached_tokens": slip, "audio_tokens": slip },
+        "completion_tokens_details": { "audio_tokens": slip } } });
+    listener.hear_whole(answer.to_string().as_bytes(), &Place::new(Protocol::OpenAi).grant());
+    let kinds = listener.used().unwrap().kinds();
+    assert_eq!((kinds.cached, kinds.audio_in, kinds.audio_out), (10, 0, 5));
+}
+
+#[test]
+fn usage_that_is_told_before_the_end_is_not_the_end_of_it() {
+    let call = json!({ "model": "gpt-4o" });
+    let told = |events: &[Value]| charged(Protocol::OpenAi, CHAT, &call, events);
+    let with = |usage: Value| {
+        let mut chunk = chunk(json!({ "content": "word ".repeat(300) }));
+        chunk["usage"] = usage;
+        chunk
+    };
+    let early = with(json!({ "prompt_tokens": 5, "completion_tokens": 0 }));
+    let more = chunk(json!({ "content": "word ".repeat(300) }));
+    let charged = told(&[early, more.clone()]);
+    assert_eq!((charged.tokens_in, charged.tokens_out), (5, 1000));
+    let float = with(json!({ "prompt_tokens": 5, "completion_tokens": 5000.0 }));
+    assert_eq!(told(&[more.clone(), float]).tokens_out, 5000);
+    let both = json!({ "model": "gpt-4o", "choices": [], "usage":
+        { "prompt_tokens": 500, "completion_tokens": 5000, "input_tokens": 0, "output_tokens": 0 } });
+    assert_eq!(told(&[more.clone(), both]).tokens_out, 5000);
+    // Some tell it with each event, the last one included.
+    let last = with(json!({ "prompt_tokens": 5, "completion_tokens": 600 }));
+    assert_eq!(told(&[more, last]).tokens_out, 600);
+}
+
+#[test]
+fn a_message_whose_usage_is_no_number_is_not_charged_by_the_first_token() {
+    let usage = |out: Value| json!({ "input_tokens": 9, "output_tokens": out });
+    let start = json!({ "type": "message_start", "message": { "model": "claude-3-haiku", "usage": usage(json!(1)) } });
+    let text = json!({ "type": "content_block_start", "index": 0,
+        "content_block": { "type": "text", "text": "word ".repeat(300) } });
+    let call = json!({ "model": "claude-3-haiku", "max_tokens": 900 });
+    for (out, tokens) in
+        [(json!("400"), 400), (json!(400.0), 400), (json!(-1), 500), (json!({}), 500)]
+    {
+        let last = json!({ "type": "message_delta", "usage": { "output_tokens": out } });
+        let events = [start.clone(), text.clone(), last.clone()];
+        let told = charged(Protocol::Anthropic, MESSAGES, &call, &events);
+        assert_eq!((told.tokens_in, told.tokens_out), (9, tokens), "{last}");
     }
 }

@@ -9,7 +9,7 @@ use super::offer::Offer;
 use super::openai::{count, flag, rewritten};
 use super::said::{Asked, Said, Unfit};
 use super::usage::{Asks, Tier};
-use super::{Estimate, Invalid, json, listener, prompt};
+use super::{Estimate, Invalid, hidden, json, listener, prompt};
 use crate::authorize::{Denial, Grant};
 
 pub use answer::Listener;
@@ -64,7 +64,8 @@ impl Api {
 pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let api = Api::of(&asked.grant.endpoint().path, asked.head.uri.path()).ok_or(Denial::Api)?;
     let lists_models = api == Api::Models;
-    let listener = || Some(listener::Listener::Anthropic(Box::new(Listener::new(lists_models))));
+    let mut ear = Listener::new(lists_models);
+    let listener = |ear| Some(listener::Listener::Anthropic(Box::new(ear)));
     if api == Api::Unread {
         return Ok(Said::default());
     }
@@ -73,7 +74,7 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
         return Err(Denial::Api.into());
     }
     if asked.bytes.is_empty() {
-        return Ok(Said { listener: listener(), ..Said::default() });
+        return Ok(Said { listener: listener(ear), ..Said::default() });
     }
     let Value::Object(mut call) = json::document(asked.bytes, asked.media)? else {
         return Err(Invalid::Member("body").into());
@@ -91,8 +92,11 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
         }
         Api::Count | Api::Models | Api::Unread => Estimate::default(),
     };
+    if hidden::some(&call, &models, asked.grant) {
+        ear.expect_hidden();
+    }
     let body = rewritten(asked.bytes, call, changed, &added);
-    Ok(Said { estimate, models, streams, body, listener: listener(), ..Said::default() })
+    Ok(Said { estimate, models, streams, body, listener: listener(ear), ..Said::default() })
 }
 
 /// The most that the call can use; where it names no bound of its answer, one is added. Nought is one

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::said::{Asked, Said, Unfit};
 use super::usage::{Asks, Tier};
-use super::{Estimate, Invalid, json, listener, prompt};
+use super::{Estimate, Invalid, hidden, json, listener, prompt};
 use crate::authorize::Denial;
 
 pub use answer::Listener;
@@ -48,6 +48,9 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let estimate = estimate(&call, api, asked, counted, &mut added)?;
     let mut ear = Listener::new(api);
     ear.expect_choices(output::answers(&call)?);
+    if hidden::some(&call, &models, asked.grant) {
+        ear.expect_hidden();
+    }
     if streams && api.tells_usage_on_demand() && wants_usage(&mut call, &mut changed, &mut added)? {
         ear.hide_usage();
     }
