@@ -7,6 +7,7 @@ mod json;
 mod offer;
 mod parts;
 mod prompt;
+mod size;
 mod text;
 pub mod media;
 pub mod protocol;

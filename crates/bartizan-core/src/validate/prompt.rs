@@ -10,23 +10,13 @@ use super::Invalid;
 use super::jsonrpc;
 use super::openai::MAX_MODEL;
 use super::said::{Asked, Models, Unfit};
+use super::size::{self, Size};
 use crate::authorize::endpoint::{By, Limit, Traits};
 use crate::authorize::{Denial, Grant};
 use crate::limit::Measure;
 
-/// Fewer bytes than any tokenizer in use needs for a token of ordinary text, on average; the
-/// settlement corrects it by what the provider reports.
-const BYTES_PER_TOKEN: u64 = 3;
-
-/// What a picture or a document inside of a prompt is taken for, whatever its size in bytes:
-/// providers scale pictures down, and charge at most about this.
-const TOKENS_PER_PICTURE: u64 = 2000;
-
 /// What bounds an answer where neither the call nor the endpoint does.
 pub(super) const UNBOUNDED: u64 = 4096;
-
-/// Shorter strings are no pictures.
-const MIN_PICTURE: usize = 512;
 
 /// Members on which something is decided.
 const MEANT: [&str; 51] = [
@@ -194,14 +184,21 @@ pub(super) fn is_counted(grant: &Grant, models: &Models) -> bool {
     })
 }
 
-/// How many tokens a prompt is, rather too many than too few.
-pub(super) fn tokens(bytes: &[u8], call: &Map<String, Value>) -> u64 {
-    let mut pictures = Pictures::default();
-    if bytes.len() > MIN_PICTURE {
-        call.values().for_each(|value| pictures.look(value));
+/// How many tokens a prompt is at the most, and whether that is seen here. Of one that is not, the
+/// endpoint says it; where it does not and somebody counts, the call is refused.
+pub(super) fn tokens(
+    call: &Map<String, Value>,
+    models: &Models,
+    grant: &Grant,
+    counted: bool,
+) -> Result<(u64, bool), Invalid> {
+    let cost = &grant.endpoint().cost;
+    let Size { tokens, unseen } = size::of(call, models.all().chain(&cost.replacements));
+    match unseen {
+        None => Ok((tokens, true)),
+        Some(member) if counted && cost.max_input_tokens == 0 => Err(Invalid::Unseen(member)),
+        Some(_) => Ok((tokens.max(cost.max_input_tokens), false)),
     }
-    let text = (bytes.len() as u64).saturating_sub(pictures.bytes);
-    text.div_ceil(BYTES_PER_TOKEN).saturating_add(pictures.count.saturating_mul(TOKENS_PER_PICTURE))
 }
 
 /// Whether an object anywhere in the call has a member of that name. The depth is bounded: the
@@ -215,50 +212,4 @@ pub(super) fn has_member(call: &Map<String, Value>, name: &str) -> bool {
         }
     }
     call.contains_key(name) || call.values().any(|value| within(value, name))
-}
-
-/// What of a prompt is no text.
-#[derive(Default)]
-struct Pictures {
-    count: u64,
-    bytes: u64,
-}
-
-impl Pictures {
-    /// The depth is bounded: the document was read with a bound.
-    fn look(&mut self, value: &Value) {
-        match value {
-            Value::String(text) if text.len() >= MIN_PICTURE && is_picture(text) => {
-                self.count += 1;
-                self.bytes += text.len() as u64;
-            }
-            Value::Array(elements) => elements.iter().for_each(|element| self.look(element)),
-            Value::Object(members) => members.values().for_each(|member| self.look(member)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
-    }
-}
-
-/// Whether a string is bytes in base64, with or without a `data:` before them.
-fn is_picture(text: &str) -> bool {
-    let data = text.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
-    let data = data.map_or(text, |(_, data)| data);
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-    data.len() >= MIN_PICTURE && data.bytes().all(plain)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_picture_does_not_count_by_its_bytes_and_a_text_does() {
-        let count = |text: &str| {
-            let body = serde_json::json!({ "messages": [{ "content": text }] });
-            tokens(body.to_string().as_bytes(), body.as_object().unwrap())
-        };
-        let picture = format!("data:image/png;base64,{}", "iVBORw0KGgo".repeat(30_000));
-        assert!((2000..2100).contains(&count(&picture)));
-        assert!(count(&"word ".repeat(6000)) >= 10_000);
-    }
 }

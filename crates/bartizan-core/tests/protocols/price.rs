@@ -122,10 +122,12 @@ fn an_answer_that_nobody_bounds_is_bounded_where_it_is_counted() {
 }
 
 #[test]
-fn a_picture_that_is_drawn_and_a_text_that_is_read_aloud_are_reserved() {
+fn what_comes_back_without_a_bound_is_reserved_too() {
     let place = bounded(Protocol::OpenAi);
     let drawn = json!({ "model": "dear", "prompt": "x", "n": 10 });
     assert!(reserved(&place, "/v1/images/generations", &drawn) >= 62_400);
+    let compact = json!({ "model": "dear", "input": "x" });
+    assert!(reserved(&place, "/v1/responses/compact", &compact) >= 65_536);
     let read = json!({ "model": "dear", "input": "word ".repeat(100) });
     assert!(reserved(&place, "/v1/audio/speech", &read) >= 1000);
 }
@@ -374,5 +376,23 @@ fn a_message_whose_usage_is_no_number_is_not_charged_by_the_first_token() {
         let events = [start.clone(), text.clone(), last.clone()];
         let told = charged(Protocol::Anthropic, MESSAGES, &call, &events);
         assert_eq!((told.tokens_in, told.tokens_out), (9, tokens), "{last}");
+    }
+}
+
+#[test]
+fn a_prompt_that_nobody_here_sees_is_refused_where_it_is_counted_or_reserved_as_configured() {
+    let kept = json!({ "model": "cheap", "max_tokens": 1, "previous_response_id": "resp_1" });
+    let found = json!({ "model": "cheap", "max_tokens": 1, "tools": [{ "type": "web_search_20250305", "name": "x" }] });
+    for (protocol, path, body, member) in [
+        (Protocol::OpenAi, RESPONSES, kept, "previous_response_id"),
+        (Protocol::Anthropic, MESSAGES, found, "tools"),
+    ] {
+        let text = body.to_string();
+        let refused = bounded(protocol).read(path, &text).map(drop);
+        assert_eq!(refused, Err(Unfit::Invalid(Invalid::Unseen(member))));
+        assert!(Place::new(protocol).read(path, &text).is_ok(), "nobody counts it");
+        let mut place = bounded(protocol);
+        place.cost.max_input_tokens = 200_000;
+        assert_eq!(place.read(path, &text).unwrap().estimate().tokens_in, 200_000);
     }
 }

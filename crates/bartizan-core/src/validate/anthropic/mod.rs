@@ -85,39 +85,42 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     changed |= tools(&mut call, asked.grant)?;
     let streams = flag(&call, "stream")?;
     let mut added = Vec::new();
-    let estimate = match api {
-        Api::Messages => {
-            let counted = prompt::is_counted(asked.grant, &models);
-            estimate(&call, asked, counted, &mut added)?
-        }
-        Api::Count | Api::Models | Api::Unread => Estimate::default(),
-    };
-    if hidden::some(&call, &models, asked.grant) {
+    let counted = prompt::is_counted(asked.grant, &models);
+    let (mut estimate, mut seen) = (Estimate::default(), true);
+    if api == Api::Messages {
+        (estimate.tokens_in, seen) = prompt::tokens(&call, &models, asked.grant, counted)?;
+        (estimate.tokens_out, estimate.asks) =
+            (output(&call, asked, counted, &mut added)?, asks(&call));
+    }
+    if !seen || hidden::some(&call, &models, asked.grant) {
         ear.expect_hidden();
     }
     let body = rewritten(asked.bytes, call, changed, &added);
     Ok(Said { estimate, models, streams, body, listener: listener(ear), ..Said::default() })
 }
 
-/// The most that the call can use; where it names no bound of its answer, one is added. Nought is one
+/// The most that the answer can take; where the call names no bound of it, one is added. Nought is one
 /// here: it only warms a cache.
-fn estimate(
+fn output(
     call: &Map<String, Value>,
     asked: &Asked<'_>,
     counted: bool,
     added: &mut Vec<(&'static str, Value)>,
-) -> Result<Estimate, Invalid> {
+) -> Result<u64, Invalid> {
     let configured = asked.grant.endpoint().cost.max_output_tokens;
     let named = count(call, "max_tokens")?;
-    let tokens_out = named.unwrap_or(if configured > 0 { configured } else { prompt::UNBOUNDED });
+    let most = named.unwrap_or(if configured > 0 { configured } else { prompt::UNBOUNDED });
     if named.is_none() && (configured > 0 || counted) {
-        added.push(("max_tokens", tokens_out.into()));
+        added.push(("max_tokens", most.into()));
     }
-    // The tier `priority` is paid for ahead, by contract.
+    Ok(most)
+}
+
+/// What of the call has a price of its own. The tier `priority` is paid for ahead, by contract.
+fn asks(call: &Map<String, Value>) -> Asks {
     let speed = call.get("speed").and_then(Value::as_str);
     let (cache, tier) = (prompt::has_member(call, "cache_control"), speed.and_then(Tier::parse));
-    let asks = Asks { cache, audio: false, tier };
-    Ok(Estimate { tokens_in: prompt::tokens(asked.bytes, call), tokens_out, asks })
+    Asks { cache, audio: false, tier }
 }
 
 /// Looks through the tools that are offered, see [`Offer::check`]. Whole servers of tools have names,

@@ -10,6 +10,8 @@ pub(super) enum Api {
     Completions,
     /// `/responses`.
     Responses,
+    /// `/responses/compact`: a conversation in short, of a length that nobody can ask for.
+    Compact,
     /// `/embeddings`, `/moderations`: a model, and nothing in return that has tokens.
     Plain,
     /// `/images/generations`: pictures in return.
@@ -67,6 +69,7 @@ impl Api {
             "chat/completions" => Self::Chat,
             "completions" => Self::Completions,
             "responses" => Self::Responses,
+            "responses/compact" => Self::Compact,
             "embeddings" | "moderations" => Self::Plain,
             "images/generations" => Self::Images,
             "audio/speech" => Self::Speech,
@@ -80,7 +83,7 @@ impl Api {
     /// Whether a call must name a model where models have rights.
     pub(super) fn takes_model(self) -> bool {
         match self {
-            Self::Chat | Self::Completions | Self::Responses => true,
+            Self::Chat | Self::Completions | Self::Responses | Self::Compact => true,
             Self::Plain | Self::Images | Self::Speech => true,
             Self::Models | Self::Stored | Self::Unread => false,
         }
@@ -93,7 +96,7 @@ impl Api {
             Self::Chat => &["max_completion_tokens", "max_tokens"],
             Self::Completions => &["max_tokens"],
             Self::Responses => &["max_output_tokens"],
-            Self::Plain | Self::Images | Self::Speech => &[],
+            Self::Compact | Self::Plain | Self::Images | Self::Speech => &[],
             Self::Models | Self::Stored | Self::Unread => &[],
         }
     }
@@ -122,6 +125,7 @@ mod tests {
             ("/v1/chat/completions", "/v1/chat/completions", Some(Api::Chat)),
             ("/v1/models/{id}", "/v1/models/gpt-4o", Some(Api::Models)),
             ("/v1/{*rest}", "/v1/responses/resp_1/cancel", None),
+            ("/v1/{*rest}", "/v1/responses/compact", Some(Api::Compact)),
             ("/v1/responses/{*rest}", "/v1/responses/resp_1/cancel", Some(Api::Stored)),
             ("/v1/files/{*rest}", "/v1/files/file_1/content", Some(Api::Unread)),
             ("/v1/batches", "/v1/batches", Some(Api::Unread)),

@@ -45,10 +45,14 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let streams = flag(&call, "stream")?;
     let mut added = Vec::new();
     let counted = prompt::is_counted(asked.grant, &models);
-    let estimate = estimate(&call, api, asked, counted, &mut added)?;
+    let (tokens_in, seen) = prompt::tokens(&call, &models, asked.grant, counted)?;
+    let configured = asked.grant.endpoint().cost.max_output_tokens;
+    let output = output::of(&call, api, configured, counted)?;
+    added.extend(output.bound.map(|(name, tokens)| (name, tokens.into())));
+    let estimate = Estimate { tokens_in, tokens_out: output.tokens, asks: asks(&call, api) };
     let mut ear = Listener::new(api);
     ear.expect_choices(output::answers(&call)?);
-    if hidden::some(&call, &models, asked.grant) {
+    if !seen || hidden::some(&call, &models, asked.grant) {
         ear.expect_hidden();
     }
     if streams && api.tells_usage_on_demand() && wants_usage(&mut call, &mut changed, &mut added)? {
@@ -76,27 +80,13 @@ pub(super) fn count(call: &Map<String, Value>, name: &'static str) -> Result<Opt
     }
 }
 
-/// The most that the call can use; where it names no bound of its answer, one is added.
-fn estimate(
-    call: &Map<String, Value>,
-    api: Api,
-    asked: &Asked<'_>,
-    counted: bool,
-    added: &mut Vec<(&'static str, Value)>,
-) -> Result<Estimate, Invalid> {
-    let (tokens_in, asks) = (prompt::tokens(asked.bytes, call), asks(call));
-    let configured = asked.grant.endpoint().cost.max_output_tokens;
-    let output = output::of(call, api, configured, counted)?;
-    added.extend(output.bound.map(|(name, tokens)| (name, tokens.into())));
-    Ok(Estimate { tokens_in, tokens_out: output.tokens, asks })
-}
-
 /// What of the call has a price of its own. What the provider decides by itself, such as a tier
 /// that a project has by default, is seen in its answer.
-fn asks(call: &Map<String, Value>) -> Asks {
+fn asks(call: &Map<String, Value>, api: Api) -> Asks {
     let sounds = call.get("modalities").and_then(Value::as_array).into_iter().flatten();
     let audio = sounds.filter_map(Value::as_str).any(|modality| modality == "audio")
-        || prompt::has_member(call, "input_audio");
+        || prompt::has_member(call, "input_audio")
+        || api == Api::Speech;
     let tier = call.get("service_tier").and_then(Value::as_str).and_then(Tier::parse);
     Asks { cache: false, audio, tier }
 }

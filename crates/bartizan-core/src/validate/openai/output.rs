@@ -30,6 +30,9 @@ const TOKENS_PER_DRAWING: u64 = 16_384;
 /// second, and somebody may ask for slow speech.
 const TOKENS_PER_BYTE_READ: u64 = 4;
 
+/// What a conversation in short is taken for: as long an answer as most models can give.
+const TOKENS_PER_SUMMARY: u64 = 65_536;
+
 /// The most tokens that come back, and the bound to put into the call.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Output {
@@ -111,6 +114,7 @@ fn plain(call: &Map<String, Value>, api: Api, configured: u64) -> Result<Output,
             let bytes = call.values().map(|value| value.as_str().map_or(0, str::len) as u64);
             bytes.sum::<u64>().saturating_mul(TOKENS_PER_BYTE_READ).max(configured)
         }
+        Api::Compact => TOKENS_PER_SUMMARY.max(configured),
         _ => 0,
     };
     Ok(Output { tokens, bound: None })
