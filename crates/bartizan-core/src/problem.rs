@@ -196,9 +196,12 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             Invalid::Incomplete => &INCOMPLETE,
             Invalid::Json(_) => &INVALID_JSON,
             Invalid::Media => &MEDIA,
-            Invalid::Member(_) | Invalid::Message(_) | Invalid::Method | Invalid::Schema(_) => {
-                &INVALID
-            }
+            Invalid::Member(_)
+            | Invalid::Message(_)
+            | Invalid::Method
+            | Invalid::Routing(_)
+            | Invalid::Schema(_)
+            | Invalid::Unseen(_) => &INVALID,
             Invalid::Rpc(fault) if fault.code == jsonrpc::METHOD_NOT_FOUND => &UNKNOWN_METHOD,
             Invalid::Rpc(_) => &MESSAGE,
             Invalid::TooLarge(_) => &TOO_LARGE,

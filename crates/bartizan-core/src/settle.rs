@@ -1,11 +1,11 @@
 //! What did it really cost? The worst case was reserved; what was used is charged.
 
-use std::sync::Arc;
-
 use crate::audit;
 use crate::authorize::Endpoint;
 use crate::limit::permit::Permit;
-use crate::limit::{Draw, Kind, Measure, Usage, actual_draws, not_sent, price};
+use crate::limit::price::Price;
+use crate::limit::{Draw, Kind, Measure, Usage, actual_draws, no_less, not_sent, price};
+use crate::validate::Models;
 pub use crate::validate::Reported;
 
 /// How a call ended, as far as money is concerned.
@@ -21,21 +21,22 @@ pub enum Spent {
 
 /// What of each draw was really used.
 #[must_use]
-pub fn actual(permit: &Permit, asked: Option<&Arc<str>>, spent: &Spent) -> Vec<Draw> {
+pub fn actual(permit: &Permit, asked: &Models, spent: &Spent) -> Vec<Draw> {
     match spent {
         Spent::Nothing => not_sent(permit.draws()),
         Spent::Unknown => permit.draws().iter().map(in_full).collect(),
         Spent::Reported(reported) => {
             let tokens = reported.tokens_in.saturating_add(reported.tokens_out);
             let usd_nano = cost(permit, asked, reported);
-            actual_draws(permit.draws(), Usage { tokens, usd_nano })
+            let actual = actual_draws(permit.draws(), Usage { tokens, usd_nano });
+            if reported.at_least { no_less(permit.draws(), actual) } else { actual }
         }
     }
 }
 
 /// What the audit record says was used.
 #[must_use]
-pub fn recorded(permit: &Permit, asked: Option<&Arc<str>>, spent: &Spent) -> audit::Usage {
+pub fn recorded(permit: &Permit, asked: &Models, spent: &Spent) -> audit::Usage {
     match spent {
         Spent::Nothing => audit::Usage::default(),
         Spent::Unknown => audit::Usage { usd_nano: reserved(permit), ..audit::Usage::default() },
@@ -60,16 +61,23 @@ fn reserved(permit: &Permit) -> u64 {
 }
 
 /// What it cost in nano-dollars: as reported, or by the price of the model that answered, else
-/// of the one that was asked; everything that was reserved where there is no price.
-fn cost(permit: &Permit, asked: Option<&Arc<str>>, reported: &Reported) -> u64 {
+/// of the dearest that may have answered; everything that was reserved where there is no price.
+fn cost(permit: &Permit, asked: &Models, reported: &Reported) -> u64 {
     let endpoint: &Endpoint = permit.grant().endpoint();
-    let by_model = |model: &Arc<str>| price::find(&endpoint.cost.prices, model);
-    let price = reported.model.as_ref().and_then(by_model).or_else(|| asked.and_then(by_model));
-    // Only a call that names a model was reserved at the ceiling.
-    let named = asked.is_some() || reported.model.is_some();
-    let ceiling = || endpoint.cost.prices.get(price::CEILING).filter(|_| named);
-    let price = price.or_else(ceiling);
-    let priced =
-        price.map(|price| price.cost(reported.tokens_in, reported.tokens_out, reported.kinds()));
-    reported.usd_nano.or(priced).unwrap_or_else(|| reserved(permit))
+    let prices = &endpoint.cost.prices;
+    let cost =
+        |price: &Price| price.cost(reported.tokens_in, reported.tokens_out, reported.kinds());
+    let answered = reported.model.as_ref();
+    let priced = || {
+        let known = answered.and_then(|model| price::find(prices, model)).map(cost);
+        let by_asked = || {
+            let all = asked.all().filter_map(|model| price::find_or_ceiling(prices, model));
+            all.map(cost).max()
+        };
+        // Only a call that names a model was reserved at the ceiling.
+        let ceiling = || prices.get(price::CEILING).filter(|_| answered.is_some()).map(cost);
+        known.or_else(by_asked).or_else(ceiling)
+    };
+    let cost = reported.usd_nano.or_else(priced).unwrap_or_else(|| reserved(permit));
+    if reported.at_least { cost.max(reserved(permit)) } else { cost }
 }

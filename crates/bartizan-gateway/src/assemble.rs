@@ -481,11 +481,17 @@ fn target(upstream: &settings::upstream::Upstream, reach: &Reached) -> anyhow::R
 }
 
 fn cost(configured: &configured::Endpoint, settings: &Settings) -> Cost {
+    let fallbacks = match &configured.target {
+        Answers::Upstream(upstream) => &*upstream.fallbacks,
+        Answers::Health | Answers::ForwardAuth => &[],
+    };
     Cost {
         usd_nano: 0,
         tokens: 0,
         prices: Arc::clone(&settings.prices),
         max_output_tokens: configured.max_output_tokens,
+        max_input_tokens: configured.max_input_tokens,
+        replacements: fallbacks.iter().filter_map(|other| other.model.clone()).collect(),
     }
 }
 

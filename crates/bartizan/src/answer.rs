@@ -47,7 +47,7 @@ pub async fn bring_home(
     hooks: &[Arc<dyn Hook>],
 ) -> Result<Response<Body>, Refused> {
     let Returned { answer, mut away } = returned;
-    let Answer { mut response, used, notes, ends } = match answer {
+    let Answer { mut response, used, notes, model, ends } = match answer {
         Ok(answer) => answer,
         Err(Failure { refusal, departed }) => {
             away.used(if departed { Spent::Unknown } else { Spent::Nothing });
@@ -59,6 +59,9 @@ pub async fn bring_home(
     }
     for note in notes {
         away.note(note);
+    }
+    if let Some(model) = model {
+        away.asked_instead(model);
     }
     if let Some(refusal) = unwelcome(&away, &response) {
         return refuse(away, refusal);

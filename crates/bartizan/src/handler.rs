@@ -32,6 +32,8 @@ pub struct Answer {
     pub used: Option<Reported>,
     /// What the log is to remember besides.
     pub notes: Vec<Note>,
+    /// The model that was asked for, where it is not the one that the call names.
+    pub(crate) model: Option<Arc<str>>,
     /// The two ends of the connection, where it changes its protocol.
     pub(crate) ends: Option<Ends>,
 }
@@ -49,7 +51,7 @@ impl Answer {
     /// An answer whose cost is not known: it is charged what was reserved.
     #[must_use]
     pub fn new(response: Response<Body>) -> Self {
-        Self { response, used: None, notes: Vec::new(), ends: None }
+        Self { response, used: None, notes: Vec::new(), model: None, ends: None }
     }
 }
 

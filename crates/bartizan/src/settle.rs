@@ -218,6 +218,13 @@ impl Away {
         self.0.spent = spent;
     }
 
+    /// Another model was asked for in place of the one that the call names.
+    pub(crate) fn asked_instead(&mut self, model: Arc<str>) {
+        if let Some(journey) = &mut self.0.journey {
+            journey.asked_instead(model);
+        }
+    }
+
     pub(crate) fn journey(&self) -> Option<&Journey> {
         self.0.journey.as_ref()
     }

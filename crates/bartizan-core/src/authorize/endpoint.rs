@@ -111,6 +111,10 @@ pub struct Cost {
     pub prices: Arc<BTreeMap<String, Price>>,
     /// What `max_tokens` is taken to be where a call does not say it.
     pub max_output_tokens: u64,
+    /// The most tokens of a prompt of which not everything is seen; nought where nobody said.
+    pub max_input_tokens: u64,
+    /// Models that may be asked for in place of the one that a call names.
+    pub replacements: Vec<Arc<str>>,
 }
 
 /// A limit or budget as it applies to endpoints: how much, and who shares it.

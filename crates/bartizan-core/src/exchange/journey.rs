@@ -17,7 +17,7 @@ use crate::refusal::{Refusal, Upstream};
 use crate::settle::{self, Spent};
 use crate::time::Timestamp;
 use crate::validate::echo::Echo;
-use crate::validate::{Estimate, Listener, Media};
+use crate::validate::{Estimate, Listener, Media, Models};
 
 impl Journey {
     /// The endpoint it leads to.
@@ -41,6 +41,11 @@ impl Journey {
     /// Hands out who listens to the answer, where its protocol is understood.
     pub fn take_listener(&mut self) -> Option<Listener> {
         self.listener.take()
+    }
+
+    /// Another model was asked for in place of the one that the call names.
+    pub fn asked_instead(&mut self, model: Arc<str>) {
+        self.models.asked = Some(model);
     }
 
     /// The most that the call was thought to use.
@@ -148,7 +153,7 @@ impl Journey {
     /// What is to be settled with the meter, if anything was reserved.
     #[must_use]
     pub fn release(&self, spent: &Spent) -> Option<Release> {
-        release(&self.permit, self.model.as_ref(), spent)
+        release(&self.permit, &self.models, spent)
     }
 
     /// The answer went out with this status, whole.
@@ -176,7 +181,7 @@ impl Journey {
     }
 
     fn usage(&self, spent: &Spent) -> Usage {
-        settle::recorded(&self.permit, self.model.as_ref(), spent)
+        settle::recorded(&self.permit, &self.models, spent)
     }
 
     fn close(
@@ -193,16 +198,16 @@ impl Journey {
 }
 
 /// What is to be settled, if anything was reserved.
-pub(super) fn release(permit: &Permit, model: Option<&Arc<str>>, spent: &Spent) -> Option<Release> {
+pub(super) fn release(permit: &Permit, models: &Models, spent: &Spent) -> Option<Release> {
     if permit.draws().is_empty() {
         return None;
     }
-    Some(Release { id: permit.id(), actual: settle::actual(permit, model, spent) })
+    Some(Release { id: permit.id(), actual: settle::actual(permit, models, spent) })
 }
 
 /// Nothing is due for a call that never departed.
 pub(super) fn give_back(mut permit: Box<Permit>) -> Option<Box<Bill>> {
-    let release = release(&permit, None, &Spent::Nothing);
+    let release = release(&permit, &Models::default(), &Spent::Nothing);
     permit.hand_over();
     release.map(|release| Box::new(Bill { release: Some(release), usage: Usage::default() }))
 }

@@ -30,7 +30,7 @@ use crate::mask::{Detection, Profile, Vault};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::validate::echo::Echo;
-use crate::validate::{Call, Estimate, Listener, Payload, Protocol};
+use crate::validate::{Call, Estimate, Listener, Models, Payload, Protocol};
 
 pub use entry::NotAuthenticated;
 pub use field::{
@@ -212,7 +212,7 @@ pub struct Departure<B> {
 #[must_use = "a journey holds a reservation: settle it"]
 pub struct Journey {
     permit: Box<Permit>,
-    model: Option<Arc<str>>,
+    models: Models,
     estimate: Estimate,
     listener: Option<Listener>,
     /// What was put aside, and comes back in the answer.

@@ -27,7 +27,7 @@ use crate::settle::Spent;
 use crate::time::Timestamp;
 use crate::validate::a2a;
 use crate::validate::echo::Echo;
-use crate::validate::{Call, Intake, Invalid, Payload, Protocol, Unfit};
+use crate::validate::{Call, Intake, Invalid, Models, Payload, Protocol, Unfit};
 
 impl<B> Exchange<Authorized<B>> {
     /// What was granted.
@@ -318,7 +318,7 @@ impl<B> Exchange<Agreed<B>> {
         let Self { memory, state: Agreed { mut permit, .. }, .. } = self;
         permit.hand_over();
         let receipt = memory.dossier.close(ending(Outcome::Allow, now, Some(status)));
-        Rehearsed { release: release(&permit, None, &Spent::Nothing), receipt }
+        Rehearsed { release: release(&permit, &Models::default(), &Spent::Nothing), receipt }
     }
 }
 
@@ -367,27 +367,17 @@ impl<B> Exchange<Announced<B>> {
             }
         }
         let caller = permit.grant().caller().clone();
-        let (model, estimate) = (call.model().cloned(), call.estimate());
+        let (models, estimate) = (call.models(), call.estimate());
         let listener = call.take_listener();
         let roles = permit.grant().roles().to_vec();
         permit.hand_over();
         let Facts { request_id: id, client, .. } = *memory.dossier.facts();
-        let (asked, (body, document)) = (model.clone(), call.into_body());
+        let (model, (body, document)) = (models.asked.clone(), call.into_body());
         let subject = memory.subject.take();
-        let departure = Departure {
-            id,
-            client,
-            head,
-            body,
-            document,
-            caller,
-            subject,
-            roles,
-            endpoint,
-            model: asked,
-        };
+        let departure =
+            Departure { id, client, head, body, document, caller, subject, roles, endpoint, model };
         let vault = vault.map(Arc::from);
-        Ok((departure, Journey { permit, model, estimate, listener, vault, memory }))
+        Ok((departure, Journey { permit, models, estimate, listener, vault, memory }))
     }
 }
 

@@ -58,7 +58,7 @@ pub use reservation::{Reservation, State, Take};
 pub use room::Room;
 pub use transfer::{Account, Cause, Transfer};
 pub use treasury::{Difference, Holding, Posted, Sum, Treasury};
-pub use usage::{Usage, actual_draws, not_sent, nothing_used};
+pub use usage::{Usage, actual_draws, no_less, not_sent, nothing_used};
 pub use window::Window;
 
 /// One limit or budget as meant.

@@ -141,15 +141,24 @@ pub fn on_the_road<B>(
     let endpoint = grant.endpoint();
     let mut draws = Vec::with_capacity(endpoint.limits.len());
     let (roles, tenant) = (grant.roles(), grant.caller().tenant());
-    let traits = Traits { roles, tenant, model: call.model(), tool: call.tool() };
-    let counting =
-        |limit: &&Arc<Limit>| !limit.at_the_door() && !limit.of_messages() && limit.counts(traits);
+    let traits = |model| Traits { roles, tenant, model, tool: call.tool() };
+    let counting = |limit: &&Arc<Limit>| !limit.at_the_door() && !limit.of_messages();
     for limit in endpoint.limits.iter().filter(counting) {
-        // A call of which nobody knows what it costs draws nothing yet: an overdraft stops it all
-        // the same, and what its handler reports afterwards is charged.
-        let amount = amount(endpoint, call, limit.rule.measure)?;
-        let subject = subject(grant, traits, client.bucket(), &limit.by);
-        draws.push(Draw::new(Arc::clone(&limit.rule), &subject, amount));
+        // Which of its models answers is not known yet: it counts as a call of each.
+        let others = call.other_models().iter().map(Some);
+        for model in std::iter::once(call.model()).chain(others) {
+            if !limit.counts(traits(model)) {
+                continue;
+            }
+            // A call of which nobody knows what it costs draws nothing yet: an overdraft stops it
+            // all the same, and what its handler reports afterwards is charged.
+            let amount = amount(endpoint, call, limit.rule.measure)?;
+            let subject = subject(grant, traits(model), client.bucket(), &limit.by);
+            draws.push(Draw::new(Arc::clone(&limit.rule), &subject, amount));
+            if limit.by != By::Model {
+                break;
+            }
+        }
     }
     Ok(Demand::of(draws))
 }
@@ -171,16 +180,20 @@ fn amount<B>(endpoint: &Endpoint, call: &Call<B>, measure: Measure) -> Result<u6
     match measure {
         Measure::Concurrent | Measure::Messages | Measure::Requests => Ok(1),
         Measure::Tokens => Ok(call.estimate().tokens().max(endpoint.cost.tokens)),
-        Measure::NanoUsd => cost(endpoint, call.model(), call.estimate()),
+        Measure::NanoUsd => cost(endpoint, call),
     }
 }
 
-/// The worst case in nano-dollars.
-fn cost(endpoint: &Endpoint, model: Option<&Arc<str>>, worst: Estimate) -> Result<u64, Unpriced> {
-    let Some(model) = model else { return Ok(endpoint.cost.usd_nano) };
-    let price =
-        find_or_ceiling(&endpoint.cost.prices, model).ok_or_else(|| Unpriced(Arc::clone(model)))?;
-    Ok(price.worst_case(worst.tokens_in, worst.tokens_out, worst.asks).max(endpoint.cost.usd_nano))
+/// The worst case in nano-dollars: of all models that may answer, the dearest.
+fn cost<B>(endpoint: &Endpoint, call: &Call<B>) -> Result<u64, Unpriced> {
+    let Some(model) = call.model() else { return Ok(endpoint.cost.usd_nano) };
+    let Estimate { tokens_in, tokens_out, asks } = call.estimate();
+    let others = call.other_models().iter().chain(&endpoint.cost.replacements);
+    std::iter::once(model).chain(others).try_fold(endpoint.cost.usd_nano, |most, model| {
+        let price = find_or_ceiling(&endpoint.cost.prices, model);
+        let price = price.ok_or_else(|| Unpriced(Arc::clone(model)))?;
+        Ok(most.max(price.worst_case(tokens_in, tokens_out, asks)))
+    })
 }
 
 /// Whose counter it is. An attribute that the caller lacks is one shared bucket, never none.

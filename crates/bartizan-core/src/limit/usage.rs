@@ -24,6 +24,19 @@ pub fn actual_draws(reserved: &[Draw], used: Usage) -> Vec<Draw> {
     reserved.iter().map(|draw| Draw { amount: amount(draw), ..draw.clone() }).collect()
 }
 
+/// The same where more may have been used than anybody here knows: what was reserved of tokens and
+/// money, or what is known where that is more.
+#[must_use]
+pub fn no_less(reserved: &[Draw], actual: Vec<Draw>) -> Vec<Draw> {
+    let most = |(draw, reserved): (Draw, &Draw)| match draw.rule.measure {
+        Measure::NanoUsd | Measure::Tokens => {
+            Draw { amount: draw.amount.max(reserved.amount), ..draw }
+        }
+        Measure::Concurrent | Measure::Messages | Measure::Requests => draw,
+    };
+    actual.into_iter().zip(reserved).map(most).collect()
+}
+
 /// What stays of the draws of a call that was let through and then not sent: a rate has counted it,
 /// so that nothing can be tried without end; tokens, money and places go back.
 #[must_use]
@@ -61,6 +74,11 @@ mod tests {
         let amounts = |draws: Vec<Draw>| draws.iter().map(|draw| draw.amount).collect::<Vec<_>>();
         let used = Usage { tokens: 120, usd_nano: 7 };
         assert_eq!(amounts(actual_draws(&reserved, used)), [1, 120, 7, 0]);
+        let more = no_less(&reserved, actual_draws(&reserved, used));
+        assert_eq!(amounts(more), [1, 500, 900, 0], "what is not known costs what was reserved");
+        let most = Usage { tokens: 600, usd_nano: 1000 };
+        let more = no_less(&reserved, actual_draws(&reserved, most));
+        assert_eq!(amounts(more), [1, 600, 1000, 0], "what was seen beyond it counts, too");
         assert_eq!(amounts(not_sent(&reserved)), [1, 0, 0, 0]);
         assert_eq!(amounts(nothing_used(&reserved)), [0, 0, 0, 0]);
     }

@@ -45,9 +45,11 @@ fn of(refusal: &Refusal) -> Fault {
             Invalid::Member(_) | Invalid::Schema(_) => PARAMS,
             Invalid::Media
             | Invalid::Message(_)
+            | Invalid::Routing(_)
             | Invalid::TooLarge(_)
             | Invalid::TooSlow
             | Invalid::Unread
+            | Invalid::Unseen(_)
             | Invalid::WebSocketVersion { .. } => REQUEST,
         },
         Refusal::Forbidden(Denial::Task) => TASK,

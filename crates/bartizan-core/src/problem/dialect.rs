@@ -23,7 +23,9 @@ pub(super) fn as_problem(problem: &Problem, refusal: &Refusal, context: &Context
     add("request_id", context.request_id.to_string().into());
     match refusal {
         Refusal::Invalid(Invalid::Schema(violations)) => add("violations", json!(violations)),
-        Refusal::Invalid(Invalid::Member(name)) => {
+        Refusal::Invalid(
+            Invalid::Member(name) | Invalid::Routing(name) | Invalid::Unseen(name),
+        ) => {
             let violation = json!({ "pointer": format!("/{name}"), "detail": detail(refusal) });
             add("violations", json!([violation]));
         }

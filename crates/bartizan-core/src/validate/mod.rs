@@ -2,10 +2,12 @@
 
 pub mod beside;
 pub mod echo;
+mod hidden;
 mod json;
 mod offer;
 mod parts;
 mod prompt;
+mod size;
 mod text;
 pub mod media;
 pub mod protocol;
@@ -34,7 +36,7 @@ pub use listener::{Heard, Listener};
 pub use media::Media;
 pub use protocol::Protocol;
 pub use reported::Reported;
-pub use said::{Asked, Said, Unfit};
+pub use said::{Asked, Models, Said, Unfit};
 pub use schema::{Schema, SchemaError, Violation};
 use usage::Asks;
 
@@ -111,6 +113,12 @@ pub enum Invalid {
     /// Something that this protocol asks for is missing or of the wrong type.
     #[error("`{0}` is missing or of the wrong type")]
     Member(&'static str),
+    /// A member that leaves it to somebody else which model answers, where that decides on rights or
+    /// prices.
+    #[error(
+        "`{0}` chooses a model that is not seen here: name it in `model`, and others in `models`"
+    )]
+    Routing(&'static str),
     /// A message that its protocol answers with an error of its own.
     #[error(transparent)]
     Rpc(#[from] jsonrpc::Fault),
@@ -123,6 +131,11 @@ pub enum Invalid {
     /// The body did not come in time.
     #[error("the body did not come in time")]
     TooSlow,
+    /// A member that brings tokens which are not seen here, where tokens or money are counted.
+    #[error(
+        "what `{0}` brings is not seen here, and it is counted: leave it out, or have `max_input_tokens` configured for this endpoint"
+    )]
+    Unseen(&'static str),
     /// A body that must be inspected was not read. It never happens on the road; it is here so
     /// that leaving the reading out fails closed.
     #[error("the body was not read")]
@@ -211,7 +224,19 @@ impl<B> Call<B> {
     /// The model it names, as it is called behind the gate.
     #[must_use]
     pub fn model(&self) -> Option<&Arc<str>> {
-        self.said.as_ref()?.model.as_ref()
+        self.said.as_ref()?.models.asked.as_ref()
+    }
+
+    /// The models that may answer it, in place of that one, too.
+    #[must_use]
+    pub fn models(&self) -> Models {
+        self.said.as_ref().map(|said| said.models.clone()).unwrap_or_default()
+    }
+
+    /// Those that may answer it in place of the one that is asked.
+    #[must_use]
+    pub fn other_models(&self) -> &[Arc<str>] {
+        self.said.as_ref().map(|said| &*said.models.others).unwrap_or_default()
     }
 
     /// The tool that it calls.

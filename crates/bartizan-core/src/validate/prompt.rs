@@ -9,43 +9,65 @@ use serde_json::{Map, Value};
 use super::Invalid;
 use super::jsonrpc;
 use super::openai::MAX_MODEL;
-use super::said::{Asked, Unfit};
+use super::said::{Asked, Models, Unfit};
+use super::size::{self, Size};
+use crate::authorize::endpoint::{By, Limit, Traits};
 use crate::authorize::{Denial, Grant};
+use crate::limit::Measure;
 
-/// Fewer bytes than any tokenizer in use needs for a token of ordinary text, on average; the
-/// settlement corrects it by what the provider reports.
-const BYTES_PER_TOKEN: u64 = 3;
-
-/// What a picture or a document inside of a prompt is taken for, whatever its size in bytes:
-/// providers scale pictures down, and charge at most about this.
-const TOKENS_PER_PICTURE: u64 = 2000;
-
-/// What is reserved for an answer that nothing bounds.
+/// What bounds an answer where neither the call nor the endpoint does.
 pub(super) const UNBOUNDED: u64 = 4096;
 
-/// Shorter strings are no pictures.
-const MIN_PICTURE: usize = 512;
-
 /// Members on which something is decided.
-const MEANT: [&str; 21] = [
+const MEANT: [&str; 51] = [
+    "background",
     "best_of",
+    "chat_template",
+    "container",
+    "content_policy_fallbacks",
+    "context_window_fallbacks",
+    "conversation",
+    "extra_body",
+    "fallbacks",
     "function_call",
     "functions",
     "include",
     "input",
     "logprobs",
     "max_completion_tokens",
+    "max_new_tokens",
     "max_output_tokens",
     "max_tokens",
     "mcp_servers",
     "messages",
+    "min_tokens",
+    "modalities",
     "model",
     "models",
     "n",
+    "n_cmpl",
+    "n_predict",
+    "num_completions",
+    "num_generations",
+    "num_predict",
+    "num_return_sequences",
+    "plugins",
+    "prediction",
+    "preset",
+    "previous_response_id",
     "prompt",
+    "prompt_embeds",
+    "providerOptions",
+    "reasoning",
+    "reasoning_effort",
+    "route",
+    "search_parameters",
     "service_tier",
+    "speed",
     "stream",
     "stream_options",
+    "system",
+    "thinking",
     "tool_choice",
     "tools",
     "web_search_options",
@@ -73,38 +95,110 @@ pub(super) fn is_asked_as_it_must_be(asked: &Asked<'_>, asks_a_model: bool, mode
     matches!(*verb, Method::GET | Method::HEAD) && asked.bytes.is_empty() && granted
 }
 
-/// Reads `model`, looks whether the caller has a right to it, and puts what it stands for in its
-/// place.
-pub(super) fn model(
+/// Members by which routers between the gate and the providers choose another model than is asked, or
+/// another call than is sent (OpenRouter, LiteLLM, Vercel).
+const ROUTING: [&str; 7] = [
+    "content_policy_fallbacks",
+    "context_window_fallbacks",
+    "extra_body",
+    "fallbacks",
+    "preset",
+    "providerOptions",
+    "route",
+];
+
+/// The most models that a call may name besides.
+const MAX_OTHERS: usize = 16;
+
+/// Reads which models may answer: `model`, and `models` in its place. The caller must have a right to
+/// each; what they stand for is put in their places.
+pub(super) fn models(
     call: &mut Map<String, Value>,
     required: bool,
     grant: &Grant,
     changed: &mut bool,
-) -> Result<Option<Arc<str>>, Unfit> {
-    let name: Arc<str> = match call.get("model") {
-        Some(Value::String(model)) if model.len() <= MAX_MODEL => Arc::from(model.as_str()),
-        // Where models have rights, a call without one would be a way around them.
-        None if required && grant.endpoint().names.models.is_some() => {
-            return Err(Invalid::Member("model").into());
-        }
-        None => return Ok(None),
-        Some(_) => return Err(Invalid::Member("model").into()),
+) -> Result<Models, Unfit> {
+    let matter = required && models_matter(grant);
+    let said = |name: &&&str| call.get(**name).is_some_and(|value| !value.is_null());
+    if let Some(member) = ROUTING.iter().find(said).filter(|_| matter) {
+        return Err(Invalid::Routing(member).into());
+    }
+    let asked = match call.get("model") {
+        Some(name) => Some(granted(name, "model", grant)?),
+        // A call without one would be a way around what it costs, and around who may use it.
+        None if matter => return Err(Invalid::Member("model").into()),
+        None => None,
     };
-    let right = grant.model(&name).ok_or_else(|| Denial::Model(Arc::clone(&name)))?;
-    let Some(meant) = right.stands_for else { return Ok(Some(name)) };
-    call.insert("model".into(), Value::String(meant.to_string()));
-    *changed = true;
-    Ok(Some(Arc::clone(meant)))
+    let others = match call.get("models") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(names)) if names.len() <= MAX_OTHERS => {
+            let names = names.iter().map(|name| granted(name, "models", grant));
+            names.collect::<Result<Vec<_>, _>>()?
+        }
+        Some(_) => return Err(Invalid::Member("models").into()),
+    };
+    if let Some((meant, true)) = &asked {
+        call.insert("model".into(), Value::String(meant.to_string()));
+        *changed = true;
+    }
+    if others.iter().any(|(_, replaced)| *replaced) {
+        let names = others.iter().map(|(name, _)| Value::String(name.to_string()));
+        call.insert("models".into(), names.collect());
+        *changed = true;
+    }
+    let mut models = Models { asked: asked.map(|(name, _)| name), others: Vec::new() };
+    for (name, _) in others {
+        if !models.all().any(|known| *known == name) {
+            models.others.push(name);
+        }
+    }
+    Ok(models)
 }
 
-/// How many tokens a prompt is, rather too many than too few.
-pub(super) fn tokens(bytes: &[u8], call: &Map<String, Value>) -> u64 {
-    let mut pictures = Pictures::default();
-    if bytes.len() > MIN_PICTURE {
-        call.values().for_each(|value| pictures.look(value));
+/// A model as it is called behind the gate, and whether that is another name.
+fn granted(name: &Value, member: &'static str, grant: &Grant) -> Result<(Arc<str>, bool), Unfit> {
+    let name = name.as_str().filter(|name| name.len() <= MAX_MODEL);
+    let name: Arc<str> = name.ok_or(Invalid::Member(member))?.into();
+    let right = grant.model(&name).ok_or_else(|| Denial::Model(Arc::clone(&name)))?;
+    Ok(right.stands_for.map_or((name, false), |meant| (Arc::clone(meant), true)))
+}
+
+/// Whether something is granted, priced or counted here by the model that a call names.
+fn models_matter(grant: &Grant) -> bool {
+    let endpoint = grant.endpoint();
+    let by_model = |limit: &Arc<Limit>| {
+        let only = limit.only.as_ref().is_some_and(|only| !only.models.is_empty());
+        only || limit.by == By::Model || limit.rule.measure == Measure::NanoUsd
+    };
+    endpoint.names.models.is_some() || endpoint.limits.iter().any(by_model)
+}
+
+/// Whether tokens or money are counted of a call under this grant that may ask one of these models.
+pub(super) fn is_counted(grant: &Grant, models: &Models) -> bool {
+    let (roles, tenant) = (grant.roles(), grant.caller().tenant());
+    let mut limits = grant.endpoint().limits.iter();
+    limits.any(|limit| {
+        let fits = |model| limit.counts(Traits { roles, tenant, model, tool: None });
+        matches!(limit.rule.measure, Measure::NanoUsd | Measure::Tokens)
+            && (fits(models.asked.as_ref()) || models.all().any(|model| fits(Some(model))))
+    })
+}
+
+/// How many tokens a prompt is at the most, and whether that is seen here. Of one that is not, the
+/// endpoint says it; where it does not and somebody counts, the call is refused.
+pub(super) fn tokens(
+    call: &Map<String, Value>,
+    models: &Models,
+    grant: &Grant,
+    counted: bool,
+) -> Result<(u64, bool), Invalid> {
+    let cost = &grant.endpoint().cost;
+    let Size { tokens, unseen } = size::of(call, models.all().chain(&cost.replacements));
+    match unseen {
+        None => Ok((tokens, true)),
+        Some(member) if counted && cost.max_input_tokens == 0 => Err(Invalid::Unseen(member)),
+        Some(_) => Ok((tokens.max(cost.max_input_tokens), false)),
     }
-    let text = (bytes.len() as u64).saturating_sub(pictures.bytes);
-    text.div_ceil(BYTES_PER_TOKEN).saturating_add(pictures.count.saturating_mul(TOKENS_PER_PICTURE))
 }
 
 /// Whether an object anywhere in the call has a member of that name. The depth is bounded: the
@@ -118,50 +212,4 @@ pub(super) fn has_member(call: &Map<String, Value>, name: &str) -> bool {
         }
     }
     call.contains_key(name) || call.values().any(|value| within(value, name))
-}
-
-/// What of a prompt is no text.
-#[derive(Default)]
-struct Pictures {
-    count: u64,
-    bytes: u64,
-}
-
-impl Pictures {
-    /// The depth is bounded: the document was read with a bound.
-    fn look(&mut self, value: &Value) {
-        match value {
-            Value::String(text) if text.len() >= MIN_PICTURE && is_picture(text) => {
-                self.count += 1;
-                self.bytes += text.len() as u64;
-            }
-            Value::Array(elements) => elements.iter().for_each(|element| self.look(element)),
-            Value::Object(members) => members.values().for_each(|member| self.look(member)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
-    }
-}
-
-/// Whether a string is bytes in base64, with or without a `data:` before them.
-fn is_picture(text: &str) -> bool {
-    let data = text.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
-    let data = data.map_or(text, |(_, data)| data);
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-    data.len() >= MIN_PICTURE && data.bytes().all(plain)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_picture_does_not_count_by_its_bytes_and_a_text_does() {
-        let count = |text: &str| {
-            let body = serde_json::json!({ "messages": [{ "content": text }] });
-            tokens(body.to_string().as_bytes(), body.as_object().unwrap())
-        };
-        let picture = format!("data:image/png;base64,{}", "iVBORw0KGgo".repeat(30_000));
-        assert!((2000..2100).contains(&count(&picture)));
-        assert!(count(&"word ".repeat(6000)) >= 10_000);
-    }
 }

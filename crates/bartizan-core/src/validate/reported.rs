@@ -23,6 +23,9 @@ pub struct Reported {
     pub tokens_audio_out: u64,
     /// The service tier that it was served in, where that is not the standard.
     pub tier: Option<Tier>,
+    /// Whether there may be more than this, of which nobody here knows: what was reserved is charged,
+    /// or this where it is more.
+    pub at_least: bool,
     /// The cost in nano-dollars, where it is known without a price.
     pub usd_nano: Option<u64>,
     /// The model that answered, where it is not the one that was asked.

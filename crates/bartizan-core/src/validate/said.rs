@@ -33,8 +33,8 @@ pub struct Asked<'a> {
 pub struct Said {
     /// The most it can use.
     pub estimate: Estimate,
-    /// The model it names, as it is called behind the gate.
-    pub model: Option<Arc<str>>,
+    /// The models it names, as they are called behind the gate.
+    pub models: Models,
     /// The tool that it calls itself. (Tools that are only offered to a model are checked where
     /// they are read.)
     pub tool: Option<Arc<str>>,
@@ -58,6 +58,22 @@ pub struct Said {
     pub notes: Vec<Note>,
     /// Who listens to its answer.
     pub listener: Option<Listener>,
+}
+
+/// The models of a call.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Models {
+    /// The one that is asked, where it names one.
+    pub asked: Option<Arc<str>>,
+    /// Others that may answer in its place.
+    pub others: Vec<Arc<str>>,
+}
+
+impl Models {
+    /// All of them, each once.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.asked.iter().chain(&self.others)
+    }
 }
 
 /// Why a call does not fit: it is no sound one, or not covered by its grant.

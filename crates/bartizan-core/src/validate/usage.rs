@@ -1,6 +1,7 @@
 //! What of a call decides on its price, beside how many tokens it has?
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// How soon a provider answers, by what it calls `service_tier` or `speed`, where that has a price
 /// of its own.
@@ -64,4 +65,59 @@ pub struct Asks {
     pub audio: bool,
     /// The service tier that it names.
     pub tier: Option<Tier>,
+}
+
+/// A number of tokens, as a provider tells it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Told {
+    /// It tells none.
+    #[default]
+    Nothing,
+    /// What it tells is no number of tokens.
+    Odd,
+    /// So many.
+    Is(u64),
+}
+
+/// No call takes more tokens than this: the number is a slip.
+const MOST_TOKENS: u64 = 100_000_000;
+
+impl Told {
+    /// What stands there; whole numbers also as some write them, `5000.0` and `"5000"`.
+    pub(super) fn of(value: Option<&Value>) -> Self {
+        let text = match value {
+            None | Some(Value::Null) => return Self::Nothing,
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::String(text)) => text.clone(),
+            Some(_) => return Self::Odd,
+        };
+        let whole = text.split_once('.').filter(|(_, rest)| rest.bytes().all(|b| b == b'0'));
+        let number = whole.map_or(&*text, |(whole, _)| whole).parse::<u64>().ok();
+        number.filter(|number| *number <= MOST_TOKENS).map_or(Self::Odd, Self::Is)
+    }
+
+    /// The number, where it is one.
+    pub(super) fn get(self) -> Option<u64> {
+        if let Self::Is(tokens) = self { Some(tokens) } else { None }
+    }
+
+    /// The larger of two, where both are told.
+    pub(super) fn most(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Odd, _) | (_, Self::Odd) => Self::Odd,
+            (Self::Nothing, told) | (told, Self::Nothing) => told,
+            (Self::Is(one), Self::Is(other)) => Self::Is(one.max(other)),
+        }
+    }
+
+    /// This one, where it is told.
+    pub(super) fn or(self, before: Self) -> Self {
+        if self == Self::Nothing { before } else { self }
+    }
+}
+
+impl<'de> Deserialize<'de> for Told {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        Ok(Self::of(Some(&Value::deserialize(source)?)))
+    }
 }

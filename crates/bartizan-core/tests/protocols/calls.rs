@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bartizan_core::authorize::endpoint::Cost;
 use bartizan_core::authorize::{Denial, NameRule, Named, OnDeniedTool};
 use bartizan_core::mask::{Guard, Profile};
 use bartizan_core::validate::usage::{Asks, Tier};
@@ -19,7 +20,8 @@ fn openai() -> Place {
 
 #[test]
 fn the_worst_case_counts_and_a_bound_is_put_in_where_there_is_none() {
-    let place = Place { max_output_tokens: 100, ..openai() };
+    let cost = Cost { max_output_tokens: 100, ..Cost::default() };
+    let place = Place { cost, ..openai() };
     for (path, body, tokens_out, bound) in [
         (CHAT, json!({ "model": "m" }), 100, Some("max_completion_tokens")),
         ("/v1/responses", json!({ "model": "m" }), 100, Some("max_output_tokens")),

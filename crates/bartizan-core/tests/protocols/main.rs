@@ -13,5 +13,6 @@ mod a2a;
 mod calls;
 mod mcp;
 mod place;
+mod price;
 mod spread;
 mod streams;

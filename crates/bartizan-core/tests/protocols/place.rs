@@ -3,24 +3,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bartizan_core::admit::Proxies;
 use bartizan_core::authenticate::{Caller, Identity, Principal};
-use bartizan_core::authorize::endpoint::{About, Cost, OnDisconnect};
+use bartizan_core::authorize::endpoint::{About, By, Cost, Limit, OnDisconnect};
 use bartizan_core::authorize::{
     Access, Circumstances, Endpoint, Grant, NameRule, Named, Names, OnDeniedTool, Policy,
 };
+use bartizan_core::limit::permit::{Demand, on_the_road};
+use bartizan_core::limit::price::{NanoUsd, Price};
+use bartizan_core::limit::{Draw, Measure, Rule, Shape};
 use bartizan_core::mask::Profile;
 use bartizan_core::time::Timestamp;
 use bartizan_core::validate::a2a::Agent;
 use bartizan_core::validate::{Call, Payload, Protocol, Unfit, mcp};
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request};
 
 /// An endpoint for everything below `/v1`, and what its calls may name.
 pub(crate) struct Place {
     pub(crate) protocol: Protocol,
     pub(crate) path: &'static str,
     pub(crate) names: Names,
-    pub(crate) max_output_tokens: u64,
+    pub(crate) cost: Cost,
+    pub(crate) limits: Vec<Arc<Limit>>,
     pub(crate) profile: Profile,
     pub(crate) mcp: Option<Arc<mcp::Rules>>,
     pub(crate) agent: Option<Arc<Agent>>,
@@ -31,7 +36,32 @@ impl Place {
         let names = Names::default();
         let profile = Profile::default();
         let (path, mcp, agent) = ("/v1/{*rest}", None, None);
-        Self { protocol, path, names, max_output_tokens: 0, profile, mcp, agent }
+        let (cost, limits) = (Cost::default(), Vec::new());
+        Self { protocol, path, names, cost, limits, profile, mcp, agent }
+    }
+
+    /// A budget of dollars for everybody, and these prices of a million tokens, in and out alike.
+    pub(crate) fn budget(mut self, prices: &[(&str, u64)]) -> Self {
+        self.limits.push(Arc::new(Limit::new(budget(), By::Everybody)));
+        let price = |dollars: u64| NanoUsd(dollars * 1_000_000_000);
+        let row = |&(model, dollars): &(&str, u64)| {
+            (model.to_owned(), Price::flat(price(dollars), price(dollars), None))
+        };
+        self.cost.prices = Arc::new(prices.iter().map(row).collect());
+        self
+    }
+
+    /// What a call draws: whose counter of which limit, and how much of it.
+    pub(crate) fn draws(&self, path: &str, body: &str) -> Vec<(String, u64)> {
+        let call = self.read(path, body).unwrap();
+        let client = Proxies::default().client([192, 0, 2, 1].into(), &HeaderMap::new());
+        let (Demand::ForGood(draws) | Demand::Reserved(draws)) =
+            on_the_road(&self.grant(), &call, client).unwrap();
+        let told = |draw: Draw| {
+            let subject = draw.key.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+            (subject, draw.amount)
+        };
+        draws.into_iter().map(told).collect()
     }
 
     /// The tools that everybody may offer.
@@ -72,8 +102,8 @@ impl Place {
             messages: None,
             schema: None,
             max_request_size: 1_000_000,
-            limits: Vec::new(),
-            cost: Cost { max_output_tokens: self.max_output_tokens, ..Cost::default() },
+            limits: self.limits.clone(),
+            cost: self.cost.clone(),
             profile: self.profile.clone(),
             timeout: Duration::from_secs(1),
             on_disconnect: OnDisconnect::Cancel,
@@ -102,6 +132,12 @@ impl Place {
         let (head, ()) = request.body(()).unwrap().into_parts();
         Call::parse(&self.grant(), &head, Payload::Whole(Bytes::from(body.to_owned())))
     }
+}
+
+/// A hundred dollars.
+pub(crate) fn budget() -> Arc<Rule> {
+    let shape = Shape::Window { limit: 100_000_000_000, length: Duration::from_secs(3600) };
+    Arc::new(Rule::new("budget", Measure::NanoUsd, shape))
 }
 
 pub(crate) fn rules(patterns: &[&str]) -> Vec<NameRule> {

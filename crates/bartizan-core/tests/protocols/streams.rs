@@ -400,7 +400,8 @@ fn what_has_a_price_of_its_own_is_read_out_of_every_answer() {
     };
     assert_eq!(heard(Protocol::Anthropic, "/v1/messages", message), written);
     // What nobody can read does not hide what was used.
-    let strange = json!({ "service_tier": 7, "usage": { "prompt_tokens": 9 } });
+    let strange =
+        json!({ "service_tier": 7, "usage": { "prompt_tokens": 9, "completion_tokens": 1 } });
     assert_eq!(heard(Protocol::OpenAi, CHAT, strange), Kinds::default());
 }
 

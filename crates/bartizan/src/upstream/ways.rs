@@ -127,9 +127,11 @@ async fn attempts(
             let Some(leave) = way.leave() else { break };
             let Some(departure) = next(&mut spare, whole, way) else { break };
             match way.ask(departure, patience, leave).await {
-                Outcome::Done(result) => return lasting(result, patience.total, began),
+                Outcome::Done(result) => {
+                    return lasting(way.names(result), patience.total, began);
+                }
                 Outcome::Again(result, wait) => {
-                    last = Some(result);
+                    last = Some(way.names(result));
                     let pause = wait.unwrap_or_else(|| pause(attempt));
                     if attempt < most && pause <= MAX_PAUSE {
                         sleep(pause).await;
@@ -191,6 +193,11 @@ impl Open {
     fn serves(&self, model: Option<&str>) -> bool {
         let fits = |model: &str| self.serves.iter().any(|pattern| named::fits(pattern, model));
         self.serves.is_empty() || model.is_some_and(fits)
+    }
+
+    /// Says of an answer which model was asked for it: it is charged by that.
+    fn names(&self, result: Result<Answer, Failure>) -> Result<Answer, Failure> {
+        result.map(|answer| Answer { model: self.model.clone(), ..answer })
     }
 
     /// Leave to ask it: `Some(None)` where nobody keeps count.

@@ -14,7 +14,7 @@ use crate::validate::listener::{
     Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
 };
 use crate::validate::text::{Text, number};
-use crate::validate::usage::Tier;
+use crate::validate::usage::{Tier, Told};
 
 /// Listens to one answer.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Listener {
     counts: Option<Counts>,
     /// Whether the counts are the last ones.
     told: bool,
+    /// Whether tokens may be made that stand in no event.
+    hidden: bool,
     model: Option<Arc<str>>,
     seen: Tokens,
     open: Vec<Calling>,
@@ -83,19 +85,24 @@ struct Delta<'a> {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Counts {
-    #[serde(deserialize_with = "number")]
-    input_tokens: Option<u64>,
-    #[serde(deserialize_with = "number")]
-    output_tokens: Option<u64>,
-    #[serde(deserialize_with = "number")]
-    cache_read_input_tokens: Option<u64>,
-    #[serde(deserialize_with = "number")]
-    cache_creation_input_tokens: Option<u64>,
+    input_tokens: Told,
+    output_tokens: Told,
+    cache_read_input_tokens: Told,
+    cache_creation_input_tokens: Told,
     cache_creation: Option<Written>,
     #[serde(deserialize_with = "tier")]
     service_tier: Option<Tier>,
     #[serde(deserialize_with = "tier")]
     speed: Option<Tier>,
+}
+
+impl Counts {
+    /// Whether everything in it is a number, and what came in and went out is among it.
+    fn are_whole(&self) -> bool {
+        let cache = [self.cache_read_input_tokens, self.cache_creation_input_tokens];
+        let told = self.input_tokens.get().is_some() && self.output_tokens.get().is_some();
+        told && !cache.contains(&Told::Odd)
+    }
 }
 
 /// Counts of another build count as not told.
@@ -118,37 +125,48 @@ impl Listener {
     pub(super) fn new(lists_models: bool) -> Self {
         let (counts, model, seen) = (None, None, Tokens::default());
         let (open, blocks) = (Vec::new(), Begun::default());
-        Self { lists_models, counts, told: false, model, seen, open, blocks }
+        let (told, hidden) = (false, false);
+        Self { lists_models, counts, told, hidden, model, seen, open, blocks }
     }
 
+    /// Tokens may be made that stand in no event.
+    pub(super) fn expect_hidden(&mut self) {
+        self.hidden = true;
+    }
+
+    /// What is told to be nothing where something was seen is not all of it.
     pub(in crate::validate) fn used(&self) -> Option<Reported> {
-        let counts = self.counts.filter(|_| self.told)?;
-        Some(self.reported(counts, counts.output_tokens.unwrap_or(0)))
+        let counts = self.counts.filter(|counts| self.told && counts.are_whole())?;
+        let out = counts.output_tokens.get().unwrap_or(0);
+        (out > 0 || self.seen == Tokens::default()).then(|| self.reported(counts, out))
     }
 
-    /// The first event tells what came in; of what goes out it knows only the first token.
+    /// The first event tells what came in; of what goes out it knows only the first token. The input
+    /// of a tool comes when some of it is ready.
     pub(in crate::validate) fn used_so_far(&self, tokens_in: u64) -> Option<Reported> {
-        let heard = self.counts.is_some() || self.seen != Tokens::default();
+        let seen = self.seen != Tokens::default();
+        let heard = self.counts.is_some() || seen;
         let so_far = || {
-            let out = self.counts.and_then(|counts| counts.output_tokens).unwrap_or(0);
+            let out = self.counts.and_then(|counts| counts.output_tokens.get()).unwrap_or(0);
             let out = out.max(self.seen.count());
-            match self.counts.filter(|counts| counts.input_tokens.is_some()) {
+            let told = match self.counts.filter(|counts| counts.input_tokens.get().is_some()) {
                 Some(counts) => self.reported(counts, out),
                 None => {
                     let model = self.model.clone();
                     Reported { tokens_in, tokens_out: out, model, ..Reported::default() }
                 }
-            }
+            };
+            Reported { at_least: self.hidden || !seen || !self.open.is_empty(), ..told }
         };
         self.used().or_else(|| heard.then(so_far))
     }
 
     /// `input_tokens` does not hold what was read from a cache or written into one.
     fn reported(&self, counts: Counts, tokens_out: u64) -> Reported {
-        let cached = counts.cache_read_input_tokens.unwrap_or(0);
-        let tokens_in = counts.input_tokens.unwrap_or(0);
+        let cached = counts.cache_read_input_tokens.get().unwrap_or(0);
+        let tokens_in = counts.input_tokens.get().unwrap_or(0);
         let tokens_in = tokens_in.saturating_add(cached);
-        let written = counts.cache_creation_input_tokens.unwrap_or(0);
+        let written = counts.cache_creation_input_tokens.get().unwrap_or(0);
         Reported {
             tokens_in: tokens_in.saturating_add(written),
             tokens_out,
@@ -175,6 +193,9 @@ impl Listener {
         self.account(&message);
         self.told = message.usage.is_some();
         let mut heard = Heard::default();
+        for text in message.content.iter().filter_map(|block| block.text.as_deref()) {
+            self.seen.add(text);
+        }
         for block in message.content.iter().filter(|block| block.is_call()) {
             let name = block.name.as_deref().unwrap_or_default();
             heard.check(name, grant);

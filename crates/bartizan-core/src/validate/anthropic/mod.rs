@@ -9,7 +9,7 @@ use super::offer::{Offer, is_plain};
 use super::openai::{count, flag, rewritten};
 use super::said::{Asked, Said, Unfit};
 use super::usage::{Asks, Tier};
-use super::{Estimate, Invalid, json, listener, prompt};
+use super::{Estimate, Invalid, hidden, json, listener, prompt};
 use crate::authorize::{Denial, Grant};
 
 pub use answer::Listener;
@@ -65,7 +65,8 @@ impl Api {
 pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let api = Api::of(&asked.grant.endpoint().path, asked.head.uri.path()).ok_or(Denial::Api)?;
     let lists_models = api == Api::Models;
-    let listener = || Some(listener::Listener::Anthropic(Box::new(Listener::new(lists_models))));
+    let mut ear = Listener::new(lists_models);
+    let listener = |ear| Some(listener::Listener::Anthropic(Box::new(ear)));
     if api == Api::Unread {
         return Ok(Said::default());
     }
@@ -74,45 +75,53 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
         return Err(Denial::Api.into());
     }
     if asked.bytes.is_empty() {
-        return Ok(Said { listener: listener(), ..Said::default() });
+        return Ok(Said { listener: listener(ear), ..Said::default() });
     }
     let Value::Object(mut call) = json::document(asked.bytes, asked.media)? else {
         return Err(Invalid::Member("body").into());
     };
     prompt::exact(&call)?;
     let mut changed = false;
-    let model = prompt::model(&mut call, takes_model, asked.grant, &mut changed)?;
+    let models = prompt::models(&mut call, takes_model, asked.grant, &mut changed)?;
     changed |= tools(&mut call, asked.grant)?;
     let streams = flag(&call, "stream")?;
     let mut added = Vec::new();
-    let estimate = match api {
-        Api::Messages => estimate(&call, asked, &mut added)?,
-        Api::Count | Api::Models | Api::Unread => Estimate::default(),
-    };
+    let counted = prompt::is_counted(asked.grant, &models);
+    let (mut estimate, mut seen) = (Estimate::default(), true);
+    if api == Api::Messages {
+        (estimate.tokens_in, seen) = prompt::tokens(&call, &models, asked.grant, counted)?;
+        (estimate.tokens_out, estimate.asks) =
+            (output(&call, asked, counted, &mut added)?, asks(&call));
+    }
+    if !seen || hidden::some(&call, &models, asked.grant) {
+        ear.expect_hidden();
+    }
     let body = rewritten(asked.bytes, call, changed, &added);
-    Ok(Said { estimate, model, streams, body, listener: listener(), ..Said::default() })
+    Ok(Said { estimate, models, streams, body, listener: listener(ear), ..Said::default() })
 }
 
-/// The most that the call can use; where it names no bound of its answer, the endpoint's is added.
-fn estimate(
+/// The most that the answer can take; where the call names no bound of it, one is added. Nought is one
+/// here: it only warms a cache.
+fn output(
     call: &Map<String, Value>,
     asked: &Asked<'_>,
+    counted: bool,
     added: &mut Vec<(&'static str, Value)>,
-) -> Result<Estimate, Invalid> {
+) -> Result<u64, Invalid> {
     let configured = asked.grant.endpoint().cost.max_output_tokens;
-    let tokens_out = match count(call, "max_tokens")? {
-        Some(named) => named,
-        None if configured > 0 => {
-            added.push(("max_tokens", configured.into()));
-            configured
-        }
-        None => prompt::UNBOUNDED,
-    };
-    // The tier `priority` is paid for ahead, by contract.
+    let named = count(call, "max_tokens")?;
+    let most = named.unwrap_or(if configured > 0 { configured } else { prompt::UNBOUNDED });
+    if named.is_none() && (configured > 0 || counted) {
+        added.push(("max_tokens", most.into()));
+    }
+    Ok(most)
+}
+
+/// What of the call has a price of its own. The tier `priority` is paid for ahead, by contract.
+fn asks(call: &Map<String, Value>) -> Asks {
     let speed = call.get("speed").and_then(Value::as_str);
     let (cache, tier) = (prompt::has_member(call, "cache_control"), speed.and_then(Tier::parse));
-    let asks = Asks { cache, audio: false, tier };
-    Ok(Estimate { tokens_in: prompt::tokens(asked.bytes, call), tokens_out, asks })
+    Asks { cache, audio: false, tier }
 }
 
 /// Looks through the tools that are offered, see [`Offer::check`]. Whole servers of tools have names,

@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::api::Api;
 use crate::authorize::Grant;
+use crate::json;
 use crate::validate::Reported;
 use crate::validate::beside::{Begun, Beside};
 use crate::validate::listener::{
@@ -16,7 +18,7 @@ use crate::validate::listener::{
 };
 use crate::validate::parts::Content;
 use crate::validate::text::{Text, number};
-use crate::validate::usage::Tier;
+use crate::validate::usage::{Tier, Told};
 
 /// Listens to one answer.
 #[derive(Clone, Debug)]
@@ -24,7 +26,11 @@ pub struct Listener {
     api: Api,
     /// Whether the usage is told only because the gate asked for it.
     hides_usage: bool,
+    /// Whether tokens may be made that stand in no event.
+    hidden: bool,
     used: Option<Reported>,
+    /// How much was seen when that was told.
+    told_at: Tokens,
     model: Option<Arc<str>>,
     seen: Tokens,
     open: Vec<Calling>,
@@ -163,32 +169,45 @@ struct Item<'a> {
     input: Option<Text<'a>>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// What was used, as it is told: by the names of both dialects, of which the larger counts.
+#[derive(Clone, Copy, Debug, Default)]
 struct Counts {
-    #[serde(alias = "input_tokens", deserialize_with = "number")]
-    prompt_tokens: Option<u64>,
-    #[serde(alias = "output_tokens", deserialize_with = "number")]
-    completion_tokens: Option<u64>,
-    #[serde(alias = "input_tokens_details")]
-    prompt_tokens_details: Option<Details>,
-    #[serde(alias = "output_tokens_details")]
-    completion_tokens_details: Option<Details>,
+    tokens_in: Told,
+    tokens_out: Told,
+    total: Told,
+    cached: u64,
+    audio_in: u64,
+    audio_out: u64,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(default)]
-struct Details {
-    #[serde(deserialize_with = "number")]
-    cached_tokens: Option<u64>,
-    #[serde(deserialize_with = "number")]
-    audio_tokens: Option<u64>,
-}
-
-/// Counts of another build count as not told.
+/// Counts of another build, or that two readers may read differently, count as not told.
 fn counts<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Counts>, D::Error> {
-    let told = Value::deserialize(source)?;
-    Ok(Some(told).filter(Value::is_object).and_then(|told| Counts::deserialize(told).ok()))
+    let raw = <&RawValue>::deserialize(source)?;
+    let told = json::value(raw.get().as_bytes(), MAX_COUNTS_DEPTH).ok();
+    Ok(told.as_ref().and_then(Value::as_object).map(Counts::read))
+}
+
+/// How deep counts may nest: twice is in use.
+const MAX_COUNTS_DEPTH: usize = 8;
+
+impl Counts {
+    fn read(usage: &Map<String, Value>) -> Self {
+        let part = |names: [&str; 2], kind: &str| {
+            let details = names.into_iter().filter_map(|name| usage.get(name)?.get(kind));
+            details.filter_map(|value| Told::of(Some(value)).get()).max().unwrap_or(0)
+        };
+        let either = |one, other| Told::of(usage.get(one)).most(Told::of(usage.get(other)));
+        let came = ["prompt_tokens_details", "input_tokens_details"];
+        let went = ["completion_tokens_details", "output_tokens_details"];
+        Self {
+            tokens_in: either("prompt_tokens", "input_tokens"),
+            tokens_out: either("completion_tokens", "output_tokens"),
+            total: Told::of(usage.get("total_tokens")),
+            cached: part(came, "cached_tokens"),
+            audio_in: part(came, "audio_tokens"),
+            audio_out: part(went, "audio_tokens"),
+        }
+    }
 }
 
 impl<'a> Message<'a> {
@@ -216,20 +235,39 @@ impl<'a> Message<'a> {
 impl Listener {
     /// Whether something else than words may be asked for.
     pub(in crate::validate) fn may_be_no_words(&self) -> bool {
-        self.api == Api::Plain
+        self.api.may_be_no_words()
     }
 
     pub(super) fn new(api: Api) -> Self {
         let (used, model, seen) = (None, None, Tokens::default());
         let (open, items, parts) = (Vec::new(), Begun::default(), Vec::new());
-        let stray = None;
-        Self { api, hides_usage: false, used, model, seen, open, choices: 1, stray, items, parts }
+        let (hides_usage, hidden, told_at) = (false, false, seen);
+        let (choices, stray) = (1, None);
+        Self {
+            api,
+            hides_usage,
+            hidden,
+            used,
+            told_at,
+            model,
+            seen,
+            open,
+            choices,
+            stray,
+            items,
+            parts,
+        }
     }
 
     /// So many choices were asked for. Pieces of any other do not pass: a client that asked for one does
     /// not look at its number, and puts them together.
     pub(super) fn expect_choices(&mut self, choices: u64) {
         self.choices = choices.max(1);
+    }
+
+    /// Tokens may be made that stand in no event.
+    pub(super) fn expect_hidden(&mut self) {
+        self.hidden = true;
     }
 
     /// The client did not ask for the usage: it does not see the event that tells nothing else.
@@ -241,17 +279,27 @@ impl Listener {
         self.hides_usage
     }
 
+    /// What was told before more was seen, or to be nothing where something was seen, is not the end
+    /// of it.
     pub(in crate::validate) fn used(&self) -> Option<Reported> {
-        self.used.clone()
+        let last = self.told_at == self.seen;
+        let nothing = |used: &Reported| used.tokens_out == 0 && self.seen != Tokens::default();
+        self.used.clone().filter(|used| last && !nothing(used))
     }
 
     pub(in crate::validate) fn used_so_far(&self, tokens_in: u64) -> Option<Reported> {
-        let so_far = || {
-            let (tokens_out, model) = (self.seen.count(), self.model.clone());
-            Reported { tokens_in, tokens_out, model, ..Reported::default() }
-        };
-        let heard = self.model.is_some() || self.seen != Tokens::default();
-        self.used.clone().or_else(|| heard.then(so_far))
+        if let Some(used) = self.used() {
+            return Some(used);
+        }
+        let seen = self.seen != Tokens::default();
+        let told = self.used.clone().unwrap_or(Reported { tokens_in, ..Reported::default() });
+        let heard = self.model.is_some() || self.used.is_some() || seen;
+        heard.then(|| Reported {
+            tokens_out: told.tokens_out.max(self.seen.count()),
+            at_least: self.hidden || !seen,
+            model: self.model.clone(),
+            ..told
+        })
     }
 
     pub(in crate::validate) fn hear_whole(&mut self, document: &[u8], grant: &Grant) -> Heard {
@@ -263,8 +311,17 @@ impl Listener {
             return Heard { unsound: !self.may_be_no_words(), ..Heard::default() };
         };
         self.account(&message);
+        for choice in message.choices() {
+            self.seen.add(Text::get(choice.text.as_ref()).unwrap_or_default());
+        }
         let mut heard = Heard::default();
         for said in message.choices.iter().flatten().filter_map(|choice| choice.message.as_ref()) {
+            let content = said.content.iter().flat_map(Content::texts).map(|told| told.text);
+            content.for_each(|text| self.seen.add(text));
+            said.texts()
+                .iter()
+                .filter_map(|(_, text, _)| *text)
+                .for_each(|text| self.seen.add(text));
             for function in said.functions() {
                 heard.call(&function.name, function.written(), grant);
             }
@@ -272,6 +329,7 @@ impl Listener {
         for item in message.output.iter().flatten().filter(|item| item.is_call()) {
             heard.call(&item.name, item.written(), grant);
         }
+        self.told_at = self.seen;
         heard
     }
 
@@ -288,7 +346,7 @@ impl Listener {
         let object = data.trim_ascii_start().starts_with(b"{");
         let message = serde_json::from_slice::<Message<'_>>(data).ok().filter(|_| object);
         let Some(message) = message else { return Heard::unsound() };
-        self.account(&message);
+        let told = self.account(&message);
         let only_usage = message.usage.is_some() && message.choices().is_empty();
         let beside = self.beside(&message);
         let hidden = self.hides_usage && only_usage;
@@ -301,6 +359,9 @@ impl Listener {
         }
         if heard.ends == Ends::All {
             self.close(&mut heard);
+        }
+        if told {
+            self.told_at = self.seen;
         }
         heard.goes_on = heard.is_one_piece() && message.only_goes_on();
         heard
@@ -325,28 +386,35 @@ impl Listener {
         }
     }
 
-    /// What the message says about the model and the usage.
-    fn account(&mut self, message: &Message<'_>) {
+    /// What the message says about the model and the usage. `true` where it tells the usage.
+    fn account(&mut self, message: &Message<'_>) -> bool {
         let inner = message.response.as_deref().unwrap_or(message);
         if self.model.is_none() {
             self.model = Text::get(inner.model.as_ref()).map(Arc::from);
         }
         // What is only fetched was paid for when it was made.
-        let Some(counts) = inner.usage.as_ref().filter(|_| self.api != Api::Stored) else { return };
-        let Some(tokens_in) = counts.prompt_tokens else { return };
-        let details = |of: &Option<Details>| of.unwrap_or_default();
-        let (came, went) =
-            (details(&counts.prompt_tokens_details), details(&counts.completion_tokens_details));
+        let counts = inner.usage.as_ref().filter(|_| self.api != Api::Stored);
+        let Some((counts, tokens_in, out)) = counts.and_then(|counts| {
+            let none = (self.api == Api::Plain && counts.tokens_out == Told::Nothing).then_some(0);
+            Some((counts, counts.tokens_in.get()?, counts.tokens_out.get().or(none)?))
+        }) else {
+            return false;
+        };
+        // Some count what was thought in the total alone.
+        let tokens_out = out.max(counts.total.get().unwrap_or(0).saturating_sub(tokens_in));
+        // Of a part there is no more than of the whole.
+        let tokens_cached = counts.cached.min(tokens_in);
         self.used = Some(Reported {
             tokens_in,
-            tokens_out: counts.completion_tokens.unwrap_or(0),
-            tokens_cached: came.cached_tokens.unwrap_or(0),
-            tokens_audio_in: came.audio_tokens.unwrap_or(0),
-            tokens_audio_out: went.audio_tokens.unwrap_or(0),
+            tokens_out,
+            tokens_cached,
+            tokens_audio_in: counts.audio_in.min(tokens_in - tokens_cached),
+            tokens_audio_out: counts.audio_out.min(tokens_out),
             tier: Text::get(inner.service_tier.as_ref()).and_then(Tier::parse),
             model: self.model.clone(),
             ..Reported::default()
         });
+        true
     }
 
     /// A choice of a chunk, which stands at `at`.

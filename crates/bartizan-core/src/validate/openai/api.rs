@@ -10,9 +10,14 @@ pub(super) enum Api {
     Completions,
     /// `/responses`.
     Responses,
-    /// `/embeddings`, `/moderations`, `/images/generations`, `/audio/speech`: a model, and no text
-    /// in return that must be bounded.
+    /// `/responses/compact`: a conversation in short, of a length that nobody can ask for.
+    Compact,
+    /// `/embeddings`, `/moderations`: a model, and nothing in return that has tokens.
     Plain,
+    /// `/images/generations`: pictures in return.
+    Images,
+    /// `/audio/speech`: sound in return.
+    Speech,
     /// `/models`.
     Models,
     /// What is neither created nor billed: a response that is fetched, cancelled or deleted.
@@ -64,7 +69,10 @@ impl Api {
             "chat/completions" => Self::Chat,
             "completions" => Self::Completions,
             "responses" => Self::Responses,
-            "embeddings" | "moderations" | "images/generations" | "audio/speech" => Self::Plain,
+            "responses/compact" => Self::Compact,
+            "embeddings" | "moderations" => Self::Plain,
+            "images/generations" => Self::Images,
+            "audio/speech" => Self::Speech,
             "models" => Self::Models,
             _ if path.starts_with("models/") => Self::Models,
             _ if path.starts_with("responses/") => Self::Stored,
@@ -75,19 +83,27 @@ impl Api {
     /// Whether a call must name a model where models have rights.
     pub(super) fn takes_model(self) -> bool {
         match self {
-            Self::Chat | Self::Completions | Self::Responses | Self::Plain => true,
+            Self::Chat | Self::Completions | Self::Responses | Self::Compact => true,
+            Self::Plain | Self::Images | Self::Speech => true,
             Self::Models | Self::Stored | Self::Unread => false,
         }
     }
 
-    /// The member that bounds the answer; `None` where there is no text to bound.
-    pub(super) fn bound(self) -> Option<&'static str> {
+    /// The members that bound an answer here, and no others; the first is the one to put in. None
+    /// where there is no text to bound.
+    pub(super) fn bounds(self) -> &'static [&'static str] {
         match self {
-            Self::Chat => Some("max_completion_tokens"),
-            Self::Completions => Some("max_tokens"),
-            Self::Responses => Some("max_output_tokens"),
-            Self::Plain | Self::Models | Self::Stored | Self::Unread => None,
+            Self::Chat => &["max_completion_tokens", "max_tokens"],
+            Self::Completions => &["max_tokens"],
+            Self::Responses => &["max_output_tokens"],
+            Self::Compact | Self::Plain | Self::Images | Self::Speech => &[],
+            Self::Models | Self::Stored | Self::Unread => &[],
         }
+    }
+
+    /// Whether something else than words may come back.
+    pub(super) fn may_be_no_words(self) -> bool {
+        matches!(self, Self::Plain | Self::Images | Self::Speech)
     }
 
     /// Whether a stream tells its usage only to those who ask.
@@ -109,6 +125,7 @@ mod tests {
             ("/v1/chat/completions", "/v1/chat/completions", Some(Api::Chat)),
             ("/v1/models/{id}", "/v1/models/gpt-4o", Some(Api::Models)),
             ("/v1/{*rest}", "/v1/responses/resp_1/cancel", None),
+            ("/v1/{*rest}", "/v1/responses/compact", Some(Api::Compact)),
             ("/v1/responses/{*rest}", "/v1/responses/resp_1/cancel", Some(Api::Stored)),
             ("/v1/files/{*rest}", "/v1/files/file_1/content", Some(Api::Unread)),
             ("/v1/batches", "/v1/batches", Some(Api::Unread)),

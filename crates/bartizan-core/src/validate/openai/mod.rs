@@ -3,17 +3,16 @@
 
 mod answer;
 mod api;
+mod output;
 mod tools;
-
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::said::{Asked, Said, Unfit};
 use super::usage::{Asks, Tier};
-use super::{Estimate, Invalid, json, listener, prompt};
-use crate::authorize::{Denial, Grant};
+use super::{Estimate, Invalid, hidden, json, listener, prompt};
+use crate::authorize::Denial;
 
 pub use answer::Listener;
 use api::Api;
@@ -40,48 +39,28 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     };
     prompt::exact(&call)?;
     let mut changed = false;
-    let model = model(&mut call, api, asked.grant, &mut changed)?;
+    let models = prompt::models(&mut call, api.takes_model(), asked.grant, &mut changed)?;
     changed |= tools::check(&mut call, asked.grant)?;
     changed |= asked.grant.endpoint().profile.response.is_some() && keep_to_text(&mut call);
     let streams = flag(&call, "stream")?;
     let mut added = Vec::new();
-    let estimate = estimate(&call, api, asked, &mut added)?;
+    let counted = prompt::is_counted(asked.grant, &models);
+    let (tokens_in, seen) = prompt::tokens(&call, &models, asked.grant, counted)?;
+    let configured = asked.grant.endpoint().cost.max_output_tokens;
+    let output = output::of(&call, api, configured, counted)?;
+    added.extend(output.bound.map(|(name, tokens)| (name, tokens.into())));
+    let estimate = Estimate { tokens_in, tokens_out: output.tokens, asks: asks(&call, api) };
     let mut ear = Listener::new(api);
-    ear.expect_choices(choices(&call)?);
+    ear.expect_choices(output::answers(&call)?);
+    if !seen || hidden::some(&call, &models, asked.grant) {
+        ear.expect_hidden();
+    }
     if streams && api.tells_usage_on_demand() && wants_usage(&mut call, &mut changed, &mut added)? {
         ear.hide_usage();
     }
     let body = rewritten(asked.bytes, call, changed, &added);
     let listener = Some(listener::Listener::OpenAi(Box::new(ear)));
-    Ok(Said { estimate, model, streams, body, listener, ..Said::default() })
-}
-
-/// The model, as it is called behind the gate; every other that the call names as a replacement
-/// must be granted, too.
-fn model(
-    call: &mut Map<String, Value>,
-    api: Api,
-    grant: &Grant,
-    changed: &mut bool,
-) -> Result<Option<Arc<str>>, Unfit> {
-    for other in call.get("models").and_then(Value::as_array).into_iter().flatten() {
-        let other = other.as_str().ok_or(Invalid::Member("models"))?;
-        grant.model(other).ok_or_else(|| Denial::Model(short(other)))?;
-    }
-    super::prompt::model(call, api.takes_model(), grant, changed)
-}
-
-/// How many choices the answer has: so many for each prompt of the older dialect.
-fn choices(call: &Map<String, Value>) -> Result<u64, Invalid> {
-    let prompts = match call.get("prompt") {
-        Some(Value::Array(prompts)) if !prompts.iter().any(Value::is_number) => prompts.len(),
-        _ => 1,
-    };
-    Ok(count(call, "n")?.unwrap_or(1).saturating_mul(prompts as u64))
-}
-
-fn short(name: &str) -> Arc<str> {
-    name.get(..name.floor_char_boundary(MAX_MODEL)).unwrap_or_default().into()
+    Ok(Said { estimate, models, streams, body, listener, ..Said::default() })
 }
 
 /// A member that is `true` or not there.
@@ -101,42 +80,13 @@ pub(super) fn count(call: &Map<String, Value>, name: &'static str) -> Result<Opt
     }
 }
 
-/// The most that the call can use; where it names no bound of its answer, the endpoint's is added.
-fn estimate(
-    call: &Map<String, Value>,
-    api: Api,
-    asked: &Asked<'_>,
-    added: &mut Vec<(&'static str, Value)>,
-) -> Result<Estimate, Invalid> {
-    let (tokens_in, asks) = (prompt::tokens(asked.bytes, call), asks(call));
-    let Some(bound) = api.bound() else {
-        return Ok(Estimate { tokens_in, tokens_out: 0, asks });
-    };
-    // All three are in use; the largest is the worst case.
-    let named = [
-        count(call, "max_tokens")?,
-        count(call, "max_completion_tokens")?,
-        count(call, "max_output_tokens")?,
-    ];
-    let configured = asked.grant.endpoint().cost.max_output_tokens;
-    let output = match named.into_iter().flatten().max() {
-        Some(named) => named,
-        None if configured > 0 => {
-            added.push((bound, configured.into()));
-            configured
-        }
-        None => prompt::UNBOUNDED,
-    };
-    let choices = count(call, "n")?.unwrap_or(1).max(count(call, "best_of")?.unwrap_or(1)).max(1);
-    Ok(Estimate { tokens_in, tokens_out: output.saturating_mul(choices), asks })
-}
-
 /// What of the call has a price of its own. What the provider decides by itself, such as a tier
 /// that a project has by default, is seen in its answer.
-fn asks(call: &Map<String, Value>) -> Asks {
+fn asks(call: &Map<String, Value>, api: Api) -> Asks {
     let sounds = call.get("modalities").and_then(Value::as_array).into_iter().flatten();
     let audio = sounds.filter_map(Value::as_str).any(|modality| modality == "audio")
-        || prompt::has_member(call, "input_audio");
+        || prompt::has_member(call, "input_audio")
+        || api == Api::Speech;
     let tier = call.get("service_tier").and_then(Value::as_str).and_then(Tier::parse);
     Asks { cache: false, audio, tier }
 }
@@ -186,7 +136,8 @@ fn wants_usage(
 }
 
 /// What goes on in place of the body. What is only added stands before the first member, so that
-/// the rest stays as it was written; `None` where nothing changes.
+/// the rest stays as it was written; what is there already, as `null` for one, is replaced: of two
+/// members with one name most readers take the last. `None` where nothing changes.
 pub(super) fn rewritten(
     bytes: &Bytes,
     mut call: Map<String, Value>,
@@ -194,7 +145,7 @@ pub(super) fn rewritten(
     added: &[(&'static str, Value)],
 ) -> Option<Bytes> {
     let open = bytes.iter().position(|byte| *byte == b'{')? + 1;
-    if changed {
+    if changed || added.iter().any(|(name, _)| call.contains_key(*name)) {
         call.extend(added.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         return Some(Value::Object(call).to_string().into());
     }

@@ -118,6 +118,10 @@ pub struct Endpoint {
     pub method_override: Option<Located<bool>>,
     /// The most tokens of an answer; put into requests that name none.
     pub max_output_tokens: Option<Located<Count>>,
+    /// The most tokens of a prompt that is not seen whole (conversations and files that the provider
+    /// keeps, its own tools): reserved for such calls. Default: they are refused where tokens or
+    /// money are counted.
+    pub max_input_tokens: Option<Located<Count>>,
 }
 
 /// What kind of action an endpoint is.

@@ -69,6 +69,8 @@ pub struct Endpoint {
     pub pii: Arc<Pii>,
     /// The most tokens of an answer, where a request says nothing; 0: the model's own.
     pub max_output_tokens: u64,
+    /// The most tokens of a prompt that is not seen whole.
+    pub max_input_tokens: u64,
     /// What answers.
     pub target: Target,
     /// What agents and people are told about it.
@@ -180,6 +182,7 @@ fn endpoint(
             None => Arc::clone(base.pii),
         },
         max_output_tokens: resolver.count(entry.max_output_tokens.as_ref(), 0, 1..=100_000_000),
+        max_input_tokens: resolver.count(entry.max_input_tokens.as_ref(), 0, 1..=100_000_000),
         about: about(resolver, entry),
         access: access.unwrap_or(Access::Authenticated),
         target: target.unwrap_or(Target::Health),
