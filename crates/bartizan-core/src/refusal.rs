@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::admit::Misdirected;
+use crate::audit::told;
 use crate::authenticate::Rejection;
 use crate::authorize::approval::Approval;
 use crate::authorize::{Denial, Denied};
@@ -78,6 +79,28 @@ pub enum Refusal {
     /// There is no answer, or none that may pass.
     #[error(transparent)]
     Upstream(#[from] Upstream),
+}
+
+impl Refusal {
+    /// As it may be told, to the client and to the log: the names in it that the client chose, or a
+    /// model did, may hold what nobody is to read.
+    #[must_use]
+    pub fn told(mut self) -> Self {
+        match &mut self {
+            Self::Forbidden(
+                Denial::Arguments { tool: name, .. }
+                | Denial::Method(name)
+                | Denial::Model(name)
+                | Denial::Prompt(name)
+                | Denial::Resource(name)
+                | Denial::Skill(name)
+                | Denial::Tool(name),
+            )
+            | Self::Unpriced(Unpriced(name)) => *name = told::name(name),
+            _ => {}
+        }
+        self
+    }
 }
 
 /// A call that waits for somebody to agree.

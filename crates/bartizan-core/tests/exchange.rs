@@ -13,7 +13,7 @@ use bartizan_core::authorize::{Access, Endpoint, Names, Policy};
 use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Refused};
 use bartizan_core::id::RequestId;
 use bartizan_core::limit::permit::Returns;
-use bartizan_core::limit::{Draw, Measure, ReservationId, Rule, Shape, Verdict};
+use bartizan_core::limit::{Calendar, Draw, Measure, Period, ReservationId, Rule, Shape, Verdict};
 use bartizan_core::mask::{Guard, Profile};
 use bartizan_core::settle::Spent;
 use bartizan_core::time::Timestamp;
@@ -21,6 +21,7 @@ use bartizan_core::validate::{Payload, Protocol};
 use bartizan_pii::{Action, Config, Masker, Scanner};
 use bytes::Bytes;
 use http::{Method, Request};
+use serde_json::json;
 
 /// Everything that was recorded.
 #[derive(Debug, Default)]
@@ -114,7 +115,10 @@ fn walk(
     let request = Request::post(uri)
         .header("host", "gate.example")
         .header("authorization", "Bearer secret")
-        .header("content-type", "text/plain")
+        .header(
+            "content-type",
+            if body.starts_with('{') { "application/json" } else { "text/plain" },
+        )
         .body(())
         .unwrap();
     let arrival = Arrival {
@@ -173,6 +177,31 @@ fn what_blocks_in_the_query_stops_the_call_and_gives_its_place_back() {
     assert!(body.contains("EMAIL_ADDRESS") && body.contains("?to"), "{body}");
     assert!(!body.contains("ann@"), "{body}");
     assert_eq!(book.ends(), [(Event::RequestError, Outcome::Deny, Some(422))]);
+}
+
+#[test]
+fn no_secret_in_the_place_of_a_models_name_is_recorded_or_told() {
+    let notes = policy(Action::MASK);
+    let mut endpoint = Endpoint::clone(notes.routes.endpoints().next().unwrap());
+    let shape = Shape::Budget { limit: 9, period: Period::utc(Calendar::Day) };
+    let money = Arc::new(Rule::new("money", Measure::NanoUsd, shape));
+    endpoint.limits = [Arc::new(Limit::new(money, By::User))].into();
+    (endpoint.verb, endpoint.aliases) = (Method::POST, Vec::new());
+    (endpoint.path, endpoint.protocol) = ("/v1/chat/completions".into(), Protocol::OpenAi);
+    let mut policy = Policy::default();
+    policy.routes.add(endpoint).unwrap();
+    for model in ["ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8", "ann.secret@example.org"] {
+        let book = Arc::new(Book::default());
+        let call = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
+        let refused = walk(&book, &policy, "/v1/chat/completions", &call.to_string()).unwrap_err();
+        let answered = refused.answer(&Realm::default(), Timestamp(9));
+        assert_eq!(answered.response.status(), 403);
+        let told = String::from_utf8(answered.response.body().to_vec()).unwrap();
+        let recorded = format!("{:?}", book.0.lock().unwrap());
+        assert!(told.contains("has no price here"), "{told}");
+        assert!(recorded.contains("has no price here"), "{recorded}");
+        assert!(!told.contains(model) && !recorded.contains(model), "{told} {recorded}");
+    }
 }
 
 #[test]

@@ -429,6 +429,21 @@ async fn a_clock_that_is_set_back_opens_no_new_period_and_forgets_nothing() {
 }
 
 #[tokio::test]
+async fn a_clock_that_went_ahead_and_back_is_no_difference() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = file(&folder).await;
+    let meter = sqlite.meter();
+    for (number, day) in [(1, 0), (2, 1)] {
+        assert!(takes(&meter, number, &money(100, 5), at(day * 86_400)).await);
+        meter.settle(id(number), &money(100, 5), at(day * 86_400)).await.unwrap();
+    }
+    // The counter stands in tomorrow, and has forgotten the day that it is again.
+    assert_eq!(sqlite.treasury(at(9)).verify().await.unwrap(), vec![]);
+    assert_eq!(sqlite.treasury(at(9)).rebuild().await.unwrap(), vec![]);
+    assert!(!takes(&meter, 3, &money(100, 96), at(9)).await, "tomorrow's budget was forgotten");
+}
+
+#[tokio::test]
 async fn a_file_that_somebody_else_holds_refuses_in_a_second_and_goes_on_afterwards() {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = file(&folder).await;

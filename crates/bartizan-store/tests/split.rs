@@ -12,6 +12,7 @@ use bartizan_core::limit::{
 use bartizan_core::time::Timestamp;
 use bartizan_store::SplitMeter;
 use bartizan_store::memory::MemoryMeter;
+use bartizan_store::sqlite::Sqlite;
 
 const SECOND: u64 = 1_000_000;
 const START: u64 = 1_795_000_000 * SECOND;
@@ -161,4 +162,14 @@ async fn a_client_that_hangs_up_while_a_budget_is_asked_holds_no_place() {
         tokio::task::yield_now().await;
     }
     panic!("the place is held by nobody");
+}
+
+#[tokio::test]
+async fn what_a_client_that_hung_up_had_asked_both_for_comes_back_from_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Duration::from_secs(90);
+    let path = folder.path().join("bartizan.db");
+    let budgets = Sqlite::open_with(path, patience).await.unwrap().meter();
+    let meter = SplitMeter::new(Arc::new(MemoryMeter::new()), Arc::new(budgets));
+    bartizan_testkit::meter::gives_back_what_nobody_waits_for(&meter).await;
 }

@@ -4,8 +4,11 @@
 //! [`Book`], the rules as a value; what happens when many call at once is checked here.
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use bartizan_core::limit::{
     Book, Calendar, Draw, Expired, Measure, Meter, Order, Period, ReservationId, Rule, Shape,
@@ -29,6 +32,7 @@ where
     charges_or_gives_back_what_expires(&make().await).await;
     extends_what_still_lives(&make().await).await;
     knows_what_a_call_drew_on_that_outlived_the_window(&make().await).await;
+    gives_back_what_nobody_waits_for(&make().await).await;
     corrects_what_is_settled_late(&make().await).await;
     tells_of_overdrafts(&make().await).await;
     for seed in 1..=8 {
@@ -144,6 +148,42 @@ async fn does_everything_once<M: Meter>(meter: &M) {
     assert!(meter.depart(id(9), at(2)).await.is_err());
     assert!(takes(meter, 3, &[draw(&money, 10)], at(2)).await, "charged more than once");
     assert!(!takes(meter, 4, &[draw(&money, 1)], at(2)).await, "gave back too much");
+}
+
+/// A client hangs up while the meter is asked: its reservation holds nothing.
+///
+/// # Panics
+/// If something is held.
+pub async fn gives_back_what_nobody_waits_for<M: Meter>(meter: &M) {
+    let shape = Shape::Concurrency { limit: 100 };
+    let places = Arc::new(Rule::new("places", Measure::Concurrent, shape));
+    let money = budget(100);
+    let [draws, nothing] = [1, 0].map(|many| [draw(&money, many), draw(&places, many)]);
+    for number in 0..40 {
+        let now = at(0);
+        let mut asked = pin!(meter.reserve(id(number), &draws, now.plus(LIFE), now));
+        for moment in 0..=number % 5 {
+            let said = poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx))).await;
+            if let Poll::Ready(verdict) = said {
+                assert!(verdict.is_ok(), "the meter must answer: {verdict:?}");
+                settles(meter, number, &nothing, now).await;
+                break;
+            }
+            // What was asked later has its answer: so has this one, and nobody has looked.
+            let later = 1_000 + number * 10 + moment;
+            assert!(takes(meter, later, &nothing, now).await);
+            settles(meter, later, &nothing, now).await;
+        }
+    }
+    let all = [draw(&money, 100), draw(&places, 100)];
+    let patience = Instant::now() + Duration::from_secs(10);
+    for number in 2_000.. {
+        if takes(meter, number, &all, at(1)).await {
+            return;
+        }
+        assert!(Instant::now() < patience, "what nobody waited for is held");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 async fn charges_or_gives_back_what_expires<M: Meter>(meter: &M) {

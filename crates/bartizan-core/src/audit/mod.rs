@@ -3,6 +3,7 @@
 pub mod record;
 pub mod chain;
 pub mod details;
+pub mod told;
 pub mod canonical;
 
 use std::fmt::Debug;
@@ -126,9 +127,9 @@ pub struct Facts {
     pub path: Arc<str>,
     /// The endpoint's path template, once it is known.
     pub endpoint: Option<Arc<str>>,
-    /// The tool that is called.
+    /// The tool that is called, as it may be told.
     pub tool: Option<Arc<str>>,
-    /// The model that is called.
+    /// The model that is called, as it may be told.
     pub model: Option<Arc<str>>,
     /// The exchange of which this is a step, and which.
     pub parent: Option<(RequestId, u16)>,
@@ -395,10 +396,15 @@ impl Dossier {
         outcome: Outcome,
         time: Timestamp,
         reason: Option<String>,
-        details: Map<String, Value>,
+        mut details: Map<String, Value>,
     ) -> Receipt {
         if !self.trail.keeps(event) {
             return Receipt::Done;
+        }
+        if let Some(Value::String(tool)) = details.get_mut("tool")
+            && let Some(masked) = told::instead(tool)
+        {
+            *tool = masked;
         }
         let facts = Some(Arc::clone(&self.facts));
         self.trail.append(&Entry { event, outcome, time, facts, reason, details, end: None })

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName};
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::condition::{Claim, Conditions};
@@ -318,6 +319,84 @@ fn an_empty_policy_serves_nobody() {
         outcome(&nothing, caller("ann", &["*"], &["admin"]), "/", None),
         "nothing is served at this path"
     );
+}
+
+#[test]
+fn no_slash_capital_or_format_leads_a_laxer_reader_to_a_more_guarded_endpoint() {
+    let get = |path: &str| endpoint("GET", path, Access::Authenticated);
+    let open = endpoint("GET", "/app", Access::Public);
+    let policy = policy(vec![
+        open,
+        get("/{*all}"),
+        get("/files/{*rest}"),
+        get("/files/secret"),
+        get("/files/Kept/"),
+        get("/users/{id}"),
+        get("/users/{id}/Keys"),
+        get("/users/me"),
+    ]);
+    for path in [
+        "/files/secret",
+        "/files/Kept/",
+        "/files/Secrets",
+        "/files/a/",
+        "/users/Ann",
+        "/users/Ann/Keys",
+        "/app.js",
+        "/v1.0/x.json",
+    ] {
+        assert!(policy.routes.reads_alike(path), "{path}");
+    }
+    for path in [
+        "/files/secret/",
+        "/files/SECRET",
+        "/files/%C5%BFecret",
+        "/FILES/a",
+        "/files/secret.",
+        "/files/secret%20",
+        "/files/secret.json",
+        "/files/secret;a/",
+        "/files/.%20/x",
+        "/files/kept",
+        "/users/Me",
+        "/users/me/",
+        "/users/ann/",
+        "/users/ann/keys",
+        "/App",
+    ] {
+        assert!(!policy.routes.reads_alike(path), "{path}");
+    }
+}
+
+/// A name as another reader may take it for the same, by any of what readers do.
+fn other_spelling() -> impl Strategy<Value = String> {
+    let ending = prop::sample::select(vec!["", ";", ";v=1", "%3Bx", ".", "%20", ".%20", "%20."]);
+    let format = prop::sample::select(vec!["", ".json", ".x;y", ".."]);
+    let slash = prop::sample::select(vec!["", "/"]);
+    (any::<[bool; 6]>(), ending, format, slash).prop_map(|(capitals, ending, format, slash)| {
+        let letter = |(letter, capital): (char, bool)| {
+            if capital { letter.to_ascii_uppercase() } else { letter }
+        };
+        let name: String = "secret".chars().zip(capitals).map(letter).collect();
+        format!("{name}{format}{ending}{slash}")
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_spelling_of_a_guarded_path_passes_by_a_wildcard(
+        last in other_spelling(),
+        folder in prop::sample::select(vec!["/a", "/A", "/a;x", "/a.", "/%41%20"]),
+        wild in prop::sample::select(vec!["/a/{*rest}", "/{*rest}", "/a/{id}", "/{folder}/{id}"]),
+        exact in prop::sample::select(vec!["/a/secret", "/a/Secret/", "/A/SECRET"]),
+    ) {
+        let get = |path: &str| endpoint("GET", path, Access::Authenticated);
+        let policy = policy(vec![get(wild), get(exact)]);
+        let path = format!("{folder}/{last}");
+        let leads = policy.routes.find(&verb("GET"), None, &path);
+        let passes = leads.endpoint().is_some_and(|found| &*found.path == wild);
+        prop_assert!(!passes || !policy.routes.reads_alike(&path), "{path}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub mod approval;
 #[cfg(feature = "cedar")]
 pub mod cedar;
 pub mod route;
+mod laxer;
 mod lookup;
 
 use std::collections::HashMap;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 
+use super::laxer::{self, Laxer, Reading};
 use super::{Denial, Endpoint};
 
 /// Which endpoint answers which verb at which path.
@@ -15,6 +16,10 @@ pub struct Routes {
     endpoints: Vec<Arc<Endpoint>>,
     /// Where each template stands among the places.
     templates: HashMap<Arc<str>, usize>,
+    /// Where readers that are laxer with names find the places, and those that cut formats off.
+    laxer: [Laxer; 2],
+    /// Whether a template is written so that a plain path may be a laxer reader's name for it.
+    odd: bool,
     /// By the first segment of a path: whether all endpoints below it are public.
     public: HashMap<Box<str>, bool>,
     /// Whether any endpoint asks who is calling.
@@ -109,6 +114,10 @@ impl Routes {
                 })?;
                 self.places.push(Place { verbs: Vec::new() });
                 self.templates.insert(Arc::clone(path), next);
+                self.odd |= laxer::may_differ(path);
+                for (laxer, reading) in self.laxer.iter_mut().zip(READINGS) {
+                    laxer.add(path, next, reading);
+                }
                 next
             }
         };
@@ -134,22 +143,34 @@ impl Routes {
         verbs.filter_map(|(_, index)| self.endpoints.get(*index))
     }
 
-    /// Whether whoever cuts `;…` off the segments of a path, as servlet containers do, finds it where
-    /// it leads here. What leads nowhere is read alike: it goes nowhere.
+    /// Whether laxer readers find a canonical path where it leads here: those that cut `;…` off, to
+    /// whom a slash at the end or capitals say nothing. Those that cut a format off (`.json`) must
+    /// not find it at a guarded endpoint. What leads nowhere is read alike: it goes nowhere.
     #[must_use]
     pub fn reads_alike(&self, path: &str) -> bool {
-        // Nearly no path has one.
-        if !path.bytes().any(|byte| matches!(byte, b';' | b'%')) {
+        if !self.odd && !laxer::may_differ(path) {
             return true;
         }
-        let bare = |segment: &str| {
-            let name = segment.split(';').next().unwrap_or_default();
-            name.split("%3B").next().unwrap_or_default().to_owned()
-        };
-        let bare = path.split('/').map(bare).collect::<Vec<_>>().join("/");
         let Ok(found) = self.paths.at(path) else { return true };
-        let empty = bare.contains("//") || bare.len() < 2;
-        !empty && self.paths.at(&bare).is_ok_and(|other| other.value == found.value)
+        let own = found.value;
+        // Written as the configuration has it, it is meant.
+        if found.params.is_empty() {
+            return true;
+        }
+        let [names, formats] = &self.laxer;
+        let opens = || {
+            let formats = formats.at(path, Reading::OfFormats);
+            formats.contains(own) || !formats.iter().any(|place| self.is_guarded(*place))
+        };
+        !laxer::loses_a_name(path)
+            && names.at(path, Reading::OfNames).contains(own)
+            && (!laxer::names_a_format(path) || opens())
+    }
+
+    fn is_guarded(&self, place: usize) -> bool {
+        let verbs = self.places.get(place).into_iter().flat_map(|place| &place.verbs);
+        let mut endpoints = verbs.filter_map(|(_, index)| self.endpoints.get(*index));
+        endpoints.any(|endpoint| !endpoint.access.is_public())
     }
 
     /// Where `verb path` leads. `overridden` is the verb of `X-AGIS-Method`, which counts where
@@ -208,6 +229,9 @@ impl Routes {
         self.public.get(first(path)).copied().unwrap_or(false)
     }
 }
+
+/// How lax readers may be, each with its own map.
+const READINGS: [Reading; 2] = [Reading::OfNames, Reading::OfFormats];
 
 /// The first segment of a path.
 fn first(path: &str) -> &str {

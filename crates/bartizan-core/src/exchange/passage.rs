@@ -14,7 +14,7 @@ use super::{
     Agreed, Announced, Authorized, Departure, Exchange, Journey, Masked, Memory, Permitted,
     Refused, Rehearsed, Validated,
 };
-use crate::audit::{Event, Facts, Lost, Note, Outcome, Receipt};
+use crate::audit::{Event, Facts, Lost, Note, Outcome, Receipt, told};
 use crate::authorize::approval::{
     Approval, ApprovalId, CallDigest, Lapse, Need, Petition, Ruling, State, Unreachable,
 };
@@ -73,7 +73,8 @@ impl Exchange<Authorized<()>> {
             let dossier = &mut memory.dossier;
             if call.model().is_some() || call.tool().is_some() {
                 dossier.learn(|facts| {
-                    (facts.model, facts.tool) = (call.model().cloned(), call.tool().cloned());
+                    facts.model = call.model().map(told::name);
+                    facts.tool = call.tool().map(told::name);
                 });
             }
             if let Some(because) = call.approval() {

@@ -29,6 +29,7 @@ impl Refused {
     /// Records the refusal, and words it for the client.
     pub fn answer(self, realm: &Realm, now: Timestamp) -> Answered {
         let Self { refusal, memory, protocol, bill } = self;
+        let refusal = refusal.told();
         let Memory { dossier, standings, echo, .. } = *memory;
         let metadata = realm.metadata(dossier.facts().endpoint.as_deref());
         let context = Context {
@@ -40,7 +41,7 @@ impl Refused {
             echo: echo.as_deref(),
         };
         let mut response = problem::answer(&refusal, &context);
-        if !matches!(*refusal, Refusal::Exhausted(_)) {
+        if !matches!(refusal, Refusal::Exhausted(_)) {
             problem::standings(&standings, response.headers_mut());
         }
         let status = response.status().as_u16();
@@ -50,6 +51,7 @@ impl Refused {
     /// Records that an open WebSocket was ended, and words it for its client.
     pub fn hang_up(self, now: Timestamp) -> (Closing, Receipt) {
         let Self { refusal, memory, bill, .. } = self;
+        let refusal = refusal.told();
         let receipt = close(memory.dossier, &refusal, bill, OPENED, now);
         (closing(&refusal), receipt)
     }

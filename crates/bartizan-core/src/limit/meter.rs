@@ -67,6 +67,10 @@ pub trait Meter: Send + Sync + fmt::Debug {
     /// Idempotent by id: asked again while the reservation is open, the answer is `Taken` and
     /// nothing more is taken.
     ///
+    /// Whoever asked may hang up: where the answer is dropped before it was ready, and after it was
+    /// polled, the meter itself gives back what was taken or is about to be. Only it knows whether
+    /// the reservation has been made, so only it can do so in the right order.
+    ///
     /// # Errors
     /// [`Unavailable`] if the meter cannot be reached, has no memory for another counter or
     /// reservation, or has closed this id already. The road treats it as a refusal.

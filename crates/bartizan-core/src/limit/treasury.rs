@@ -139,8 +139,13 @@ pub fn differences(
     let mut wrong = Vec::new();
     for sum in sums.iter().filter(|sum| sum.end > sum.start) {
         let counter = said.remove(&(&sum.key, sum.start));
-        // A period that is over and closed is forgotten by its counter, and so is an idle one.
-        let past = sum.end <= now || sum.settled == 0;
+        // A period that is over and closed is forgotten by its counter, and so is an idle one. Over
+        // is also what a later one has followed: no counter goes back with a clock that does.
+        let followed = || match counters.get(&sum.key) {
+            Some(Counter::Budget(budget)) => budget.current().start >= sum.end,
+            _ => false,
+        };
+        let past = sum.end <= now || sum.settled == 0 || followed();
         let forgotten = counter.is_none() && sum.reserved == 0 && past;
         let (reserved, settled) = counter.unwrap_or_default();
         let agree = (i128::from(reserved), i128::from(settled)) == (sum.reserved, sum.settled);

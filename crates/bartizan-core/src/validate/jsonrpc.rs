@@ -152,7 +152,7 @@ pub fn exact(members: &Map<String, Value>, names: &[&str]) -> bool {
 }
 
 /// Without case; through capitals, for those that have more than one small letter.
-pub(super) fn fold(name: &str) -> String {
+pub(crate) fn fold(name: &str) -> String {
     name.to_uppercase().to_lowercase()
 }
 

@@ -45,7 +45,7 @@ pub(crate) struct Turns {
 pub struct DurableMeter(Turns);
 
 enum Asked {
-    Call(Call, oneshot::Sender<Result<Answered, Unavailable>>),
+    Call(Call, oneshot::Sender<Answer>),
     Finish(oneshot::Sender<()>),
 }
 
@@ -54,14 +54,50 @@ enum Answered {
     Expired(Vec<Expired>, bool),
 }
 
+/// An answer on its way to whoever asked.
+struct Answer {
+    answered: Result<Answered, Unavailable>,
+    unclaimed: Option<Unclaimed>,
+}
+
+/// A reservation that only its answer tells of. Dropped on the way, because whoever asked hung up
+/// and took nothing any more, it is given back: nobody else would settle it.
+struct Unclaimed {
+    /// Absent once somebody knows of it.
+    given_back: Option<Call>,
+    to: mpsc::Sender<Call>,
+}
+
+impl Answer {
+    /// Has arrived: what it reserved is for whoever asked to settle.
+    fn claimed(self) -> Result<Answered, Unavailable> {
+        if let Some(mut unclaimed) = self.unclaimed {
+            unclaimed.given_back = None;
+        }
+        self.answered
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        let Some(call) = self.given_back.take() else { return };
+        if self.to.try_send(call).is_err() {
+            tracing::error!("a reservation that nobody waited for runs to its deadline");
+        }
+    }
+}
+
 impl Turns {
     /// Starts the worker. It ends when nobody holds a place in the queue any more.
     pub(crate) fn start(pages: impl Pages, patience: Duration) -> Self {
         let (queue, asked) = mpsc::channel(QUEUE);
+        let (nobody, returned) = mpsc::channel(QUEUE);
         let answering = Arc::new(AtomicBool::new(true));
         let worker = Worker {
             pages,
             asked,
+            nobody,
+            returned,
             patience,
             answering: Arc::clone(&answering),
             untold: VecDeque::new(),
@@ -84,7 +120,7 @@ impl Turns {
         let full = |_| Unavailable::new("the store is behind: too many calls wait for it");
         self.queue.try_send(Asked::Call(call, answer)).map_err(full)?;
         match tokio::time::timeout(self.patience, answered).await {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(answer)) => answer.claimed(),
             Ok(Err(_gone)) => Err(Unavailable::new("the store is closed")),
             Err(_elapsed) => Err(late()),
         }
@@ -197,6 +233,10 @@ impl Meter for DurableMeter {
 struct Worker<P> {
     pages: P,
     asked: mpsc::Receiver<Asked>,
+    /// Where answers that reach nobody leave what gives back their reservations, and where it is
+    /// found.
+    nobody: mpsc::Sender<Call>,
+    returned: mpsc::Receiver<Call>,
     patience: Duration,
     answering: Arc<AtomicBool>,
     /// What expired in passing and nobody has been told of.
@@ -206,15 +246,26 @@ struct Worker<P> {
 }
 
 /// What gives back what `call` may have reserved.
-fn given_back(call: &Call) -> Option<Call> {
+fn given_back(call: Call) -> Option<Call> {
     let Call::Reserve { id, draws, now, .. } = call else { return None };
-    Some(Call::Settle { id: *id, actual: nothing_used(draws), now: *now })
+    Some(Call::Settle { id, actual: nothing_used(&draws), now })
 }
 
 impl<P: Pages> Worker<P> {
     async fn run(mut self) {
         let mut waiting = Vec::with_capacity(BATCH);
-        while self.asked.recv_many(&mut waiting, BATCH).await > 0 {
+        loop {
+            let many = tokio::select! {
+                many = self.asked.recv_many(&mut waiting, BATCH) => many,
+                Some(call) = self.returned.recv() => {
+                    self.unclaimed.push_back(call);
+                    self.give_back().await;
+                    continue;
+                }
+            };
+            if many == 0 {
+                return;
+            }
             let (mut calls, mut answers, mut finished) = (Vec::new(), Vec::new(), None);
             for asked in waiting.drain(..) {
                 match asked {
@@ -228,20 +279,17 @@ impl<P: Pages> Worker<P> {
                 }
             }
             if !calls.is_empty() {
-                self.turn(&calls, answers).await;
+                self.turn(calls, answers).await;
             }
             if finished.is_some() {
+                self.give_back().await;
                 return;
             }
         }
     }
 
-    async fn turn(
-        &mut self,
-        calls: &[Call],
-        answers: Vec<oneshot::Sender<Result<Answered, Unavailable>>>,
-    ) {
-        let done = match tokio::time::timeout(self.patience, self.pages.turn(calls)).await {
+    async fn turn(&mut self, calls: Vec<Call>, answers: Vec<oneshot::Sender<Answer>>) {
+        let done = match tokio::time::timeout(self.patience, self.pages.turn(&calls)).await {
             Ok(done) => done,
             Err(_elapsed) => Err(late()),
         };
@@ -259,7 +307,7 @@ impl<P: Pages> Worker<P> {
                 for (answer, call) in answers.into_iter().zip(calls) {
                     // It may have been committed all the same.
                     self.unclaimed.extend(given_back(call));
-                    let _ = answer.send(Err(error.clone()));
+                    let _ = answer.send(Answer { answered: Err(error.clone()), unclaimed: None });
                 }
                 let surplus = self.unclaimed.len().saturating_sub(QUEUE);
                 self.unclaimed.drain(..surplus);
@@ -267,29 +315,31 @@ impl<P: Pages> Worker<P> {
         }
     }
 
-    fn answer(
-        &mut self,
-        said: Said,
-        more: bool,
-        answer: oneshot::Sender<Result<Answered, Unavailable>>,
-        call: &Call,
-    ) {
+    fn answer(&mut self, said: Said, more: bool, answer: oneshot::Sender<Answer>, call: Call) {
+        let taken = matches!(said, Said::Verdict(Ok(Verdict::Taken { .. })));
+        let given_back = if taken { given_back(call) } else { None };
+        let unclaimed =
+            given_back.map(|call| Unclaimed { given_back: Some(call), to: self.nobody.clone() });
         let answered = match said {
             Said::Expired => Answered::Expired(self.untold.drain(..).collect(), more),
             said => Answered::Said(said),
         };
-        match answer.send(Ok(answered)) {
-            // Whoever asked for what expired may have gone: somebody else is told.
-            Err(Ok(Answered::Expired(expired, _))) => self.untold.extend(expired),
-            // Nobody knows of this reservation, so nobody would settle it.
-            Err(_gone) => self.unclaimed.extend(given_back(call)),
-            Ok(()) => {}
+        // Whoever asked for what expired may have gone: somebody else is told.
+        if let Err(Answer { answered: Ok(Answered::Expired(expired, _)), .. }) =
+            answer.send(Answer { answered: Ok(answered), unclaimed })
+        {
+            self.untold.extend(expired);
         }
     }
 
     /// Settles at nothing what was reserved for somebody who does not know of it. What cannot be
     /// settled now waits for the next turn.
     async fn give_back(&mut self) {
+        while let Ok(call) = self.returned.try_recv() {
+            self.unclaimed.push_back(call);
+        }
+        let surplus = self.unclaimed.len().saturating_sub(QUEUE);
+        self.unclaimed.drain(..surplus);
         let many = self.unclaimed.len().min(BATCH);
         let calls: Vec<Call> = self.unclaimed.drain(..many).collect();
         if calls.is_empty() {
