@@ -179,17 +179,36 @@ fn what_blocks_in_the_query_stops_the_call_and_gives_its_place_back() {
     assert_eq!(book.ends(), [(Event::RequestError, Outcome::Deny, Some(422))]);
 }
 
-#[test]
-fn no_secret_in_the_place_of_a_models_name_is_recorded_or_told() {
+/// An endpoint that calls models, under one limit.
+fn models(limit: Limit) -> Policy {
     let notes = policy(Action::MASK);
     let mut endpoint = Endpoint::clone(notes.routes.endpoints().next().unwrap());
-    let shape = Shape::Budget { limit: 9, period: Period::utc(Calendar::Day) };
-    let money = Arc::new(Rule::new("money", Measure::NanoUsd, shape));
-    endpoint.limits = [Arc::new(Limit::new(money, By::User))].into();
+    endpoint.limits = [Arc::new(limit)].into();
     (endpoint.verb, endpoint.aliases) = (Method::POST, Vec::new());
     (endpoint.path, endpoint.protocol) = ("/v1/chat/completions".into(), Protocol::OpenAi);
     let mut policy = Policy::default();
     policy.routes.add(endpoint).unwrap();
+    policy
+}
+
+#[test]
+fn no_secret_in_the_place_of_a_models_name_becomes_the_key_of_a_counter() {
+    let rule = Rule::new("at-once", Measure::Concurrent, Shape::Concurrency { limit: 9 });
+    let (book, policy) = (Arc::new(Book::default()), models(Limit::new(rule.into(), By::Model)));
+    for model in ["ann.secret@example.org", "gpt-4o"] {
+        let call = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
+        drop(walk(&book, &policy, "/v1/chat/completions", &call.to_string()).unwrap());
+    }
+    let till = book.1.0.lock().unwrap();
+    let keys: Vec<_> = till.iter().map(|(_, draws)| draws[0].key.as_str()).collect();
+    assert!(keys[0].ends_with("/<EMAIL_ADDRESS>") && keys[1].ends_with("/gpt-4o"), "{keys:?}");
+}
+
+#[test]
+fn no_secret_in_the_place_of_a_models_name_is_recorded_or_told() {
+    let shape = Shape::Budget { limit: 9, period: Period::utc(Calendar::Day) };
+    let money = Arc::new(Rule::new("money", Measure::NanoUsd, shape));
+    let policy = models(Limit::new(money, By::User));
     for model in ["ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8", "ann.secret@example.org"] {
         let book = Arc::new(Book::default());
         let call = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});

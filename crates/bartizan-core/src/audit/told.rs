@@ -1,7 +1,7 @@
 //! What may be told of a name that a client, a model or a server chose? What is no secret and nobody's.
 //!
-//! Models and tools are called by names, and whoever calls may put anything there. Rights, prices and
-//! counters go by the name as it was sent; logs and refusals tell it so.
+//! Models and tools are called by names, and whoever calls may put anything there. Rights and
+//! prices go by the name as it was sent; logs, refusals and the keys of counters have it so.
 
 use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};

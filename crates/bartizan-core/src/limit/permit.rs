@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::price::find_or_ceiling;
 use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict, not_sent};
 use crate::admit::ClientAddress;
+use crate::audit::told;
 use crate::authenticate::{Caller, Kind};
 use crate::authorize::endpoint::{By, Limit, Traits};
 use crate::authorize::{Endpoint, Grant};
@@ -207,14 +208,19 @@ fn subject(grant: &Grant, traits: Traits<'_>, bucket: IpAddr, by: &By) -> String
         By::Ip => bucket.to_string(),
         By::Key if caller.principal().kind == Kind::Key => caller.principal().name(),
         By::Key => NOBODY.into(),
-        By::Model => traits.model.map_or_else(|| NOBODY.into(), |model| model.to_string()),
+        By::Model => traits.model.map_or_else(|| NOBODY.into(), named),
         By::Role => grant.roles().first().map_or_else(|| NOBODY.into(), |role| role.to_string()),
         By::Tenant => caller.tenant().map_or_else(|| NOBODY.into(), |tenant| tenant.to_string()),
-        By::Tool => traits.tool.map_or_else(|| NOBODY.into(), |tool| tool.to_string()),
+        By::Tool => traits.tool.map_or_else(|| NOBODY.into(), named),
         By::User if caller.is_anonymous() => format!("ip:{bucket}"),
         By::User => caller.principal().name(),
         By::Verb => grant.endpoint().verb.to_string(),
     }
+}
+
+/// A name that the caller chose, as it may stand in a store. Those that may not share a counter.
+fn named(name: &Arc<str>) -> String {
+    told::name(name).to_string()
 }
 
 fn claim(caller: &Caller, name: &str) -> Option<String> {
