@@ -17,7 +17,7 @@ const TOKENS_PER_DEAR_PICTURE: u64 = 48_169;
 const LETTERS_PER_TOKEN_OF_SOUND: u64 = 32;
 
 /// What stands around a prompt, and what stands around its tools.
-const AROUND: u64 = 64;
+const AROUND: u64 = 16;
 const AROUND_TOOLS: u64 = 1024;
 
 /// How many tokens come in.
