@@ -120,7 +120,8 @@ pub(super) fn models(
 ) -> Result<Models, Unfit> {
     let matter = required && models_matter(grant);
     let said = |name: &&&str| call.get(**name).is_some_and(|value| !value.is_null());
-    if let Some(member) = ROUTING.iter().find(said).filter(|_| matter) {
+    let hides = matter || (required && is_counted(grant, &Models::default()));
+    if let Some(member) = ROUTING.iter().find(said).filter(|_| hides) {
         return Err(Invalid::Routing(member).into());
     }
     let asked = match call.get("model") {

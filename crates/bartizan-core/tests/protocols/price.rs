@@ -133,7 +133,7 @@ fn what_comes_back_without_a_bound_is_reserved_too() {
 }
 
 /// What the budget holds of a call with a bound of a thousand tokens, in thousandths of a dollar.
-fn held(place: &Place, extra: Value) -> u64 {
+fn held(place: &Place, extra: &Value) -> u64 {
     let mut body = json!({ "model": "cheap", "max_tokens": 1000 });
     body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     place.draws(CHAT, &body.to_string())[0].1 / 1_000_000
@@ -142,13 +142,13 @@ fn held(place: &Place, extra: Value) -> u64 {
 #[test]
 fn every_model_that_may_answer_has_its_price_and_the_dearest_is_reserved() {
     let mut place = bounded(Protocol::OpenAi);
-    assert_eq!(held(&place, json!({})), 1);
-    assert!(held(&place, json!({ "models": ["cheap", "dear"] })) >= 50);
+    assert_eq!(held(&place, &json!({})), 1);
+    assert!(held(&place, &json!({ "models": ["cheap", "dear"] })) >= 50);
     let call = json!({ "model": "cheap", "models": ["unknown"] }).to_string();
     let call = place.read(CHAT, &call).unwrap();
     assert_eq!(call.other_models(), [Arc::from("unknown")], "it is priced, or refused");
     place.cost.replacements = vec!["dear".into()];
-    assert!(held(&place, json!({})) >= 50, "a fallback of the configuration");
+    assert!(held(&place, &json!({})) >= 50, "a fallback of the configuration");
 }
 
 #[test]
@@ -232,20 +232,20 @@ fn charged(protocol: Protocol, path: &str, call: &Value, events: &[Value]) -> Re
     listener.used().or_else(|| listener.used_so_far(50)).unwrap()
 }
 
-fn chunk(delta: Value) -> Value {
+fn chunk(delta: &Value) -> Value {
     json!({ "model": "gpt-4o", "choices": [{ "index": 0, "delta": delta }] })
 }
 
 #[test]
 fn a_stream_that_is_cut_while_the_model_thinks_is_charged_in_full() {
     let (role, text) =
-        (chunk(json!({ "role": "assistant", "content": "" })), chunk(json!({ "content": "ab" })));
+        (chunk(&json!({ "role": "assistant", "content": "" })), chunk(&json!({ "content": "ab" })));
     let chat =
         |call: Value, events: &[Value]| charged(Protocol::OpenAi, CHAT, &call, events).at_least;
     let plain = json!({ "model": "gpt-4o" });
-    assert!(chat(plain.clone(), &[role.clone()]), "nothing was seen yet");
+    assert!(chat(plain.clone(), std::slice::from_ref(&role)), "nothing was seen yet");
     assert!(!chat(plain, &[role.clone(), text.clone()]));
-    assert!(!chat(json!({ "model": "openai/gpt-4.1-mini", "n": 2 }), &[text.clone()]));
+    assert!(!chat(json!({ "model": "openai/gpt-4.1-mini", "n": 2 }), std::slice::from_ref(&text)));
     for hides in [
         json!({ "model": "gpt-5" }),
         json!({ "model": "o3-mini" }),
@@ -287,7 +287,7 @@ fn a_message_that_is_cut_while_the_model_thinks_or_writes_a_call_is_charged_in_f
 }
 
 /// What a whole answer of a thousand words is charged by; nothing where what was reserved is charged.
-fn whole(usage: Value) -> Option<(u64, u64)> {
+fn whole(usage: &Value) -> Option<(u64, u64)> {
     let mut listener = listener(Protocol::OpenAi, CHAT, &json!({ "model": "gpt-4o" }));
     let said = json!({ "content": "word ".repeat(1000) });
     let answer = json!({ "choices": [{ "message": said }], "usage": usage });
@@ -319,7 +319,7 @@ fn what_is_told_oddly_is_never_charged_as_nothing() {
             Some((500, 5000)),
         ),
     ] {
-        assert_eq!(whole(usage.clone()), told, "{usage}");
+        assert_eq!(whole(&usage), told, "{usage}");
     }
     let twice = br#"{"usage":{"prompt_tokens":9,"completion_tokens":9999,"completion_tokens":1}}"#;
     let mut listener = listener(Protocol::OpenAi, CHAT, &json!({ "model": "gpt-4o" }));
@@ -344,12 +344,12 @@ fn usage_that_is_told_before_the_end_is_not_the_end_of_it() {
     let call = json!({ "model": "gpt-4o" });
     let told = |events: &[Value]| charged(Protocol::OpenAi, CHAT, &call, events);
     let with = |usage: Value| {
-        let mut chunk = chunk(json!({ "content": "word ".repeat(300) }));
+        let mut chunk = chunk(&json!({ "content": "word ".repeat(300) }));
         chunk["usage"] = usage;
         chunk
     };
     let early = with(json!({ "prompt_tokens": 5, "completion_tokens": 0 }));
-    let more = chunk(json!({ "content": "word ".repeat(300) }));
+    let more = chunk(&json!({ "content": "word ".repeat(300) }));
     let charged = told(&[early, more.clone()]);
     assert_eq!((charged.tokens_in, charged.tokens_out), (5, 1000));
     let float = with(json!({ "prompt_tokens": 5, "completion_tokens": 5000.0 }));

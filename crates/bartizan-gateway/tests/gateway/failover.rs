@@ -75,7 +75,7 @@ async fn serve(mut socket: TcpStream, acts: &[Act], book: &Mutex<Vec<Value>>) {
     };
     match act {
         Act::Say(status, wait) => {
-            let body = json!({ "model": "m", "choices": [],
+            let body = json!({ "choices": [],
                 "usage": { "prompt_tokens": 3, "completion_tokens": 2 } });
             let body = body.to_string();
             let answer = format!(
@@ -166,6 +166,38 @@ async fn another_model_is_asked_only_where_it_is_written() {
     });
     assert_eq!(status(&call(&program, CHAT).await), 200);
     assert_eq!(second.seen.lock().unwrap()[1]["model"], "other");
+}
+
+/// A dear replacement that is reserved, or charged, as the model that was asked spends a budget many
+/// times over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replacement_is_reserved_and_charged_at_its_own_price() {
+    let second = Scripted::start(&[Act::Say(200, "")]).await;
+    let fallback = format!("{{ url: \"http://{}\", model: dear }}", second.address);
+    let upstream = format!("{{ url: \"http://{}\", fallbacks: [{fallback}] }}", nobody().await);
+    let with = |dollars: &str| {
+        let price =
+            |price| format!("{{ input_per_million: {price}, output_per_million: {price} }}");
+        let money = format!(
+            "prices:\n  m: {}\n  dear: {}\nbudgets: [{{ name: b, by: global, usd: {dollars}, period: month }}]\n",
+            price("1.00"),
+            price("1000.00")
+        );
+        let nobody = "127.0.0.1:9".parse().unwrap();
+        Program::with(nobody, &[], |configuration| {
+            format!(
+                "{configuration}\n  - path: \"/llm/{{*rest}}\"\n    protocol: openai\n    public: true\n    \
+                 upstream: {upstream}\n{money}"
+            )
+        })
+    };
+    assert_eq!(status(&call(&with("0.01"), CHAT).await), 429, "it does not carry the dear one");
+    assert_eq!(second.calls(), 0);
+    let program = with("5.00");
+    assert_eq!(status(&call(&program, CHAT).await), 200);
+    let end = || program.records().into_iter().find(|record| record["event"] == "REQUEST_END");
+    until(|| end().is_some(), || format!("{:?}", program.records()));
+    assert_eq!(end().unwrap()["usage"]["usd_nano"], "5000000", "three tokens in, two out");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
