@@ -135,7 +135,7 @@ impl AppBuilder {
         self
     }
 
-    /// Lays down a statement beside what the endpoints ask for: see [`Statements`].
+    /// Lays down a statement beside what the endpoints ask for: see [`Statements`](bartizan_core::authorize::Statements).
     pub fn statement(mut self, statement: Statement) -> Self {
         self.statements.push(statement);
         self
