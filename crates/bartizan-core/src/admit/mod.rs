@@ -21,7 +21,8 @@ pub enum Misdirected {
     /// A path that could mean different things to different readers.
     #[error(
         "the path is not in canonical form: no encoded slash, backslash, dot segment, empty \
-         segment or control character, and nothing behind a `;` that hides another endpoint"
+         segment or control character, and no other spelling of another endpoint's path (capitals, \
+         what stands behind `;`, a slash, dot or format at the end)"
     )]
     Path,
     /// A method that equals a known one but for its case: somebody hopes that a check differs

@@ -265,6 +265,18 @@ impl Limit {
         self.only.as_ref().is_none_or(|only| only.counts(call))
     }
 
+    /// Whether it counts what calls cost.
+    #[must_use]
+    pub fn counts_money(&self) -> bool {
+        self.rule.measure == Measure::NanoUsd
+    }
+
+    /// Whether it counts tokens.
+    #[must_use]
+    pub fn counts_tokens(&self) -> bool {
+        self.rule.measure == Measure::Tokens
+    }
+
     /// Whether it counts the messages of a WebSocket, and no calls.
     #[must_use]
     pub fn of_messages(&self) -> bool {

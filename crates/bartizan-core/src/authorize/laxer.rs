@@ -15,7 +15,7 @@ use std::collections::HashMap;
 
 use percent_encoding::percent_decode_str;
 
-use crate::validate::jsonrpc::fold;
+use super::named::fold;
 
 /// Where the templates stand, by what laxer readers take them for.
 #[derive(Clone, Debug, Default)]

@@ -158,6 +158,11 @@ pub fn fits(pattern: &str, name: &str) -> bool {
     name.ends_with(last)
 }
 
+/// A name without case; through capitals, for those that have more than one small letter.
+pub(crate) fn fold(name: &str) -> String {
+    name.to_uppercase().to_lowercase()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

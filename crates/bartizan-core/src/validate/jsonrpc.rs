@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
+use crate::authorize::named::fold;
+
 /// It is no JSON (JSON-RPC 2.0, section 5.1).
 pub const PARSE_ERROR: i64 = -32700;
 /// It is no message.
@@ -149,11 +151,6 @@ pub fn exact(members: &Map<String, Value>, names: &[&str]) -> bool {
         !names.contains(&&**member) && names.iter().any(|name| fold(name) == folded)
     };
     !members.keys().any(other_case)
-}
-
-/// Without case; through capitals, for those that have more than one small letter.
-pub(crate) fn fold(name: &str) -> String {
-    name.to_uppercase().to_lowercase()
 }
 
 /// An error as a message (JSON-RPC 2.0, section 5.1).

@@ -13,20 +13,22 @@ use super::said::{Asked, Models, Unfit};
 use super::size::{self, Size};
 use crate::authorize::endpoint::{By, Limit, Traits};
 use crate::authorize::{Denial, Grant};
-use crate::limit::Measure;
 
 /// What bounds an answer where neither the call nor the endpoint does.
 pub(super) const UNBOUNDED: u64 = 4096;
 
 /// Members on which something is decided.
-const MEANT: [&str; 51] = [
+const MEANT: [&str; 57] = [
     "background",
     "best_of",
     "chat_template",
+    "compound_custom",
     "container",
     "content_policy_fallbacks",
     "context_window_fallbacks",
     "conversation",
+    "data_sources",
+    "enable_search",
     "extra_body",
     "fallbacks",
     "function_call",
@@ -57,10 +59,12 @@ const MEANT: [&str; 51] = [
     "previous_response_id",
     "prompt",
     "prompt_embeds",
+    "prompt_id",
     "providerOptions",
     "reasoning",
     "reasoning_effort",
     "route",
+    "search_options",
     "search_parameters",
     "service_tier",
     "speed",
@@ -70,6 +74,7 @@ const MEANT: [&str; 51] = [
     "thinking",
     "tool_choice",
     "tools",
+    "vector_store_ids",
     "web_search_options",
 ];
 
@@ -97,12 +102,13 @@ pub(super) fn is_asked_as_it_must_be(asked: &Asked<'_>, asks_a_model: bool, mode
 
 /// Members by which routers between the gate and the providers choose another model than is asked, or
 /// another call than is sent (OpenRouter, LiteLLM, Vercel).
-const ROUTING: [&str; 7] = [
+const ROUTING: [&str; 8] = [
     "content_policy_fallbacks",
     "context_window_fallbacks",
     "extra_body",
     "fallbacks",
     "preset",
+    "prompt_id",
     "providerOptions",
     "route",
 ];
@@ -169,7 +175,7 @@ fn models_matter(grant: &Grant) -> bool {
     let endpoint = grant.endpoint();
     let by_model = |limit: &Arc<Limit>| {
         let only = limit.only.as_ref().is_some_and(|only| !only.models.is_empty());
-        only || limit.by == By::Model || limit.rule.measure == Measure::NanoUsd
+        only || limit.by == By::Model || limit.counts_money()
     };
     endpoint.names.models.is_some() || endpoint.limits.iter().any(by_model)
 }
@@ -180,7 +186,7 @@ pub(super) fn is_counted(grant: &Grant, models: &Models) -> bool {
     let mut limits = grant.endpoint().limits.iter();
     limits.any(|limit| {
         let fits = |model| limit.counts(Traits { roles, tenant, model, tool: None });
-        matches!(limit.rule.measure, Measure::NanoUsd | Measure::Tokens)
+        (limit.counts_money() || limit.counts_tokens())
             && (fits(models.asked.as_ref()) || models.all().any(|model| fits(Some(model))))
     })
 }

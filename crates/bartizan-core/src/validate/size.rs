@@ -49,15 +49,34 @@ pub(super) fn of<'a>(
 }
 
 /// Members that bring what is stored or found elsewhere.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 13] = [
     "chat_template",
+    "compound_custom",
     "container",
     "conversation",
+    "data_sources",
+    "enable_search",
     "mcp_servers",
     "plugins",
     "previous_response_id",
+    "search_options",
     "search_parameters",
+    "vector_store_ids",
     "web_search_options",
+];
+
+/// Members of a part that lead to what a model is given, where the part is no picture: a place, or a
+/// name under which it is stored.
+const LEADS: [&str; 9] = [
+    "audio_url",
+    "document_url",
+    "file",
+    "file_uri",
+    "image",
+    "image_url",
+    "pdf",
+    "video",
+    "video_url",
 ];
 
 /// Kinds of tools whose results the caller sends itself, by how their names begin; any other runs at
@@ -85,7 +104,7 @@ impl Scale {
     /// A member of the call itself.
     fn member(&mut self, name: &str, value: &Value) {
         let empty = match value {
-            Value::Null => true,
+            Value::Null | Value::Bool(false) => true,
             Value::Array(elements) => elements.is_empty(),
             _ => false,
         };
@@ -150,14 +169,26 @@ impl Scale {
             }
             "item_reference" => self.unseen("input"),
             // What it holds is here, or it is stored.
-            "reasoning" if !part.contains_key("encrypted_content") => self.unseen("input"),
-            "" if part.len() == 1 && part.contains_key("id") => self.unseen("input"),
+            "reasoning" if !says(part, "encrypted_content") => self.unseen("input"),
+            "" if says(part, "id") && !says(part, "content") => self.unseen("input"),
+            "image_generation_call"
+            | "web_search_call"
+            | "file_search_call"
+            | "code_interpreter_call" => self.unseen("input"),
+            "input_audio" if part.get(kind).is_some_and(Value::is_string) => {
+                self.unseen("messages");
+            }
             "video" | "video_url" | "input_video" | "container_upload" => self.unseen("messages"),
             _ => {}
         }
         let stored = ["file_id", "file_data", "file_url"];
         let document =
             ["file", "input_file"].contains(&kind) || (kind == "document" && !is_text(part));
+        let leads = || LEADS.iter().any(|name| says(part, name));
+        let spoken = part.get("audio").and_then(|audio| audio.get("id")).is_some();
+        if spoken || (!document && !is_picture(kind) && leads()) {
+            self.unseen("messages");
+        }
         if document || (!is_picture(kind) && stored.iter().any(|name| part.contains_key(*name))) {
             self.unseen("file");
         }
@@ -220,6 +251,16 @@ impl Scale {
     fn unseen(&mut self, member: &'static str) {
         self.unseen.get_or_insert(member);
     }
+}
+
+/// Whether a member says anything: one that is null or empty stands for none.
+fn says(part: &Map<String, Value>, name: &str) -> bool {
+    part.get(name).is_some_and(|value| match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(elements) => !elements.is_empty(),
+        _ => true,
+    })
 }
 
 /// Whether the caller runs a tool itself. In Anthropic's dialect one without a type is the caller's.
@@ -362,6 +403,20 @@ mod tests {
             (json!({ "web_search_options": {} }), "web_search_options"),
             (json!({ "plugins": [{ "id": "web" }] }), "plugins"),
             (json!({ "model": "gpt-4o-mini-search-preview" }), "model"),
+            (json!({ "input": [{ "type": null, "id": "msg_1", "content": [] }] }), "input"),
+            (json!({ "input": [{ "type": "reasoning", "encrypted_content": null }] }), "input"),
+            (json!({ "input": [{ "type": "image_generation_call", "id": "ig_1" }] }), "input"),
+            (
+                json!({ "messages": [{ "content": [{ "image_url": "https://a.example" }] }] }),
+                "messages",
+            ),
+            (
+                json!({ "messages": [{ "content": [{ "type": "X", "video_url": {} }] }] }),
+                "messages",
+            ),
+            (json!({ "messages": [{ "audio": { "id": "audio_1" } }] }), "messages"),
+            (json!({ "input": [{ "pdf": "https://a.example" }] }), "messages"),
+            (json!({ "data_sources": [{}] }), "data_sources"),
         ] {
             assert_eq!(size(&body).unseen, Some(member), "{body}");
         }
@@ -370,6 +425,8 @@ mod tests {
             json!({ "previous_response_id": null, "tools": [], "input": "hello" }),
             json!({ "tools": [{ "type": "function" }, { "name": "x" }, { "type": "bash_20250124" }] }),
             json!({ "messages": [{ "content": [text] }, { "content": "file" }] }),
+            json!({ "input": [{ "id": "msg_1", "role": "user", "content": "hello" }] }),
+            json!({ "messages": [{ "content": "hello", "audio": null }], "enable_search": false }),
         ] {
             assert_eq!(size(&body).unseen, None, "{body}");
         }

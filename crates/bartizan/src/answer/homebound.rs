@@ -122,7 +122,8 @@ impl Screen {
         let Self::Events(events) = self else { return };
         events.take_notes().into_iter().for_each(|note| away.note(note));
         let tokens_in = away.journey().map_or(0, |journey| journey.estimate().tokens_in);
-        if let Some(used) = events.used().or_else(|| events.used_so_far(tokens_in)) {
+        let at_the_end = if events.is_told() { events.used() } else { None };
+        if let Some(used) = at_the_end.or_else(|| events.used_so_far(tokens_in)) {
             away.used(Spent::Reported(used));
         }
     }

@@ -3,12 +3,13 @@
 
 use serde_json::{Map, Value};
 
+use super::super::Invalid;
 use super::super::said::Unfit;
-use super::super::{Invalid, jsonrpc};
 use super::ids::{Binder, Kind};
 use super::method::{Method, Version};
 use super::push::{self, PushHost};
 use crate::authorize::Denial;
+use crate::authorize::named::fold;
 
 /// Members on which something is decided. Some readers take other spellings of them for the same
 /// (`task_id`, `TaskID`): those are refused.
@@ -220,7 +221,7 @@ fn exact(members: &Members) -> Result<(), Invalid> {
 
 /// A name without what some readers do not tell apart.
 pub(super) fn plain(name: &str) -> String {
-    jsonrpc::fold(name).replace(['_', '-'], "")
+    fold(name).replace(['_', '-'], "")
 }
 
 /// Whether a name means something, in any spelling.

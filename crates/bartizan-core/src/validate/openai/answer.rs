@@ -288,10 +288,11 @@ impl Listener {
     }
 
     pub(in crate::validate) fn used_so_far(&self, tokens_in: u64) -> Option<Reported> {
-        if let Some(used) = self.used() {
-            return Some(used);
-        }
         let seen = self.seen != Tokens::default();
+        // Told before the first letter it says nothing of what was made since.
+        if let Some(used) = self.used() {
+            return Some(Reported { at_least: !seen, ..used });
+        }
         let told = self.used.clone().unwrap_or(Reported { tokens_in, ..Reported::default() });
         let heard = self.model.is_some() || self.used.is_some() || seen;
         heard.then(|| Reported {
