@@ -368,6 +368,19 @@ fn no_slash_capital_or_format_leads_a_laxer_reader_to_a_more_guarded_endpoint() 
     }
 }
 
+#[test]
+fn paths_that_a_laxer_reader_cannot_tell_apart_are_not_served_beside_each_other() {
+    for (first, second) in [("/Files/{*rest}", "/files/{name}"), ("/K/{*rest}", "/k/{id}/secret/")]
+    {
+        let mut routes = Routes::default();
+        routes.add(endpoint("GET", first, Access::Public)).unwrap();
+        let refused = routes.add(endpoint("GET", second, Access::Authenticated)).unwrap_err();
+        assert!(refused.to_string().contains("write both alike"), "{refused}");
+        // Nothing of it is left behind.
+        assert!(matches!(routes.find(&verb("GET"), None, "/files/x"), Route::Missing { .. }));
+    }
+}
+
 /// A name as another reader may take it for the same, by any of what readers do.
 fn other_spelling() -> impl Strategy<Value = String> {
     let ending = prop::sample::select(vec!["", ";", ";v=1", "%3Bx", ".", "%20", ".%20", "%20."]);

@@ -37,17 +37,31 @@ pub(super) enum Reading {
     OfFormats,
 }
 
+/// Two templates that a laxer reader cannot tell apart, as no map can hold them both.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Clash;
+
 impl Laxer {
-    /// Adds a template, and where it stands. One that cannot be folded is found by nobody laxer.
-    pub(super) fn add(&mut self, template: &str, place: usize, reading: Reading) {
+    /// Adds a template, and where it stands.
+    ///
+    /// # Errors
+    /// [`Clash`] where folded templates stand in each other's way.
+    pub(super) fn add(
+        &mut self,
+        template: &str,
+        place: usize,
+        reading: Reading,
+    ) -> Result<(), Clash> {
         let folded = folded_template(template, reading);
         let next = self.groups.len();
         if let Some(group) = self.templates.get(&folded) {
             self.groups.get_mut(*group).into_iter().for_each(|places| places.push(place));
-        } else if self.paths.insert(folded.clone(), next).is_ok() {
+        } else {
+            self.paths.insert(folded.clone(), next).map_err(|_| Clash)?;
             self.groups.push(vec![place]);
             self.templates.insert(folded, next);
         }
+        Ok(())
     }
 
     /// The places where a reader that reads so may find `path`.

@@ -112,12 +112,18 @@ impl Routes {
                 self.paths.insert(path.to_string(), next).map_err(|error| {
                     RouteError::Template { path: Arc::clone(path), why: error.to_string() }
                 })?;
+                self.odd |= laxer::may_differ(path);
+                let [names, formats] = &mut self.laxer;
+                if let Err(laxer::Clash) = names.add(path, next, Reading::OfNames) {
+                    self.paths.remove(path.to_string());
+                    let why = "to readers for whom capitals or a slash at the end say nothing it \
+                               is another path here: write both alike, or keep them apart";
+                    return Err(RouteError::Template { path: Arc::clone(path), why: why.into() });
+                }
+                // Such a reader is looked for where something is guarded, and may find less.
+                let _ = formats.add(path, next, Reading::OfFormats);
                 self.places.push(Place { verbs: Vec::new() });
                 self.templates.insert(Arc::clone(path), next);
-                self.odd |= laxer::may_differ(path);
-                for (laxer, reading) in self.laxer.iter_mut().zip(READINGS) {
-                    laxer.add(path, next, reading);
-                }
                 next
             }
         };
@@ -229,9 +235,6 @@ impl Routes {
         self.public.get(first(path)).copied().unwrap_or(false)
     }
 }
-
-/// How lax readers may be, each with its own map.
-const READINGS: [Reading; 2] = [Reading::OfNames, Reading::OfFormats];
 
 /// The first segment of a path.
 fn first(path: &str) -> &str {
