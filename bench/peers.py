@@ -173,8 +173,8 @@ def bare(site):
     return [str(site.programs / "examples" / "bare_proxy"), f"127.0.0.1:{site.port}", site.upstream]
 
 
-def bartizan(policy, sections=""):
-    """The gateway with one endpoint under `policy`, and every request on record."""
+def bartizan(policy, sections="", durability="batch"):
+    """The gateway with one endpoint under `policy`, and every request on record: in batches, or on the disk first (`sync`)."""
 
     def start(site):
         site.audit.unlink(missing_ok=True)
@@ -184,7 +184,7 @@ def bartizan(policy, sections=""):
               listen: 127.0.0.1:{site.port}
               admin: {{ listen: "127.0.0.1:{site.admin_port}" }}
             store: {{ durable: "sqlite:{site.folder / "bartizan.db"}", shared: memory }}
-            audit: {{ destination: "file://{site.audit}", durability: batch }}
+            audit: {{ destination: "file://{site.audit}", durability: {durability} }}
             endpoints:
               - path: {PATH}
                 verbs: [POST]
@@ -211,6 +211,7 @@ PEERS = [
     Peer("bare", "hyper alone: our accept loop and client, no duty", bare),
     Peer("public", "bartizan, public endpoint, audit in batches", bartizan("public: true"), audited=True, token=False),
     Peer("bartizan", "bartizan, JWT RS256 + limit by user + audit in batches", bartizan("scopes: [chat:write]", DUTIES), guarded=True, audited=True),
+    Peer("synced", "the same, each record on the disk before the answer", bartizan("scopes: [chat:write]", DUTIES, "sync"), guarded=True, audited=True),
 ]
 
 

@@ -10,7 +10,7 @@ use std::env;
 use std::error::Error;
 
 use bartizan::pii::{Action, Pii};
-use bartizan::{App, Json, Problem, agent_endpoint};
+use bartizan::{App, Caller, Json, Problem, agent_endpoint, endpoint};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,11 +21,29 @@ use serde::{Deserialize, Serialize};
 struct Contact {
     #[schemars(length(min = 1, max = 50))]
     name: String,
+    /// The JSON Schema bounds it; its type cleans it, and refuses what is empty then.
     #[schemars(length(max = 2000))]
-    message: String,
+    message: Clean,
     #[serde(default)]
     #[schemars(range(min = 0, max = 3))]
     urgency: u8,
+}
+
+/// A text without control characters, and without spaces around it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+struct Clean(String);
+
+impl TryFrom<String> for Clean {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let seen: String = text.chars().filter(|c| !c.is_control() || *c == '\n').collect();
+        match seen.trim() {
+            "" => Err("it must not be empty"),
+            text => Ok(Self(text.to_owned())),
+        }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -40,7 +58,12 @@ struct Receipt {
 #[agent_endpoint(verb = "POST", path = "/contact", public, max_request_size = "4KB")]
 async fn contact(input: Contact) -> Result<Json<Receipt>, Problem> {
     let answer = format!("Thank you, {}. Call +1 (415) 555-0132 for more.", input.name);
-    Ok(Json(Receipt { received: input.message, urgency: input.urgency, answer }))
+    Ok(Json(Receipt { received: input.message.0, urgency: input.urgency, answer }))
+}
+
+/// Keeps a message as it is: what is found in it stands in the audit log, by kind and by number.
+async fn keep(_: Caller, input: Contact) -> Result<Json<String>, Problem> {
+    Ok(Json(input.message.0))
 }
 
 #[tokio::main]
@@ -55,7 +78,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .min_confidence(0.5)
         .allow(["support@example.com"])
         .log_detections(true);
-    let app = App::builder("Contact").pii(&pii).endpoint(contact).build().await?;
+    let watched = Pii::new().requests(Action::Detect).responses(Action::Detect);
+    let journal = endpoint("POST", "/journal").public().pii(&watched).json(keep);
+    let app = App::builder("Contact").pii(&pii).endpoint(contact).endpoint(journal).build().await?;
     let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8000".into());
     app.serve(&address).await?;
     Ok(())

@@ -433,6 +433,8 @@ pub(crate) struct Defaults {
     pub(crate) timeout: Duration,
     pub(crate) profile: Profile,
     pub(crate) limits: Vec<(Arc<Limit>, Applies)>,
+    /// Asked for at every endpoint that is not public.
+    pub(crate) scopes: Vec<Arc<str>>,
 }
 
 /// To which endpoints a limit applies, by their path template and verb; to all where nothing is
@@ -542,7 +544,7 @@ impl Sketch {
             path: self.path.into(),
             aliases,
             method_override: self.method_override,
-            access: self.access,
+            access: self.access.and_scopes(&defaults.scopes),
             permission,
             tenant,
             approval: self.approval,

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use bartizan_core::authenticate::Caller;
 use bartizan_core::exchange::Departure;
 use bartizan_core::refusal::Refusal;
-use bartizan_core::validate::{Invalid, Payload};
+use bartizan_core::validate::{Invalid, Payload, Violation};
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 
 use crate::body::Body;
 use crate::handler::{Failure, Handler, Work};
@@ -59,8 +60,8 @@ where
     }
 }
 
-/// The body as its type. The schema has been checked; what it cannot say (a number that fits, a
-/// format of the type's own) is told like a violation, without the value.
+/// The body as its type. What a schema cannot say (a rule of the type's own, a number that fits) is told
+/// like a violation of it: where, and never with what stands there.
 fn parse<I: DeserializeOwned>(departure: &mut Departure<Body>) -> Result<I, Failure> {
     let bytes: &[u8] = match &departure.body {
         Payload::Whole(bytes) => bytes,
@@ -72,7 +73,31 @@ fn parse<I: DeserializeOwned>(departure: &mut Departure<Body>) -> Result<I, Fail
         (_, Some(document)) => I::deserialize(*document),
         (bytes, None) => serde_json::from_slice(bytes),
     };
-    let refused =
-        |_| Failure { refusal: Refusal::Invalid(Invalid::Member("body")), departed: false };
-    parsed.map_err(refused)
+    parsed.map_err(|_| {
+        let detail = "is not a value that is taken here".to_owned();
+        let violation = Violation { pointer: astray::<I>(bytes), detail };
+        let refusal = Refusal::Invalid(Invalid::Schema(vec![violation]));
+        Failure { refusal, departed: false }
+    })
+}
+
+/// Where a body stops being its type, as a JSON Pointer (RFC 6901). It is read again for that: only what
+/// is refused pays for a path.
+fn astray<I: DeserializeOwned>(bytes: &[u8]) -> String {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let Err(error) = serde_path_to_error::deserialize::<_, I>(&mut reader) else {
+        return String::new();
+    };
+    let mut pointer = String::new();
+    for segment in error.path() {
+        match segment {
+            Segment::Seq { index } => pointer += &format!("/{index}"),
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer += &key.replace('~', "~0").replace('/', "~1");
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
 }

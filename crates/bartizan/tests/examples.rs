@@ -196,10 +196,14 @@ fn access() {
         ("reader", "GET", 200),
         ("writer", "GET", 200),
         ("admin", "GET", 403),
+        ("stranger", "GET", 403),
         ("reader", "SUMMARIZE", 403),
         ("writer", "SUMMARIZE", 200),
         ("admin", "SUMMARIZE", 200),
         ("writer", "POST", 200),
+        ("writer", "PUT", 403),
+        ("editor", "PUT", 200),
+        ("admin", "PUT", 403),
         ("writer", "DELETE", 403),
         ("admin", "DELETE", 200),
         ("nobody", "GET", 401),
@@ -225,9 +229,24 @@ fn personal_data() {
     let text = wrong.body;
     assert!(["/name", "/urgency", "message"].iter().all(|one| text.contains(one)), "{text}");
     assert_eq!(send(json!({ "name": "Ann", "message": "x".repeat(5000) })).status, 413);
+    let cleaned = send(json!({ "name": "Ann", "message": " \u{7}call me\u{0} " }));
+    assert_eq!(cleaned.value()["received"], "call me");
+    let empty = send(json!({ "name": "Ann", "message": " \u{7} " }));
+    assert_eq!(
+        (empty.status, &empty.value()["violations"][0]["pointer"]),
+        (422, &json!("/message"))
+    );
+    let body = json!({ "name": "Ann", "message": "I am bob@example.org" });
+    let kept = example.json("POST", "/journal", "", &body);
+    assert_eq!(kept.value(), "I am bob@example.org", "what is only watched stays as it is");
     let log = example.log();
     assert!(log.iter().any(|record| record["event"] == "PII_DETECTED"));
-    assert!(!log.iter().any(|record| record.to_string().contains("ann@example.org")));
+    let values = ["ann@example.org", "bob@example.org"];
+    assert!(!log.iter().any(|record| values.iter().any(|one| record.to_string().contains(one))));
+    let watched = |record: &&Value| {
+        record["event"] == "PII_DETECTED" && record["action"]["path"] == "/journal"
+    };
+    assert_eq!(log.iter().filter(watched).count(), 2, "one for the request, one for the answer");
 }
 
 #[test]

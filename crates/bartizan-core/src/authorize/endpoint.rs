@@ -223,6 +223,21 @@ impl Access {
         }
     }
 
+    /// The same, and these scopes besides; whoever needs no credential needs no scope either.
+    #[must_use]
+    pub fn and_scopes(self, more: &[Arc<str>]) -> Self {
+        let more = more.iter().cloned();
+        match self {
+            Self::Authenticated if more.len() > 0 => {
+                Self::Held { scopes: more.collect(), roles: Vec::new() }
+            }
+            Self::Held { scopes, roles } => {
+                Self::Held { scopes: scopes.into_iter().chain(more).collect(), roles }
+            }
+            Self::Public | Self::Authenticated => self,
+        }
+    }
+
     /// Whether nobody needs a credential.
     #[must_use]
     pub fn is_public(&self) -> bool {

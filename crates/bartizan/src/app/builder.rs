@@ -75,6 +75,7 @@ impl AppBuilder {
             timeout: Duration::from_secs(300),
             profile: Profile::default(),
             limits: Vec::new(),
+            scopes: Vec::new(),
         };
         Self {
             title: title.into(),
@@ -108,6 +109,12 @@ impl AppBuilder {
     /// Serves an endpoint.
     pub fn endpoint(mut self, served: impl Into<Served>) -> Self {
         self.served.push(served.into());
+        self
+    }
+
+    /// Asks for these scopes at every endpoint that is not public, beside what the endpoint itself asks for.
+    pub fn required_scopes(mut self, scopes: &[&str]) -> Self {
+        self.defaults.scopes.extend(scopes.iter().map(|&scope| Arc::from(scope)));
         self
     }
 

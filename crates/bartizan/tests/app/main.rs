@@ -22,4 +22,5 @@ mod masking;
 mod restoring;
 mod spending;
 mod words;
+mod beside;
 mod behind;
