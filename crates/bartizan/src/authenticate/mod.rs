@@ -4,6 +4,7 @@ pub(crate) mod cache;
 mod introspection;
 pub(crate) mod issuer;
 mod proofs;
+mod revocations;
 mod standing;
 mod uses;
 #[cfg(test)]
@@ -11,13 +12,11 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bartizan_core::admit::ClientAddress;
 use bartizan_core::authenticate::api_key::{Generated, Hash, Pepper, Record};
 use bartizan_core::authenticate::certificate::Certificates;
-use bartizan_core::authenticate::claims::Claims;
 use bartizan_core::authenticate::guessing::{Guessing, Patience};
 use bartizan_core::authenticate::holder::{Holder, Proven};
 use bartizan_core::authenticate::jws::VerifyError;
@@ -29,27 +28,21 @@ use bartizan_core::time::Timestamp;
 use http::header;
 use http::request::Parts;
 use parking_lot::Mutex;
-use serde_json::Value;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
 use crate::peer::Peer;
 use crate::stage::Stage;
 use cache::{Cache, Entry, Fingerprint, Seen, Shown};
+use revocations::FRESH;
 use uses::Uses;
 
 pub use introspection::{Introspection, Settings as IntrospectionSettings};
 pub use issuer::{OwnKeys, Pace, Provider};
 pub(crate) use proofs::AsSent;
 pub use proofs::Proofs;
+pub use revocations::Revocations;
+pub(crate) use revocations::revoked;
 pub(crate) use standing::Standing;
-
-/// How long something that can be taken back counts without a look at the store.
-const FRESH: Duration = Duration::from_secs(1);
-
-/// How often the store is asked whether anything was taken back: several times in [`FRESH`].
-const LOOK: Duration = Duration::from_millis(200);
 
 /// How many verified credentials are remembered where nobody says it: 50 MB, when all are there.
 pub const REMEMBERED: usize = 50_000;
@@ -97,57 +90,6 @@ pub struct Means {
     pub proofs: Option<Arc<Proofs>>,
     /// How many bad credentials an address may show.
     pub patience: Patience,
-}
-
-/// Tells those who remember that something was taken back: a count of how often.
-#[derive(Clone, Debug, Default)]
-pub struct Revocations(Arc<News>);
-
-#[derive(Debug, Default)]
-struct News {
-    count: AtomicU64,
-    /// When the store last said that the count is right, in microseconds.
-    heard: AtomicU64,
-}
-
-impl Revocations {
-    /// Something was taken back, in the store, a moment ago. From now on nothing that is
-    /// remembered counts before the store has been asked again.
-    pub fn announce(&self) {
-        self.0.count.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// Asks the store again and again whether anything was taken back, by any process, until
-    /// `stop`. While it answers, what is remembered need not be looked up one by one; when it does
-    /// not, everything counts for a second.
-    pub async fn follow(self, identities: Arc<dyn Identities>, stop: CancellationToken) {
-        let mut known = None;
-        let mut ticks = tokio::time::interval(LOOK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            // What is changed while the store is asked is found the next time.
-            let asked = clock::now();
-            match identities.changes().await {
-                Ok(Some(number)) => {
-                    if known.replace(number) != Some(number) {
-                        self.announce();
-                    }
-                    self.0.heard.store(asked.0, Ordering::Release);
-                }
-                Ok(None) => return,
-                Err(error) => tracing::warn!(%error, "it is not known what was taken back"),
-            }
-        }
-    }
-
-    fn count(&self) -> u64 {
-        self.0.count.load(Ordering::Acquire)
-    }
-
-    /// Until when what rests on the store counts, as far as the store was heard.
-    fn fresh(&self) -> Timestamp {
-        Timestamp(self.0.heard.load(Ordering::Acquire)).plus(FRESH)
-    }
 }
 
 impl Authenticate {
@@ -520,18 +462,6 @@ impl Inner {
         let issuer = Some((Arc::clone(provider), epoch));
         Ok(Entry { holder, ends, fresh, revocations, issuer })
     }
-}
-
-/// Whether a token of ours, or the session that it came of, has been taken back.
-pub(crate) async fn revoked(
-    identities: &dyn Identities,
-    claims: &Claims,
-) -> Result<bool, Unreachable> {
-    let names = ["jti", "sid"].into_iter().filter_map(|name| claims.get(name)?.as_str());
-    // Those from which it was got in exchange (RFC 8693).
-    let origins = claims.get("via").and_then(Value::as_array).into_iter().flatten();
-    let names = names.chain(origins.filter_map(Value::as_str));
-    identities.is_revoked(&names.collect::<Vec<_>>()).await
 }
 
 /// Whether an issuer that has turned its keys might have signed this: with a key id that is new,
