@@ -6,6 +6,7 @@
 //! for. So findings never overlap and come in the order of the text.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -43,7 +44,7 @@ pub struct Scanner {
     dispatch: Box<Dispatch>,
     pub(crate) isa: Isa,
     vocabulary: Vocabulary,
-    custom: Vec<Custom>,
+    custom: Arc<[Custom]>,
     min_confidence: f32,
     allow: Vec<String>,
 }
@@ -77,7 +78,7 @@ impl Scanner {
         }
         let rows = config.rows()?;
         let patterns = config.custom.iter().cloned().chain(config.blocked());
-        let custom: Vec<Custom> =
+        let custom: Arc<[Custom]> =
             patterns.map(|pattern| Custom::new(&pattern)).collect::<Result<_, _>>()?;
         let dispatch = Dispatch::new(&rows, &custom, config.min_confidence);
         let isa = Isa::detect();
@@ -91,6 +92,19 @@ impl Scanner {
             min_confidence: config.min_confidence,
             allow: config.allow.clone(),
         })
+    }
+
+    /// A scanner for the user's own patterns and blocked terms alone, where there are any.
+    #[must_use]
+    pub fn own(&self) -> Option<Self> {
+        if self.custom.is_empty() {
+            return None;
+        }
+        let (custom, allow) = (Arc::clone(&self.custom), self.allow.clone());
+        let dispatch = Dispatch::new(&[], &custom, self.min_confidence);
+        let (isa, vocabulary) = (self.isa, Vocabulary::new(self.isa, &[]));
+        let (rows, min_confidence) = (Vec::new(), self.min_confidence);
+        Some(Self { rows, dispatch, isa, vocabulary, custom, min_confidence, allow })
     }
 
     /// All findings in `text`, in order, none overlapping another.
@@ -175,7 +189,7 @@ impl Scanner {
     fn best(&self, sweep: &Sweep, window: &Window<'_>, place: Place) -> Peek<Option<Candidate>> {
         let mut best: Option<Candidate> = None;
         if sweep.is_custom(place) {
-            for custom in &self.custom {
+            for custom in self.custom.iter() {
                 if let Some(candidate) = self.try_custom(custom, window, place.at)? {
                     best = Some(preferred(best, candidate));
                 }

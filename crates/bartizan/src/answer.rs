@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bartizan_core::audit::{Event, Note, Outcome};
 use bartizan_core::exchange::{Journey, Refused, is_event_stream, media};
 use bartizan_core::id::RequestId;
+use bartizan_core::mask::legible::{self, Opening};
 use bartizan_core::mask::{self, AnswerStream, Blocked, Screened, Vault};
 use bartizan_core::problem;
 use bartizan_core::refusal::{Objection, Outage, Refusal, Upstream};
@@ -23,6 +24,7 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use hyper::ext::ReasonPhrase;
 use serde_json::Map;
 
 use crate::body::Body;
@@ -66,6 +68,8 @@ pub async fn bring_home(
     if let Some(refusal) = unwelcome(&away, &response) {
         return refuse(away, refusal);
     }
+    // Nobody needs it (RFC 9112 section 4), and anything could stand there.
+    response.extensions_mut().remove::<ReasonPhrase>();
     sign(&away, response.headers_mut());
     if away.journey().is_some_and(Journey::is_headline) {
         behead(&away, &mut response, !hooks.is_empty());
@@ -83,7 +87,7 @@ pub async fn bring_home(
     }
     let curious: Vec<_> = hooks.iter().filter(|hook| hook.looks_at_answers()).collect();
     let read = listener.as_ref().is_some_and(|ear| {
-        let pictured = is_picture_or_sound(response.headers());
+        let pictured = media(response.headers()) == Media::Binary;
         ear.insists() || (response.status().is_success() && ear.must_hear(pictured))
     });
     if read && !is_legible(&response) {
@@ -162,6 +166,8 @@ enum Plan {
 enum Passage {
     /// Nothing.
     Nothing,
+    /// Only whether it is the text that it does not call itself.
+    Binary,
     /// It is one text, screened where there is something to screen it with.
     Text(Option<Box<bartizan_pii::Stream>>),
     /// It is events.
@@ -178,8 +184,8 @@ fn plan(away: &Away, response: &Response<Body>, spoken: bool, hooked: bool) -> P
             // Most often there is nothing in it.
             Media::Unnamed => return Plan::Whole,
             Media::Json => {}
-            Media::Form | Media::Text | Media::Other if is_event_stream(headers) => {}
-            Media::Form | Media::Text | Media::Other => return Plan::Withhold,
+            _ if is_event_stream(headers) => {}
+            Media::Form | Media::Text | Media::Binary | Media::Other => return Plan::Withhold,
         }
     }
     let Some(guard) = profile.response else { return unscreened(away, response, spoken, hooked) };
@@ -187,13 +193,13 @@ fn plan(away: &Away, response: &Response<Body>, spoken: bool, hooked: bool) -> P
         return Plan::Withhold;
     }
     match media(headers) {
-        Media::Other if !is_picture_or_sound(headers) => Plan::Withhold,
+        Media::Other => Plan::Withhold,
         _ if hooked => Plan::Whole,
         _ if is_event_stream(headers) => Plan::Stream(Passage::Events),
         Media::Json | Media::Form => Plan::Whole,
         Media::Text => Plan::Stream(Passage::Text(Some(Box::new(guard.masker().stream())))),
         Media::Unnamed => Plan::Whole,
-        Media::Other => Plan::Stream(Passage::Nothing),
+        Media::Binary => Plan::Stream(Passage::Binary),
     }
 }
 
@@ -307,7 +313,7 @@ impl Seen {
             head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
         }
         if found || bytes != told {
-            head.headers.remove(header::ETAG);
+            undigest(&mut head.headers);
         }
         (head, bytes)
     }
@@ -405,7 +411,11 @@ fn screen(
         };
     }
     match profile.response {
-        Some(guard) if !bytes.is_empty() && !is_picture_or_sound(headers) => {
+        Some(_) if media(headers) == Media::Binary => match legible::is_text(&bytes) {
+            true => Err(Blocked { detections: Vec::new() }),
+            false => Ok(Screened { bytes, detections: Vec::new() }),
+        },
+        Some(guard) if !bytes.is_empty() => {
             let screened = guard.screen(media(headers), bytes.clone())?;
             let protocol = away.journey().map(|journey| journey.endpoint().protocol);
             let kept = protocol.unwrap_or_default().keep(&bytes, screened.bytes);
@@ -478,7 +488,7 @@ fn restored(away: &Away, headers: &HeaderMap, bytes: Bytes, listener: Option<Lis
             Err(_stopped) => bytes,
         };
     }
-    if is_picture_or_sound(headers) {
+    if media(headers) == Media::Binary {
         return bytes;
     }
     mask::restore(&vault, media(headers), bytes)
@@ -525,13 +535,14 @@ fn stream(
     let vault = vault(&away, &head.headers);
     let screen = match passage {
         Passage::Nothing => Screen::Nothing,
+        Passage::Binary => Screen::Binary(Opening::default()),
         Passage::Text(stream) => Screen::text(stream, vault),
         Passage::Events => Screen::events(&away, listener, vault),
     };
     away.answered(head.status.as_u16());
     if screen.changes() {
         head.headers.remove(header::CONTENT_LENGTH);
-        head.headers.remove(header::ETAG);
+        undigest(&mut head.headers);
     }
     Response::from_parts(head, Body::wrap(Homebound::new(body, screen, away)))
 }
@@ -577,16 +588,15 @@ fn is_headline(away: &Away, status: StatusCode) -> bool {
     status == StatusCode::NOT_MODIFIED || away.journey().is_some_and(Journey::is_headline)
 }
 
+/// Takes out what was made of an answer as it came. It is not true of what goes on, and tells whoever tries
+/// all numbers which of them was masked (RFC 9530; RFC 9110 section 8.8.3).
+fn undigest(headers: &mut HeaderMap) {
+    for name in ["etag", "content-digest", "repr-digest", "digest", "content-md5"] {
+        headers.remove(name);
+    }
+}
+
 fn is_encoded(headers: &HeaderMap) -> bool {
     let encoding = headers.get(header::CONTENT_ENCODING);
     encoding.is_some_and(|encoding| encoding != "identity")
-}
-
-fn is_picture_or_sound(headers: &HeaderMap) -> bool {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let kinds = ["image/", "audio/", "video/", "font/"];
-    // `image/svg+xml` is a text, whatever it is called.
-    value.is_some_and(|value| {
-        kinds.iter().any(|kind| value.starts_with(kind)) && !value.contains('+')
-    })
 }

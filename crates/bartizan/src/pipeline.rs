@@ -131,6 +131,7 @@ impl Road {
         let Parts { realm, body_timeout, settle_timeout, tasks, approvals, approvers, .. } = parts;
         let (settle, settler) = Settle::new(Arc::clone(&meter), settle_timeout);
         let asked = policy.routes.endpoints().any(|endpoint| endpoint.elsewhere);
+        let redactor = Redactor::new(policy.routes.endpoints().map(|endpoint| &endpoint.profile));
         let road = Self {
             admit: Admit { policy: Arc::clone(&policy), meter: Arc::clone(&meter) },
             authenticate,
@@ -147,7 +148,7 @@ impl Road {
             settle,
             tasks,
             asked,
-            door: Door { proxies, realm, redactor: Redactor::new(), trail },
+            door: Door { proxies, realm, redactor, trail },
         };
         (road, settler)
     }

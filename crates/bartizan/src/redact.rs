@@ -1,9 +1,12 @@
 //! What of a request's head may stand in the log? Paths and agents without personal data and
 //! secrets.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use bartizan_core::mask::legible::plain;
+use bartizan_core::mask::{Guard, Profile};
 use bartizan_pii::{Action, Config, Masker, Scanner};
 use http::{HeaderMap, header};
 
@@ -18,6 +21,8 @@ const MAX_AGENT: usize = 256;
 pub struct Redactor {
     /// Absent where the built-in recognizers could not be loaded: then nothing is recorded.
     masker: Option<Masker>,
+    /// Those who look for something that the operator has added.
+    guards: Vec<Arc<Guard>>,
     /// User agents of a moment ago, each in a place that its text decides: they come again and
     /// again, and need not be searched each time.
     agents: [ArcSwapOption<Agent>; 16],
@@ -34,20 +39,28 @@ struct Agent {
 const MAX_REMEMBERED: usize = 512;
 
 impl Redactor {
-    /// With the built-in recognizers, secrets among them.
+    /// With the built-in recognizers, secrets among them, and with whatever else is looked for at any of
+    /// the endpoints: what is recorded may be read by whoever reads the log.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new<'p>(profiles: impl Iterator<Item = &'p Profile>) -> Self {
         let scanner = Scanner::new(&Config::default()).ok();
         let masker = scanner.map(|s| Masker::new(Arc::new(s), Action::Replace));
-        Self { masker, agents: Default::default() }
+        let mut guards: Vec<Arc<Guard>> = Vec::new();
+        for guard in profiles.flat_map(|profile| profile.request.iter().chain(&profile.response)) {
+            let known = guards.iter().any(|known| known.looks_for_the_same(guard));
+            if guard.has_own() && !known {
+                guards.push(Arc::clone(guard));
+            }
+        }
+        Self { masker, guards, agents: Default::default() }
     }
 
     /// A path, percent-decoded as far as it is text, so that `%40` hides nothing.
     #[must_use]
     pub fn path(&self, path: &str) -> Arc<str> {
         if path.contains('%') {
-            let plain = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
-            return self.masked(&plain, MAX_PATH);
+            let bytes = Cow::from(percent_encoding::percent_decode_str(path));
+            return self.masked(&plain(&bytes), MAX_PATH);
         }
         self.masked(path, MAX_PATH)
     }
@@ -79,14 +92,11 @@ impl Redactor {
     /// stay.
     fn masked(&self, text: &str, most: usize) -> Arc<str> {
         let Some(masker) = &self.masker else { return Arc::from("") };
-        let masked = masker.mask_text(text).text;
+        let mut masked = masker.mask_text(text).text;
+        for guard in &self.guards {
+            masked = guard.instead(&masked).map_or(masked, Cow::Owned);
+        }
         Arc::from(masked.get(..masked.floor_char_boundary(most)).unwrap_or_default())
-    }
-}
-
-impl Default for Redactor {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -96,7 +106,7 @@ mod tests {
 
     #[test]
     fn neither_mail_nor_keys_reach_the_log_by_way_of_the_path() {
-        let redactor = Redactor::new();
+        let redactor = Redactor::new([].iter());
         assert_eq!(&*redactor.path("/document"), "/document");
         assert_eq!(&*redactor.path("/u/ann%40example.org/x"), "/u/<EMAIL_ADDRESS>/x");
         assert_eq!(redactor.path(&"/x".repeat(4000)).len(), MAX_PATH);

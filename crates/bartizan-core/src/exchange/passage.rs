@@ -14,7 +14,7 @@ use super::{
     Agreed, Announced, Authorized, Departure, Exchange, Journey, Masked, Memory, Permitted,
     Refused, Rehearsed, Validated,
 };
-use crate::audit::{Event, Facts, Lost, Note, Outcome, Receipt, told};
+use crate::audit::{Event, Facts, Lost, Note, Outcome, Receipt};
 use crate::authorize::approval::{
     Approval, ApprovalId, CallDigest, Lapse, Need, Petition, Ruling, State, Unreachable,
 };
@@ -72,9 +72,10 @@ impl Exchange<Authorized<()>> {
             memory.number(call.take_id());
             let dossier = &mut memory.dossier;
             if call.model().is_some() || call.tool().is_some() {
+                let profile = &grant.endpoint().profile;
                 dossier.learn(|facts| {
-                    facts.model = call.model().map(told::name);
-                    facts.tool = call.tool().map(told::name);
+                    facts.model = call.model().map(|name| profile.told(name));
+                    facts.tool = call.tool().map(|name| profile.told(name));
                 });
             }
             if let Some(because) = call.approval() {

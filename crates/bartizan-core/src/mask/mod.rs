@@ -5,6 +5,7 @@ mod bare;
 mod form;
 mod hands;
 pub mod injection;
+pub mod legible;
 mod open;
 mod restore;
 pub mod stream;
@@ -26,6 +27,7 @@ pub use restore::restore;
 pub use stream::{AnswerStream, Stopped, screen_pieces};
 pub use talk::{Side, Talk};
 
+use crate::audit::told;
 use crate::validate::media::Media;
 
 /// What must not pass an endpoint, in either direction.
@@ -42,9 +44,22 @@ pub struct Profile {
     pub inspected: bool,
 }
 
+impl Profile {
+    /// A name that a caller or a model chose, as it may be told.
+    #[must_use]
+    pub fn told(&self, name: &Arc<str>) -> Arc<str> {
+        let guards = self.request.iter().chain(&self.response);
+        guards.fold(told::name(name), |name, guard| guard.instead(&name).map_or(name, Arc::from))
+    }
+}
+
 /// What is looked for, and what becomes of it.
 #[derive(Clone, Debug)]
-pub struct Guard(Masker);
+pub struct Guard {
+    masker: Masker,
+    /// For what the operator has added to what is looked for: no record tells it either.
+    own: Option<Masker>,
+}
 
 /// How often something was found, and where.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -96,19 +111,40 @@ impl Guard {
     /// Guards with `masker`, whose actions say what becomes of what is found.
     #[must_use]
     pub fn new(masker: Masker) -> Self {
-        Self(masker)
+        let own = masker.scanner().own().map(|own| Masker::new(Arc::new(own), Action::Replace));
+        Self { masker, own }
     }
 
     /// The engine, for texts that come in chunks.
     #[must_use]
     pub fn masker(&self) -> &Masker {
-        &self.0
+        &self.masker
+    }
+
+    /// What is told in the place of a path, a name or the like in which something stands that the operator has
+    /// added to what is looked for. What is built in is for whoever tells it: see [`told`](crate::audit::told).
+    #[must_use]
+    pub fn instead(&self, text: &str) -> Option<String> {
+        let masked = self.own.as_ref()?.mask_text(text);
+        (!masked.findings.is_empty()).then(|| masked.text.into_owned())
+    }
+
+    /// Whether both look for the same.
+    #[must_use]
+    pub fn looks_for_the_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self.masker.scanner(), other.masker.scanner())
+    }
+
+    /// Whether anything was added to what is built in.
+    #[must_use]
+    pub fn has_own(&self) -> bool {
+        self.own.is_some()
     }
 
     /// Whether what is found in requests is put aside, to be put back into their answers.
     #[must_use]
     pub fn tokenises(&self) -> bool {
-        self.0.tokenises()
+        self.masker.tokenises()
     }
 
     /// Looks through a whole message.
@@ -117,7 +153,7 @@ impl Guard {
     /// [`Blocked`] where something was found whose action is to block, and where a message that
     /// says it is JSON, or text, is not: what cannot be read cannot be cleared.
     pub fn screen(&self, media: Media, bytes: Bytes) -> Result<Screened, Blocked> {
-        Pass { masker: &self.0, vault: None }.screen(media, bytes)
+        Pass { masker: &self.masker, vault: None }.screen(media, bytes)
     }
 
     /// Looks through a request, and puts into the vault what shall come back in its answer.
@@ -130,7 +166,7 @@ impl Guard {
         bytes: Bytes,
         vault: Option<&mut Vault>,
     ) -> Result<Screened, Blocked> {
-        Pass { masker: &self.0, vault }.screen(media, bytes)
+        Pass { masker: &self.masker, vault }.screen(media, bytes)
     }
 
     /// Looks through the query of a target, which reads like a form. Its detections point to
@@ -144,7 +180,7 @@ impl Guard {
         vault: Option<&mut Vault>,
     ) -> Result<Screened, Blocked> {
         let query = Bytes::copy_from_slice(query.as_bytes());
-        Pass { masker: &self.0, vault }.screen_form(&query, '?')
+        Pass { masker: &self.masker, vault }.screen_form(&query, '?')
     }
 
     /// A guard that does the same to texts that somebody else has found, wherever they stand.
@@ -159,7 +195,8 @@ impl Guard {
         };
         let custom = spotted.iter().take(MAX_SPOTTED).map(pattern).collect();
         let config = Config { entities: Some(Vec::new()), custom, ..Config::default() };
-        Ok(Self(self.0.with_scanner(Arc::new(Scanner::new(&config)?))))
+        let masker = self.masker.with_scanner(Arc::new(Scanner::new(&config)?));
+        Ok(Self { masker, own: None })
     }
 
     /// A guard that finds nothing by itself and masks what it is told.
@@ -168,7 +205,7 @@ impl Guard {
     /// None that can happen: to look for nothing is sound.
     pub fn told() -> Result<Self, ConfigError> {
         let config = Config { entities: Some(Vec::new()), ..Config::default() };
-        Ok(Self(Masker::new(Arc::new(Scanner::new(&config)?), Action::MASK)))
+        Ok(Self::new(Masker::new(Arc::new(Scanner::new(&config)?), Action::MASK)))
     }
 }
 
@@ -209,7 +246,7 @@ impl Pass<'_, '_> {
                     self.screen_text(bytes)
                 }
             }
-            Media::Text | Media::Unnamed | Media::Other => self.screen_text(bytes),
+            Media::Text | Media::Unnamed | Media::Binary | Media::Other => self.screen_text(bytes),
         }
     }
 
@@ -242,7 +279,7 @@ impl Pass<'_, '_> {
     }
 
     fn screen_text(&mut self, bytes: Bytes) -> Result<Screened, Blocked> {
-        let text = str::from_utf8(&bytes).map_err(|_| Blocked { detections: Vec::new() })?;
+        let text = legible::text(&bytes).ok_or(Blocked { detections: Vec::new() })?;
         let masked = self.mask_text(text);
         let detections = tally(&masked.findings, "");
         if masked.blocked {
@@ -281,7 +318,8 @@ impl Pass<'_, '_> {
 
     fn screen_word<'a>(&mut self, raw: &'a str) -> Word<'a> {
         let plain = raw.replace('+', " ");
-        let plain = percent_decode_str(&plain).decode_utf8_lossy();
+        let bytes = Cow::from(percent_decode_str(&plain));
+        let plain = legible::plain(&bytes);
         let masked = self.mask_text(&plain);
         let text = match masked.text {
             Cow::Borrowed(_) => Cow::Borrowed(raw),

@@ -17,10 +17,10 @@ pub fn restore(vault: &Vault, media: Media, bytes: Bytes) -> Bytes {
     let restored = match media {
         Media::Json => vault.restore_json(&bytes),
         Media::Form => return restore_form(vault, bytes),
-        Media::Text | Media::Unnamed | Media::Other if looks_like_json(&bytes) => {
+        Media::Text | Media::Unnamed | Media::Binary | Media::Other if looks_like_json(&bytes) => {
             vault.restore_json(&bytes)
         }
-        Media::Text | Media::Unnamed | Media::Other => vault.restore_text(&bytes),
+        Media::Text | Media::Unnamed | Media::Binary | Media::Other => vault.restore_text(&bytes),
     };
     match restored {
         Cow::Borrowed(_) => bytes,

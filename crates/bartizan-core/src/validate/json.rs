@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 127;
 pub(super) fn document(bytes: &[u8], media: Media) -> Result<Value, Invalid> {
     match media {
         Media::Json | Media::Unnamed => {}
-        Media::Form | Media::Text | Media::Other => return Err(Invalid::Media),
+        Media::Form | Media::Text | Media::Binary | Media::Other => return Err(Invalid::Media),
     }
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Value::Object(Map::new()));

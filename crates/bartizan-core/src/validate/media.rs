@@ -13,9 +13,46 @@ pub enum Media {
     Text,
     /// No type given.
     Unnamed,
+    /// A picture, a sound, a film or a font: nothing that anybody reads.
+    Binary,
     /// What nobody here can read.
     Other,
 }
+
+/// Kinds of bytes that are no text to anybody, by their types and subtypes (IANA's registry, and what
+/// browsers and servers call them beside it). What is not listed may be a text: `image/svg+xml`,
+/// `audio/mpegurl`, `image/vnd.dxf`.
+const BINARY: [(&str, &[&str]); 4] = [
+    (
+        "image",
+        &[
+            "apng",
+            "avif",
+            "bmp",
+            "gif",
+            "heic",
+            "heif",
+            "jp2",
+            "jpeg",
+            "jpg",
+            "jxl",
+            "png",
+            "tiff",
+            "vnd.microsoft.icon",
+            "webp",
+            "x-icon",
+        ],
+    ),
+    (
+        "audio",
+        &[
+            "aac", "basic", "flac", "l16", "l24", "m4a", "mp3", "mp4", "mpeg", "ogg", "opus",
+            "pcm", "vnd.wave", "wav", "wave", "webm", "x-flac", "x-m4a", "x-wav",
+        ],
+    ),
+    ("video", &["mp4", "mpeg", "ogg", "quicktime", "webm", "x-matroska"]),
+    ("font", &["collection", "otf", "sfnt", "ttf", "woff", "woff2"]),
+];
 
 impl Media {
     /// The media type of a message with these headers.
@@ -33,7 +70,11 @@ impl Media {
         if value == "application/json" {
             return Self::Json;
         }
-        let mut parts = value.to_str().unwrap_or("?").split(';').map(str::trim);
+        let value = value.to_str().unwrap_or("?");
+        if is_binary(value) {
+            return Self::Binary;
+        }
+        let mut parts = value.split(';').map(str::trim);
         let essence = parts.next().unwrap_or_default();
         let is = |name: &str| essence.eq_ignore_ascii_case(name);
         match essence {
@@ -45,6 +86,19 @@ impl Media {
             _ => Self::Other,
         }
     }
+}
+
+/// Whether this is one type and no text: a reader that finds a second one, or an encoding of texts, might
+/// go by that.
+fn is_binary(value: &str) -> bool {
+    let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
+    let Some((kind, subtype)) = essence.trim().split_once('/') else { return false };
+    let is = |name: &str, known: &str| name.eq_ignore_ascii_case(known);
+    let listed = |(known, subtypes): &(&str, &[&str])| {
+        is(kind, known) && subtypes.iter().any(|known| is(subtype, known))
+    };
+    let named = parameters.to_ascii_lowercase().contains("charset");
+    BINARY.iter().any(listed) && !value.contains(',') && !named
 }
 
 /// The first `n` bytes, where they are whole characters; otherwise nothing.
@@ -94,6 +148,27 @@ mod tests {
         assert_eq!(Media::of(&headers), Media::Text);
         headers.append(header::CONTENT_TYPE, "application/json".parse().unwrap());
         assert_eq!(Media::of(&headers), Media::Other);
+    }
+
+    #[test]
+    fn bytes_are_no_text_only_where_nothing_says_that_they_are() {
+        for plain in ["image/png", "Image/JPEG", "audio/L16; rate=24000", "video/mp4;codecs=avc1"] {
+            assert_eq!(media(plain), Media::Binary, "{plain}");
+        }
+        for odd in [
+            "image/png, application/json",
+            "image/png; a=b, application/json",
+            "image/png;charset=utf-8",
+            "image/svg+xml",
+            "image/svg",
+            "image/vnd.dxf",
+            "audio/mpegurl",
+            "audio/x-mpegurl",
+            "video/vnd.mpegurl",
+            "image",
+        ] {
+            assert_eq!(media(odd), Media::Other, "{odd}");
+        }
     }
 
     #[test]

@@ -195,7 +195,7 @@ impl<B> Call<B> {
             Some(schema) => Some(Box::new(conforming(json::document(bytes, media)?, schema)?)),
             None => None,
         };
-        let readable = media != Media::Other || bytes.is_empty();
+        let readable = !matches!(media, Media::Binary | Media::Other) || bytes.is_empty();
         if endpoint.profile.request.is_some() && !readable {
             return Err(Invalid::Media.into());
         }

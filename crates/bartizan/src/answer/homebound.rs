@@ -1,11 +1,13 @@
 //! How does an answer pass while it is still being written? Screened, counted, and settled at
 //! its end, whoever ends it.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bartizan_core::mask::legible::{Legible, Opening};
 use bartizan_core::mask::{AnswerStream, Detection, Restorer, Spelling, Stopped, Vault};
 use bartizan_core::problem;
 use bartizan_core::refusal::{Refusal, Upstream};
@@ -22,6 +24,8 @@ use crate::settle::Away;
 pub(super) enum Screen {
     /// They pass as they are.
     Nothing,
+    /// They pass as they are, unless they begin like a text.
+    Binary(Opening),
     /// They are one text.
     Text(Text),
     /// They are events: listened to where their protocol is understood, screened where something
@@ -32,6 +36,7 @@ pub(super) enum Screen {
 /// A text: what must not pass goes out of it, and then what was put aside comes back.
 pub(super) struct Text {
     stream: Option<Box<bartizan_pii::Stream>>,
+    legible: Legible,
     restorer: Option<Restorer>,
 }
 
@@ -42,7 +47,7 @@ impl Screen {
         vault: Option<Arc<Vault>>,
     ) -> Self {
         let restorer = vault.map(|vault| Restorer::new(vault, Spelling::Plain));
-        Self::Text(Text { stream, restorer })
+        Self::Text(Text { stream, legible: Legible::default(), restorer })
     }
 
     /// For an answer in events.
@@ -60,7 +65,7 @@ impl Screen {
     /// Whether what comes out may differ from what goes in.
     pub(super) fn changes(&self) -> bool {
         match self {
-            Self::Nothing => false,
+            Self::Nothing | Self::Binary(_) => false,
             Self::Text(_) => true,
             Self::Events(events) => events.changes(),
         }
@@ -70,6 +75,7 @@ impl Screen {
     pub(super) fn feed(&mut self, data: &Bytes, away: &Away) -> Result<Bytes, Halt> {
         match self {
             Self::Nothing => Ok(data.clone()),
+            Self::Binary(opening) => begun(opening, data, false),
             Self::Text(text) => text.pass(Some(data)),
             Self::Events(events) => {
                 let Some(journey) = away.journey() else { return Ok(Bytes::new()) };
@@ -84,6 +90,7 @@ impl Screen {
     pub(super) fn finish(&mut self, away: &Away) -> Result<Bytes, Halt> {
         match self {
             Self::Nothing => Ok(Bytes::new()),
+            Self::Binary(opening) => begun(opening, &Bytes::new(), true),
             Self::Text(text) => text.pass(None),
             Self::Events(events) => {
                 let Some(journey) = away.journey() else { return Ok(Bytes::new()) };
@@ -97,7 +104,7 @@ impl Screen {
     /// What was found so far.
     pub(super) fn detections(&self) -> Vec<Detection> {
         match self {
-            Self::Nothing => Vec::new(),
+            Self::Nothing | Self::Binary(_) => Vec::new(),
             Self::Text(text) => {
                 let detection = |tally: &bartizan_pii::Tally| Detection {
                     entity: tally.entity.clone(),
@@ -138,6 +145,13 @@ pub(super) struct Halt {
 impl Text {
     /// What comes out for a chunk, or for the end of the text.
     fn pass(&mut self, chunk: Option<&[u8]>) -> Result<Bytes, Halt> {
+        let legible = match chunk {
+            Some(chunk) => self.legible.feed(chunk),
+            None => self.legible.is_whole(),
+        };
+        if self.stream.is_some() && !legible {
+            return Err(Halt { why: Stopped::Unreadable, out: Bytes::new() });
+        }
         let mut screened = Vec::with_capacity(chunk.map_or(0, <[u8]>::len));
         match (&mut self.stream, chunk) {
             (Some(stream), Some(chunk)) => stream.feed(chunk, &mut screened),
@@ -153,6 +167,15 @@ impl Text {
             restorer.finish(&mut restored);
         }
         halted(stopped, restored)
+    }
+}
+
+/// What of a body that calls itself a picture or the like may go out by now.
+fn begun(opening: &mut Opening, data: &Bytes, last: bool) -> Result<Bytes, Halt> {
+    match opening.feed(data, last) {
+        Some(Cow::Borrowed(same)) if same.len() == data.len() => Ok(data.clone()),
+        Some(out) => Ok(Bytes::copy_from_slice(&out)),
+        None => Err(Halt { why: Stopped::Unreadable, out: Bytes::new() }),
     }
 }
 
@@ -320,7 +343,7 @@ impl HttpBody for Homebound {
 
     fn size_hint(&self) -> SizeHint {
         match self.screen {
-            Screen::Nothing => self.body.size_hint(),
+            Screen::Nothing | Screen::Binary(_) => self.body.size_hint(),
             Screen::Text(_) | Screen::Events(_) => SizeHint::default(),
         }
     }

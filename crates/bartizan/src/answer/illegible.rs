@@ -1,5 +1,8 @@
 //! Why could an answer not be read in which something must be looked for, and what is to be done?
 
+use std::borrow::Cow;
+
+use bartizan_core::audit::told;
 use bartizan_core::refusal::{Refusal, Upstream};
 use http::{HeaderMap, HeaderName, header};
 
@@ -46,6 +49,7 @@ fn media(headers: &HeaderMap) -> Option<String> {
 /// What an upstream says of itself may be long, and may hold what a log must not.
 fn field(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let text = String::from_utf8_lossy(headers.get(name)?.as_bytes());
+    let text = told::instead(&text).map_or(text, Cow::Owned);
     let plain = text.chars().map(|c| if c.is_control() || c == '`' { '\u{fffd}' } else { c });
     Some(plain.take(MAX_TOLD).collect())
 }
@@ -71,6 +75,14 @@ mod tests {
         let fields = [(header::CONTENT_TYPE, "text/plain"), (header::CONTENT_ENCODING, "br")];
         assert!(told(&fields, false).contains("it is encoded (`br`)"));
         assert!(told(&fields, true).contains("servers of MCP"));
+    }
+
+    #[test]
+    fn what_an_upstream_says_of_its_type_tells_of_nobody() {
+        for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING] {
+            let told = told(&[(name, "application/ann@example.org")], false);
+            assert!(!told.contains("ann@"), "{told}");
+        }
     }
 
     #[test]

@@ -23,4 +23,5 @@ mod restoring;
 mod spending;
 mod words;
 mod beside;
+mod legible;
 mod behind;

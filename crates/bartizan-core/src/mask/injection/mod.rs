@@ -7,8 +7,11 @@
 mod features;
 mod rows;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
+use super::legible;
 use crate::json;
 use crate::validate::Media;
 pub use features::Detector;
@@ -60,7 +63,7 @@ pub fn texts(
         || matches!(media, Media::Unnamed) && matches!(body.first(), Some(b'{' | b'['));
     let mut found = Vec::new();
     match media {
-        Media::Other => return Err(Illegible),
+        Media::Binary | Media::Other => return Err(Illegible),
         _ if body.is_empty() => {}
         _ if is_json => {
             let document = json::value(body, MAX_DEPTH).map_err(|_| Illegible)?;
@@ -68,9 +71,8 @@ pub fn texts(
         }
         Media::Form => {
             let text = text()?.replace('+', " ");
-            let plain =
-                percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned();
-            found.push((String::new(), plain));
+            let bytes = Cow::from(percent_encoding::percent_decode_str(&text));
+            found.push((String::new(), legible::plain(&bytes).into_owned()));
         }
         Media::Json | Media::Text | Media::Unnamed => {
             found.push((String::new(), text()?.to_owned()))
