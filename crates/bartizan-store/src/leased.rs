@@ -78,6 +78,7 @@ impl Inner {
     async fn act(&self, act: Act) {
         match act {
             Act::Ask { draw, deadline } => self.ask(draw, deadline).await,
+            Act::Report { id, used } => self.report(id, used).await,
             Act::Return { id, actual } => self.give_back(id, actual).await,
         }
     }
@@ -113,6 +114,19 @@ impl Inner {
                 Err((draw.key.clone(), short.standings.into_iter().next()))
             }
             Err(_) => Err(none()),
+        }
+    }
+
+    /// In vain, it is told again a little later.
+    async fn report(&self, id: ReservationId, used: Draw) {
+        let used = [used];
+        match self.shared.report(id, &used, (self.clock)()).await {
+            Ok(settlement) => {
+                let [used] = &used;
+                self.leases.lock().reported(id, used);
+                tell(&settlement);
+            }
+            Err(error) => tracing::debug!(%error, "what was used of a slice is not told yet"),
         }
     }
 

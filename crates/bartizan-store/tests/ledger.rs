@@ -155,6 +155,40 @@ async fn on_a_server_every_counter_is_the_sum_of_its_ledger_and_can_be_rebuilt()
 }
 
 #[tokio::test]
+async fn what_is_reported_before_the_end_stands_in_the_ledger_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = file(&folder).await;
+    let meter = sqlite.meter();
+    let rolling = Shape::Budget { limit: 1_000, period: Period::Rolling(Duration::from_hours(1)) };
+    let draws = |amount| {
+        let [daily] = money(1_000, amount);
+        let [rolling] = of(Rule::new("rolling", Measure::NanoUsd, rolling.clone()), amount);
+        [daily, rolling]
+    };
+    for number in 1..=3 {
+        assert!(takes(&meter, number, &draws(300), at(0)).await);
+        meter.depart(id(number), at(1)).await.unwrap();
+        for used in [100, 100, 250] {
+            meter.report(id(number), &draws(used), at(2)).await.unwrap();
+            assert_eq!(sqlite.treasury(at(2)).verify().await.unwrap(), vec![]);
+        }
+    }
+    // One ends as it said, one beyond what it had, and one is never heard of again.
+    meter.settle(id(1), &draws(260), at(3)).await.unwrap();
+    meter.report(id(2), &draws(310), at(3)).await.unwrap();
+    meter.settle(id(2), &draws(320), at(3)).await.unwrap();
+    meter.expire(at(31)).await.unwrap();
+    let treasury = sqlite.treasury(at(32));
+    assert_eq!(treasury.verify().await.unwrap(), vec![]);
+    let held = treasury.holdings("").await.unwrap();
+    let Counter::Budget(budget) = &held[0].counter else { panic!("{held:?}") };
+    assert_eq!((budget.current().settled, budget.current().reserved), (260 + 320 + 300, 0));
+    let posted = treasury.posted(&held[0].key).await.unwrap();
+    let over = posted.iter().filter(|one| one.transfer.cause == Cause::Overdrawn);
+    assert_eq!(over.map(|one| one.transfer.amount).sum::<u64>(), 20);
+}
+
+#[tokio::test]
 async fn a_rolling_budget_is_rebuilt_too() {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = file(&folder).await;

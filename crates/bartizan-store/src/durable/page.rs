@@ -17,6 +17,7 @@ pub(crate) enum Call {
     Depart { id: ReservationId, now: Timestamp },
     Expire { now: Timestamp },
     Extend { id: ReservationId, deadline: Timestamp, now: Timestamp },
+    Report { id: ReservationId, used: Vec<Draw>, now: Timestamp },
     Reserve { id: ReservationId, draws: Vec<Draw>, deadline: Timestamp, now: Timestamp },
     Settle { id: ReservationId, actual: Vec<Draw>, now: Timestamp },
 }
@@ -45,6 +46,7 @@ impl Call {
         match self {
             Self::Depart { id, .. }
             | Self::Extend { id, .. }
+            | Self::Report { id, .. }
             | Self::Reserve { id, .. }
             | Self::Settle { id, .. } => Some(*id),
             Self::Expire { .. } => None,
@@ -53,7 +55,9 @@ impl Call {
 
     fn draws(&self) -> &[Draw] {
         match self {
-            Self::Reserve { draws, .. } | Self::Settle { actual: draws, .. } => draws,
+            Self::Report { used: draws, .. }
+            | Self::Reserve { draws, .. }
+            | Self::Settle { actual: draws, .. } => draws,
             Self::Depart { .. } | Self::Expire { .. } | Self::Extend { .. } => &[],
         }
     }
@@ -63,6 +67,7 @@ impl Call {
             Self::Depart { now, .. }
             | Self::Expire { now }
             | Self::Extend { now, .. }
+            | Self::Report { now, .. }
             | Self::Reserve { now, .. }
             | Self::Settle { now, .. } => *now,
         }
@@ -198,6 +203,14 @@ impl Before {
             Call::Extend { id, deadline, now } => {
                 let at = own.unwrap_or(*now);
                 Said::Extended(book.extend(*id, at.plus(deadline.since(*now)), at))
+            }
+            Call::Report { id, used, now } => {
+                let was = book.reservation(*id).cloned();
+                let settlement = book.report(*id, &self.limited(used), own.unwrap_or(*now));
+                if let Some(was) = was {
+                    transfers.extend(transfer::reported(*id, &was, &settlement, book));
+                }
+                Said::Settled(settlement)
             }
             Call::Reserve { id, draws, deadline, now } => {
                 let at = own.unwrap_or(*now);

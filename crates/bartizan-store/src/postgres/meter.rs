@@ -4,11 +4,14 @@
 //! transaction to the end. So nothing waits in a circle, the rules see every counter as the last
 //! one left it, and the clock that decides is one and never goes back.
 
+use std::sync::Arc;
+
 use bartizan_core::limit::{BoxFuture, Unavailable};
 use bartizan_core::time::Timestamp;
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 
+use super::hosts::Hosts;
 use crate::durable::rows::{
     CLEAR_UP_EVERY, CounterRow, ReservationRow, amount, bytes, cleared_up, instant, integer, json,
     unavailable,
@@ -17,7 +20,7 @@ use crate::durable::{Before, Call, Clock, Done, Pages, Touched, Written};
 
 /// Counters and reservations on a server, and the connection that writes them.
 pub(super) struct PostgresPages {
-    options: PgConnectOptions,
+    hosts: Arc<Hosts>,
     clock: Clock,
     /// None before the first call, and after one that was cut short.
     connection: Option<PgConnection>,
@@ -26,8 +29,8 @@ pub(super) struct PostgresPages {
 }
 
 impl PostgresPages {
-    pub(super) fn new(options: PgConnectOptions, clock: Clock) -> Self {
-        Self { options, clock, connection: None, turns: 0 }
+    pub(super) fn new(hosts: Arc<Hosts>, clock: Clock) -> Self {
+        Self { hosts, clock, connection: None, turns: 0 }
     }
 }
 
@@ -37,7 +40,7 @@ impl Pages for PostgresPages {
             // Taken out: dropped with this future, it is not used again.
             let mut connection = match self.connection.take() {
                 Some(connection) => connection,
-                None => PgConnection::connect_with(&self.options).await.map_err(unavailable)?,
+                None => self.hosts.connect().await.map_err(unavailable)?,
             };
             let mut transaction = connection.begin().await.map_err(unavailable)?;
             let latest = calls.iter().map(Call::now).max().unwrap_or_default();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limit::lease::{Act, LIFE, Leases, widened};
-use crate::limit::{Book, Calendar, Draw, Measure, Period, ReservationId, Rule, Shape, Verdict};
+use crate::limit::{
+    Book, Calendar, Counter, Draw, Measure, Period, ReservationId, Rule, Shape, Verdict,
+};
 use crate::time::Timestamp;
 
 const SECOND: u64 = 1_000_000;
@@ -123,6 +125,13 @@ impl World {
     fn act(&mut self, gate: usize, act: Act) {
         let now = self.now;
         match act {
+            Act::Report { id, used } => {
+                self.shared.report(id, std::slice::from_ref(&used), now);
+                // Now and then the answer is lost: then it is reported again.
+                if !now.0.is_multiple_of(3) {
+                    self.gates[gate].reported(id, &used);
+                }
+            }
             Act::Return { id, actual } => {
                 self.shared.settle(id, &[actual], now);
             }
@@ -231,6 +240,37 @@ fn what_is_not_used_goes_back_when_a_slice_is_over() {
         world.now,
     );
     assert!(matches!(verdict, Ok(Verdict::Taken { .. })), "{key}: {verdict:?}");
+}
+
+/// What short calls have used is known, though a long one still draws on their slice.
+#[test]
+fn what_was_used_is_told_within_two_lives_of_a_slice_however_long_one_call_takes() {
+    let mut world = World::new(1, true);
+    for _ in 0..200 {
+        world.call(0, 10);
+        world.tick(0);
+        world.now = world.now.plus(Duration::from_millis(2));
+        world.end(0, 50);
+    }
+    let mut long = 0;
+    while long < 3 {
+        world.call(0, 10);
+        long += usize::from(world.under_way.pop().is_some_and(|(.., local)| local));
+        world.tick(0);
+        world.now = world.now.plus(Duration::from_millis(300));
+        for _ in 0..20 {
+            world.call(0, 10);
+            world.end(0, 50);
+        }
+    }
+    for _ in 0..=200 {
+        world.now = world.now.plus(LIFE / 100);
+        world.tick(0);
+    }
+    let key = world.draws(0)[0].key.clone();
+    let Some(Counter::Budget(budget)) = world.shared.counter(&key) else { panic!("no budget") };
+    assert_eq!(budget.current().settled, world.spent, "it waits for those that take long");
+    assert!(budget.current().reserved > 0, "none takes long");
 }
 
 #[test]
