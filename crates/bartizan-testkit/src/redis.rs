@@ -74,7 +74,8 @@ impl RedisServer {
         server
     }
 
-    /// Starts a server as [`RedisServer::start`] does, with a clock that the test turns.
+    /// Starts a Valkey with a clock that the test turns. (The allocator of Debian's Redis asks for the
+    /// time before there is somebody to turn it.)
     ///
     /// # Panics
     /// If it does not come up.
@@ -82,7 +83,7 @@ impl RedisServer {
     pub fn with_clock(clock: TurnedClock) -> Self {
         let durable = ["--appendonly", "yes", "--appendfsync", "always"];
         let mut server = Self::unstarted(&durable, None);
-        server.clock = Some(clock);
+        (server.program, server.clock) = (valkey(), Some(clock));
         server.run();
         server
     }

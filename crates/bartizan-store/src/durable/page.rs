@@ -1,11 +1,12 @@
 //! What becomes of a batch of calls? What they touch in, what is to be written out. No I/O.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bartizan_core::limit::treasury::rebuilt;
 use bartizan_core::limit::{
-    Book, Counter, Draw, Expired, Kind, MeterKey, Reservation, ReservationId, Settlement, Transfer,
-    Unavailable, Verdict, transfer,
+    Book, Counter, Draw, Expired, Kind, MeterKey, Period, Reservation, ReservationId, Settlement,
+    Shape, Sum, Transfer, Unavailable, Verdict, transfer,
 };
 use bartizan_core::time::Timestamp;
 
@@ -104,6 +105,27 @@ impl Touched {
     }
 }
 
+/// Budgets that the calls name and that have no counter, and since when what the ledger knows of each
+/// still counts. A counter is forgotten when its period is over, by a clock that may have been wrong:
+/// then the ledger says what was spent, and nobody begins at zero.
+pub(crate) fn forgotten(
+    calls: &[Call],
+    before: &Before,
+    clock: Timestamp,
+) -> BTreeMap<MeterKey, Timestamp> {
+    let draws = calls.iter().flat_map(Call::draws);
+    let unknown = draws.filter(|draw| !before.counters.contains_key(&draw.key));
+    let since = unknown.filter_map(|draw| match &draw.rule.shape {
+        // One entry of a window may have begun before the window.
+        Shape::Budget { period: Period::Rolling(length), .. } => {
+            Some((draw.key.clone(), clock.minus(*length * 2)))
+        }
+        Shape::Budget { period, .. } => Some((draw.key.clone(), period.bounds(clock).0)),
+        Shape::Concurrency { .. } | Shape::Gcra { .. } | Shape::Window { .. } => None,
+    });
+    since.collect()
+}
+
 /// What stood in the store.
 #[derive(Debug, Default)]
 pub(crate) struct Before {
@@ -158,6 +180,11 @@ impl Before {
             }
         }
         Ok(())
+    }
+
+    /// Takes up what the ledger says of budgets whose counters are gone.
+    pub(crate) fn hold_sums(&mut self, sums: &[Sum], clock: Timestamp) {
+        self.counters.extend(rebuilt(&BTreeMap::new(), sums, clock));
     }
 
     /// Decides on the calls one after the other. `clock` is the latest instant that the store was

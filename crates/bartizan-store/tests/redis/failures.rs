@@ -146,8 +146,8 @@ async fn a_clock_of_the_server_that_jumps_lets_no_window_hold_more_than_its_limi
     let length = Duration::from_secs(60);
     let window = Shape::Window { limit: 3, length };
     let smooth = Shape::Gcra { limit: 3, length, burst: 3 };
-    let day = Shape::Budget { limit: 3, period: Period::utc(Calendar::Day) };
-    for (name, shape, again) in [("w", window, 62), ("g", smooth, 62), ("d", day, 86_401)] {
+    let day = Shape::Budget { limit: 3, period: Period::Rolling(length) };
+    for (name, shape, again) in [("w", window, 62), ("g", smooth, 62), ("d", day, 62)] {
         server.clock().turn(0);
         let fresh =
             RedisMeter::open(Address::parse(&format!("{}?tag={name}", server.url())).unwrap())

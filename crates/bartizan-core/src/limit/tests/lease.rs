@@ -242,35 +242,39 @@ fn what_is_not_used_goes_back_when_a_slice_is_over() {
     assert!(matches!(verdict, Ok(Verdict::Taken { .. })), "{key}: {verdict:?}");
 }
 
-/// What short calls have used is known, though a long one still draws on their slice.
+/// What short calls have used is known, though long ones still draw on their slices.
 #[test]
 fn what_was_used_is_told_within_two_lives_of_a_slice_however_long_one_call_takes() {
     let mut world = World::new(1, true);
-    for _ in 0..200 {
-        world.call(0, 10);
-        world.tick(0);
-        world.now = world.now.plus(Duration::from_millis(2));
-        world.end(0, 50);
-    }
     let mut long = 0;
-    while long < 3 {
-        world.call(0, 10);
-        long += usize::from(world.under_way.pop().is_some_and(|(.., local)| local));
-        world.tick(0);
-        world.now = world.now.plus(Duration::from_millis(300));
-        for _ in 0..20 {
-            world.call(0, 10);
-            world.end(0, 50);
+    for step in 0..600 {
+        let (id, now) = (world.id(), world.now);
+        let [most, actual] = [10, 5].map(|amount| [world.draws(amount)[0].clone()]);
+        let deadline = now.plus(Duration::from_secs(600));
+        if world.gates[0].take(id, &most, deadline, now).is_none() {
+            let verdict = world.shared.reserve(id, &most, deadline, now).unwrap();
+            let Verdict::Taken { standings } = verdict else { panic!("{verdict:?}") };
+            world.gates[0].told(&most, &standings, now);
+            world.shared.settle(id, &actual, now);
+            world.spent += 5;
+        } else if step % 20 == 19 {
+            assert!(world.gates[0].depart(id));
+            long += 1;
+        } else {
+            assert!(world.gates[0].settle(id, &actual).is_some());
+            world.spent += 5;
         }
+        world.tick(0);
+        world.now = world.now.plus(Duration::from_millis(5));
     }
-    for _ in 0..=200 {
+    for _ in 0..200 {
         world.now = world.now.plus(LIFE / 100);
         world.tick(0);
     }
     let key = world.draws(0)[0].key.clone();
     let Some(Counter::Budget(budget)) = world.shared.counter(&key) else { panic!("no budget") };
     assert_eq!(budget.current().settled, world.spent, "it waits for those that take long");
-    assert!(budget.current().reserved > 0, "none takes long");
+    assert!(long > 5 && budget.current().reserved > 0, "{long} take long");
 }
 
 #[test]
