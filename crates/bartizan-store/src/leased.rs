@@ -107,7 +107,11 @@ impl Inner {
         let draws = std::slice::from_ref(draw);
         match self.shared.reserve(id, draws, deadline, now).await {
             Ok(Verdict::Taken { standings }) => {
-                self.shared.depart(id, now).await.map_err(|_| none())?;
+                if self.shared.depart(id, now).await.is_err() {
+                    // Nobody will draw on it: it is not held until its deadline.
+                    self.give_back(id, Draw { amount: 0, ..draw.clone() }).await;
+                    return Err(none());
+                }
                 Ok((id, standings.into_iter().next()))
             }
             Ok(Verdict::Short(short)) => {
