@@ -234,9 +234,6 @@ impl Book {
         let mut digests = std::mem::take(&mut self.digests);
         digests.clear();
         digests.extend(draws.iter().map(|draw| Digest::of(&draw.key)));
-        if digests.len() > 1 {
-            self.counters.fetch(&digests);
-        }
         digests
     }
 

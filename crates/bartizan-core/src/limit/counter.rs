@@ -162,14 +162,6 @@ impl Counter {
         }
     }
 
-    /// Something of each line of the cache that a decision reads: see [`super::table::Table::fetch`].
-    pub(super) fn word(&self) -> u64 {
-        match self {
-            Self::Window(window) => window.word(),
-            Self::Budget(_) | Self::Concurrency(_) | Self::Gcra(_) => self.limit(),
-        }
-    }
-
     /// How much it allows.
     #[must_use]
     pub fn limit(&self) -> u64 {

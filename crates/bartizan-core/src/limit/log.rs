@@ -32,12 +32,6 @@ impl Log {
         self.many.as_ref().map_or(self.few.into(), |many| many.len())
     }
 
-    /// Something of what stands in place, at both of its ends.
-    pub(super) fn word(&self) -> u64 {
-        let [first, .., last] = self.offsets;
-        self.base.0 ^ u64::from(first) ^ u64::from(last) ^ u64::from(self.few)
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }

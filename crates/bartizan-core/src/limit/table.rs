@@ -69,18 +69,6 @@ impl Table {
         self.shard(digest).get_mut(digest)
     }
 
-    /// Reads a little of each of these counters, and none for the sake of another: the machine then
-    /// waits for all of them at once. Decided one by one, a call on three counters waits three times.
-    pub(super) fn fetch(&self, digests: &[Digest]) {
-        let word = |digest: &Digest| {
-            let shard = self.more.get(self.which(*digest)).unwrap_or(&self.first);
-            let slot = shard.slots.get(shard.home(*digest))?;
-            slot.held.as_ref().map(|(_, counter)| slot.digest.high ^ counter.word())
-        };
-        let words = digests.iter().filter_map(word).fold(0, |all, word| all ^ word);
-        std::hint::black_box(words);
-    }
-
     /// Puts in a counter, in the place of an older one.
     pub(super) fn insert(&mut self, digest: Digest, key: MeterKey, counter: Counter) {
         self.remove(digest);

@@ -121,11 +121,6 @@ impl Window {
         if self.is_empty() { Timestamp(0) } else { self.leaves(self.newest.1) }
     }
 
-    /// Something of each line of the cache that it stands in.
-    pub(super) fn word(&self) -> u64 {
-        self.limit ^ self.total ^ self.latest.0 ^ self.newest.2 ^ self.older.word()
-    }
-
     pub(super) fn limit(&self) -> u64 {
         self.limit
     }
