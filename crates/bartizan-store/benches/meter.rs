@@ -1,7 +1,7 @@
 //! How quick is a decision: in memory against the number of keys, in Redis beside the same script
 //! sent by `redis-benchmark`, and on slices that were taken ahead?
 //!
-//! `cargo bench -p bartizan-store --bench meter [-- local|redis|leased [KEYS…]]`
+//! `cargo bench -p bartizan-store --bench meter [-- local|redis|leased]`
 
 #![allow(
     clippy::expect_used,
@@ -39,12 +39,9 @@ const SPAN: Duration = Duration::from_secs(2);
 fn main() {
     let asked: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let (keys, asked): (Vec<String>, Vec<String>) =
-        asked.into_iter().partition(|word| word.parse::<u64>().is_ok());
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|word| word == name);
     if wanted("local") {
-        let keys: Vec<u64> = keys.iter().filter_map(|keys| keys.parse().ok()).collect();
-        local(if keys.is_empty() { &[1_000, 10_000, 100_000, 1_000_000] } else { &keys });
+        local();
     }
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
@@ -73,20 +70,19 @@ fn now() -> Timestamp {
 }
 
 /// One decision after the other, each on a key by chance, on one core.
-fn local(sizes: &[u64]) {
+fn local() {
     println!("\nOne wait for memory takes {:.0} ns here.\n", wait_for_memory());
     println!(
-        "| keys | decision ns | decisions/s | with a burst ns | on three limits ns | reserved, departed and settled ns | bytes a key |"
+        "| keys | decision ns | decisions/s | with a burst ns | reserved, departed and settled ns | bytes a key |"
     );
-    println!("|---:|---:|---:|---:|---:|---:|---:|");
+    println!("|---:|---:|---:|---:|---:|---:|");
     let mut rows = Vec::new();
-    for &keys in sizes {
+    for keys in [1_000_u64, 10_000, 100_000, 1_000_000] {
         let (decision, whole, bytes) = measured(keys, &window(100));
         let (smooth, _, _) = measured(keys, &burst(100));
-        let three = on_three_limits(keys);
         let millions = 1e3 / decision;
         println!(
-            "| {keys} | {decision:.0} | {millions:.1} M | {smooth:.0} | {three:.0} | {whole:.0} | {bytes:.0} |"
+            "| {keys} | {decision:.0} | {millions:.1} M | {smooth:.0} | {whole:.0} | {bytes:.0} |"
         );
         rows.push((keys, decision));
     }
@@ -123,33 +119,6 @@ fn measured(keys: u64, rule: &Arc<Rule>) -> (f64, f64, f64) {
         assert!(told(meter.settle(id, draw, at)).is_ok());
     });
     (decision, whole, bytes)
-}
-
-/// Nanoseconds of a decision on three limits, a third of the keys each, all of which must have room.
-fn on_three_limits(keys: u64) -> f64 {
-    let rules = ["user", "key", "tenant"].map(|name| {
-        let shape = Shape::Window { limit: 100, length: Duration::from_secs(60) };
-        Arc::new(Rule::new(name, Measure::Requests, shape))
-    });
-    let each = keys / 3;
-    let draws = |by: u64| {
-        [0, 1, 2].map(|place| {
-            let rule = &rules[place as usize];
-            // Who is one of these says nothing about the others.
-            let subject = (by.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(place * 21)) % each;
-            let key = MeterKey::new(rule, &format!("local:user-{subject}"));
-            Draw { key, rule: Arc::clone(rule), amount: 1 }
-        })
-    };
-    let capacity = Capacity { counters: 1 << 21, ..Capacity::default() };
-    let meter = MemoryMeter::with_capacity(capacity);
-    let mut clock = Timestamp(1_795_000_000_000_000);
-    for by in 0..keys {
-        assert!(told(meter.spend(ReservationId(0), &draws(by), clock)).is_ok());
-    }
-    nanoseconds(u64::MAX, draws, &mut clock, |_, draws, at| {
-        assert!(told(meter.spend(ReservationId(0), draws, at)).is_ok());
-    })
 }
 
 /// How long it takes to read a word of which nobody knew where it is, in 256 MB: no decision on a
@@ -196,17 +165,17 @@ fn told<T: Unpin>(answer: Told<'_, T>) -> T {
 /// How long one call of `decide` takes, on keys by chance. Time goes on by a second in 200,000
 /// calls, so that windows move. As on the road, who asks has just written down the key: what is
 /// timed is the meter, and not how its caller finds a key among a million.
-fn nanoseconds<const MANY: usize>(
+fn nanoseconds(
     keys: u64,
-    draw: impl Fn(u64) -> [Draw; MANY],
+    draw: impl Fn(u64) -> [Draw; 1],
     clock: &mut Timestamp,
-    mut decide: impl FnMut(u128, &[Draw; MANY], Timestamp),
+    mut decide: impl FnMut(u128, &[Draw; 1], Timestamp),
 ) -> f64 {
     const BATCH: u64 = 1024;
     let (begun, mut made, mut chance) = (Instant::now(), 0_u64, Chance::new());
     let mut took = Duration::ZERO;
     while begun.elapsed() < SPAN {
-        let draws: Vec<(u64, [Draw; MANY])> =
+        let draws: Vec<(u64, [Draw; 1])> =
             (0..BATCH).map(|_| chance.next()).map(|chance| (chance, draw(chance % keys))).collect();
         let start = Instant::now();
         for (chance, draw) in &draws {
