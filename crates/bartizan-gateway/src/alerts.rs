@@ -257,6 +257,18 @@ impl WatchedMeter {
     pub fn new(meter: Arc<dyn Meter>, alerts: Arc<Alerts>) -> Self {
         Self { meter, alerts }
     }
+
+    /// Looks at what was charged.
+    fn watch_over<'a>(
+        &'a self,
+        settled: Told<'a, Result<Settlement, Unavailable>>,
+    ) -> Told<'a, Result<Settlement, Unavailable>> {
+        Told::later(async move {
+            let settlement = settled.await?;
+            self.alerts.saw(&settlement.charges);
+            Ok(settlement)
+        })
+    }
 }
 
 impl fmt::Debug for WatchedMeter {
@@ -306,26 +318,22 @@ impl Meter for WatchedMeter {
         self.meter.extend(id, deadline, now)
     }
 
+    fn report<'a>(
+        &'a self,
+        id: ReservationId,
+        used: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Settlement, Unavailable>> {
+        self.watch_over(self.meter.report(id, used, now))
+    }
+
     fn settle<'a>(
         &'a self,
         id: ReservationId,
         actual: &'a [Draw],
         now: Timestamp,
     ) -> Told<'a, Result<Settlement, Unavailable>> {
-        match self.meter.settle(id, actual, now) {
-            // At once, as a meter in memory does: it costs no allocation.
-            Told::Now(settled) => {
-                if let Some(Ok(settlement)) = &settled {
-                    self.alerts.saw(&settlement.charges);
-                }
-                Told::Now(settled)
-            }
-            Told::Later(later) => Told::later(async move {
-                let settlement = later.await?;
-                self.alerts.saw(&settlement.charges);
-                Ok(settlement)
-            }),
-        }
+        self.watch_over(self.meter.settle(id, actual, now))
     }
 
     fn expire(&self, now: Timestamp) -> Told<'_, Result<Vec<Expired>, Unavailable>> {

@@ -130,10 +130,11 @@ impl Standing {
             Some(shared) => Arc::clone(&shared.leased) as Arc<_>,
         };
         let budgets = database.meter();
-        let leased = Arc::new(Leased::new(Arc::new(budgets.clone()), clock::now));
-        let meter = Arc::new(SplitMeter::new(limits, Arc::clone(&leased) as Arc<_>));
         let alerts = Alerts::new();
-        let meter = Arc::new(WatchedMeter::new(meter, Arc::clone(&alerts)));
+        // Behind the slices: what is charged of them is seen as well.
+        let watched = WatchedMeter::new(Arc::new(budgets.clone()), Arc::clone(&alerts));
+        let leased = Arc::new(Leased::new(Arc::new(watched), clock::now));
+        let meter = Arc::new(SplitMeter::new(limits, Arc::clone(&leased) as Arc<_>));
         let trail = FileTrail::open(trail(&settings.audit), clock::now())?;
         let identities = database.identities();
         Ok(Self {

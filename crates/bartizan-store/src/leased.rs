@@ -78,6 +78,7 @@ impl Inner {
     async fn act(&self, act: Act) {
         match act {
             Act::Ask { draw, deadline } => self.ask(draw, deadline).await,
+            Act::Report { id, used } => self.report(id, used).await,
             Act::Return { id, actual } => self.give_back(id, actual).await,
         }
     }
@@ -106,13 +107,30 @@ impl Inner {
         let draws = std::slice::from_ref(draw);
         match self.shared.reserve(id, draws, deadline, now).await {
             Ok(Verdict::Taken { standings }) => {
-                self.shared.depart(id, now).await.map_err(|_| none())?;
+                if self.shared.depart(id, now).await.is_err() {
+                    // Nobody will draw on it: it is not held until its deadline.
+                    self.give_back(id, Draw { amount: 0, ..draw.clone() }).await;
+                    return Err(none());
+                }
                 Ok((id, standings.into_iter().next()))
             }
             Ok(Verdict::Short(short)) => {
                 Err((draw.key.clone(), short.standings.into_iter().next()))
             }
             Err(_) => Err(none()),
+        }
+    }
+
+    /// In vain, it is told again a little later.
+    async fn report(&self, id: ReservationId, used: Draw) {
+        let used = [used];
+        match self.shared.report(id, &used, (self.clock)()).await {
+            Ok(settlement) => {
+                let [used] = &used;
+                self.leases.lock().reported(id, used);
+                tell(&settlement);
+            }
+            Err(error) => tracing::debug!(%error, "what was used of a slice is not told yet"),
         }
     }
 

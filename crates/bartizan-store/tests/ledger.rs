@@ -154,6 +154,78 @@ async fn on_a_server_every_counter_is_the_sum_of_its_ledger_and_can_be_rebuilt()
     }
 }
 
+/// The counter is swept away by a clock that was ahead; restarted with the right one, the gateway
+/// must not make the money anew.
+#[tokio::test]
+async fn a_clock_that_was_ahead_before_a_restart_makes_no_money() {
+    let folder = tempfile::tempdir().unwrap();
+    let rolling = Shape::Budget { limit: 100, period: Period::Rolling(Duration::from_hours(1)) };
+    let draws = |amount| {
+        let [daily] = money(100, amount);
+        let [rolling] = of(Rule::new("rolling", Measure::NanoUsd, rolling.clone()), amount);
+        [daily, rolling]
+    };
+    {
+        let sqlite = file(&folder).await;
+        let meter = sqlite.meter();
+        assert!(takes(&meter, 1, &draws(90), at(0)).await);
+        meter.settle(id(1), &draws(90), at(1)).await.unwrap();
+        // Two days ahead, for somebody else: long enough for idle counters to be forgotten.
+        let ahead = at(2 * 86_400);
+        for number in 100..300 {
+            let other = [Draw::new(Arc::new(daily(100)), "local:bob", 0)];
+            assert!(takes(&meter, number, &other, ahead).await);
+            meter.settle(id(number), &other, ahead).await.unwrap();
+        }
+        let held = sqlite.treasury(ahead).holdings("").await.unwrap();
+        assert!(held.iter().all(|one| !one.key.as_str().ends_with("ann")), "nothing is swept");
+        sqlite.close().await;
+    }
+    let sqlite = file(&folder).await;
+    let meter = sqlite.meter();
+    for one in draws(11) {
+        assert!(!takes(&meter, 2, &[one], at(10)).await, "money was made up");
+    }
+    assert!(takes(&meter, 3, &draws(10), at(10)).await, "money was forgotten");
+    assert_eq!(sqlite.treasury(at(11)).verify().await.unwrap(), vec![]);
+    // What is over does not count again.
+    assert!(takes(&meter, 4, &draws(90), at(86_400)).await, "the next period never begins");
+}
+
+#[tokio::test]
+async fn what_is_reported_before_the_end_stands_in_the_ledger_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = file(&folder).await;
+    let meter = sqlite.meter();
+    let rolling = Shape::Budget { limit: 1_000, period: Period::Rolling(Duration::from_hours(1)) };
+    let draws = |amount| {
+        let [daily] = money(1_000, amount);
+        let [rolling] = of(Rule::new("rolling", Measure::NanoUsd, rolling.clone()), amount);
+        [daily, rolling]
+    };
+    for number in 1..=3 {
+        assert!(takes(&meter, number, &draws(300), at(0)).await);
+        meter.depart(id(number), at(1)).await.unwrap();
+        for used in [100, 100, 250] {
+            meter.report(id(number), &draws(used), at(2)).await.unwrap();
+            assert_eq!(sqlite.treasury(at(2)).verify().await.unwrap(), vec![]);
+        }
+    }
+    // One ends as it said, one beyond what it had, and one is never heard of again.
+    meter.settle(id(1), &draws(260), at(3)).await.unwrap();
+    meter.report(id(2), &draws(310), at(3)).await.unwrap();
+    meter.settle(id(2), &draws(320), at(3)).await.unwrap();
+    meter.expire(at(60)).await.unwrap();
+    let treasury = sqlite.treasury(at(61));
+    assert_eq!(treasury.verify().await.unwrap(), vec![]);
+    let held = treasury.holdings("").await.unwrap();
+    let Counter::Budget(budget) = &held[0].counter else { panic!("{held:?}") };
+    assert_eq!((budget.current().settled, budget.current().reserved), (260 + 320 + 300, 0));
+    let posted = treasury.posted(&held[0].key).await.unwrap();
+    let over = posted.iter().filter(|one| one.transfer.cause == Cause::Overdrawn);
+    assert_eq!(over.map(|one| one.transfer.amount).sum::<u64>(), 20);
+}
+
 #[tokio::test]
 async fn a_rolling_budget_is_rebuilt_too() {
     let folder = tempfile::tempdir().unwrap();

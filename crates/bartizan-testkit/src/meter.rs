@@ -34,6 +34,7 @@ where
     knows_what_a_call_drew_on_that_outlived_the_window(&make().await).await;
     gives_back_what_nobody_waits_for(&make().await).await;
     corrects_what_is_settled_late(&make().await).await;
+    charges_what_was_reported_no_second_time(&make().await).await;
     tells_of_overdrafts(&make().await).await;
     for seed in 1..=8 {
         follows_the_rules(&make().await, seed).await;
@@ -148,6 +149,39 @@ async fn does_everything_once<M: Meter>(meter: &M) {
     assert!(meter.depart(id(9), at(2)).await.is_err());
     assert!(takes(meter, 3, &[draw(&money, 10)], at(2)).await, "charged more than once");
     assert!(!takes(meter, 4, &[draw(&money, 1)], at(2)).await, "gave back too much");
+}
+
+/// Slices of a budget say what was used of them before they end.
+async fn charges_what_was_reported_no_second_time<M: Meter>(meter: &M) {
+    let money = budget(100);
+    for number in 1..=3 {
+        assert!(takes(meter, number, &[draw(&money, 30)], at(0)).await);
+        assert!(meter.depart(id(number), at(0)).await.is_ok());
+    }
+    // A meter may leave all of it to settling.
+    for (used, told) in [(10, (0, 10)), (10, (10, 10)), (25, (10, 25)), (20, (25, 25))] {
+        let said = meter.report(id(1), &[draw(&money, used)], at(1)).await;
+        assert!(said.is_ok(), "the meter must answer: {said:?}");
+        let charges = said.iter().flat_map(|said| &said.charges);
+        let mut charges = charges.map(|charge| (charge.before, charge.after));
+        assert!(charges.all(|charge| charge == told), "{used}: {said:?}");
+    }
+    assert!(takes(meter, 4, &[draw(&money, 10)], at(1)).await, "a report took something");
+    assert!(!takes(meter, 5, &[draw(&money, 1)], at(1)).await, "a report gave something back");
+    // Settled is all of it, from the beginning.
+    let (order, charges) = settles(meter, 1, &[draw(&money, 28)], at(2)).await;
+    assert_eq!((order, charges.last().map(|(_, after)| *after)), (Some(Order::First), Some(28)));
+    let late = meter.report(id(1), &[draw(&money, 30)], at(2)).await;
+    assert_eq!(late.map(|said| said.charges), Ok(Vec::new()), "it is closed");
+    // What its gate reported before it died is charged once, with the rest.
+    assert!(meter.report(id(2), &[draw(&money, 12)], at(2)).await.is_ok());
+    assert!(meter.report(id(3), &[draw(&money, 12)], at(2)).await.is_ok());
+    assert!(meter.expire(at(30)).await.is_ok());
+    assert!(takes(meter, 6, &[draw(&money, 12)], at(31)).await, "charged more than all of it");
+    assert!(!takes(meter, 7, &[draw(&money, 1)], at(31)).await, "charged less than all of it");
+    // And the late word names all of it, too.
+    let (order, charges) = settles(meter, 3, &[draw(&money, 15)], at(32)).await;
+    assert_eq!((order, charges.last().map(|(_, after)| *after)), (Some(Order::Late), Some(73)));
 }
 
 /// A client hangs up while the meter is asked: its reservation holds nothing.

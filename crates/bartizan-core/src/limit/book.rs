@@ -156,6 +156,26 @@ impl Book {
         settlement
     }
 
+    /// What was used so far: see [`super::Meter::report`].
+    pub fn report(&mut self, id: ReservationId, used: &[Draw], now: Timestamp) -> Settlement {
+        let at = self.tick(now);
+        let open = self.reservations.get_mut(&id).filter(|one| one.is_open());
+        let Some(reservation) = open else {
+            return Settlement { order: Order::Unknown, charges: Vec::new() };
+        };
+        let mut takes = std::mem::take(&mut reservation.takes);
+        let part = |take: &mut Take| {
+            let counter = self.counters.get_mut(Digest::of(&take.key))?;
+            let (_, sum) = said(used, &take.key)?;
+            take.charge_part(counter, sum, at)
+        };
+        let charges = takes.iter_mut().filter_map(part).collect();
+        if let Some(reservation) = self.reservations.get_mut(&id) {
+            reservation.takes = takes;
+        }
+        Settlement { order: Order::First, charges }
+    }
+
     /// Closes what has run out of time: see [`super::Meter::expire`].
     pub fn expire(&mut self, now: Timestamp) -> Vec<Expired> {
         self.clock = self.clock.max(now);
@@ -313,7 +333,7 @@ impl Book {
         let mark = self.change((draw, digest), at, |counter| counter.take(amount, at));
         let (name, measure, kind) = (draw.rule.name.clone(), draw.rule.measure, draw.rule.kind());
         let (key, on_crash) = (draw.key.clone(), draw.rule.on_crash);
-        Take { key, name, measure, kind, amount, mark, on_crash }
+        Take { key, name, measure, kind, amount, used: 0, mark, on_crash }
     }
 
     /// Changes the counter of a draw, made if there is none.
@@ -370,7 +390,8 @@ impl Book {
         let charge = |take: &Take| {
             let said = said(actual, &take.key);
             // What nobody speaks of stays as it stands.
-            let amount = said.map_or(take.stands(was), |(_, amount)| amount);
+            let left = |(_, amount): (_, u64)| amount.saturating_sub(take.used);
+            let amount = said.map_or(take.stands(was), left);
             self.charge(take, was, amount, said.map(|(draw, _)| draw), at)
         };
         Settlement { order, charges: takes.iter().filter_map(charge).collect() }

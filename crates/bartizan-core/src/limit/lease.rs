@@ -8,7 +8,8 @@
 //!
 //! What it costs: what lies in the slices of other gates cannot be used here until they give it
 //! back, at most [`PART`] of what is left for each gate and [`LIFE`] long; budgets learn what calls
-//! really cost when a slice is settled; a gate that is killed is charged its slices in full.
+//! really cost when a slice is over, and once in a [`LIFE`] from then on while some call still draws
+//! on it; a gate that is killed is charged its slices in full.
 //!
 //! A window counts a slice from when it was taken, and its units are used up to a [`LIFE`] later:
 //! a rule that is leased must be [`widened`] by as much, or its window would hold too many.
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Draw, Measure, MeterKey, Order, Period, ReservationId, Rule, Settlement, Shape, Standing,
+    Draw, Kind, Measure, MeterKey, Order, Period, ReservationId, Rule, Settlement, Shape, Standing,
 };
 use crate::id::ChanceMap;
 use crate::time::Timestamp;
@@ -80,6 +81,9 @@ struct Slice {
     size: u64,
     spent: u64,
     held: u64,
+    /// What of `spent` the shared meter knows of, and when it is told next.
+    reported: u64,
+    next: Timestamp,
     until: Timestamp,
     deadline: Timestamp,
 }
@@ -101,6 +105,14 @@ pub enum Act {
         draw: Draw,
         /// Until when the reservation must stand.
         deadline: Timestamp,
+    },
+    /// Report what was used of a slice that some call still draws on; then say
+    /// [`Leases::reported`].
+    Report {
+        /// Its reservation.
+        id: ReservationId,
+        /// What was really used, from the beginning.
+        used: Draw,
     },
     /// Settle a slice: nobody draws on it any more.
     Return {
@@ -228,6 +240,7 @@ impl Leases {
         let mut acts = Vec::new();
         for (key, share) in &mut self.shares {
             share.give_back(key, now, &mut acts);
+            share.report(key, now, &mut acts);
             acts.extend(share.ask(key, now));
         }
         self.shares.retain(|_, share| !share.is_idle(now));
@@ -246,9 +259,25 @@ impl Leases {
     ) {
         let Some(share) = self.shares.get_mut(&draw.key) else { return };
         let (size, until) = (draw.amount, asked.plus(LIFE));
-        share.slices.push(Slice { id, size, spent: 0, held: 0, until, deadline });
+        share.slices.push(Slice {
+            id,
+            size,
+            spent: 0,
+            held: 0,
+            reported: 0,
+            next: until,
+            until,
+            deadline,
+        });
         (share.asking, share.drawn, share.since) = (false, 0, asked);
         share.standing = standing.map(|standing| (standing, asked));
+    }
+
+    /// The shared meter knows of what was used of a slice.
+    pub fn reported(&mut self, id: ReservationId, used: &Draw) {
+        if let Some(slice) = self.slice(&used.key, id) {
+            slice.reported = slice.reported.max(used.amount);
+        }
     }
 
     /// There is no slice; and this is how the counter stands, where it was told.
@@ -401,6 +430,21 @@ impl Share {
             }
             !over
         });
+    }
+
+    /// What was used of slices of a budget that are over, and wait for calls that take long: those
+    /// who watch it shall not wait, too.
+    fn report(&mut self, key: &MeterKey, now: Timestamp, acts: &mut Vec<Act>) {
+        if self.rule.kind() != Kind::Budget {
+            return;
+        }
+        let late = |slice: &&mut Slice| now >= slice.next && slice.spent > slice.reported;
+        for slice in self.slices.iter_mut().filter(late) {
+            slice.next = now.plus(LIFE);
+            let rule = Arc::clone(&self.rule);
+            let used = Draw { key: key.clone(), rule, amount: slice.spent };
+            acts.push(Act::Report { id: slice.id, used });
+        }
     }
 
     /// As much as will be drawn in the life of a slice, if half of what is at hand is used.

@@ -105,6 +105,24 @@ pub trait Meter: Send + Sync + fmt::Debug {
         now: Timestamp,
     ) -> Told<'a, Result<bool, Unavailable>>;
 
+    /// What was used so far of an open reservation that outlives those who draw on it: it is charged,
+    /// so that what it comes to is told, and the rest stays reserved. `used` counts from the
+    /// beginning, and so does what is settled in the end.
+    ///
+    /// Idempotent. A meter whose charges nobody waits for may leave all of it to settling, as this
+    /// does.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the meter cannot be reached: it may be charged all the same.
+    fn report<'a>(
+        &'a self,
+        _id: ReservationId,
+        _used: &'a [Draw],
+        _now: Timestamp,
+    ) -> Told<'a, Result<Settlement, Unavailable>> {
+        Told::now(Ok(Settlement { order: Order::Unknown, charges: Vec::new() }))
+    }
+
     /// What it really was; [`super::actual_draws`] works it out. A reserved draw that `actual`
     /// does not name stays as it stands: charged in full. One that was not reserved is not looked
     /// at.

@@ -47,8 +47,11 @@ pub struct Take {
     pub measure: Measure,
     /// Which kind of promise the rule makes.
     pub kind: Kind,
-    /// How much.
+    /// How much of it is still reserved.
     pub amount: u64,
+    /// How much was charged already, while it stayed open.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub used: u64,
     /// Where the counter finds it again.
     pub mark: Mark,
     /// What it costs when its deadline passes after the call has departed.
@@ -63,6 +66,20 @@ impl Take {
             (State::GivenBack, _) | (State::Charged, OnCrash::GiveBack) => 0,
             _ => self.amount,
         }
+    }
+
+    /// Charges its counter what was used so far, from the beginning, and keeps the rest reserved.
+    pub(super) fn charge_part(
+        &mut self,
+        counter: &mut Counter,
+        used: u64,
+        at: Timestamp,
+    ) -> Option<Charge> {
+        let more = used.checked_sub(self.used).filter(|more| *more > 0)?;
+        let part = Self { amount: more.min(self.amount), ..self.clone() };
+        let charge = part.charge(counter, State::Departed, more, at);
+        (self.amount, self.used) = (self.amount - part.amount, used);
+        charge
     }
 
     /// Charges its counter `actual`; what of it is told.
@@ -131,6 +148,10 @@ impl State {
             .into_iter()
             .find(|state| state.code() == code)
     }
+}
+
+fn is_nothing(amount: &u64) -> bool {
+    *amount == 0
 }
 
 /// A shared text is written as a text.

@@ -129,6 +129,22 @@ pub fn settled(
     moves
 }
 
+/// What was charged of a reservation that stays open; `was` is how it stood before.
+#[must_use]
+pub fn reported(
+    id: ReservationId,
+    was: &Reservation,
+    settlement: &Settlement,
+    book: &Book,
+) -> Vec<Transfer> {
+    let moves = settlement.charges.iter().filter_map(|charge| {
+        let take = was.takes.iter().find(|take| take.key == charge.key)?;
+        let slip = Slip::of(id, take, book)?;
+        Some(slip.closed(charge.reserved, charge.actual, Cause::Settled))
+    });
+    moves.flatten().collect()
+}
+
 /// What an expiry moved.
 #[must_use]
 pub fn lapsed(expired: &Expired, reservation: &Reservation, book: &Book) -> Vec<Transfer> {

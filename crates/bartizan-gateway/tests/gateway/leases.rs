@@ -11,8 +11,9 @@ use bartizan_testkit::redis::RedisServer;
 use tokio::task::JoinSet;
 
 use crate::program::{Program, until};
-use crate::shared::{ANSWER, DOLLAR, Fleet, chaos, fleet_gateway, pay, reached, spent};
+use crate::shared::{ANSWER, DOLLAR, Dice, Fleet, call, chaos, fleet_gateway, pay, reached, spent};
 use crate::upstream::Upstream;
+use crate::wire::ask;
 
 const LIMIT: u64 = 20 * DOLLAR;
 const HOT: &str = "
@@ -73,6 +74,45 @@ async fn what_is_not_used_of_a_slice_comes_back_and_what_is_used_is_charged_exac
     assert!(settled > LIMIT - 10 * ANSWER, "{settled} of {LIMIT} could be used");
 }
 
+const WATCHED: &str = "
+budgets:
+  - { name: hot, by: global, requests: 4000, period: month, lease: true, alert_at: [5, 50], match: { path: \"/open/*\" } }
+";
+
+/// A threshold is told in time, though slow calls hold the slices that quick ones drew on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_threshold_of_a_leased_budget_is_told_within_seconds_while_long_calls_go_on() {
+    let upstream = Upstream::start().await;
+    let gateway = Arc::new(Program::with(upstream.address, &[], |configuration| {
+        configuration.replace("upstream: 5s", "upstream: 60s") + WATCHED
+    }));
+    let told = || {
+        let records = gateway.records();
+        let alerts = records.iter().filter(|record| record["event"] == "BUDGET_ALERT");
+        alerts.map(|record| record["details"]["percent"].clone()).collect::<Vec<_>>()
+    };
+    let (mut long, mut quick, begun) = (JoinSet::new(), 0, Instant::now());
+    // The last of them is the one that reaches it: nobody calls afterwards.
+    while quick < 200 || long.len() < 30 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", gateway.log());
+        if quick % 4 == 0 && long.len() < 30 {
+            let gateway = Arc::clone(&gateway);
+            long.spawn(async move { ask(gateway.address, "GET /open/wait", &[]).await });
+        }
+        assert_eq!(call(gateway.address).await, 200);
+        quick += 1;
+    }
+    let begun = Instant::now();
+    while told().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "{}", gateway.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(told(), [5]);
+    assert!(long.try_join_next().is_none(), "no call was under way");
+    upstream.gate.add_permits(long.len());
+    assert!(long.join_all().await.iter().all(|answer| answer.contains("waited")));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn slices_of_killed_gateways_are_charged_in_time_and_nothing_is_overspent() {
     let (upstream, mut redis) = (Upstream::start().await, RedisServer::start(&[]));
@@ -92,26 +132,26 @@ async fn slices_of_killed_gateways_are_charged_in_time_and_nothing_is_overspent(
             }
         });
     }
-    let (begun, mut most) = (Instant::now(), 0);
-    for round in 0_usize.. {
+    let (begun, mut most, mut dice) = (Instant::now(), 0, Dice::new());
+    loop {
         let (settled, reserved) = spent(&server, &database);
         assert!(settled + reserved <= LIMIT, "{settled} settled and {reserved} reserved");
         most = most.max(reserved);
         if begun.elapsed() > chaos() {
             break;
         }
-        match round % 5 {
-            3 => {
+        match dice.below(5) {
+            0 => {
                 redis.kill();
                 redis.run();
             }
-            4 => {
+            1 => {
                 server.kill();
                 server.start();
             }
-            _ => {
+            which => {
                 let fleet = Arc::clone(&fleet);
-                tokio::task::spawn_blocking(move || fleet.kill(round)).await.unwrap();
+                tokio::task::spawn_blocking(move || fleet.kill(which)).await.unwrap();
             }
         }
     }

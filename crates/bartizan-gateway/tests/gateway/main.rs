@@ -17,6 +17,7 @@ mod attacks;
 mod authorization;
 mod commands;
 mod complaints;
+mod databases;
 mod failover;
 mod forwarding;
 mod guessing;

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::program::{PATIENCE, Program, until};
+use crate::program::{PATIENCE, Program, command, until};
 use crate::upstream::Upstream;
 use crate::wire::{ask, status};
 
@@ -149,10 +149,27 @@ async fn four_gateways_and_two_hundred_clients_spend_one_dollar_and_make_a_hundr
     assert!(spent().0 <= DOLLAR);
 }
 
-/// For how long gateways and Redis are killed: longer at night.
+/// For how long gateways and stores are killed: for a minute at night.
 pub(crate) fn chaos() -> Duration {
     let seconds = std::env::var("BARTIZAN_CHAOS_SECONDS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or(8))
+}
+
+/// What happens next, by chance. Real processes do nothing twice alike: no seed would bring it back.
+pub(crate) struct Dice(usize);
+
+impl Dice {
+    pub(crate) fn new() -> Self {
+        let seed = Instant::now().elapsed().subsec_nanos() ^ std::process::id();
+        Self(usize::try_from(seed).unwrap().wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 32) % bound
+    }
 }
 
 /// What a gateway that is killed had reserved is charged three seconds after it was reserved.
@@ -185,6 +202,15 @@ impl Fleet {
         self.gateways[number % self.gateways.len()].lock().unwrap().address
     }
 
+    /// An operator puts a limit in the place of the configured one.
+    fn allow(&self, limit: u64) {
+        let file = self.gateways[0].lock().unwrap().file().display().to_string();
+        let dollars = format!("{}.{:09}", limit / DOLLAR, limit % DOLLAR);
+        let set = ["budgets", "set", "dollar", "--usd", &dollars, "--config", &file];
+        let (code, _, error) = command(&set, "");
+        assert_eq!(code, 0, "{error}");
+    }
+
     /// Kills one, and starts another in its place.
     pub(crate) fn kill(&self, number: usize) {
         let fresh = fleet_gateway(&self.upstream, &self.redis, &self.database, self.limits, SOON);
@@ -213,25 +239,26 @@ async fn nothing_is_overspent_while_gateways_and_stores_are_killed() {
             }
         });
     }
-    let begun = Instant::now();
-    for round in 0_usize.. {
+    let (begun, mut limit, mut dice) = (Instant::now(), DOLLAR, Dice::new());
+    while begun.elapsed() < chaos() {
         let (settled, reserved) = spent(&server, &database);
-        assert!(settled + reserved <= DOLLAR, "{settled} settled and {reserved} reserved");
-        if begun.elapsed() > chaos() {
-            break;
-        }
-        match round % 4 {
-            2 => {
+        assert!(settled + reserved <= limit, "{settled} settled and {reserved} reserved");
+        // A dollar is spent in a second. Calls shall be under way whenever something is killed, and
+        // the budget as good as exhausted: an operator adds what ten of them cost.
+        limit += 10 * ANSWER;
+        fleet.allow(limit);
+        match dice.below(4) {
+            0 => {
                 redis.kill();
                 redis.run();
             }
-            3 => {
+            1 => {
                 server.kill();
                 server.start();
             }
-            _ => {
-                let fleet = Arc::clone(&fleet);
-                tokio::task::spawn_blocking(move || fleet.kill(round)).await.unwrap();
+            which => {
+                let (fleet, which) = (Arc::clone(&fleet), which + dice.below(2) * 2);
+                tokio::task::spawn_blocking(move || fleet.kill(which)).await.unwrap();
             }
         }
     }
@@ -240,10 +267,11 @@ async fn nothing_is_overspent_while_gateways_and_stores_are_killed() {
     let (paid, calls) = reached(&upstream);
     let billed = u64::try_from(paid).unwrap() * ANSWER;
     let (settled, reserved) = spent(&server, &database);
-    assert!(billed <= DOLLAR, "the provider bills {billed}");
+    assert!(billed <= limit, "the provider bills {billed}");
     assert!(billed <= settled + reserved, "{billed} billed, {settled} + {reserved} known");
-    assert!(settled + reserved <= DOLLAR);
-    assert!(paid > 10 && calls > 10, "nothing was tried: {paid} and {calls}");
+    assert!(settled + reserved <= limit);
+    // What was added was used as well: the edge of the budget was met all the time.
+    assert!(billed > DOLLAR && calls > 10, "little was tried: {paid} and {calls}");
     let minutes = usize::try_from(begun.elapsed().as_secs() / 60 + 1).unwrap();
     assert!(calls <= 100 * minutes, "{calls} calls in {minutes} minutes");
 }

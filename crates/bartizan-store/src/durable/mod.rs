@@ -23,7 +23,7 @@ use std::time::Duration;
 
 pub use approval::DurableApprovals;
 pub use identity::DurableIdentities;
-pub(crate) use page::{Before, Call, Done, Touched, Written};
+pub(crate) use page::{Before, Call, Done, Touched, Written, forgotten};
 pub use treasury::DurableTreasury;
 pub use turns::DurableMeter;
 pub(crate) use turns::{Pages, Turns};

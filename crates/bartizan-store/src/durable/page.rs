@@ -1,11 +1,12 @@
 //! What becomes of a batch of calls? What they touch in, what is to be written out. No I/O.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bartizan_core::limit::treasury::rebuilt;
 use bartizan_core::limit::{
-    Book, Counter, Draw, Expired, Kind, MeterKey, Reservation, ReservationId, Settlement, Transfer,
-    Unavailable, Verdict, transfer,
+    Book, Counter, Draw, Expired, Kind, MeterKey, Period, Reservation, ReservationId, Settlement,
+    Shape, Sum, Transfer, Unavailable, Verdict, transfer,
 };
 use bartizan_core::time::Timestamp;
 
@@ -17,6 +18,7 @@ pub(crate) enum Call {
     Depart { id: ReservationId, now: Timestamp },
     Expire { now: Timestamp },
     Extend { id: ReservationId, deadline: Timestamp, now: Timestamp },
+    Report { id: ReservationId, used: Vec<Draw>, now: Timestamp },
     Reserve { id: ReservationId, draws: Vec<Draw>, deadline: Timestamp, now: Timestamp },
     Settle { id: ReservationId, actual: Vec<Draw>, now: Timestamp },
 }
@@ -45,6 +47,7 @@ impl Call {
         match self {
             Self::Depart { id, .. }
             | Self::Extend { id, .. }
+            | Self::Report { id, .. }
             | Self::Reserve { id, .. }
             | Self::Settle { id, .. } => Some(*id),
             Self::Expire { .. } => None,
@@ -53,7 +56,9 @@ impl Call {
 
     fn draws(&self) -> &[Draw] {
         match self {
-            Self::Reserve { draws, .. } | Self::Settle { actual: draws, .. } => draws,
+            Self::Report { used: draws, .. }
+            | Self::Reserve { draws, .. }
+            | Self::Settle { actual: draws, .. } => draws,
             Self::Depart { .. } | Self::Expire { .. } | Self::Extend { .. } => &[],
         }
     }
@@ -63,6 +68,7 @@ impl Call {
             Self::Depart { now, .. }
             | Self::Expire { now }
             | Self::Extend { now, .. }
+            | Self::Report { now, .. }
             | Self::Reserve { now, .. }
             | Self::Settle { now, .. } => *now,
         }
@@ -97,6 +103,27 @@ impl Touched {
         keys.dedup();
         keys
     }
+}
+
+/// Budgets that the calls name and that have no counter, and since when what the ledger knows of each
+/// still counts. A counter is forgotten when its period is over, by a clock that may have been wrong:
+/// then the ledger says what was spent, and nobody begins at zero.
+pub(crate) fn forgotten(
+    calls: &[Call],
+    before: &Before,
+    clock: Timestamp,
+) -> BTreeMap<MeterKey, Timestamp> {
+    let draws = calls.iter().flat_map(Call::draws);
+    let unknown = draws.filter(|draw| !before.counters.contains_key(&draw.key));
+    let since = unknown.filter_map(|draw| match &draw.rule.shape {
+        // One entry of a window may have begun before the window.
+        Shape::Budget { period: Period::Rolling(length), .. } => {
+            Some((draw.key.clone(), clock.minus(*length * 2)))
+        }
+        Shape::Budget { period, .. } => Some((draw.key.clone(), period.bounds(clock).0)),
+        Shape::Concurrency { .. } | Shape::Gcra { .. } | Shape::Window { .. } => None,
+    });
+    since.collect()
 }
 
 /// What stood in the store.
@@ -155,6 +182,11 @@ impl Before {
         Ok(())
     }
 
+    /// Takes up what the ledger says of budgets whose counters are gone.
+    pub(crate) fn hold_sums(&mut self, sums: &[Sum], clock: Timestamp) {
+        self.counters.extend(rebuilt(&BTreeMap::new(), sums, clock));
+    }
+
     /// Decides on the calls one after the other. `clock` is the latest instant that the store was
     /// told; `own` is its own clock, where that decides.
     pub(crate) fn decide(
@@ -198,6 +230,14 @@ impl Before {
             Call::Extend { id, deadline, now } => {
                 let at = own.unwrap_or(*now);
                 Said::Extended(book.extend(*id, at.plus(deadline.since(*now)), at))
+            }
+            Call::Report { id, used, now } => {
+                let was = book.reservation(*id).cloned();
+                let settlement = book.report(*id, &self.limited(used), own.unwrap_or(*now));
+                if let Some(was) = was {
+                    transfers.extend(transfer::reported(*id, &was, &settlement, book));
+                }
+                Said::Settled(settlement)
             }
             Call::Reserve { id, draws, deadline, now } => {
                 let at = own.unwrap_or(*now);

@@ -12,13 +12,36 @@ use bartizan_core::time::Timestamp;
 
 use super::engine::{Row, Statement, unreadable};
 
-/// What the ledger comes to, for each counter and period: the key, first and last instant, when
-/// something was taken from what is free last, what is reserved and what is settled.
-pub(crate) const SUMS: &str = "SELECT key, period_start, max(period_end) AS period_end, \
-    max(CASE WHEN debit = 'free' THEN at ELSE period_start END) AS last, \
-    CAST(sum(CASE WHEN credit = 'reserved' THEN amount WHEN debit = 'reserved' THEN -amount ELSE 0 END) AS TEXT) AS reserved, \
-    CAST(sum(CASE WHEN credit = 'settled' THEN amount WHEN debit = 'settled' THEN -amount ELSE 0 END) AS TEXT) AS settled \
-    FROM ledger GROUP BY key, period_start ORDER BY key, period_start";
+/// What the rows of a question `$from` come to, for each counter and period: the key, first and last
+/// instant, when something was taken from what is free last, what is reserved and what is settled.
+macro_rules! sums {
+    ($from:literal) => {
+        concat!(
+            "SELECT ledger.key AS key, period_start, max(period_end) AS period_end, \
+             max(CASE WHEN debit = 'free' THEN at ELSE period_start END) AS last, \
+             CAST(sum(CASE WHEN credit = 'reserved' THEN amount \
+             WHEN debit = 'reserved' THEN -amount ELSE 0 END) AS TEXT) AS reserved, \
+             CAST(sum(CASE WHEN credit = 'settled' THEN amount \
+             WHEN debit = 'settled' THEN -amount ELSE 0 END) AS TEXT) AS settled FROM ",
+            $from,
+            " GROUP BY ledger.key, period_start ORDER BY ledger.key, period_start"
+        )
+    };
+}
+
+/// What all of the ledger comes to.
+pub(crate) const SUMS: &str = sums!("ledger");
+
+/// What it comes to for these keys, each from an instant on.
+pub(crate) const SUMS_ON_A_SERVER: &str = sums!(
+    "unnest($1::text[], $2::bigint[]) AS asked(name, since) \
+     JOIN ledger ON ledger.key = asked.name AND period_start >= asked.since"
+);
+
+/// The same where the keys and instants stand in a JSON object.
+pub(crate) const SUMS_IN_A_FILE: &str = sums!(
+    "json_each($1) AS asked JOIN ledger ON ledger.key = asked.key AND period_start >= asked.value"
+);
 
 /// A row of [`SUMS`].
 pub(crate) fn sum(row: &Row) -> Result<Sum, Unavailable> {

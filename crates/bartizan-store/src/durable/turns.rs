@@ -199,6 +199,20 @@ impl Meter for DurableMeter {
         })
     }
 
+    fn report<'a>(
+        &'a self,
+        id: ReservationId,
+        used: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Settlement, Unavailable>> {
+        Told::later(async move {
+            match self.0.ask(Call::Report { id, used: used.to_vec(), now }).await? {
+                Answered::Said(Said::Settled(settlement)) => Ok(settlement),
+                _ => Err(mixed_up()),
+            }
+        })
+    }
+
     fn settle<'a>(
         &'a self,
         id: ReservationId,

@@ -65,6 +65,15 @@ impl Meter for MemoryMeter {
         Told::now(Ok(self.book.lock().extend(id, deadline, now)))
     }
 
+    fn report<'a>(
+        &'a self,
+        id: ReservationId,
+        used: &'a [Draw],
+        now: Timestamp,
+    ) -> Told<'a, Result<Settlement, Unavailable>> {
+        Told::now(Ok(self.book.lock().report(id, used, now)))
+    }
+
     fn settle<'a>(
         &'a self,
         id: ReservationId,

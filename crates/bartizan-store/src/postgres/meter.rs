@@ -4,20 +4,25 @@
 //! transaction to the end. So nothing waits in a circle, the rules see every counter as the last
 //! one left it, and the clock that decides is one and never goes back.
 
-use bartizan_core::limit::{BoxFuture, Unavailable};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bartizan_core::limit::{BoxFuture, MeterKey, Sum, Unavailable};
 use bartizan_core::time::Timestamp;
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::PgConnection;
 
+use super::hosts::Hosts;
+use crate::durable::engine::Row;
 use crate::durable::rows::{
-    CLEAR_UP_EVERY, CounterRow, ReservationRow, amount, bytes, cleared_up, instant, integer, json,
-    unavailable,
+    CLEAR_UP_EVERY, CounterRow, ReservationRow, SUMS_ON_A_SERVER, amount, bytes, cleared_up,
+    instant, integer, json, sum, unavailable,
 };
-use crate::durable::{Before, Call, Clock, Done, Pages, Touched, Written};
+use crate::durable::{Before, Call, Clock, Done, Pages, Touched, Written, forgotten};
 
 /// Counters and reservations on a server, and the connection that writes them.
 pub(super) struct PostgresPages {
-    options: PgConnectOptions,
+    hosts: Arc<Hosts>,
     clock: Clock,
     /// None before the first call, and after one that was cut short.
     connection: Option<PgConnection>,
@@ -26,8 +31,8 @@ pub(super) struct PostgresPages {
 }
 
 impl PostgresPages {
-    pub(super) fn new(options: PgConnectOptions, clock: Clock) -> Self {
-        Self { options, clock, connection: None, turns: 0 }
+    pub(super) fn new(hosts: Arc<Hosts>, clock: Clock) -> Self {
+        Self { hosts, clock, connection: None, turns: 0 }
     }
 }
 
@@ -37,14 +42,15 @@ impl Pages for PostgresPages {
             // Taken out: dropped with this future, it is not used again.
             let mut connection = match self.connection.take() {
                 Some(connection) => connection,
-                None => PgConnection::connect_with(&self.options).await.map_err(unavailable)?,
+                None => self.hosts.connect().await.map_err(unavailable)?,
             };
             let mut transaction = connection.begin().await.map_err(unavailable)?;
             let latest = calls.iter().map(Call::now).max().unwrap_or_default();
             let told = (self.clock == Clock::Callers).then_some(latest);
             let clock = hold(&mut transaction, told).await.map_err(unavailable)?;
             let own = (self.clock == Clock::Own).then_some(clock);
-            let before = load(&mut transaction, &Touched::by(calls), clock).await?;
+            let mut before = load(&mut transaction, &Touched::by(calls), clock).await?;
+            recall(&mut transaction, &forgotten(calls, &before, clock), &mut before, clock).await?;
             let (done, written) = before.decide(calls, clock, own);
             write_back(&mut transaction, &written).await?;
             if self.turns.is_multiple_of(CLEAR_UP_EVERY) {
@@ -113,6 +119,25 @@ async fn load(
     .map_err(unavailable)?;
     before.hold_counters(rows)?;
     Ok(before)
+}
+
+/// What the ledger knows of budgets whose counters are gone.
+async fn recall(
+    connection: &mut PgConnection,
+    forgotten: &BTreeMap<MeterKey, Timestamp>,
+    before: &mut Before,
+    clock: Timestamp,
+) -> Result<(), Unavailable> {
+    if forgotten.is_empty() {
+        return Ok(());
+    }
+    let (keys, since): (Vec<&str>, Vec<i64>) =
+        forgotten.iter().map(|(key, since)| (key.as_str(), integer(*since))).unzip();
+    let rows = sqlx::query(SUMS_ON_A_SERVER).bind(keys).bind(since).fetch_all(connection).await;
+    let rows = rows.map_err(unavailable)?.into_iter().map(Row::Postgres);
+    let sums: Vec<Sum> = rows.map(|row| sum(&row)).collect::<Result<_, _>>()?;
+    before.hold_sums(&sums, clock);
+    Ok(())
 }
 
 /// Writes what has changed: one statement for each table, whatever the number of rows.

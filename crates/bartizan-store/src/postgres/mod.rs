@@ -7,22 +7,23 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan_core::time::Timestamp;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection as _, SqlSafeStr as _};
 
 mod engine;
+mod hosts;
 mod meter;
 
 use crate::durable::{
     Clock, DurableApprovals, DurableIdentities, DurableMeter, DurableTreasury, PATIENCE, Turns,
 };
+use hosts::{Hosts, Named};
 
 /// The schema, step by step. A step that was released is never changed; the next one is added, and
 /// only adds: a gateway of an older version goes on beside it.
@@ -33,16 +34,13 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (20, "ledger", include_str!("migrations/0020_ledger.sql")),
 ];
 
-/// The most connections of one gateway, beside the one that writes money.
-const CONNECTIONS: u32 = 8;
 /// How long the schema may take to be brought up to date: another gateway may be at it.
 const MIGRATING: Duration = Duration::from_secs(60);
 
 /// A database on a server. Cloning gives another handle to the same one.
 #[derive(Clone)]
 pub struct Postgres {
-    pool: PgPool,
-    options: Arc<PgConnectOptions>,
+    hosts: Arc<Hosts>,
     patience: Duration,
     turns: Turns,
 }
@@ -55,6 +53,11 @@ pub enum OpenError {
         "the address of the database cannot be read: write `postgres://USER:PASSWORD@HOST:PORT/NAME`"
     )]
     Address,
+    /// Another kind of server is asked for than a gateway can use.
+    #[error(
+        "a gateway writes to its database: `target_session_attrs` can only be `read-write` or `primary`"
+    )]
+    Attributes,
     /// It cannot be reached, or lets nobody in.
     #[error("the database at `{at}` cannot be used: {source}")]
     Database {
@@ -62,6 +65,16 @@ pub enum OpenError {
         at: String,
         /// Why.
         source: sqlx::Error,
+    },
+    /// It is not who it should be.
+    #[error(
+        "the database at `{at}` is not believed: {why}: `sslrootcert` names the file with the certificate of who vouches for it"
+    )]
+    Stranger {
+        /// Host, port and name.
+        at: String,
+        /// Why.
+        why: String,
     },
     /// Its schema cannot be brought up to date.
     #[error("the schema of the database at `{at}` cannot be brought up to date: {source}")]
@@ -94,25 +107,20 @@ impl Postgres {
     /// # Errors
     /// [`OpenError`] says which server and why.
     pub async fn open_with(url: &str, patience: Duration) -> Result<Self, OpenError> {
-        let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Address)?;
-        let name = options.get_database().unwrap_or_else(|| options.get_username());
-        let at = format!("{}:{}/{name}", options.get_host(), options.get_port());
-        let options = options.application_name("bartizan").disable_statement_logging();
-        let migrated = tokio::time::timeout(MIGRATING, migrate(&options, &at)).await;
-        migrated.map_err(|_elapsed| OpenError::Silent { at: at.clone() })??;
+        let named = Named::parse(url)?;
+        let at = named.at.clone();
+        let migrated = tokio::time::timeout(MIGRATING, migrate(&named)).await;
+        let leads = migrated.map_err(|_elapsed| OpenError::Silent { at })??;
         // The server ends what this side has given up, and what a frozen gateway holds.
         let millis = patience.as_millis().to_string();
-        let options = options.options([
+        let named = named.with(&[
             ("statement_timeout", millis.as_str()),
             ("lock_timeout", millis.as_str()),
             ("idle_in_transaction_session_timeout", millis.as_str()),
         ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(patience)
-            .connect_lazy_with(options.clone());
-        let turns = Turns::start(meter::PostgresPages::new(options.clone(), Clock::Own), patience);
-        Ok(Self { pool, options: Arc::new(options), patience, turns })
+        let hosts = Arc::new(named.pooled(leads, patience).ok_or(OpenError::Address)?);
+        let pages = meter::PostgresPages::new(Arc::clone(&hosts), Clock::Own);
+        Ok(Self { hosts, patience, turns: Turns::start(pages, patience) })
     }
 
     /// Budgets that outlive the process and are shared by all gateways on this database. The
@@ -125,7 +133,7 @@ impl Postgres {
     /// The same by the clock of its callers: for tests, whose clock is turned by hand.
     #[must_use]
     pub fn meter_by_its_callers_clock(&self) -> DurableMeter {
-        let pages = meter::PostgresPages::new((*self.options).clone(), Clock::Callers);
+        let pages = meter::PostgresPages::new(Arc::clone(&self.hosts), Clock::Callers);
         DurableMeter::new(Turns::start(pages, self.patience))
     }
 
@@ -151,18 +159,19 @@ impl Postgres {
     pub async fn close(&self) {
         self.turns.finish().await;
         // A silent server is not waited for.
-        let _ = tokio::time::timeout(self.patience, self.pool.close()).await;
+        let _ = tokio::time::timeout(self.patience, self.hosts.pool().close()).await;
     }
 
     /// A connection to work on.
     async fn link(&self) -> sqlx::Result<Link> {
-        self.pool.acquire().await.map(|connection| Link(Some(connection)))
+        self.hosts.pool().acquire().await.map(|connection| Link(Some(connection)))
     }
 }
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (host, port) = (self.options.get_host(), self.options.get_port());
+        let leader = self.hosts.leader().map(|leader| (leader.get_host(), leader.get_port()));
+        let (host, port) = leader.unzip();
         f.debug_struct("Postgres").field("host", &host).field("port", &port).finish_non_exhaustive()
     }
 }
@@ -190,14 +199,22 @@ impl Drop for Link {
     }
 }
 
-async fn migrate(options: &PgConnectOptions, at: &str) -> Result<(), OpenError> {
-    let broken = |source| OpenError::Database { at: at.to_owned(), source };
+/// Brings the schema up to date; which server leads.
+async fn migrate(named: &Named) -> Result<usize, OpenError> {
+    let broken = |source| match &source {
+        // What a handshake refuses comes as data that cannot be read.
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            OpenError::Stranger { at: named.at.clone(), why: error.to_string() }
+        }
+        _ => OpenError::Database { at: named.at.clone(), source },
+    };
     // A step that must wait for a lock does not make those wait who come after it.
-    let patient = options.clone().options([("lock_timeout", "5s")]);
-    let mut connection = PgConnection::connect_with(&patient).await.map_err(broken)?;
-    let schema = |source| OpenError::Schema { at: at.to_owned(), source };
+    let patient = named.with(&[("lock_timeout", "5s")]);
+    let (mut connection, leads) = patient.connect().await.map_err(broken)?;
+    let schema = |source| OpenError::Schema { at: named.at.clone(), source };
     migrations().run(&mut connection).await.map_err(schema)?;
-    connection.close().await.map_err(broken)
+    connection.close().await.map_err(broken)?;
+    Ok(leads)
 }
 
 fn migrations() -> Migrator {

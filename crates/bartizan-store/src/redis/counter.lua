@@ -20,8 +20,9 @@ local FIELDS = {
 local EXACT, PARTS, MOST_ENTRIES, MOST_PAST = 128, 64, 256, 16
 local MOST = parse('18446744073709551615')
 
--- Set by meter.lua: the instant, and when counts were lost (0: never).
-local at, lost = 0, 0
+-- Set by meter.lua: the instant, when counts were lost (0: never), and how far behind that instant the
+-- clock is by which Redis lets keys expire.
+local at, lost, behind = 0, 0, 0
 local counters = {}
 
 local function capped(a) return least(a, MOST) end
@@ -326,5 +327,6 @@ local function save(it)
   local gone = {}
   for place in pairs(it.dropped) do gone[#gone + 1] = text(place) end
   if it.kept and #gone > 0 then redis.call('HDEL', it.key, unpack(gone)) end
-  redis.call('PEXPIRE', it.key, text(math.min(math.ceil(long / 1000) + 1000, 4e12)))
+  local life = math.ceil((long + behind) / 1000) + 1000
+  redis.call('PEXPIRE', it.key, text(math.min(life, 4e12)))
 end

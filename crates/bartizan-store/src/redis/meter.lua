@@ -12,7 +12,7 @@
 
 local PASSING, BULK, MOST_UNTOLD = 8, 128, 4096
 -- How long a settled reservation is known, and an expired one, in milliseconds.
-local SETTLED, EXPIRED = '60000', '3600000'
+local SETTLED, EXPIRED = 60000, 3600000
 local KEEP_MS = 7 * 86400 * 1000
 
 local does, known, chance = ARGV[1], ARGV[3], ARGV[4]
@@ -34,6 +34,8 @@ local function read_clock()
     now = time[1] * 1000000 + time[2]
   end
   at = math.max(latest or 0, now)
+  -- Set back, it will be set right: what expires by it must not be gone then.
+  behind = at - now
   if known ~= '' and known ~= epoch then lost = at end
   epoch = epoch or chance
 end
@@ -123,9 +125,13 @@ local function sweep(many)
 end
 
 local function lifetime(record)
-  if record[1] == 's' then return SETTLED end
-  if not is_open(record) then return EXPIRED end
-  return text(math.min(math.ceil(math.max(0, tonumber(record[2]) - at) / 1000) + KEEP_MS, 4e12))
+  local life = EXPIRED
+  if record[1] == 's' then
+    life = SETTLED
+  elseif is_open(record) then
+    life = math.ceil(math.max(0, tonumber(record[2]) - at) / 1000) + KEEP_MS
+  end
+  return text(math.min(life + math.ceil(behind / 1000), 4e12))
 end
 
 local ticked = false

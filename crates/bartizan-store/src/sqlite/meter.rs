@@ -1,15 +1,18 @@
 //! The meter in the file: a batch of calls is one transaction, and survives the process.
 
-use bartizan_core::limit::{BoxFuture, Unavailable};
+use std::collections::BTreeMap;
+
+use bartizan_core::limit::{BoxFuture, MeterKey, Sum, Unavailable};
 use bartizan_core::time::Timestamp;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::write;
+use crate::durable::engine::Row;
 use crate::durable::rows::{
-    CLEAR_UP_EVERY, CounterRow, ReservationRow, amount, bytes, cleared_up, integer, json,
-    unavailable,
+    CLEAR_UP_EVERY, CounterRow, ReservationRow, SUMS_IN_A_FILE, amount, bytes, cleared_up, integer,
+    json, sum, unavailable,
 };
-use crate::durable::{Before, Call, Done, Pages, Touched, Written};
+use crate::durable::{Before, Call, Done, Pages, Touched, Written, forgotten};
 
 /// Counters and reservations in a [`super::Sqlite`] file. Processes that share the file share the limits.
 pub(super) struct SqlitePages {
@@ -32,7 +35,9 @@ impl Pages for SqlitePages {
             let latest = calls.iter().map(Call::now).max().unwrap_or_default();
             self.clock = self.clock.max(latest);
             let mut transaction = write(&self.writer).await.map_err(unavailable)?;
-            let before = load(&mut transaction, &Touched::by(calls), self.clock).await?;
+            let mut before = load(&mut transaction, &Touched::by(calls), self.clock).await?;
+            let gone = forgotten(calls, &before, self.clock);
+            recall(&mut transaction, &gone, &mut before, self.clock).await?;
             let (done, written) = before.decide(calls, self.clock, None);
             write_back(&mut transaction, &written).await?;
             if self.turns.is_multiple_of(CLEAR_UP_EVERY) {
@@ -82,6 +87,25 @@ async fn load(
     .map_err(unavailable)?;
     before.hold_counters(rows)?;
     Ok(before)
+}
+
+/// What the ledger knows of budgets whose counters are gone.
+async fn recall(
+    connection: &mut SqliteConnection,
+    forgotten: &BTreeMap<MeterKey, Timestamp>,
+    before: &mut Before,
+    clock: Timestamp,
+) -> Result<(), Unavailable> {
+    if forgotten.is_empty() {
+        return Ok(());
+    }
+    let since: BTreeMap<&str, i64> =
+        forgotten.iter().map(|(key, since)| (key.as_str(), integer(*since))).collect();
+    let rows = sqlx::query(SUMS_IN_A_FILE).bind(json(&since)?).fetch_all(connection).await;
+    let rows = rows.map_err(unavailable)?.into_iter().map(Row::Sqlite);
+    let sums: Vec<Sum> = rows.map(|row| sum(&row)).collect::<Result<_, _>>()?;
+    before.hold_sums(&sums, clock);
+    Ok(())
 }
 
 /// Writes what has changed.

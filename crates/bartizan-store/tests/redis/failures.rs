@@ -10,6 +10,8 @@ use bartizan_core::limit::{
 };
 use bartizan_core::time::Timestamp;
 use bartizan_store::redis::{Address, RedisMeter};
+use bartizan_testkit::clock::TurnedClock;
+use bartizan_testkit::proxy::Proxy;
 use bartizan_testkit::redis::{RedisCluster, RedisSentinel, RedisServer, until};
 
 fn now() -> Timestamp {
@@ -133,6 +135,61 @@ async fn a_clock_that_is_set_back_opens_no_window_and_no_period() {
         assert!(matches!(spends(2, yesterday).await, Verdict::Short(_)), "the clock was followed");
         assert!(matches!(spends(3, today).await, Verdict::Short(_)));
     }
+}
+
+/// The machine of Redis is told another time, by which every gateway decides.
+#[tokio::test]
+async fn a_clock_of_the_server_that_jumps_lets_no_window_hold_more_than_its_limit() {
+    let server = RedisServer::with_clock(TurnedClock::new());
+    let meter = meter(&server.url());
+    meter.up().await;
+    let length = Duration::from_secs(60);
+    let window = Shape::Window { limit: 3, length };
+    let smooth = Shape::Gcra { limit: 3, length, burst: 3 };
+    let day = Shape::Budget { limit: 3, period: Period::Rolling(length) };
+    for (name, shape, again) in [("w", window, 62), ("g", smooth, 62), ("d", day, 62)] {
+        server.clock().turn(0);
+        let fresh =
+            RedisMeter::open(Address::parse(&format!("{}?tag={name}", server.url())).unwrap())
+                .unwrap();
+        fresh.up().await;
+        let draws = [Draw::new(Arc::new(Rule::new(name, Measure::Requests, shape)), "ann", 1)];
+        let spends = async |id| {
+            let verdict = fresh.spend(ReservationId(id), &draws, now()).await.unwrap();
+            matches!(verdict, Verdict::Taken { .. })
+        };
+        let mut admitted = 0;
+        for id in 1..8 {
+            admitted += usize::from(spends(id).await);
+        }
+        assert!((3..=4).contains(&admitted), "{name}: {admitted}");
+        for (id, seconds) in [-3_600, -400 * 86_400, -10, 0, 10].into_iter().enumerate() {
+            server.clock().turn(seconds);
+            let id = 100 + u128::try_from(id).unwrap();
+            assert!(!spends(id).await, "{name}: the clock was followed to {seconds}");
+        }
+        server.clock().turn(again);
+        assert!(spends(200).await, "{name} never ends");
+    }
+}
+
+#[tokio::test]
+async fn a_server_whose_every_answer_is_slow_is_waited_for_a_while_and_no_longer() {
+    let server = RedisServer::start(&[]);
+    let way = Proxy::to(server.port);
+    let meter = meter(&format!("redis://127.0.0.1:{}", way.port));
+    meter.up().await;
+    way.slow(Duration::from_millis(100));
+    assert!(taken(&timed(&meter, 1, &places(1)).await), "slow, and in time");
+    meter.settle(ReservationId(1), &places(0), now()).await.unwrap();
+    way.slow(Duration::from_millis(900));
+    for id in 2..6 {
+        let refused = timed(&meter, id, &places(1)).await;
+        assert!(refused.is_err(), "{refused:?}");
+    }
+    way.slow(Duration::ZERO);
+    // The only place may have been taken by a call that was refused: it is taken back.
+    recovers(&meter, 100, &places(1)).await;
 }
 
 #[tokio::test]

@@ -34,6 +34,13 @@ async fn the_meter_in_redis_keeps_every_promise() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_meter_in_valkey_keeps_every_promise() {
+    let server = RedisServer::valkey();
+    assert!(server.cli(&["INFO", "server"]).contains("valkey_version:"), "it is no Valkey");
+    keeps_every_promise(&server.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_meter_in_a_cluster_keeps_every_promise() {
     let cluster = RedisCluster::start();
     keeps_every_promise(&cluster.url()).await;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limit::lease::{Act, LIFE, Leases, widened};
-use crate::limit::{Book, Calendar, Draw, Measure, Period, ReservationId, Rule, Shape, Verdict};
+use crate::limit::{
+    Book, Calendar, Counter, Draw, Measure, Period, ReservationId, Rule, Shape, Verdict,
+};
 use crate::time::Timestamp;
 
 const SECOND: u64 = 1_000_000;
@@ -123,6 +125,13 @@ impl World {
     fn act(&mut self, gate: usize, act: Act) {
         let now = self.now;
         match act {
+            Act::Report { id, used } => {
+                self.shared.report(id, std::slice::from_ref(&used), now);
+                // Now and then the answer is lost: then it is reported again.
+                if !now.0.is_multiple_of(3) {
+                    self.gates[gate].reported(id, &used);
+                }
+            }
             Act::Return { id, actual } => {
                 self.shared.settle(id, &[actual], now);
             }
@@ -231,6 +240,41 @@ fn what_is_not_used_goes_back_when_a_slice_is_over() {
         world.now,
     );
     assert!(matches!(verdict, Ok(Verdict::Taken { .. })), "{key}: {verdict:?}");
+}
+
+/// What short calls have used is known, though long ones still draw on their slices.
+#[test]
+fn what_was_used_is_told_within_two_lives_of_a_slice_however_long_one_call_takes() {
+    let mut world = World::new(1, true);
+    let mut long = 0;
+    for step in 0..600 {
+        let (id, now) = (world.id(), world.now);
+        let [most, actual] = [10, 5].map(|amount| [world.draws(amount)[0].clone()]);
+        let deadline = now.plus(Duration::from_secs(600));
+        if world.gates[0].take(id, &most, deadline, now).is_none() {
+            let verdict = world.shared.reserve(id, &most, deadline, now).unwrap();
+            let Verdict::Taken { standings } = verdict else { panic!("{verdict:?}") };
+            world.gates[0].told(&most, &standings, now);
+            world.shared.settle(id, &actual, now);
+            world.spent += 5;
+        } else if step % 20 == 19 {
+            assert!(world.gates[0].depart(id));
+            long += 1;
+        } else {
+            assert!(world.gates[0].settle(id, &actual).is_some());
+            world.spent += 5;
+        }
+        world.tick(0);
+        world.now = world.now.plus(Duration::from_millis(5));
+    }
+    for _ in 0..200 {
+        world.now = world.now.plus(LIFE / 100);
+        world.tick(0);
+    }
+    let key = world.draws(0)[0].key.clone();
+    let Some(Counter::Budget(budget)) = world.shared.counter(&key) else { panic!("no budget") };
+    assert_eq!(budget.current().settled, world.spent, "it waits for those that take long");
+    assert!(long > 5 && budget.current().reserved > 0, "{long} take long");
 }
 
 #[test]
