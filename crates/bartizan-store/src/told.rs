@@ -57,14 +57,15 @@ fn help(error: &Error) -> Option<&'static str> {
     }
 }
 
+const RIGHTS: &str =
+    "make the user the owner of the database, or `GRANT CREATE, USAGE ON SCHEMA public` to it";
+
 const CODES: &[(&str, &str)] = &[
     ("28P01", "mend user and password in `store.durable`, or set it with `ALTER ROLE … PASSWORD`"),
     ("28000", "let this machine and user in, in `pg_hba.conf` of the server"),
     ("3D000", "make it with `CREATE DATABASE`, or mend its name in `store.durable`"),
-    (
-        "42501",
-        "make the user the owner of the database, or `GRANT CREATE, USAGE ON SCHEMA public` to it",
-    ),
+    ("42501", RIGHTS),
+    ("3F000", RIGHTS),
     ("53300", "raise `max_connections` of the server: a gateway uses up to 9"),
     ("57P03", "it starts or stops: try again"),
     ("25006", "it is a standby: name the server that may write"),

@@ -20,11 +20,13 @@ async fn a_server_that_refuses_is_told_once_with_what_helps() {
     assert!(std::error::Error::source(&error).is_none(), "what is told is told again");
 
     server.sql(database, "CREATE ROLE guest LOGIN");
-    server.sql(database, "REVOKE ALL ON SCHEMA public FROM PUBLIC");
     let guest = url.replacen("://bartizan@", "://guest@", 1);
-    let said = Postgres::open(&guest).await.unwrap_err().to_string();
-    assert!(said.contains("GRANT CREATE, USAGE ON SCHEMA public"), "{said}");
-    assert!(!said.contains("at line"), "{said}");
+    for less in ["CREATE", "ALL"] {
+        server.sql(database, &format!("REVOKE {less} ON SCHEMA public FROM PUBLIC"));
+        let said = Postgres::open(&guest).await.unwrap_err().to_string();
+        assert!(said.contains("GRANT CREATE, USAGE ON SCHEMA public"), "{said}");
+        assert!(!said.contains("at line"), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -281,11 +281,6 @@ pub fn ask<'f>(profile: Profile, settings: &Settings, findings: &'f Findings) ->
 fn nothing(line: &Line, settings: &Settings) -> Option<&'static str> {
     let endpoints = &settings.endpoints;
     match line.id {
-        _ if endpoints.is_empty()
-            && ["validation", "limits", "public-endpoints"].contains(&line.id) =>
-        {
-            Some("there is no endpoint")
-        }
         "budgets" if !endpoints.iter().any(|endpoint| endpoint.protocol.has_models()) => {
             Some("no endpoint speaks to a model")
         }

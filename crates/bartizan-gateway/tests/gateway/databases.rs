@@ -275,7 +275,8 @@ fn no_part_of_a_password_is_told_whatever_is_in_it() {
     };
     let write = |stores: &str| {
         let audit = format!("audit: {{ destination: \"file://{at}/audit.jsonl\" }}\n");
-        std::fs::write(folder.path().join("b.yaml"), format!("{audit}{stores}")).unwrap();
+        let endpoint = "endpoints: [{ path: /x, verbs: [GET], public: true, upstream: { url: \"http://127.0.0.1:9\" } }]\n";
+        std::fs::write(folder.path().join("b.yaml"), format!("{audit}{endpoint}{stores}")).unwrap();
     };
     for password in PASSWORDS {
         let password = &*password.replace("{}", WORD);

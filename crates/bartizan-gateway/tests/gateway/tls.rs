@@ -111,7 +111,7 @@ fn check_finds_what_a_gateway_could_not_show() {
     let file = folder.path().join("b.yaml");
     let at = folder.path().display();
     let text = format!(
-        "server: {{ tls: {{ cert: cert.pem, key: key.pem }} }}\nstore: {{ durable: \"sqlite:{at}/b.db\" }}\naudit: {{ destination: \"file://{at}/audit.jsonl\" }}\n"
+        "server: {{ tls: {{ cert: cert.pem, key: key.pem }} }}\nstore: {{ durable: \"sqlite:{at}/b.db\" }}\naudit: {{ destination: \"file://{at}/audit.jsonl\" }}\nendpoints: [{{ path: /x, verbs: [GET], public: true, upstream: {{ url: \"http://127.0.0.1:9\" }} }}]\n"
     );
     fs::write(&file, text).unwrap();
     let file = file.to_str().unwrap();
