@@ -270,7 +270,7 @@ fn loads(resolver: &mut Resolver<'_>, place: &Place, tls: Tls) -> Option<Tls> {
     match tls.pair().load() {
         Ok(_) => Some(tls),
         Err(error) => {
-            let help = "name a certificate with its own key, PEM and not encrypted: `openssl pkey -in KEY -out PLAIN` decrypts one";
+            let help = "name a certificate and its own key; `openssl pkey -in KEY -out PLAIN` decrypts one";
             resolver.error(place, error.to_string(), help);
             None
         }
