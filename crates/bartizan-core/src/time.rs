@@ -19,6 +19,32 @@ use std::time::Duration;
 )]
 pub struct Timestamp(pub u64);
 
+/// Something that goes on, and is told at first, and then once a minute with how often it was not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Repeated {
+    told: Option<Timestamp>,
+    untold: u64,
+}
+
+impl Repeated {
+    const EVERY: Duration = Duration::from_secs(60);
+
+    /// It was so again: how often it was not told since it was, where it is to be told now.
+    pub fn again(&mut self, now: Timestamp) -> Option<u64> {
+        if self.told.is_some_and(|told| now.since(told) < Self::EVERY) {
+            self.untold += 1;
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.untold))
+    }
+
+    /// It is over: whether it was ever so.
+    pub fn over(&mut self) -> bool {
+        std::mem::take(self).told.is_some()
+    }
+}
+
 impl Timestamp {
     /// The instant `later` after this one; the end of time where that does not exist.
     #[must_use]
@@ -90,6 +116,18 @@ fn micros(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_on_is_told_once_and_then_each_minute_with_a_count() {
+        let mut down = Repeated::default();
+        assert!(!down.over());
+        let told: Vec<_> = (0..122).map(|secs| down.again(Timestamp::from_secs(secs))).collect();
+        let said: Vec<_> =
+            told.iter().enumerate().filter_map(|(at, n)| Some((at, (*n)?))).collect();
+        assert_eq!(said, [(0, 0), (60, 59), (120, 59)]);
+        assert!(down.over());
+        assert_eq!(down.again(Timestamp::from_secs(122)), Some(0));
+    }
 
     #[test]
     fn written_as_rfc_3339_in_utc_with_microseconds() {

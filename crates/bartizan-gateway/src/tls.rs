@@ -1,6 +1,5 @@
 //! Which certificate does the gateway show? Read from PEM files, checked before it is used.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,16 +45,31 @@ pub enum TlsError {
         why: String,
     },
     /// A file that cannot be read.
-    #[error("`{}` cannot be read: {source}", path.display())]
+    #[error("`{}` cannot be read: {why}", path.display())]
     Unreadable {
         /// Which.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        why: String,
     },
-    /// The key is not that of the certificate, or one of the two is of no use.
-    #[error("the certificate and the key do not fit together: {0}")]
-    Unfit(#[from] rustls::Error),
+    /// The key is that of another certificate.
+    #[error("the key `{}` is not that of the certificate `{}`", key.display(), cert.display())]
+    Unfit {
+        /// The certificate.
+        cert: PathBuf,
+        /// The key.
+        key: PathBuf,
+    },
+    /// One of the two is of no use.
+    #[error("the certificate `{}` with the key `{}` cannot be shown: {why}", cert.display(), key.display())]
+    Useless {
+        /// The certificate.
+        cert: PathBuf,
+        /// The key.
+        key: PathBuf,
+        /// Why.
+        why: String,
+    },
 }
 
 impl Pair {
@@ -70,11 +84,21 @@ impl Pair {
             .map_err(|error| blame(error, &self.key, TlsError::NoKey))?;
         let mut config =
             ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-                .with_safe_default_protocol_versions()?
+                .with_safe_default_protocol_versions()
+                .map_err(|error| self.unfit(&error))?
                 .with_client_cert_verifier(self.verifier()?)
-                .with_single_cert(certs, key)?;
+                .with_single_cert(certs, key)
+                .map_err(|error| self.unfit(&error))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
+    }
+
+    fn unfit(&self, error: &rustls::Error) -> TlsError {
+        let (cert, key) = (self.cert.clone(), self.key.clone());
+        match error {
+            rustls::Error::InconsistentKeys(_) => TlsError::Unfit { cert, key },
+            other => TlsError::Useless { cert, key, why: other.to_string() },
+        }
     }
 
     /// Who checks the certificates of clients. Sessions that are resumed keep theirs, and belong
@@ -106,7 +130,9 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 fn blame(error: PemError, path: &Path, otherwise: fn(PathBuf) -> TlsError) -> TlsError {
     match error {
-        PemError::Io(source) => TlsError::Unreadable { path: path.to_owned(), source },
+        PemError::Io(error) => {
+            TlsError::Unreadable { path: path.to_owned(), why: error.to_string() }
+        }
         _ => otherwise(path.to_owned()),
     }
 }
@@ -140,7 +166,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = pair(folder.path(), true).load().unwrap();
         assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
-        assert!(matches!(pair(folder.path(), false).load(), Err(TlsError::Unfit(_))));
+        let message = pair(folder.path(), false).load().unwrap_err().to_string();
+        assert!(message.contains("key.pem` is not that of the certificate `"), "{message}");
     }
 
     #[test]

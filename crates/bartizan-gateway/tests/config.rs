@@ -105,7 +105,7 @@ fn bad_examples_are_told_as_expected() {
     let mut differ = String::new();
     for path in examples("bad") {
         let findings = examine(&path).findings;
-        assert_ne!(findings.exit_code(), 0, "{}", path.display());
+        assert!(!findings.is_empty(), "{}", path.display());
         let expectation = path.with_extension("expected");
         let told = told(&findings, &path);
         if update {
@@ -276,12 +276,12 @@ fn check_tells_the_exit_code_and_prints_json() {
         (code, String::from_utf8(out).unwrap())
     };
     assert_eq!(check("good/minimal.yaml", Format::Text).0, 0);
-    assert_eq!(check("bad/misspelt.yaml", Format::Text).0, 1);
+    assert_eq!(check("bad/misspelt.yaml", Format::Text).0, 2);
     assert_eq!(check("bad/broken.yaml", Format::Text).0, 2);
     assert_eq!(check("bad/absent.yaml", Format::Text).0, 2);
     let (code, out) = check("bad/misspelt.yaml", Format::Json);
     let report: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((code, &report["sound"], &report["errors"]), (1, &false.into(), &11.into()));
+    assert_eq!((code, &report["sound"], &report["errors"]), (2, &false.into(), &11.into()));
     let first = &report["findings"][0];
     assert_eq!(
         (&first["pointer"], &first["line"], &first["column"]),
@@ -338,7 +338,7 @@ fn a_profile_is_answered_line_by_line() {
     let (code, text) = check("bad/types.yaml", Profile::Production, Format::Text);
     let last = text.lines().last();
     let expected = "the checklist for production is asked when the errors are mended";
-    assert_eq!((code, last), (1, Some(expected)), "{text}");
+    assert_eq!((code, last), (2, Some(expected)), "{text}");
 }
 
 #[test]

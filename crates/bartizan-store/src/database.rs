@@ -135,10 +135,13 @@ pub fn is_server(address: &str) -> bool {
 pub struct ServerUrl(String);
 
 impl ServerUrl {
-    /// The address, where `url` is one.
-    #[must_use]
-    pub fn new(url: &str) -> Option<Self> {
-        is_server(url).then(|| Self(url.to_owned()))
+    /// The address, where `url` is one that can be read in one way only.
+    ///
+    /// # Errors
+    /// [`postgres::BadAddress`] says how to write it, without repeating what may be a password.
+    pub fn parse(url: &str) -> Result<Self, postgres::BadAddress> {
+        postgres::check(url)?;
+        Ok(Self(url.to_owned()))
     }
 
     /// What it says, password and all.

@@ -4,11 +4,13 @@ pub mod database;
 pub mod durable;
 pub mod fallback;
 pub mod leased;
+mod login;
 pub mod memory;
 pub mod postgres;
 pub mod redis;
 pub mod split;
 pub mod sqlite;
+mod told;
 
 pub use database::Database;
 pub use split::SplitMeter;

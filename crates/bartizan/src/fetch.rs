@@ -157,7 +157,7 @@ impl HttpFetch {
         message: Request<Bytes>,
         patience: Duration,
     ) -> Result<(), FetchError> {
-        let url = message.uri().to_string();
+        let url = place(message.uri());
         self.check(message.uri(), &url)?;
         let sent = self.client.request(message.map(Full::new));
         match tokio::time::timeout(patience, sent).await {
@@ -182,7 +182,8 @@ impl HttpFetch {
         self.ask(request, form.url, form.body.into(), most).await
     }
 
-    /// Sends a request, and reads its answer; the time it takes is the caller's to bound.
+    /// Sends a request, and reads its answer; the time it takes is the caller's to bound. What goes
+    /// wrong is told of `url`.
     pub(crate) async fn ask(
         &self,
         request: http::request::Builder,
@@ -265,6 +266,14 @@ impl fmt::Debug for HttpFetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpFetch").field("by_hand", &self.by_hand).finish_non_exhaustive()
     }
+}
+
+/// Scheme, host and port of an address whose path or query may be a secret: what is told of it.
+#[must_use]
+pub fn place(uri: &Uri) -> String {
+    let host = uri.host().unwrap_or_default();
+    let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{host}{port}", uri.scheme_str().unwrap_or_default())
 }
 
 /// The longest no that is read, in bytes.

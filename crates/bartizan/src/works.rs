@@ -266,8 +266,9 @@ impl Sources {
             }
             Some(store) => {
                 if !store.starts_with("sqlite:") && !is_server(store) {
+                    // What is written there may hold a password.
                     let help = "write `memory`, `sqlite:PATH` or `postgres://…`";
-                    return Err(works("the store", format!("`{store}` is no store; {help}")));
+                    return Err(works("the store", help));
                 }
                 let opened = Database::open(store).await;
                 let database = opened.map_err(|why| works("the store", why))?;

@@ -240,7 +240,14 @@ async fn set(set: &Set, treasury: &dyn Treasury, desk: &mut Desk<'_>) -> anyhow:
         }
         done = true;
     }
-    if done { Ok(0) } else { bail!("the budget `{}` does not count that", set.whose.name) }
+    if !done {
+        let name = &set.whose.name;
+        bail!(
+            "the budget `{name}` does not count that: `bartizan budgets list {name}` shows what it \
+             counts"
+        );
+    }
+    Ok(0)
 }
 
 async fn reset(whose: &Whose, treasury: &dyn Treasury, desk: &mut Desk<'_>) -> anyhow::Result<u8> {

@@ -7,7 +7,8 @@ use crate::config::{self, Overrides, Paint, Profile, checklist};
 
 /// Validates the configuration: all mistakes at once, with line and column.
 ///
-/// Exit codes: 0 sound, 1 findings, 2 unusable.
+/// Exit codes: 0 sound, also with warnings; 1 where a line of the checklist is not met; 2 where the
+/// gateway would not start.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Check {
     /// The file.

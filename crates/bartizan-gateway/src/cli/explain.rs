@@ -165,6 +165,14 @@ async fn known(
 ) -> anyhow::Result<Caller> {
     let mut principal = Principal::parse(subject);
     let name = Arc::clone(&principal.subject);
+    let said = &args.rights;
+    let says = !said.scopes.is_empty() || !said.roles.is_empty() || said.tenant.is_some();
+    if says && ["local", "key", "client"].contains(&&*principal.issuer) {
+        bail!(
+            "what `{principal}` holds stands in the configuration or the store: leave out \
+             `--scopes`, `--roles` and `--tenant`, which are for callers of an identity provider"
+        );
+    }
     let tokens = settings.auth.tokens.as_ref();
     let rights = match &*principal.issuer {
         "local" => {
@@ -192,8 +200,9 @@ async fn known(
             };
             client.map(|client| (client.scopes, client.roles, client.tenant))
         }
-        _ => {
-            let Rights { scopes, roles, tenant } = args.rights.clone();
+        issuer => {
+            let Rights { mut scopes, roles, tenant } = said.clone();
+            scopes.extend(believed(issuer, settings)?);
             Some((scopes, roles, tenant))
         }
     };
@@ -201,6 +210,33 @@ async fn known(
     let means = means(&principal);
     let identity = Identity { scopes, roles, tenant, ..Identity::bare(principal) };
     Ok(Caller::assert_by(identity, means))
+}
+
+/// The scopes of everybody whom an issuer names, where there is such an issuer.
+fn believed(issuer: &str, settings: &Settings) -> anyhow::Result<Vec<Arc<str>>> {
+    let auth = &settings.auth;
+    match &auth.certificates {
+        Some(certificates) if issuer == certificate::ISSUER => {
+            return Ok(certificates.scopes.clone());
+        }
+        _ if auth.issuers.iter().any(|one| &**one.issuer.name() == issuer) => {
+            return Ok(Vec::new());
+        }
+        _ => {}
+    }
+    let own = ["local", "client", "key"].map(String::from);
+    let named = auth.issuers.iter().map(|one| one.issuer.name().to_string());
+    let by_certificate = auth.certificates.iter().map(|_| certificate::ISSUER.to_owned());
+    let names: Vec<String> = own
+        .into_iter()
+        .chain(named)
+        .chain(by_certificate)
+        .map(|name| format!("`{name}:…`"))
+        .collect();
+    bail!(
+        "nothing in the configuration is called `{issuer}`: callers here are {}",
+        names.join(", ")
+    )
 }
 
 /// By what the gateway would recognise them: it decides whether a policy speaks of them, and whether
@@ -224,6 +260,9 @@ async fn decide(
     request = request.header(header::HOST, "localhost");
     for (name, value) in &args.headers {
         request = request.header(name, value);
+    }
+    if !args.path.starts_with('/') {
+        bail!("`{}` is no path: write it as the caller does, with `/` at its beginning", args.path);
     }
     let request = request.body(()).map_err(|_| anyhow!("`{}` is no path", args.path))?;
     let (head, ()) = request.into_parts();

@@ -28,12 +28,10 @@ use tokio_util::task::TaskTracker;
 use crate::admin::Admin;
 use crate::assemble::{Standing, assemble};
 use crate::config::seen::Files;
-use crate::config::settings::server;
 use crate::config::{self, Findings, Overrides, Paint, Settings};
 use crate::demo::Demo;
 use crate::reload::{self, Cause, Loaded, Outcome, Watcher};
 use crate::telemetry::{self, LogFormat};
-use crate::tls::Pair;
 
 /// Starts the gateway. SIGHUP, or a change of the file, reloads it; SIGTERM or SIGINT drains it.
 #[derive(clap::Args, Clone, Debug)]
@@ -152,13 +150,7 @@ impl Source {
             Self::File(_) => Vec::new(),
             Self::Demo(_) => Demo::endpoints(),
         };
-        let tls = match &settings.server.tls {
-            None => None,
-            Some(tls) => {
-                let server::Tls { cert, key, client_ca, client_optional } = tls.clone();
-                Some(Pair { cert, key, client_ca, client_optional }.load()?)
-            }
-        };
+        let tls = settings.server.tls.as_ref().map(|tls| tls.pair().load()).transpose()?;
         let app = assemble(&settings, standing, extra).await?;
         Ok(Running { app, tls, settings })
     }

@@ -75,7 +75,11 @@ pub static LINES: &[Line] = &[
         from: Development,
         title: "every endpoint says who may use it; whatever is not allowed is denied",
         judge: Built(|settings| {
-            format!("{} endpoints; one that says nothing does not start", settings.endpoints.len())
+            let count = match settings.endpoints.len() {
+                1 => "1 endpoint".to_owned(),
+                count => format!("{count} endpoints"),
+            };
+            format!("{count}; one that says nothing does not start")
         }),
     },
     Line {
@@ -265,9 +269,27 @@ pub fn ask<'f>(profile: Profile, settings: &Settings, findings: &'f Findings) ->
     let state = |line: &'static Line| match &line.judge {
         Judge::Built(words) => State::Met(Some(words(settings))),
         Judge::Elsewhere(words) => State::Elsewhere(words(settings)),
-        Judge::Rows(rows) => of_rows(rows, findings),
+        Judge::Rows(rows) => match (of_rows(rows, findings), nothing(line, settings)) {
+            (State::Met(None), Some(what)) => State::Met(Some(format!("nothing to meet: {what}"))),
+            (state, _) => state,
+        },
     };
     asked.map(|line| Answer { line, state: state(line) }).collect()
+}
+
+/// What there would have to be for a line to be about anything, where it is not there.
+fn nothing(line: &Line, settings: &Settings) -> Option<&'static str> {
+    let endpoints = &settings.endpoints;
+    match line.id {
+        "budgets" if !endpoints.iter().any(|endpoint| endpoint.protocol.has_models()) => {
+            Some("no endpoint speaks to a model")
+        }
+        "password-grant" if settings.auth.tokens.is_none() => Some("there is no token endpoint"),
+        "counters" if settings.limits.is_empty() && settings.budgets.is_empty() => {
+            Some("there are no limits and no budgets")
+        }
+        _ => None,
+    }
 }
 
 fn of_rows<'f>(rows: &[&str], findings: &'f Findings) -> State<'f> {

@@ -160,12 +160,16 @@ impl Findings {
         self.count(Severity::Error) > 0
     }
 
-    /// The exit code of `check`: 0 sound, 1 findings, 2 unusable. Notes are no findings.
+    /// The exit code of `check`: 0 sound, 1 findings, 2 unusable. Unusable is what the gateway does
+    /// not start with; a finding is what a line of a checklist finds, and notes are none. What it
+    /// starts with, and warns of, is sound.
     pub fn exit_code(&self) -> u8 {
-        match (self.unusable, self.count(Severity::Error) + self.count(Severity::Warning)) {
-            (true, _) => 2,
-            (false, 0) => 0,
-            (false, _) => 1,
+        let grave = |finding: &&Finding| finding.severity == Severity::Error;
+        let met = |finding: &Finding| finding.check.is_none() || finding.severity == Severity::Note;
+        if self.unusable || self.items.iter().filter(grave).any(|one| one.check.is_none()) {
+            2
+        } else {
+            u8::from(!self.items.iter().all(met))
         }
     }
 
@@ -262,13 +266,19 @@ mod tests {
     }
 
     #[test]
-    fn only_notes_are_sound() {
+    fn unusable_is_what_the_gateway_does_not_start_with_and_nothing_else() {
         let mut findings = Findings::default();
         assert_eq!(findings.exit_code(), 0);
         findings.push(Finding::new(Severity::Note, &place(1), "n"));
         assert_eq!(findings.exit_code(), 0);
         findings.warn(&place(1), "w", "h");
-        assert_eq!((findings.exit_code(), findings.has_errors()), (1, false));
+        assert_eq!((findings.exit_code(), findings.has_errors()), (0, false));
+        let hit = Finding::new(Severity::Error, &place(1), "c");
+        findings.push(Finding { check: Some("plaintext"), ..hit });
+        assert_eq!(findings.exit_code(), 1);
+        let mut wrong = findings.clone();
+        wrong.error(&place(2), "e");
+        assert_eq!(wrong.exit_code(), 2);
         findings.extend(Findings::unusable(Finding::new(Severity::Error, &place(1), "e")));
         assert_eq!(findings.exit_code(), 2);
     }

@@ -225,13 +225,14 @@ fn read_tree(
 
 fn read(path: &Path, seen: &Seen) -> Result<String, Finding> {
     seen.read(path).map_err(|error| {
-        let why = match error.kind() {
-            std::io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
-            kind => substitute::why(kind),
-        };
-        let message = format!("the file cannot be read: {why}");
+        let message = format!("the file cannot be read: {}", substitute::why(error.kind()));
         let finding = Finding::new(Severity::Error, &Place::start(), message);
-        finding.help("name another with `--config`; `bartizan run --demo` needs none")
+        finding.help(match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                "name another with `--config`; `bartizan run --demo` needs none"
+            }
+            kind => substitute::help(&substitute::Missing::File(path.to_owned(), kind)),
+        })
     })
 }
 

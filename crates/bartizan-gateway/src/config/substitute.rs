@@ -174,6 +174,11 @@ pub fn help(missing: &Missing) -> &'static str {
         Missing::Unset(_) | Missing::Empty(_) => {
             "set it, or give a default with `${NAME:-default}`"
         }
+        Missing::File(_, std::io::ErrorKind::PermissionDenied) => {
+            "let the user that the gateway runs as read it, with `chown` or `chmod`"
+        }
+        Missing::File(_, std::io::ErrorKind::IsADirectory) => "name a file in it",
+        Missing::File(_, std::io::ErrorKind::InvalidData) => "write it as UTF-8",
         Missing::File(..) => {
             "create it, or mend its path: relative paths begin at the folder of the configuration file"
         }
@@ -192,6 +197,8 @@ pub fn why(kind: std::io::ErrorKind) -> String {
     match kind {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        std::io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
         other => other.to_string(),
     }
 }

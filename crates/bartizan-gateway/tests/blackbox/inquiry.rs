@@ -133,6 +133,7 @@ impl Site {
         let short = self.get("/rare", ANN).await;
         assert_eq!(short.status, 429);
         assert!(short.headers.contains_key("retry-after"), "{short:?}");
+        assert!(short.headers.contains_key("ratelimit"), "{short:?}");
         self.believes_no_client().await;
         self.is_on_record();
     }

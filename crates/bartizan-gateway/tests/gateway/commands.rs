@@ -88,9 +88,15 @@ async fn a_decision_is_explained_beside_the_running_gateway() {
     assert_eq!((code, out.lines().next()), (0, Some("allow  GET /guarded")), "{error}");
     assert!(out.contains("yes the scope `data:read` is needed"), "{out}");
 
-    let (code, out, _) = explain(&["--as", "corp:ann", "GET", "/guarded", "--scopes", "x"], "");
-    assert_eq!(code, 1);
-    assert!(out.contains("no  the scope `data:read` is needed"), "{out}");
+    for (wrong, said) in [
+        (&["--as", "nosuch:ann", "GET", "/open/x"][..], "`local:…`, `client:…`, `key:…`"),
+        (&["--as", "key:ci", "--scopes", "x", "GET", "/guarded"], "leave out `--scopes`"),
+        (&["--as", "key:ci", "--tenant", "x", "GET", "/guarded"], "leave out `--scopes`"),
+        (&["GET", "open/x"], "`/` at its beginning"),
+    ] {
+        let (code, _, error) = explain(wrong, "");
+        assert!(code == 2 && error.contains(said), "{code} {error}");
+    }
     assert_eq!(explain(&["--key", "-", "GET", "/guarded"], crate::program::KEY).0, 0);
     assert_eq!(explain(&["--key", "wrong", "GET", "/guarded"], "").0, 1);
     assert_eq!(explain(&["GET", "/open/../x"], "").0, 1);

@@ -220,3 +220,89 @@ budgets:
     server.clock().turn(86_400);
     assert_eq!(pay(gateway.address).await, 200);
 }
+
+/// What passwords may be, made by a machine or by a person who knows no address: one word of it is
+/// looked for in everything that is said.
+const WORD: &str = "qzxwvkjy";
+const PASSWORDS: &[&str] = &[
+    "4711/{}",
+    "a@{}/b",
+    "4711?host={}&x=1",
+    "{}#x",
+    "#{}",
+    "{}?",
+    "{}@",
+    "@{}",
+    "a:{}@b",
+    "100%{}",
+    "%2{}",
+    "{} x",
+    "[{}]",
+    "x]:1/{}",
+    "4711,{}",
+    "\u{e4}{}",
+    "a\\{}",
+    "a\"{}",
+    "{}&sslmode=x",
+    "a@{}:1/b?tag=c",
+    "/{}",
+    "://{}@",
+    "a?password={}",
+    "1/{}?options=-c",
+    "{}%00",
+    "?sslrootcert={}&",
+    "a\t{}",
+    "!$&'()*+,;=-._~:{}",
+];
+
+#[test]
+fn no_part_of_a_password_is_told_whatever_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display();
+    let said = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_bartizan"));
+        let program = program.args(arguments).args(["--config"]).arg(folder.path().join("b.yaml"));
+        let program = program.env("RUST_LOG", "trace").envs(environment.iter().copied());
+        let output = program.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let letters: Vec<char> = WORD.chars().collect();
+        for part in letters.windows(4) {
+            let part: String = part.iter().collect();
+            assert!(!said.contains(&part), "{arguments:?} {environment:?}: {said}");
+        }
+        (output.status.code(), said)
+    };
+    let write = |stores: &str| {
+        let audit = format!("audit: {{ destination: \"file://{at}/audit.jsonl\" }}\n");
+        let endpoint = "endpoints: [{ path: /x, verbs: [GET], public: true, upstream: { url: \"http://127.0.0.1:9\" } }]\n";
+        std::fs::write(folder.path().join("b.yaml"), format!("{audit}{endpoint}{stores}")).unwrap();
+    };
+    for password in PASSWORDS {
+        let password = &*password.replace("{}", WORD);
+        let sound = password.starts_with("!$")
+            || password.starts_with("4711,")
+            || password.ends_with("&sslmode=x");
+        let refused = |(code, said): (Option<i32>, String)| {
+            assert!(code == Some(2), "{password}: {said}");
+            assert_eq!(said.contains("percent-encoded"), !sound, "{password}: {said}");
+        };
+        // Nobody listens there.
+        write("store: { durable: \"postgres://bartizan:${PW}@127.0.0.1:1/bartizan\" }\n");
+        let checked = said(&["check"], &[("PW", password)]);
+        assert_eq!(checked.0 == Some(0), sound, "{password}: {}", checked.1);
+        refused(said(&["run"], &[("PW", password)]));
+        refused(said(&["keys", "list"], &[("PW", password)]));
+        write("");
+        let url = format!("postgres://bartizan:{password}@127.0.0.1:1/bartizan");
+        refused(said(&["keys", "list"], &[("DATABASE_URL", &url)]));
+        for shape in ["redis://u:${PW}@127.0.0.1:1/0", "redis+sentinel://:${PW}@127.0.0.1:1/main"] {
+            write(&format!(
+                "store: {{ durable: \"postgres://127.0.0.1:1/x\", shared: \"{shape}\" }}\n"
+            ));
+            let checked = said(&["check"], &[("PW", password)]);
+            assert_eq!(checked.0 == Some(0), sound, "{password}: {}", checked.1);
+            refused(said(&["run"], &[("PW", password)]));
+        }
+    }
+}

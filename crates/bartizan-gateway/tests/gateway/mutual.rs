@@ -237,3 +237,18 @@ async fn a_client_of_the_token_endpoint_is_known_by_its_certificate_and_by_no_ot
         ask(&gateway, None, "/.well-known/oauth-authorization-server", "").await.unwrap();
     assert!(metadata.contains("\"tls_client_auth\""), "{metadata}");
 }
+
+#[tokio::test]
+async fn what_a_certificate_holds_is_explained_as_the_gateway_decides() {
+    let (upstream, folder) = (Upstream::start().await, tempfile::tempdir().unwrap());
+    let authority = Authority::new();
+    let mtls = "  mtls: { subject: spiffe, scopes: [\"data:read\"] }\n";
+    let gateway = gateway(&upstream, folder.path(), &authority, "", mtls);
+    let file = gateway.0.file().display().to_string();
+    let subject = format!("mtls:{SPIFFE}");
+    let explained = crate::program::command(
+        &["explain", "--as", &subject, "GET", "/guarded", "--config", &file],
+        "",
+    );
+    assert_eq!(explained.0, 0, "{}{}", explained.1, explained.2);
+}

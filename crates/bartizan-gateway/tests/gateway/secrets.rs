@@ -143,11 +143,11 @@ fn a_secret_is_named_where_it_is_missing_and_never_shown() {
         command(&["check", "--config", file.to_str().unwrap()], "")
     };
     let (code, out, _) = check("", "api-key");
-    assert!(code == 1 && out.contains("`secrets: "), "{out}");
+    assert!(code == 2 && out.contains("`secrets: "), "{out}");
     let (code, out, _) = check("secrets: .\n", "../etc/passwd");
-    assert!(code == 1 && out.contains("is no name of a mounted secret"), "{out}");
+    assert!(code == 2 && out.contains("is no name of a mounted secret"), "{out}");
     let (code, out, _) = check("secrets: .\n", "api-key");
-    assert!(code == 1 && out.contains("api-key` cannot be read"), "{out}");
+    assert!(code == 2 && out.contains("api-key` cannot be read"), "{out}");
     fs::write(folder.path().join("api-key"), "canary").unwrap();
     let (code, out, _) = check("secrets: .\n", "api-key");
     assert!(code == 0 && !out.contains("canary"), "{out}");

@@ -102,3 +102,31 @@ async fn a_key_without_its_certificate_does_not_start() {
     assert_eq!(code, 2);
     assert!(error.contains("--ssl-certfile"), "{error}");
 }
+
+#[test]
+fn check_finds_what_a_gateway_could_not_show() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    certify(folder.path());
+    certify(other.path());
+    let file = folder.path().join("b.yaml");
+    let at = folder.path().display();
+    let text = format!(
+        "server: {{ tls: {{ cert: cert.pem, key: key.pem }} }}\nstore: {{ durable: \"sqlite:{at}/b.db\" }}\naudit: {{ destination: \"file://{at}/audit.jsonl\" }}\nendpoints: [{{ path: /x, verbs: [GET], public: true, upstream: {{ url: \"http://127.0.0.1:9\" }} }}]\n"
+    );
+    fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let (code, out, _) = command(&["check", "--config", file], "");
+    assert_eq!(code, 0, "{out}");
+    let locked =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let strange = fs::read_to_string(other.path().join("key.pem")).unwrap();
+    for (key, told) in
+        [(strange.as_str(), "is not that of the certificate"), (locked, "not encrypted")]
+    {
+        fs::write(folder.path().join("key.pem"), key).unwrap();
+        let (code, out, _) = command(&["check", "--config", file], "");
+        assert!(code == 2 && out.contains(told) && out.contains("key.pem"), "{out}");
+        let (code, _, error) = command(&["run", "--port", "0", "--config", file], "");
+        assert!(code == 2 && error.matches(told).count() == 1, "{error}");
+    }
+}

@@ -11,6 +11,7 @@ use bartizan_core::limit::{
 use bartizan_core::time::Timestamp;
 
 use super::engine::{Row, Statement, unreadable};
+use crate::told;
 
 /// What the rows of a question `$from` come to, for each counter and period: the key, first and last
 /// instant, when something was taken from what is free last, what is reserved and what is settled.
@@ -133,7 +134,7 @@ pub(crate) fn parse<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Una
 
 #[allow(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 pub(crate) fn unavailable(error: sqlx::Error) -> Unavailable {
-    Unavailable::new(error.to_string())
+    Unavailable::new(told::why(&error))
 }
 
 fn broken(what: &str) -> Unavailable {

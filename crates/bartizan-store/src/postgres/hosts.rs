@@ -13,9 +13,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Error};
 
 use super::OpenError;
+use super::address::{Address, BadAddress};
 
-/// How many servers an address may name.
-const MOST: usize = 8;
 /// How long the one that led last is asked alone.
 const HEAD_START: Duration = Duration::from_millis(150);
 /// The most connections of one gateway, beside the one that writes money.
@@ -39,13 +38,13 @@ impl Named {
     /// Reads an address.
     pub(super) fn parse(url: &str) -> Result<Self, OpenError> {
         let mut each = Vec::new();
-        for one in apart(url)? {
-            let options = PgConnectOptions::from_str(&one).map_err(|_| OpenError::Address)?;
+        for one in Address::parse(url)?.each() {
+            let options = PgConnectOptions::from_str(&one).map_err(|_| BadAddress::FORM)?;
             each.push(options.application_name("bartizan").disable_statement_logging());
         }
         let at = |one: &PgConnectOptions| format!("{}:{}", one.get_host(), one.get_port());
         let hosts: Vec<String> = each.iter().map(at).collect();
-        let first = each.first().ok_or(OpenError::Address)?;
+        let first = each.first().ok_or(BadAddress::FORM)?;
         let name = first.get_database().unwrap_or_else(|| first.get_username());
         let at = format!("{}/{name}", hosts.join(","));
         Ok(Self { each, at })
@@ -131,64 +130,10 @@ async fn may_write(connection: &mut PgConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// An address for each of the hosts that `url` names, in the form of `libpq`.
-fn apart(url: &str) -> Result<Vec<String>, OpenError> {
-    let (scheme, rest) = url.split_once("://").ok_or(OpenError::Address)?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at_checked(end).ok_or(OpenError::Address)?;
-    let (user, hosts) = match authority.rsplit_once('@') {
-        Some((user, hosts)) => (format!("{user}@"), hosts),
-        None => (String::new(), authority),
-    };
-    let path = without_attributes(path)?;
-    let all: Vec<String> =
-        hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect();
-    let named = all.len() == 1 || hosts.split(',').all(|host| !host.is_empty());
-    if all.len() > MOST || !named { Err(OpenError::Address) } else { Ok(all) }
-}
-
-/// Path and query without `target_session_attrs`: what is asked for is what a gateway needs anyway.
-fn without_attributes(path: &str) -> Result<String, OpenError> {
-    let Some((path, query)) = path.split_once('?') else { return Ok(path.to_owned()) };
-    let mut kept = Vec::new();
-    for pair in query.split('&') {
-        match pair.split_once('=') {
-            Some(("target_session_attrs", "read-write" | "primary")) => {}
-            Some(("target_session_attrs", _)) => return Err(OpenError::Attributes),
-            _ => kept.push(pair),
-        }
-    }
-    Ok(if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) })
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_names_one_server_or_several() {
-        let apart = |url: &str| apart(url).map_err(|error| error.to_string());
-        let one = "postgres://ann:a%2Cb@db.example:5433/money?sslmode=verify-full";
-        assert_eq!(apart(one).unwrap(), [one]);
-        let several =
-            "postgres://ann:pw@[::1]:1,b/money?target_session_attrs=read-write&sslmode=require";
-        assert_eq!(
-            apart(several).unwrap(),
-            [
-                "postgres://ann:pw@[::1]:1/money?sslmode=require",
-                "postgres://ann:pw@b/money?sslmode=require"
-            ]
-        );
-        assert!(
-            apart("postgres://a,b/x?target_session_attrs=standby")
-                .unwrap_err()
-                .contains("read-write")
-        );
-        for wrong in ["postgres://a,,b/x", "postgres://a,/x", "postgres://1,2,3,4,5,6,7,8,9/x"] {
-            assert!(apart(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn messages_name_all_servers_and_no_password() {

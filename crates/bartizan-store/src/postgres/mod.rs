@@ -16,13 +16,17 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection as _, SqlSafeStr as _};
 
+mod address;
 mod engine;
 mod hosts;
 mod meter;
 
+pub use address::BadAddress;
+
 use crate::durable::{
     Clock, DurableApprovals, DurableIdentities, DurableMeter, DurableTreasury, PATIENCE, Turns,
 };
+use crate::told;
 use hosts::{Hosts, Named};
 
 /// The schema, step by step. A step that was released is never changed; the next one is added, and
@@ -48,23 +52,16 @@ pub struct Postgres {
 /// Why a database cannot be used. What it says names the server and never the password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The address cannot be read.
-    #[error(
-        "the address of the database cannot be read: write `postgres://USER:PASSWORD@HOST:PORT/NAME`"
-    )]
-    Address,
-    /// Another kind of server is asked for than a gateway can use.
-    #[error(
-        "a gateway writes to its database: `target_session_attrs` can only be `read-write` or `primary`"
-    )]
-    Attributes,
+    /// The address cannot be read, or not in one way only.
+    #[error("the address of the database cannot be used: {0}")]
+    Address(#[from] BadAddress),
     /// It cannot be reached, or lets nobody in.
-    #[error("the database at `{at}` cannot be used: {source}")]
+    #[error("the database at `{at}` cannot be used: {why}")]
     Database {
         /// Host, port and name.
         at: String,
-        /// Why.
-        source: sqlx::Error,
+        /// Why, and what helps.
+        why: String,
     },
     /// It is not who it should be.
     #[error(
@@ -77,12 +74,12 @@ pub enum OpenError {
         why: String,
     },
     /// Its schema cannot be brought up to date.
-    #[error("the schema of the database at `{at}` cannot be brought up to date: {source}")]
+    #[error("the schema of the database at `{at}` cannot be brought up to date: {why}")]
     Schema {
         /// Host, port and name.
         at: String,
-        /// Why.
-        source: sqlx::migrate::MigrateError,
+        /// Why, and what helps.
+        why: String,
     },
     /// It took too long.
     #[error("the database at `{at}` did not answer in time")]
@@ -118,7 +115,7 @@ impl Postgres {
             ("lock_timeout", millis.as_str()),
             ("idle_in_transaction_session_timeout", millis.as_str()),
         ]);
-        let hosts = Arc::new(named.pooled(leads, patience).ok_or(OpenError::Address)?);
+        let hosts = Arc::new(named.pooled(leads, patience).ok_or(BadAddress::FORM)?);
         let pages = meter::PostgresPages::new(Arc::clone(&hosts), Clock::Own);
         Ok(Self { hosts, patience, turns: Turns::start(pages, patience) })
     }
@@ -168,6 +165,14 @@ impl Postgres {
     }
 }
 
+/// Whether an address can be read, and in one way only.
+///
+/// # Errors
+/// [`BadAddress`] says how to write it, without repeating what may be a password.
+pub fn check(url: &str) -> Result<(), BadAddress> {
+    address::Address::parse(url).map(drop)
+}
+
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let leader = self.hosts.leader().map(|leader| (leader.get_host(), leader.get_port()));
@@ -201,20 +206,35 @@ impl Drop for Link {
 
 /// Brings the schema up to date; which server leads.
 async fn migrate(named: &Named) -> Result<usize, OpenError> {
-    let broken = |source| match &source {
+    let broken = |error: sqlx::Error| match &error {
         // What a handshake refuses comes as data that cannot be read.
         sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
             OpenError::Stranger { at: named.at.clone(), why: error.to_string() }
         }
-        _ => OpenError::Database { at: named.at.clone(), source },
+        _ => OpenError::Database { at: named.at.clone(), why: told::why(&error) },
     };
     // A step that must wait for a lock does not make those wait who come after it.
     let patient = named.with(&[("lock_timeout", "5s")]);
     let (mut connection, leads) = patient.connect().await.map_err(broken)?;
-    let schema = |source| OpenError::Schema { at: named.at.clone(), source };
+    let schema = |error| OpenError::Schema { at: named.at.clone(), why: told::schema(&error) };
     migrations().run(&mut connection).await.map_err(schema)?;
+    if let Some(step) = newer(&mut connection).await.map_err(broken)? {
+        tracing::warn!(
+            at = named.at,
+            step,
+            "a newer version of bartizan has written to this database: this one works beside it, and knows nothing of what is new"
+        );
+    }
     connection.close().await.map_err(broken)?;
     Ok(leads)
+}
+
+/// The last step that a newer version has taken, where there is one.
+async fn newer(connection: &mut PgConnection) -> sqlx::Result<Option<i64>> {
+    let question = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations");
+    let last: Option<i64> = question.fetch_one(connection).await?;
+    let known = MIGRATIONS.iter().map(|(version, ..)| *version).max();
+    Ok(last.filter(|last| Some(*last) > known))
 }
 
 fn migrations() -> Migrator {

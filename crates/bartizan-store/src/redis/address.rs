@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::login::{self, ENCODE, Login};
 
 /// Where Redis is, and how to enter. Its `Display` shows no password.
 #[derive(Clone, Debug)]
@@ -69,9 +70,9 @@ impl Address {
             ("rediss", kind) => (true, kind),
             _ => return Err(FORMS),
         };
+        let (login, _, rest) = login::apart(rest).ok_or(BadAddress(ENCODE))?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (found, database, port) = match kind {
             "" => (Found::There, database(path)?, PORT),
             "cluster" if path.is_empty() => (Found::BySlot, 0, PORT),
@@ -79,7 +80,7 @@ impl Address {
             "sentinel" if path.is_empty() => {
                 return Err(BadAddress("end with `/` and the name that the Sentinels watch"));
             }
-            "sentinel" => (Found::BySentinel(decoded(path)?), 0, SENTINEL_PORT),
+            "sentinel" => (Found::BySentinel(name(path)?), 0, SENTINEL_PORT),
             _ => return Err(FORMS),
         };
         let nodes = hosts.split(',').map(|host| node(host, port)).collect::<Result<Vec<_>, _>>()?;
@@ -88,7 +89,7 @@ impl Address {
                 "a single server has one host, others at most 16: write `redis+cluster` or `redis+sentinel` for several",
             ));
         }
-        let (user, password) = login_of(login)?;
+        let (user, password) = entry(login)?;
         Ok(Self { found, nodes, tls, user, password, database, tag: tag(query)? })
     }
 
@@ -160,22 +161,23 @@ fn node(text: &str, port: u16) -> Result<(String, u16), BadAddress> {
         Some((host, rest)) => (host, Some(rest.strip_prefix(':').ok_or(BAD)?)),
         None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
     };
-    if host.is_empty() || (bracketed.is_none() && host.contains(['[', ']', ':'])) {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let sound = match bracketed {
+        Some(_) => host.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(is_name),
+    };
+    if !sound {
         return Err(BAD);
     }
     let port = written.map_or(Ok(port), |port| port.parse().map_err(|_| BAD))?;
     Ok((host.to_owned(), port))
 }
 
-fn login_of(text: &str) -> Result<(Option<String>, Option<SecretString>), BadAddress> {
-    let (user, password) = match text.split_once(':') {
-        Some((user, password)) => (user, Some(decoded(password)?)),
-        None => (text, None),
-    };
-    if password.is_none() && !user.is_empty() {
+fn entry(login: Login) -> Result<(Option<String>, Option<SecretString>), BadAddress> {
+    let Login { user, password } = login;
+    if password.is_none() && user.is_some() {
         return Err(BadAddress("a user needs a password: write `USER:PASSWORD@`"));
     }
-    let user = if user.is_empty() { None } else { Some(decoded(user)?) };
     Ok((user, password.map(SecretString::from)))
 }
 
@@ -193,9 +195,11 @@ fn tag(query: &str) -> Result<String, BadAddress> {
     ))
 }
 
-fn decoded(text: &str) -> Result<String, BadAddress> {
-    let text = percent_decode_str(text).decode_utf8();
-    text.map(Into::into).map_err(|_| BadAddress("user and password are percent-encoded UTF-8"))
+fn name(text: &str) -> Result<String, BadAddress> {
+    const BAD: BadAddress =
+        BadAddress("the name that the Sentinels watch is percent-encoded UTF-8, and holds no `/`");
+    let name = login::is_sound(text).then(|| login::decoded(text)).flatten();
+    name.filter(|name| !name.chars().any(char::is_control)).ok_or(BAD)
 }
 
 #[cfg(test)]
@@ -235,6 +239,11 @@ mod tests {
             "redis+sentinel://h",
             "redis://u:geheim@h?tag={}",
             "redis://u:geheim@h?x=1",
+            "redis://u:1/geheim@h",
+            "redis+sentinel://u:a@geheim/b@h/main",
+            "redis://u:1?tag=geheim@h",
+            "redis://u:1#geheim@h",
+            "redis://u:100%geheim@h",
         ] {
             let error = Address::parse(text).unwrap_err().to_string();
             assert!(!error.contains("geheim") && !error.is_empty(), "{text}: {error}");

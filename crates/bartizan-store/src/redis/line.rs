@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bartizan_core::limit::Unavailable;
+use bartizan_core::time::{Repeated, Timestamp};
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo as _,
@@ -167,23 +168,37 @@ fn is_elsewhere(error: &RedisError) -> bool {
 /// Connects, waits until that breaks, and connects again.
 async fn keep(address: Address, state: Arc<watch::Sender<State>>) {
     let (mut serial, mut pause) = (0, BACKOFF.0);
+    let (begun, mut down) = (Instant::now(), Repeated::default());
     loop {
         match timeout(CONNECTING, connect(&address)).await.unwrap_or_else(|_| Err(silent())) {
             Ok(connection) => {
                 serial += 1;
                 pause = BACKOFF.0;
+                down = Repeated::default();
                 tracing::info!(%address, serial, "connected to Redis");
                 state.send_replace(State::Up { connection, serial });
                 watch_over(&state, serial).await;
             }
             Err(error) => {
-                let why: Arc<str> = error.to_string().into();
+                let why = Arc::from(reason(&address, &error));
                 state.send_if_modified(|state| fails(state, &why));
-                tracing::warn!(%address, %error, "Redis cannot be reached");
+                if let Some(untold) = down.again(Timestamp::default().plus(begun.elapsed())) {
+                    tracing::warn!(%address, error = &*why, untold, "Redis cannot be reached");
+                }
                 pause = (pause * 2).min(BACKOFF.1);
             }
         }
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Why it is not reached. A server without TLS waits for the end of what it takes for a command.
+fn reason(address: &Address, error: &RedisError) -> String {
+    let silent = error.is_timeout() || error.is_io_error();
+    if address.tls && silent {
+        format!("{error}; does it speak TLS there? `redis://` instead of `rediss://` does without")
+    } else {
+        error.to_string()
     }
 }
 
@@ -321,7 +336,7 @@ async fn advise(connection: &mut MultiplexedConnection) {
     let says = |line: &str| info.lines().any(|other| other.trim() == line);
     if says("aof_enabled:0") {
         tracing::warn!(
-            "Redis keeps nothing when it stops (`appendonly no`): limits and budgets then refuse until that cannot matter any more"
+            "Redis keeps nothing when it stops (`appendonly no`): limits then refuse until that cannot matter any more"
         );
     }
     if !says("maxmemory:0")

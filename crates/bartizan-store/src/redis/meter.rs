@@ -304,7 +304,7 @@ impl Shared {
             if !epoch.is_empty() {
                 self.lost.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(
-                    "Redis has lost what it counted: limits refuse for a window, budgets until their period ends"
+                    "Redis has lost what it counted: each limit refuses until its window is over"
                 );
             }
             epoch.clone_from(&answer.epoch);

@@ -23,6 +23,7 @@ mod meter;
 use crate::durable::{
     self, DurableApprovals, DurableIdentities, DurableMeter, DurableTreasury, Turns,
 };
+use crate::told;
 
 /// The schema, step by step. A step that was released is never changed; the next one is added.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -51,28 +52,28 @@ pub struct Sqlite {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file cannot be made or opened.
-    #[error("`{path}` cannot be opened: {source}")]
+    #[error("the database `{path}` cannot be opened: {why}")]
     File {
         /// Which file.
         path: PathBuf,
-        /// Why.
-        source: std::io::Error,
+        /// Why, and what helps.
+        why: String,
     },
     /// It is no database, or cannot be read.
-    #[error("`{path}` cannot be used as a database: {source}")]
+    #[error("`{path}` cannot be used as a database: {why}")]
     Database {
         /// Which file.
         path: PathBuf,
-        /// Why.
-        source: sqlx::Error,
+        /// Why, and what helps.
+        why: String,
     },
     /// Its schema cannot be brought up to date; it may be that of a newer version.
-    #[error("the schema of `{path}` does not fit this version: {source}")]
+    #[error("the schema of `{path}` does not fit this version: {why}")]
     Schema {
         /// Which file.
         path: PathBuf,
-        /// Why.
-        source: sqlx::migrate::MigrateError,
+        /// Why, and what helps.
+        why: String,
     },
 }
 
@@ -92,8 +93,9 @@ impl Sqlite {
     /// [`OpenError`] says which file and why.
     pub async fn open_with(path: impl AsRef<Path>, patience: Duration) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        create(path).map_err(|source| OpenError::File { path: path.to_owned(), source })?;
-        let broken = |source| OpenError::Database { path: path.to_owned(), source };
+        create(path)
+            .map_err(|error| OpenError::File { path: path.to_owned(), why: missing(&error) })?;
+        let broken = |error| OpenError::Database { path: path.to_owned(), why: told::why(&error) };
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -103,7 +105,7 @@ impl Sqlite {
         let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).max_lifetime(None);
         let single = pool.clone().max_connections(1).min_connections(1).idle_timeout(None);
         let writer = single.connect_with(options.clone()).await.map_err(broken)?;
-        let schema = |source| OpenError::Schema { path: path.to_owned(), source };
+        let schema = |error| OpenError::Schema { path: path.to_owned(), why: told::schema(&error) };
         migrations().run(&writer).await.map_err(schema)?;
         let reading = options.pragma("query_only", "on");
         let many = pool.max_connections(READERS);
@@ -168,6 +170,18 @@ fn migrations() -> Migrator {
         Migration::new(*version, name, MigrationType::Simple, sql, false)
     };
     Migrator::with_migrations(MIGRATIONS.iter().map(step).collect())
+}
+
+/// Why a file cannot be made, and what helps.
+fn missing(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such folder; make it".to_owned(),
+        std::io::ErrorKind::PermissionDenied => {
+            "permission denied; may this user write the file and its folder?".to_owned()
+        }
+        std::io::ErrorKind::IsADirectory => "it is a folder; name a file in it".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// SQLite would make the file with the rights that the umask leaves, and it holds hashes and keys.

@@ -44,7 +44,14 @@ pub(super) fn open(
     let mut lines = Vec::new();
     if end.at < length {
         let torn = save_torn(path, &mut file, &end).map_err(io)?;
-        chain.append(&torn_entry(&torn, length - end.at, now), &mut lines);
+        let bytes = length - end.at;
+        tracing::warn!(
+            log = %path.display(),
+            torn = %torn.display(),
+            bytes,
+            "the audit log did not end with a whole record, as after a crash: its end was moved aside"
+        );
+        chain.append(&torn_entry(&torn, bytes, now), &mut lines);
     }
     for start in open_starts(&mut file, end.at).map_err(io)? {
         chain.append_members(abandoned(start, now), &mut lines);
@@ -55,17 +62,21 @@ pub(super) fn open(
     Ok((sink, chain))
 }
 
-/// Opens the file, and makes it and its folder where they are missing. Only its owner may write
-/// it, and only its group may read it.
+/// Only its owner may write what is made, and only its group may read it.
+fn rights(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o640);
+    options
+}
+
+/// Opens the file, and makes it and its folder where they are missing.
 fn create(path: &Path) -> io::Result<File> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
-    let file = options.open(path)?;
+    let file = rights(&mut options).open(path)?;
     sync_folder(folder)?;
     Ok(file)
 }
@@ -135,7 +146,7 @@ fn save_torn(path: &Path, file: &mut File, end: &End) -> io::Result<PathBuf> {
         PathBuf::from(name)
     });
     for name in names {
-        match OpenOptions::new().write(true).create_new(true).open(&name) {
+        match rights(OpenOptions::new().write(true).create_new(true)).open(&name) {
             Ok(mut torn) => {
                 file.seek(SeekFrom::Start(end.at))?;
                 io::copy(file, &mut torn)?;

@@ -558,6 +558,11 @@ fn crash(path: &Path, bytes: &[u8], ends: &[usize], cut: usize) {
         assert_eq!(records.len(), sound + 2);
         assert_eq!(detail(&records[sound], "torn_bytes"), cut - kept);
         assert_eq!(fs::read(&torn).unwrap(), &bytes[kept..cut]);
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&torn).unwrap());
+            assert_eq!(mode & 0o137, 0, "others than the log's readers can read {mode:o}");
+        }
         fs::remove_file(&torn).unwrap();
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bartizan_core::authenticate::claims::Claims;
 use bartizan_core::issue::{Identities, Unreachable};
-use bartizan_core::time::Timestamp;
+use bartizan_core::time::{Repeated, Timestamp};
 use serde_json::Value;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +42,7 @@ impl Revocations {
     /// not, everything counts for a second.
     pub async fn follow(self, identities: Arc<dyn Identities>, stop: CancellationToken) {
         let mut known = None;
+        let mut silent = Repeated::default();
         let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -53,9 +54,16 @@ impl Revocations {
                         self.announce();
                     }
                     self.0.heard.store(asked.0, Ordering::Release);
+                    if silent.over() {
+                        tracing::info!("it is known again what was taken back");
+                    }
                 }
                 Ok(None) => return,
-                Err(error) => tracing::warn!(%error, "it is not known what was taken back"),
+                Err(error) => {
+                    if let Some(untold) = silent.again(asked) {
+                        tracing::warn!(%error, untold, "it is not known what was taken back");
+                    }
+                }
             }
         }
     }

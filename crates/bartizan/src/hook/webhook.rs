@@ -23,7 +23,7 @@ use sha2::Sha256;
 
 use super::{Hook, Look, Opinion};
 use crate::clock;
-use crate::fetch::{FetchError, HttpFetch};
+use crate::fetch::{FetchError, HttpFetch, place};
 
 /// The largest answer of a webhook, in bytes.
 const MAX_ANSWER: usize = 256 * 1024;
@@ -39,6 +39,8 @@ const LEAST_SECRET: usize = 24;
 pub struct Webhook {
     name: String,
     url: String,
+    /// What is told of it: its path and query may be a secret.
+    place: String,
     secret: SecretSlice<u8>,
     requests: bool,
     answers: bool,
@@ -67,8 +69,11 @@ pub enum BadWebhook {
         "the secret of the webhook `{0}` is shorter than 24 bytes, or no base64 behind `whsec_`"
     )]
     Secret(String),
-    /// Not an address of a server.
-    #[error("`{0}` is no address of a webhook: write `https://`, or `http://` on this machine")]
+    /// Not an address of a server, or one with a user. It may hold a secret, and is not repeated.
+    #[error(
+        "the webhook `{0}` has no address that can be asked: write `https://HOST/…`, or `http://` \
+         on this machine, without a user or password: `secret` says who asks"
+    )]
     Address(String),
     /// Nothing to send with.
     #[error(transparent)]
@@ -81,15 +86,20 @@ impl Webhook {
     /// # Errors
     /// [`BadWebhook`] where it cannot be used.
     pub fn new(name: &str, url: &str, secret: &str) -> Result<Self, BadWebhook> {
-        let address = || BadWebhook::Address(url.to_owned());
+        let address = || BadWebhook::Address(name.to_owned());
         let uri: http::Uri = url.parse().map_err(|_| address())?;
         let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(address)?;
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err(address());
+        }
         let fetch = HttpFetch::keeping(vec![host.to_owned()], IDLE)?;
-        fetch.check(&uri, url)?;
+        let place = place(&uri);
+        fetch.check(&uri, &place)?;
         let secret = key(secret).ok_or_else(|| BadWebhook::Secret(name.to_owned()))?;
         Ok(Self {
             name: name.to_owned(),
             url: url.to_owned(),
+            place,
             secret,
             requests: true,
             answers: false,
@@ -167,7 +177,7 @@ impl Webhook {
         }
         let body = question(look, direction).map_err(|_| Failure::Unusable)?;
         let request = self.signed(&look.request_id.to_string(), clock::now().0 / 1_000_000, &body);
-        let asked = self.fetch.ask(request, &self.url, body.into(), MAX_ANSWER);
+        let asked = self.fetch.ask(request, &self.place, body.into(), MAX_ANSWER);
         let fetched = tokio::time::timeout(self.deadline, asked).await;
         let fetched = fetched.map_err(|_elapsed| Failure::TooSlow)??;
         let said: Said = serde_json::from_slice(&fetched.body).map_err(|_| Failure::Unusable)?;
@@ -307,7 +317,7 @@ impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Webhook")
             .field("name", &self.name)
-            .field("url", &self.url)
+            .field("place", &self.place)
             .finish_non_exhaustive()
     }
 }
@@ -337,5 +347,37 @@ mod tests {
         for url in ["ftp://127.0.0.1/", "http://example.org/"] {
             assert!(matches!(Webhook::new("x", url, secret), Err(BadWebhook::Fetch(_))), "{url}");
         }
+    }
+
+    #[test]
+    fn what_is_told_of_an_address_holds_no_part_of_its_path_query_or_login() {
+        let secret = "0123456789abcdef01234567";
+        for url in [
+            "https://ann:geheim@example.org/",
+            "ftp://example.org/geheim",
+            "http://example.org/?geheim",
+            "https:///geheim",
+        ] {
+            let error = Webhook::new("x", url, secret).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("geheim"), "{error:?}");
+        }
+        let hook = Webhook::new("x", "https://example.org:8443/geheim?geheim", secret).unwrap();
+        assert!(!format!("{hook:?}").contains("geheim"), "{hook:?}");
+        assert_eq!(hook.place, "https://example.org:8443");
+    }
+
+    #[tokio::test]
+    async fn a_webhook_that_does_not_answer_is_told_by_its_place_alone() {
+        let hook =
+            Webhook::new("x", "http://127.0.0.1:1/geheim?geheim", "0123456789abcdef01234567");
+        let hook = hook.unwrap();
+        let request = Request::post(&hook.url);
+        let error = hook.fetch.ask(request, &hook.place, bytes::Bytes::new(), 9).await.unwrap_err();
+        assert!(error.to_string().contains("http://127.0.0.1:1"), "{error}");
+        assert!(!error.to_string().contains("geheim"), "{error}");
+        let message = Request::post(&hook.url).body(bytes::Bytes::new()).unwrap();
+        let error = hook.fetch.deliver(message, Duration::from_secs(5)).await.unwrap_err();
+        assert!(error.to_string().contains("http://127.0.0.1:1"), "{error}");
+        assert!(!error.to_string().contains("geheim"), "{error}");
     }
 }

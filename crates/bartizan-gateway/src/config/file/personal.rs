@@ -181,8 +181,7 @@ pub struct Custom {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
-    /// Where records go: `file://PATH`, `stdout:` or `postgres:`. Default:
-    /// `file://logs/audit.jsonl`.
+    /// Where records go: `file://PATH` or `stdout:`. Default: `file://logs/audit.jsonl`.
     pub destination: Option<Located<Source>>,
     /// `sync`: an answer ends only when its record is on the disk. `batch`: soon after. Default:
     /// `sync`.

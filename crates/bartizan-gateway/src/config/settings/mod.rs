@@ -31,7 +31,7 @@ use bartizan_core::authorize::approval::Approvers;
 use bartizan_core::authorize::endpoint::Limit as Applied;
 use bartizan_core::limit::Price;
 use bartizan_store::Database;
-use bartizan_store::database::{OpenError, ServerUrl};
+use bartizan_store::database::{OpenError, ServerUrl, is_server};
 use bartizan_store::redis::Address;
 use http::Method;
 
@@ -391,8 +391,11 @@ fn durable(
         "/store/durable",
         "sqlite:bartizan.db",
     )?;
-    if let Some(url) = ServerUrl::new(&text) {
-        return Some(Durable::Postgres(url));
+    if is_server(&text) {
+        let url = ServerUrl::parse(&text);
+        let wrong = "`durable` (`DATABASE_URL`) is no address of PostgreSQL";
+        let url = url.map_err(|why| resolver.error(&place, wrong, why.to_string()));
+        return url.ok().map(Durable::Postgres);
     }
     sqlite(resolver, &text, &place)
 }

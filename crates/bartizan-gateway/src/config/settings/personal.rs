@@ -301,6 +301,8 @@ fn unknown_entity(
 ) {
     let mut known: Vec<&str> = RECOGNIZERS.iter().map(|row| row.entity.as_str()).collect();
     known.extend(custom.iter().map(|pattern| pattern.entity.as_str()));
+    // The short names that are written most.
+    known.extend(["EMAIL", "IBAN", "PHONE", "SSN"]);
     known.sort_unstable();
     known.dedup();
     let help = match shape::meant(entity.as_str(), known.iter().copied()) {

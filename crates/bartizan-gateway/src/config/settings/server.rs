@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::tls::Pair;
+
 use super::super::decode::Located;
 use super::super::file::leaf::{Listen, Network, Source};
 use super::super::file::server as file;
@@ -49,6 +51,15 @@ pub struct Tls {
     pub client_ca: Option<PathBuf>,
     /// Whether a client may show none.
     pub client_optional: bool,
+}
+
+impl Tls {
+    /// The same, to be read.
+    #[must_use]
+    pub fn pair(&self) -> Pair {
+        let Self { cert, key, client_ca, client_optional } = self.clone();
+        Pair { cert, key, client_ca, client_optional }
+    }
 }
 
 /// How long to wait for what.
@@ -242,14 +253,28 @@ fn tls(resolver: &mut Resolver<'_>, tls: Option<&Located<file::Tls>>) -> Option<
         let sound = pem(resolver, &place, "--ssl-certfile", &cert, "CERTIFICATE")
             & pem(resolver, &place, "--ssl-keyfile", &key, "PRIVATE KEY");
         let (client_ca, client_optional) = clients?;
-        return sound.then_some(Tls { cert, key, client_ca, client_optional });
+        let tls = sound.then_some(Tls { cert, key, client_ca, client_optional })?;
+        return loads(resolver, &place, tls);
     }
     let tls = tls?;
     let (cert, key) = (resolver.outside.path(&tls.cert), resolver.outside.path(&tls.value.key));
     let sound = pem(resolver, &tls.cert.place, "cert", &cert, "CERTIFICATE")
         & pem(resolver, &tls.value.key.place, "key", &key, "PRIVATE KEY");
     let (client_ca, client_optional) = clients?;
-    sound.then_some(Tls { cert, key, client_ca, client_optional })
+    let read = sound.then_some(Tls { cert, key, client_ca, client_optional })?;
+    loads(resolver, &tls.value.key.place, read)
+}
+
+/// Whether the gateway can show it: that is found out before it starts.
+fn loads(resolver: &mut Resolver<'_>, place: &Place, tls: Tls) -> Option<Tls> {
+    match tls.pair().load() {
+        Ok(_) => Some(tls),
+        Err(error) => {
+            let help = "name a certificate and its own key; `openssl pkey -in KEY -out PLAIN` decrypts one";
+            resolver.error(place, error.to_string(), help);
+            None
+        }
+    }
 }
 
 /// The authorities of client certificates, and whether a client may show none; `None` where that
@@ -271,7 +296,8 @@ fn client_ca(
     pem(resolver, &text.place, "client_ca", &path, "CERTIFICATE").then_some((Some(path), optional))
 }
 
-/// Whether the file is there and holds a PEM block of that kind (RFC 7468).
+/// Whether the file is there and holds a PEM block of that kind (RFC 7468). `name` is the key, or
+/// the option of the command line.
 fn pem(resolver: &mut Resolver<'_>, place: &Place, name: &str, path: &Path, label: &str) -> bool {
     let begins = |line: &str| {
         line.starts_with("-----BEGIN ") && line.trim_end().ends_with(&format!("{label}-----"))
@@ -281,7 +307,14 @@ fn pem(resolver: &mut Resolver<'_>, place: &Place, name: &str, path: &Path, labe
         Ok(_) => {
             let message =
                 format!("`{name}`: the file `{}` holds no PEM block `{label}`", path.display());
-            resolver.wrong(place, message);
+            let help = format!("name a file with `-----BEGIN {label}-----` in it");
+            resolver.error(place, message, help);
+            false
+        }
+        Err(error) if name.starts_with("--") => {
+            let missing = Missing::File(path.to_owned(), error.kind());
+            let help = "mend the path on the command line: it begins at the folder where the gateway is started";
+            resolver.error(place, format!("`{name}`: {missing}"), help);
             false
         }
         Err(error) => {

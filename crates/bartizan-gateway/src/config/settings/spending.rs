@@ -227,17 +227,18 @@ pub(super) fn webhooks(
         }
         let url = resolver.text(&file.url).and_then(|url| url.parse::<Uri>().ok());
         let url = url.filter(|url| {
+            let login = url.authority().is_some_and(|authority| authority.as_str().contains('@'));
             let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
             let here = host == "localhost"
                 || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
             match url.scheme_str() {
-                Some("https") => !host.is_empty(),
-                Some("http") => here,
+                Some("https") => !login && !host.is_empty(),
+                Some("http") => !login && here,
                 _ => false,
             }
         });
         if url.is_none() && !resolver.lost(&file.url.place.pointer) {
-            let help = "write `https://…`, or `http://` and an address of this machine";
+            let help = "write `https://…`, or `http://` and an address of this machine, without a user or password: `secret` says who sends";
             resolver.error(&file.url.place, "`url` is no address that messages are sent to", help);
         }
         webhooks.extend(url.zip(secret).map(|(url, secret)| Webhook { url, secret }));
