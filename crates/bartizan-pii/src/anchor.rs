@@ -42,8 +42,9 @@ pub enum Anchor {
         /// So many digits at least stand in the 32 bytes from the first digit on.
         digits: u8,
     },
-    /// An `@`, or `%40`, stands behind at most 64 bytes that are letters, digits, bytes beyond
-    /// ASCII or one of `_.-+%'`; the value begins with one of them.
+    /// An `@` before a letter, digit, `_` or byte beyond ASCII, or `%40`, stands behind at most 64 bytes
+    /// that are letters, digits, bytes beyond ASCII or one of `_.-+%'`; the value begins with one of
+    /// them.
     Sign,
     /// Some bytes `mark`, one of `:`, `-` and `.`, stand at least so far and at most so far from
     /// each other (1 is side by side, at most 8); the value begins with the first of them or with
@@ -56,12 +57,19 @@ pub enum Anchor {
         /// So many of them at least, 2 to 7.
         count: u8,
     },
+    /// The same of `.`, and each of them stands between two digits.
+    Points {
+        /// The least and the greatest distance from one to the next.
+        apart: (u8, u8),
+        /// So many of them at least, 2 to 7.
+        count: u8,
+    },
     /// Two `:` stand side by side, and before them at most 40 bytes that are letters, digits, `_` or
     /// `:`; the value begins with the first of these, or with the first `:`.
     Pair,
     /// The value begins with one of these, of at least two bytes, in any case of ASCII letters.
     Literals(&'static [&'static str]),
-    /// The same, and no blank stands among so many bytes from its beginning on.
+    /// The same, and so many bytes from its beginning on are letters, digits or of `_-.+/=~`.
     Prefixes {
         /// The beginnings.
         literals: &'static [&'static str],
@@ -73,7 +81,8 @@ pub enum Anchor {
     /// backslashes, slashes, asterisks and more such signs between. A name with one of these in it
     /// stands before that; they are for the reader, as the row itself looks at the name.
     Behind(&'static [&'static str]),
-    /// The same, and no blank stands among the first bytes of the value.
+    /// The same, the first bytes of the value are letters, digits or of `_-.+/=~`, and the byte before
+    /// it is none of these but `=`.
     Assigned {
         /// The names, for the reader.
         names: &'static [&'static str],

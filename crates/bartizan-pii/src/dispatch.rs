@@ -12,7 +12,7 @@ use crate::{
     Anchor, Recognizer,
     custom::Custom,
     simd::{Set, Tables},
-    sweep::Signals,
+    sweep::{FEWEST_LONG, Signals},
     window::is_word,
 };
 
@@ -95,6 +95,8 @@ pub(crate) struct Marks {
     pub(crate) rows: Rows,
     pub(crate) apart: u16,
     pub(crate) count: u8,
+    /// All of them stand between digits.
+    pub(crate) between_digits: bool,
 }
 
 /// The tables.
@@ -126,6 +128,8 @@ pub(crate) struct Dispatch {
     pub(crate) assigned: Rows,
     /// Those whose values have so many bytes at least, without a blank.
     pub(crate) assigned_long: Option<(u32, Rows)>,
+    /// Anything is assigned at all.
+    pub(crate) assigns: bool,
     /// The rows that speak only where a word supports them.
     pub(crate) weak: Rows,
     tokens: Vec<(u32, Rows)>,
@@ -185,6 +189,7 @@ impl Dispatch {
             literals: [[Rows::default(); 256]; LITERAL_PLACES.len()],
             assigned: Rows::default(),
             assigned_long: None,
+            assigns: false,
             weak: Rows::of(rows, |row| row.score < min_confidence),
             tokens: Vec::new(),
             capitals: Vec::new(),
@@ -226,7 +231,8 @@ impl Dispatch {
             }
             Anchor::Code { letters, gap, digits } => self.add_code(row, letters, gap, digits),
             Anchor::Sign => self.sign.insert(row),
-            Anchor::Marks { mark, apart, count } => self.add_marks(row, mark, apart, count),
+            Anchor::Marks { mark, apart, count } => self.add_marks(row, mark, apart, count, false),
+            Anchor::Points { apart, count } => self.add_marks(row, b'.', apart, count, true),
             Anchor::Pair => {
                 self.pairs = true;
                 let [colons, ..] = &mut self.marks;
@@ -299,13 +305,22 @@ impl Dispatch {
         self.fewest_code = self.fewest_code.min(u32::from(digits));
     }
 
-    fn add_marks(&mut self, row: usize, mark: u8, (least, most): (u8, u8), count: u8) {
+    fn add_marks(
+        &mut self,
+        row: usize,
+        mark: u8,
+        (least, most): (u8, u8),
+        count: u8,
+        between_digits: bool,
+    ) {
         let place = b":-.".iter().position(|known| *known == mark);
         let Some(marks) = place.and_then(|place| self.marks.get_mut(place)) else {
             return self.anywhere.insert(row);
         };
         marks.rows.insert(row);
-        marks.count = if marks.apart == 0 { count } else { marks.count.min(count) };
+        let first = marks.apart == 0;
+        marks.count = if first { count } else { marks.count.min(count) };
+        marks.between_digits = between_digits && (first || marks.between_digits);
         for distance in least..=most.min(MARKS_REACH as u8) {
             marks.apart |= 1 << distance;
         }
@@ -361,7 +376,7 @@ impl Dispatch {
         let runs = [self.shortest_token, self.shortest_capitals, assigned];
         self.shortest_solid = runs.into_iter().flatten().fold(TOKEN_REACH, u32::min);
         self.tables.literals_first |= self.shortest_solid < LONG || !self.letter_behind_dashes;
-        self.tables.assigns = assigned.is_some();
+        self.assigns = assigned.is_some();
         // Where only long values are assigned, these are found first.
         if !self.assigned.is_empty() {
             VERBS.iter().for_each(|verb| self.add_fingerprint(verb));
@@ -378,11 +393,6 @@ impl Dispatch {
                 .all(|letter| self.starts(letter).and(self.marks[2].rows).is_empty())
             && !short(self.shortest_token)
             && !short(self.shortest_capitals);
-        self.tables.dashes = self.marks[1].apart != 0
-            || self.shortest_token.is_some()
-            || self.tables.literals.is_some();
-        self.tables.dots = self.marks[2].apart != 0;
-        self.tables.capitals = self.shortest_capitals.is_some();
         let wanted = |byte: u8| {
             let anywhere = any(self.starts(byte).and(self.anywhere));
             anywhere || custom.iter().any(|custom| custom.may_start(byte))
@@ -398,17 +408,22 @@ impl Dispatch {
         let [colons, dashes, dots] = self.marks;
         let farthest = (colons.apart | dots.apart).checked_ilog2().unwrap_or_default();
         let lone = |mark: u8, rows: Rows| !rows.and(self.starts(mark)).is_empty();
+        let all_if = |holds: bool| if holds { u64::MAX } else { 0 };
         Signals {
-            framed: self.tables.literals.is_some() && !self.tables.literals_first,
-            codes: self.has_codes(),
-            one_letter: if self.code_lengths & 0b10 == 0 { 0 } else { u64::MAX },
-            gaps: self.gaps,
+            framed: all_if(self.tables.literals.is_some() && !self.tables.literals_first),
+            codes: all_if(self.has_codes()),
+            one_letter: all_if(self.code_lengths & 0b10 != 0),
+            gaps: all_if(self.gaps),
             apart: farthest.max(4),
-            dashes: (dashes.apart.count_ones() == 1).then_some(dashes.apart.trailing_zeros()),
-            lone: lone(b'-', dashes.rows) || lone(b'.', dots.rows),
+            free_dots: all_if(!dots.between_digits),
+            dashes: (dashes.apart.trailing_zeros() & 15, dashes.apart.count_ones() == 1),
+            lone: all_if(lone(b'-', dashes.rows) || lone(b'.', dots.rows)),
             number: self.fewest_number,
+            short_numbers: all_if(self.fewest_number < FEWEST_LONG),
             solid: if self.shortest_solid >= LONG { LONG } else { 8 },
-            assigned: self.tables.assigns && !self.only_long_assigned(),
+            any_solid: all_if(self.shortest_capitals.is_some()),
+            token: self.shortest_token.unwrap_or_default().max(8),
+            tokens: all_if(self.shortest_token.is_some()),
             always: self.shortest_solid < 8,
         }
     }

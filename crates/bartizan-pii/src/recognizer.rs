@@ -421,7 +421,7 @@ const ROWS: &[Recognizer] = &[
         entity: Entity::IP_ADDRESS,
         finds: "an IPv4 address, with a prefix length if one follows",
         starts: |b| b.is_ascii_digit(),
-        anchors: &[Anchor::Marks { mark: b'.', apart: (2, 4), count: 3 }],
+        anchors: &[Anchor::Points { apart: (2, 4), count: 3 }],
         check: ip::v4,
         score: 0.6,
         context: IP_WORDS,

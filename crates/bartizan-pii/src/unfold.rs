@@ -12,7 +12,7 @@ mod alphabet;
 
 use crate::{
     LOOK_BEHIND, Peek, Window,
-    simd::{Isa, Odd},
+    simd::{Isa, Odd, is_odd},
     window::is_word,
 };
 
@@ -345,7 +345,9 @@ fn may_begin(text: &[u8], at: usize) -> bool {
 
 /// Whether a unit stands anywhere in a value.
 pub(crate) fn is_folded(value: &[u8]) -> bool {
-    next(Isa::Scalar, &Window::whole(value), 0).is_some()
+    let window = Window::whole(value);
+    let odd = value.iter().enumerate().filter(|(_, byte)| is_odd(**byte));
+    odd.map(|(at, _)| at).any(|at| may_begin(value, at) && unit(&window, at) != Ok(None))
 }
 
 /// A stretch of text with its units undone.

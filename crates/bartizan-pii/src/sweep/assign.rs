@@ -26,7 +26,7 @@ impl Sweep {
     ) {
         let Near { here, before, .. } = near;
         let known = !self.unknown(near.block);
-        let long = long & near.known;
+        let long = long & near.known & assignable(&before, &here);
         if dispatch.only_long_assigned() {
             let (earlier, reach) = within_reach(long);
             bits::each(here.assign & reach & known, |bit| {
@@ -38,10 +38,7 @@ impl Sweep {
                     self.sign_assigns(dispatch, window, at);
                 }
             });
-            let behind_solid = bits::behind(before.solid, here.solid);
-            bits::each(long & !behind_solid, |bit| {
-                self.verb_assigns(dispatch, window, near.at(bit));
-            });
+            bits::each(long, |bit| self.verb_assigns(dispatch, window, near.at(bit)));
         } else {
             let signs = (here.assign | here.literal) & known;
             bits::each(signs, |bit| self.sign_assigns(dispatch, window, near.at(bit)));
@@ -93,6 +90,13 @@ impl Sweep {
     }
 }
 
+/// Where a long value may begin: a letter or digit behind a sign, or behind what is no part of a key.
+#[inline(always)]
+pub(super) fn assignable(before: &Kinds, here: &Kinds) -> u64 {
+    let open = |kinds: &Kinds| kinds.assign | !kinds.solid;
+    here.word() & bits::behind(open(before), open(here))
+}
+
 /// Whether a sign at the end of the block before may assign a short value in this one.
 #[inline(always)]
 pub(super) fn assigns_from_before(dispatch: &Dispatch, near: Near) -> bool {
@@ -101,7 +105,7 @@ pub(super) fn assigns_from_before(dispatch: &Dispatch, near: Near) -> bool {
 
 /// The signs and words at the end of a block that may assign what stands in the next one.
 #[inline(always)]
-pub(super) fn near_the_end(kinds: &Kinds) -> u64 {
+fn near_the_end(kinds: &Kinds) -> u64 {
     (kinds.assign | kinds.literal) & NEAR_THE_END
 }
 
