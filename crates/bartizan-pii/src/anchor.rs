@@ -78,13 +78,13 @@ pub enum Anchor {
     },
     /// Something is assigned: before the value stands `:`, `=` or `>`, or one of the words `is`,
     /// `ist`, `est`, `es`, `é` and `bearer` and a space, with at most seven blanks, quotation marks,
-    /// backslashes, slashes, asterisks and more such signs between. A name with one of these in it
-    /// stands before that; they are for the reader, as the row itself looks at the name.
+    /// backslashes, slashes, asterisks and more such signs between. A name that ends with
+    /// one of these, of two bytes at least, stands before that, or `://` does.
     Behind(&'static [&'static str]),
     /// The same, the first bytes of the value are letters, digits or of `_-.+/=~`, and the byte before
     /// it is none of these but `=`.
     Assigned {
-        /// The names, for the reader.
+        /// With one of these a name ends.
         names: &'static [&'static str],
         /// So many bytes at least.
         least: u8,
@@ -97,6 +97,10 @@ pub enum Anchor {
     /// for either, `_` or `~` for a separator that may be missing, `?` behind a place that may be
     /// missing, and small letters and marks for themselves.
     Forms(&'static [&'static str]),
+    /// A digit stands among so many bytes from the beginning of the value on, 60 at most.
+    BeforeDigit(u8),
+    /// What stands before the value announces the name of a person.
+    Announced,
     /// Nothing more can be said. Dear: the row is asked at every byte that `starts` admits.
     Anywhere,
 }

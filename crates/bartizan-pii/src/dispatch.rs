@@ -11,6 +11,7 @@ pub(crate) use rows::Rows;
 use crate::{
     Anchor, Recognizer,
     custom::Custom,
+    pairs::Pairs,
     simd::{Set, Tables},
     sweep::{FEWEST_LONG, Signals},
     window::is_word,
@@ -128,12 +129,19 @@ pub(crate) struct Dispatch {
     pub(crate) assigned: Rows,
     /// Those whose values have so many bytes at least, without a blank.
     pub(crate) assigned_long: Option<(u32, Rows)>,
+    /// With what two letters the names end to which values are assigned.
+    pub(crate) names: Pairs,
     /// Anything is assigned at all.
     pub(crate) assigns: bool,
     /// The rows that speak only where a word supports them.
     pub(crate) weak: Rows,
     tokens: Vec<(u32, Rows)>,
     capitals: Vec<(u32, Rows)>,
+    /// Those with a digit among so many bytes from the beginning on.
+    before_digits: Vec<(u32, Rows)>,
+    pub(crate) most_before_digit: Option<u32>,
+    /// Those with what announces a person before them.
+    pub(crate) announced: Rows,
     pub(crate) anywhere: Rows,
     /// There are patterns of the user's own.
     pub(crate) custom: bool,
@@ -189,10 +197,14 @@ impl Dispatch {
             literals: [[Rows::default(); 256]; LITERAL_PLACES.len()],
             assigned: Rows::default(),
             assigned_long: None,
+            names: Pairs::default(),
             assigns: false,
             weak: Rows::of(rows, |row| row.score < min_confidence),
             tokens: Vec::new(),
             capitals: Vec::new(),
+            before_digits: Vec::new(),
+            most_before_digit: None,
+            announced: Rows::default(),
             anywhere: Rows::default(),
             custom: !custom.is_empty(),
             fewest_number: u32::MAX,
@@ -247,18 +259,26 @@ impl Dispatch {
                 self.tables.literals_first |= u32::from(least) < LONG;
                 literals.iter().for_each(|literal| self.add_literal(row, literal.as_bytes()));
             }
-            Anchor::Behind(_names) => self.assigned.insert(row),
-            Anchor::Assigned { least, .. } => {
+            Anchor::Behind(names) => {
+                self.names.add_ends(names);
+                self.assigned.insert(row);
+            }
+            Anchor::Assigned { names, least } => {
+                self.names.add_ends(names);
                 let least = u32::from(least);
                 let (shortest, rows) = self.assigned_long.get_or_insert((least, Rows::default()));
                 *shortest = least.min(*shortest);
                 rows.insert(row);
             }
-            Anchor::Token(least) => add_run(&mut self.tokens, row, least),
-            Anchor::Capitals(least) => add_run(&mut self.capitals, row, least),
+            Anchor::Token(least) => add_run(&mut self.tokens, row, least.min(TOKEN_REACH as u8)),
+            Anchor::Capitals(least) => {
+                add_run(&mut self.capitals, row, least.min(TOKEN_REACH as u8));
+            }
             Anchor::Forms(forms) => {
                 forms.iter().for_each(|form| self.add_form(row, form.as_bytes()));
             }
+            Anchor::BeforeDigit(most) => add_run(&mut self.before_digits, row, most),
+            Anchor::Announced => self.announced.insert(row),
             Anchor::Anywhere => self.anywhere.insert(row),
         }
     }
@@ -366,6 +386,10 @@ impl Dispatch {
 
     fn prepare(&mut self, custom: &[Custom]) {
         let any = |rows: Rows| !rows.is_empty();
+        self.most_before_digit = self.before_digits.iter().map(|(most, _)| *most).max();
+        let of_words =
+            self.before_digits.iter().fold(self.announced, |all, (_, rows)| all.or(*rows));
+        let of_words = of_words.or(self.anywhere);
         self.shortest_token = self.tokens.iter().map(|(least, _)| *least).min();
         self.shortest_capitals = self.capitals.iter().map(|(least, _)| *least).min();
         let assigned = if self.assigned.is_empty() {
@@ -383,7 +407,7 @@ impl Dispatch {
             self.tables.literals_first = true;
         }
         let short = |least: Option<u32>| least.is_some_and(|least| least < 10);
-        self.letters_only = self.anywhere.is_empty()
+        self.letters_only = of_words.is_empty()
             && self.assigned.is_empty()
             && self.assigned_long.is_none_or(|(least, _)| least >= 10)
             && !self.gaps
@@ -394,8 +418,8 @@ impl Dispatch {
             && !short(self.shortest_token)
             && !short(self.shortest_capitals);
         let wanted = |byte: u8| {
-            let anywhere = any(self.starts(byte).and(self.anywhere));
-            anywhere || custom.iter().any(|custom| custom.may_start(byte))
+            let of_words = any(self.starts(byte).and(of_words));
+            of_words || custom.iter().any(|custom| custom.may_start(byte))
         };
         let set = (0..=u8::MAX).any(&wanted).then(|| Set::new(wanted));
         self.tables.set = set;
@@ -512,6 +536,12 @@ impl Dispatch {
         of_run(&self.tokens, run)
     }
 
+    /// The rows whose values begin so many bytes before a digit.
+    pub(crate) fn before_digit(&self, distance: u32) -> Rows {
+        let near = self.before_digits.iter().filter(|(most, _)| distance < *most);
+        near.fold(Rows::default(), |all, (_, rows)| all.or(*rows))
+    }
+
     pub(crate) fn capitals(&self, run: u32) -> Rows {
         of_run(&self.capitals, run)
     }
@@ -522,7 +552,7 @@ fn add_count(counts: &mut [Rows], row: usize, least: u8) {
 }
 
 fn add_run(runs: &mut Vec<(u32, Rows)>, row: usize, least: u8) {
-    let least = u32::from(least).min(TOKEN_REACH);
+    let least = u32::from(least);
     let mut rows = Rows::default();
     rows.insert(row);
     match runs.iter_mut().find(|(known, _)| *known == least) {

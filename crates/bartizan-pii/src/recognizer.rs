@@ -11,7 +11,7 @@ mod form;
 mod geo;
 mod health;
 mod id;
-mod name;
+pub(crate) mod name;
 pub(crate) mod phone_home;
 mod phone_regional;
 mod url;

@@ -172,7 +172,7 @@ pub(crate) const ROWS: &[Recognizer] = &[Recognizer {
     entity: Entity::PERSON,
     finds: "one to four words with capitals behind a title, a label, a greeting or a phrase",
     starts: |b| b.is_ascii_uppercase() || (0xC3..=0xD0).contains(&b),
-    anchors: &[Anchor::Anywhere],
+    anchors: &[Anchor::Announced],
     check,
     score: 0.6,
     context: &[],
@@ -224,6 +224,14 @@ fn is_announced(window: &Window<'_>, at: usize) -> bool {
     let mut like = CUES.iter().filter(|cue| last_letters(cue.as_bytes()) == last);
     (last.is_some() && like.any(|cue| stands_before(window, at, left, cue)))
         || is_labelled(window, at)
+}
+
+/// Whether a name may be announced at `at` of a text: a quick no for the most of what is none.
+pub(crate) fn may_be_announced(text: &[u8], at: usize) -> bool {
+    let left = text.get(..at).unwrap_or_default();
+    let last = left.get(left.len().saturating_sub(4)..).unwrap_or_default();
+    last.iter().any(|b| matches!(b, b':' | b'='))
+        || last_letters(left).is_some_and(|pair| CUE_ENDS.has(pair))
 }
 
 /// The two bytes before the last one, in small letters.

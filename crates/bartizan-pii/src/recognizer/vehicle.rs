@@ -80,7 +80,8 @@ pub(crate) const SPACED: &[Recognizer] = &[Recognizer {
     entity: Entity::DE_KFZ,
     finds: "a plate in capitals with spaces, beside a word",
     starts: |b| b.is_ascii_uppercase(),
-    anchors: &[Anchor::Anywhere],
+    // Three letters, a space, two letters and a space.
+    anchors: &[Anchor::BeforeDigit(8)],
     check: |window, at| {
         let found = form::find(window, at, SPACED_FORMS, german)?;
         Ok(found.filter(|_| window.near(at, PLATE)))

@@ -7,6 +7,7 @@ use super::{Kind, MARKS, Sweep, assign::assigns_from_before, bits, signals::Loud
 use crate::{
     Window,
     dispatch::{Dispatch, MARKS_REACH, MOST_LETTERS, Marks, Next, Rows},
+    recognizer::name::may_be_announced,
     simd::{BLOCK, Kinds},
     window::is_word,
 };
@@ -326,10 +327,31 @@ impl Sweep {
                 self.found.note_all(Kind::Custom, near.block, here.set);
             }
             other |= if dispatch.anywhere.is_empty() { 0 } else { here.set };
+            other |= self.of_words(dispatch, window, near, here.set & outside & !other);
         }
         if other & outside != 0 {
             self.found.note_all(Kind::Other, near.block, other & outside);
         }
+    }
+
+    /// Those words that stand before a digit, or behind what announces a person.
+    #[inline(always)]
+    fn of_words(&self, dispatch: &Dispatch, window: &Window<'_>, near: Near, words: u64) -> u64 {
+        let mut some = 0;
+        if let Some(most) = dispatch.most_before_digit {
+            let Near { here, next, .. } = near;
+            bits::each(words, |bit| {
+                let behind = bits::from(here.digit, next.digit, bit).trailing_zeros();
+                some |= u64::from(behind < most) << bit;
+            });
+        }
+        if !dispatch.announced.is_empty() {
+            bits::each(words & !some, |bit| {
+                let place = self.origin + near.at(bit);
+                some |= u64::from(may_be_announced(window.bytes(), place)) << bit;
+            });
+        }
+        some
     }
 
     #[inline(never)]

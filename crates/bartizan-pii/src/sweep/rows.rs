@@ -147,7 +147,11 @@ impl Sweep {
 
     fn other_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize) -> Rows {
         let place = at - self.origin;
-        let mut rows = dispatch.anywhere;
+        let mut rows = dispatch.anywhere.or(dispatch.announced);
+        if dispatch.most_before_digit.is_some() {
+            let distance = self.bits_from(place, |kinds| kinds.digit).trailing_zeros();
+            rows = rows.or(dispatch.before_digit(distance));
+        }
         if self.bits_from(place, |kinds| kinds.literal) & 1 == 1 {
             rows = rows.or(self.literal_rows(dispatch, bytes, at));
         }
