@@ -174,7 +174,6 @@ fn hexadecimal(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
 
 /// What letters say that stand one by one from `at` on, with the same mark between any two.
 pub(crate) fn spread(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
-    let mut decoded = Decoded::new();
     let joined = |b: u8| b.is_ascii_graphic() && !is_mark(b);
     if window.before(at, 1).is_some_and(joined) || !window.is(at, may_lead)? {
         return Ok(None);
@@ -183,6 +182,7 @@ pub(crate) fn spread(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
     if !spread_begins(window, at, mark)? {
         return Ok(None);
     }
+    let mut decoded = Decoded::new();
     let mut next = at;
     while next - at < MOST {
         let Some(letter) = window.byte(next)?.filter(u8::is_ascii_graphic) else {

@@ -242,6 +242,12 @@ fn last_letters(text: &[u8]) -> Option<(u8, u8)> {
     }
 }
 
+static LABEL_ENDS: LazyLock<Pairs> = LazyLock::new(|| {
+    let mut ends = Pairs::default();
+    ends.add_ends(LABELS);
+    ends
+});
+
 static CUE_ENDS: LazyLock<Pairs> =
     LazyLock::new(|| Pairs::of(CUES.iter().filter_map(|cue| last_letters(cue.as_bytes()))));
 
@@ -267,11 +273,13 @@ fn is_labelled(window: &Window<'_>, at: usize) -> bool {
     }
     back += 1;
     skip(&mut back, |b| matches!(b, b'"' | b'\'' | b' ' | b'*' | b'\\'));
-    LABELS.iter().any(|label| {
-        label.bytes().rev().zip(back..).all(|(expected, distance)| {
-            window.before(at, distance).is_some_and(|byte| byte.eq_ignore_ascii_case(&expected))
+    let ends = window.before(at, back + 1).zip(window.before(at, back));
+    ends.is_some_and(|pair| LABEL_ENDS.has(pair))
+        && LABELS.iter().any(|label| {
+            label.bytes().rev().zip(back..).all(|(expected, distance)| {
+                window.before(at, distance).is_some_and(|byte| byte.eq_ignore_ascii_case(&expected))
+            })
         })
-    })
 }
 
 fn word(window: &Window<'_>, at: usize) -> Peek<usize> {

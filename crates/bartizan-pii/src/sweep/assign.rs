@@ -128,6 +128,10 @@ fn assigning(rest: &[u8]) -> Option<usize> {
     if let Some(b':' | b'=' | b'>') = rest.first() {
         return Some(1);
     }
+    // The first letters of all verbs.
+    if !matches!(rest.first()? | 0x20, b' ' | b'b' | b'p') {
+        return None;
+    }
     let verb = VERBS
         .iter()
         .find(|verb| rest.get(..verb.len()).is_some_and(|here| here.eq_ignore_ascii_case(verb)));

@@ -4,6 +4,7 @@ use super::{Kind, MARKS, Place, Sweep, bits, mark::digits_of_number};
 use crate::{
     Window,
     dispatch::{Dispatch, MOST_LETTERS, NUMBER_REACH, Rows},
+    recognizer::name::may_be_announced,
     simd::{BLOCK, Kinds},
     window::is_word,
 };
@@ -147,7 +148,10 @@ impl Sweep {
 
     fn other_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize) -> Rows {
         let place = at - self.origin;
-        let mut rows = dispatch.anywhere.or(dispatch.announced);
+        let mut rows = dispatch.anywhere;
+        if !dispatch.announced.is_empty() && may_be_announced(bytes, at) {
+            rows = rows.or(dispatch.announced);
+        }
         if dispatch.most_before_digit.is_some() {
             let distance = self.bits_from(place, |kinds| kinds.digit).trailing_zeros();
             rows = rows.or(dispatch.before_digit(distance));

@@ -85,9 +85,22 @@ pub(super) struct Told {
     /// The first of them, plus one: none is told of at first.
     behind_first: usize,
     loud: [Loud; MANY],
+    /// Nothing is known of them but what those before them were.
+    guessed: bool,
 }
 
 impl Told {
+    /// The same of the next blocks, where all of these are loud: so are the next ones, mostly.
+    fn guess(&mut self, first: usize) -> bool {
+        let all =
+            self.behind_first + MANY == first + 1 && self.loud.iter().all(|loud| loud.is_any());
+        self.guessed = all && !self.guessed;
+        if self.guessed {
+            (self.behind_first, self.loud) = (first + 1, [Loud::ALL; MANY]);
+        }
+        self.guessed
+    }
+
     /// Forgets all blocks.
     pub(super) fn forget(&mut self) {
         self.behind_first = 0;
@@ -113,6 +126,9 @@ impl Sweep {
         first: usize,
         kinds: &mut Option<ManyKinds<AROUND>>,
     ) {
+        if self.told.guess(first) {
+            return;
+        }
         let mut index = match kinds {
             Some(kinds) => {
                 kinds.take_last_two();
@@ -134,7 +150,8 @@ impl Sweep {
             at += BLOCK;
         }
         let Heard { loud, long, prefixed } = Heard::all(&dispatch.signals, kinds);
-        self.told = Told { behind_first: first + 1, loud: loud.map(|bits| Loud(bits as u8)) };
+        let loud = loud.map(|bits| Loud(bits as u8));
+        self.told = Told { behind_first: first + 1, loud, guessed: false };
         let blocks = long.into_iter().zip(prefixed).zip(&mut self.told.loud).zip(first..);
         for (((long, prefixed), told), block) in blocks {
             if long | prefixed == 0 {
