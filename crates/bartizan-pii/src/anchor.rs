@@ -22,7 +22,16 @@ pub enum Anchor {
         /// letter, `_` or `,` among them.
         digits: u8,
     },
-    /// The same, and the first letter, `_` or `,` within 64 bytes is a letter that stands behind a
+    /// The same, and no day in numbers begins with the first digit (see `phone::is_date`).
+    Undated {
+        /// As of a number.
+        first: (u8, u8),
+        /// As of a number.
+        then: &'static [u8],
+        /// As of a number.
+        digits: u8,
+    },
+    /// As a number, and the first letter, `_` or `,` within 64 bytes is a letter that stands behind a
     /// digit and one or two of space, `-` and `(`, or an `x` or `e` that stands behind a digit.
     Labelled {
         /// As of a number.
@@ -48,7 +57,7 @@ pub enum Anchor {
     Sign,
     /// Some bytes `mark`, one of `:`, `-` and `.`, stand at least so far and at most so far from
     /// each other (1 is side by side, at most 8); the value begins with the first of them or with
-    /// the word that ends before it, of 8 bytes at most.
+    /// the word that ends before it.
     Marks {
         /// The byte.
         mark: u8,
@@ -56,6 +65,8 @@ pub enum Anchor {
         apart: (u8, u8),
         /// So many of them at least, 2 to 7.
         count: u8,
+        /// The fewest and the most bytes of the word, 1 to 8.
+        word: (u8, u8),
     },
     /// The same of `.`, and each of them stands between two digits.
     Points {
@@ -63,6 +74,8 @@ pub enum Anchor {
         apart: (u8, u8),
         /// So many of them at least, 2 to 7.
         count: u8,
+        /// The fewest and the most bytes of the word, 1 to 8.
+        word: (u8, u8),
     },
     /// Two `:` stand side by side, and before them at most 40 bytes that are letters, digits, `_` or
     /// `:`; the value begins with the first of these, or with the first `:`.

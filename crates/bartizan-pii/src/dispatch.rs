@@ -96,8 +96,29 @@ pub(crate) struct Marks {
     pub(crate) rows: Rows,
     pub(crate) apart: u16,
     pub(crate) count: u8,
+    /// The fewest and the most bytes of the word before the first of them.
+    pub(crate) word: (u8, u8),
     /// All of them stand between digits.
     pub(crate) between_digits: bool,
+}
+
+impl Marks {
+    fn of((least, most): (u8, u8), count: u8, word: (u8, u8), between_digits: bool) -> Self {
+        let distances = least..=most.min(MARKS_REACH as u8);
+        let apart = distances.fold(0, |apart, distance| apart | 1 << distance);
+        Self { rows: Rows::default(), apart, count, word, between_digits }
+    }
+
+    /// What is common to both; the rows of this one.
+    fn or(self, other: Self) -> Self {
+        Self {
+            rows: self.rows,
+            apart: self.apart | other.apart,
+            count: self.count.min(other.count),
+            word: (self.word.0.min(other.word.0), self.word.1.max(other.word.1)),
+            between_digits: self.between_digits && other.between_digits,
+        }
+    }
 }
 
 /// The tables.
@@ -121,6 +142,8 @@ pub(crate) struct Dispatch {
     pub(crate) marks: [Marks; 3],
     /// Two `:` side by side make a place.
     pub(crate) pairs: bool,
+    /// Numbers that are no days.
+    pub(crate) undated: Rows,
     /// Numbers that need a label behind them.
     pub(crate) labelled: Rows,
     /// The rows with a literal that has this byte at one of [`LITERAL_PLACES`].
@@ -193,6 +216,7 @@ impl Dispatch {
             sign: Rows::default(),
             marks: [Marks::default(); 3],
             pairs: false,
+            undated: Rows::default(),
             labelled: Rows::default(),
             literals: [[Rows::default(); 256]; LITERAL_PLACES.len()],
             assigned: Rows::default(),
@@ -237,14 +261,22 @@ impl Dispatch {
     fn add(&mut self, row: usize, anchor: Anchor) {
         match anchor {
             Anchor::Number { first, then, digits } => self.add_number(row, first, then, digits),
+            Anchor::Undated { first, then, digits } => {
+                self.undated.insert(row);
+                self.add_number(row, first, then, digits);
+            }
             Anchor::Labelled { first, then, digits } => {
                 self.labelled.insert(row);
                 self.add_number(row, first, then, digits);
             }
             Anchor::Code { letters, gap, digits } => self.add_code(row, letters, gap, digits),
             Anchor::Sign => self.sign.insert(row),
-            Anchor::Marks { mark, apart, count } => self.add_marks(row, mark, apart, count, false),
-            Anchor::Points { apart, count } => self.add_marks(row, b'.', apart, count, true),
+            Anchor::Marks { mark, apart, count, word } => {
+                self.add_marks(row, mark, Marks::of(apart, count, word, false));
+            }
+            Anchor::Points { apart, count, word } => {
+                self.add_marks(row, b'.', Marks::of(apart, count, word, true));
+            }
             Anchor::Pair => {
                 self.pairs = true;
                 let [colons, ..] = &mut self.marks;
@@ -325,25 +357,15 @@ impl Dispatch {
         self.fewest_code = self.fewest_code.min(u32::from(digits));
     }
 
-    fn add_marks(
-        &mut self,
-        row: usize,
-        mark: u8,
-        (least, most): (u8, u8),
-        count: u8,
-        between_digits: bool,
-    ) {
+    fn add_marks(&mut self, row: usize, mark: u8, marks: Marks) {
         let place = b":-.".iter().position(|known| *known == mark);
-        let Some(marks) = place.and_then(|place| self.marks.get_mut(place)) else {
+        let Some(known) = place.and_then(|place| self.marks.get_mut(place)) else {
             return self.anywhere.insert(row);
         };
-        marks.rows.insert(row);
-        let first = marks.apart == 0;
-        marks.count = if first { count } else { marks.count.min(count) };
-        marks.between_digits = between_digits && (first || marks.between_digits);
-        for distance in least..=most.min(MARKS_REACH as u8) {
-            marks.apart |= 1 << distance;
-        }
+        let rows = known.rows;
+        *known = if known.apart == 0 { marks } else { known.or(marks) };
+        known.rows = rows;
+        known.rows.insert(row);
     }
 
     fn add_literal(&mut self, row: usize, literal: &[u8]) {

@@ -26,6 +26,9 @@ use signals::{Loud, Told};
 /// So many blocks are kept: one before that in question, and two behind it.
 const RING: usize = 4;
 
+/// A text of so many blocks is looked at as a whole.
+const FEW: usize = 3;
+
 /// The kinds of the bytes around a place of a text, and where values can begin. Kept from one search
 /// to the next.
 #[derive(Debug, Default)]
@@ -334,6 +337,8 @@ impl Work for Advance<'_, '_> {
         // From this block on anything may begin.
         let loud_from = match (dispatch.signals.always, sweep.partial) {
             (true, _) => 0,
+            // Of a few blocks more is told than is worth it.
+            _ if last < FEW => 0,
             (_, true) => last.saturating_sub(1),
             (_, false) => last + 1,
         };

@@ -6,7 +6,7 @@
 use super::{Kind, MARKS, Sweep, assign::assigns_from_before, bits, signals::Loud};
 use crate::{
     Window,
-    dispatch::{Dispatch, MARKS_REACH, MOST_LETTERS, Marks, Next, Rows},
+    dispatch::{Dispatch, MOST_LETTERS, Marks, Next, Rows},
     recognizer::name::may_be_announced,
     simd::{BLOCK, Kinds},
     window::is_word,
@@ -125,6 +125,9 @@ impl Sweep {
         if rows.is_empty() {
             return;
         }
+        let undated = rows.and(dispatch.undated);
+        let day = !undated.is_empty() && self.is_day(text, place);
+        let rows = if day { rows.without(undated) } else { rows };
         let fits = |place: usize| {
             text.get(place).is_none_or(|byte| !rows.and(dispatch.starts(*byte)).is_empty())
         };
@@ -259,7 +262,7 @@ impl Sweep {
         let (Some(kind), Some(marks)) = (MARKS.get(index), dispatch.marks.get(index)) else {
             return;
         };
-        let Marks { rows, apart, count, .. } = marks;
+        let Marks { rows, apart, count, word, .. } = marks;
         let mut chains = 0;
         bits::each((*apart).into(), |distance| chains |= bits::from(here, next, distance));
         chains &= here & near.known;
@@ -270,7 +273,7 @@ impl Sweep {
         bits::each(chains, |bit| {
             let at = near.at(bit);
             let length = near.word_before(bit);
-            if (1..=MARKS_REACH).contains(&length)
+            if (usize::from(word.0)..=usize::from(word.1)).contains(&length)
                 && let Some(start) = at.checked_sub(length)
                 && self.may_start(dispatch, window, start, rows)
             {

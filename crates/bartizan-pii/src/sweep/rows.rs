@@ -4,6 +4,7 @@ use super::{Kind, MARKS, Place, Sweep, bits, mark::digits_of_number};
 use crate::{
     Window,
     dispatch::{Dispatch, MOST_LETTERS, NUMBER_REACH, Rows},
+    phone,
     recognizer::name::may_be_announced,
     simd::{BLOCK, Kinds},
     window::is_word,
@@ -98,6 +99,16 @@ impl Sweep {
         let labelled = rows.and(dispatch.labelled);
         let all = labelled.is_empty() || self.may_be_labelled(text, first, ends);
         if all { rows } else { rows.without(labelled) }
+    }
+
+    /// Whether a day certainly begins at a place.
+    #[inline]
+    pub(super) fn is_day(&self, text: &[u8], at: usize) -> bool {
+        // The separator stands behind two or four digits.
+        let separator =
+            |at: usize| text.get(at).is_some_and(|b| matches!(b, b'-' | b'.' | b'/' | b' '));
+        let window = if self.partial { Window::partial(text) } else { Window::whole(text) };
+        (separator(at + 4) || separator(at + 2)) && phone::is_date(&window, at) == Ok(true)
     }
 
     /// Whether a label may stand behind a number: what ends its digits, by the bits from its first one
