@@ -22,7 +22,16 @@ pub enum Anchor {
         /// letter, `_` or `,` among them.
         digits: u8,
     },
-    /// The same, and the first letter, `_` or `,` within 64 bytes is a letter that stands behind a
+    /// The same, and no day in numbers begins with the first digit (see `phone::is_date`).
+    Undated {
+        /// As of a number.
+        first: (u8, u8),
+        /// As of a number.
+        then: &'static [u8],
+        /// As of a number.
+        digits: u8,
+    },
+    /// As a number, and the first letter, `_` or `,` within 64 bytes is a letter that stands behind a
     /// digit and one or two of space, `-` and `(`, or an `x` or `e` that stands behind a digit.
     Labelled {
         /// As of a number.
@@ -42,12 +51,13 @@ pub enum Anchor {
         /// So many digits at least stand in the 32 bytes from the first digit on.
         digits: u8,
     },
-    /// An `@`, or `%40`, stands behind at most 64 bytes that are letters, digits, bytes beyond
-    /// ASCII or one of `_.-+%'`; the value begins with one of them.
+    /// An `@` before a letter, digit, `_` or byte beyond ASCII, or `%40`, stands behind at most 64 bytes
+    /// that are letters, digits, bytes beyond ASCII or one of `_.-+%'`; the value begins with one of
+    /// them.
     Sign,
     /// Some bytes `mark`, one of `:`, `-` and `.`, stand at least so far and at most so far from
     /// each other (1 is side by side, at most 8); the value begins with the first of them or with
-    /// the word that ends before it, of 8 bytes at most.
+    /// the word that ends before it.
     Marks {
         /// The byte.
         mark: u8,
@@ -55,13 +65,24 @@ pub enum Anchor {
         apart: (u8, u8),
         /// So many of them at least, 2 to 7.
         count: u8,
+        /// The fewest and the most bytes of the word, 1 to 8.
+        word: (u8, u8),
+    },
+    /// The same of `.`, and each of them stands between two digits.
+    Points {
+        /// The least and the greatest distance from one to the next.
+        apart: (u8, u8),
+        /// So many of them at least, 2 to 7.
+        count: u8,
+        /// The fewest and the most bytes of the word, 1 to 8.
+        word: (u8, u8),
     },
     /// Two `:` stand side by side, and before them at most 40 bytes that are letters, digits, `_` or
     /// `:`; the value begins with the first of these, or with the first `:`.
     Pair,
     /// The value begins with one of these, of at least two bytes, in any case of ASCII letters.
     Literals(&'static [&'static str]),
-    /// The same, and no blank stands among so many bytes from its beginning on.
+    /// The same, and so many bytes from its beginning on are letters, digits or of `_-.+/=~`.
     Prefixes {
         /// The beginnings.
         literals: &'static [&'static str],
@@ -70,12 +91,13 @@ pub enum Anchor {
     },
     /// Something is assigned: before the value stands `:`, `=` or `>`, or one of the words `is`,
     /// `ist`, `est`, `es`, `é` and `bearer` and a space, with at most seven blanks, quotation marks,
-    /// backslashes, slashes, asterisks and more such signs between. A name with one of these in it
-    /// stands before that; they are for the reader, as the row itself looks at the name.
+    /// backslashes, slashes, asterisks and more such signs between. A name that ends with
+    /// one of these, of two bytes at least, stands before that, or `://` does.
     Behind(&'static [&'static str]),
-    /// The same, and no blank stands among the first bytes of the value.
+    /// The same, the first bytes of the value are letters, digits or of `_-.+/=~`, and the byte before
+    /// it is none of these but `=`.
     Assigned {
-        /// The names, for the reader.
+        /// With one of these a name ends.
         names: &'static [&'static str],
         /// So many bytes at least.
         least: u8,
@@ -88,6 +110,10 @@ pub enum Anchor {
     /// for either, `_` or `~` for a separator that may be missing, `?` behind a place that may be
     /// missing, and small letters and marks for themselves.
     Forms(&'static [&'static str]),
+    /// A digit stands among so many bytes from the beginning of the value on, 60 at most.
+    BeforeDigit(u8),
+    /// What stands before the value announces the name of a person.
+    Announced,
     /// Nothing more can be said. Dear: the row is asked at every byte that `starts` admits.
     Anywhere,
 }

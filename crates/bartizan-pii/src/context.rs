@@ -87,7 +87,9 @@ impl Vocabulary {
         let earliest = length.saturating_sub(REACH);
         ascii::each_word(self.isa, &self.tables, text, length, |start, end| {
             let word = text.get(start..end).unwrap_or_default();
-            if start >= earliest && word.len() > 1 {
+            // A plural begins as its singular does, if that has three letters.
+            let known = word.len() <= BEGINNING || self.begins_some(word);
+            if start >= earliest && word.len() > 1 && known {
                 self.look_up_with_stem(word, said);
             }
         });
@@ -154,6 +156,9 @@ fn hash(word: &[u8]) -> usize {
     });
     (hash ^ hash >> 15) as usize
 }
+
+/// So many letters are a beginning.
+const BEGINNING: usize = 3;
 
 /// Three letters of five bits each, 64 of them in each number.
 const BEGINNINGS: usize = 1 << 15 >> 6;

@@ -11,8 +11,9 @@ pub(crate) use rows::Rows;
 use crate::{
     Anchor, Recognizer,
     custom::Custom,
+    pairs::Pairs,
     simd::{Set, Tables},
-    sweep::Signals,
+    sweep::{FEWEST_LONG, Signals},
     window::is_word,
 };
 
@@ -95,6 +96,29 @@ pub(crate) struct Marks {
     pub(crate) rows: Rows,
     pub(crate) apart: u16,
     pub(crate) count: u8,
+    /// The fewest and the most bytes of the word before the first of them.
+    pub(crate) word: (u8, u8),
+    /// All of them stand between digits.
+    pub(crate) between_digits: bool,
+}
+
+impl Marks {
+    fn of((least, most): (u8, u8), count: u8, word: (u8, u8), between_digits: bool) -> Self {
+        let distances = least..=most.min(MARKS_REACH as u8);
+        let apart = distances.fold(0, |apart, distance| apart | 1 << distance);
+        Self { rows: Rows::default(), apart, count, word, between_digits }
+    }
+
+    /// What is common to both; the rows of this one.
+    fn or(self, other: Self) -> Self {
+        Self {
+            rows: self.rows,
+            apart: self.apart | other.apart,
+            count: self.count.min(other.count),
+            word: (self.word.0.min(other.word.0), self.word.1.max(other.word.1)),
+            between_digits: self.between_digits && other.between_digits,
+        }
+    }
 }
 
 /// The tables.
@@ -118,6 +142,8 @@ pub(crate) struct Dispatch {
     pub(crate) marks: [Marks; 3],
     /// Two `:` side by side make a place.
     pub(crate) pairs: bool,
+    /// Numbers that are no days.
+    pub(crate) undated: Rows,
     /// Numbers that need a label behind them.
     pub(crate) labelled: Rows,
     /// The rows with a literal that has this byte at one of [`LITERAL_PLACES`].
@@ -126,10 +152,19 @@ pub(crate) struct Dispatch {
     pub(crate) assigned: Rows,
     /// Those whose values have so many bytes at least, without a blank.
     pub(crate) assigned_long: Option<(u32, Rows)>,
+    /// With what two letters the names end to which values are assigned.
+    pub(crate) names: Pairs,
+    /// Anything is assigned at all.
+    pub(crate) assigns: bool,
     /// The rows that speak only where a word supports them.
     pub(crate) weak: Rows,
     tokens: Vec<(u32, Rows)>,
     capitals: Vec<(u32, Rows)>,
+    /// Those with a digit among so many bytes from the beginning on.
+    before_digits: Vec<(u32, Rows)>,
+    pub(crate) most_before_digit: Option<u32>,
+    /// Those with what announces a person before them.
+    pub(crate) announced: Rows,
     pub(crate) anywhere: Rows,
     /// There are patterns of the user's own.
     pub(crate) custom: bool,
@@ -181,13 +216,19 @@ impl Dispatch {
             sign: Rows::default(),
             marks: [Marks::default(); 3],
             pairs: false,
+            undated: Rows::default(),
             labelled: Rows::default(),
             literals: [[Rows::default(); 256]; LITERAL_PLACES.len()],
             assigned: Rows::default(),
             assigned_long: None,
+            names: Pairs::default(),
+            assigns: false,
             weak: Rows::of(rows, |row| row.score < min_confidence),
             tokens: Vec::new(),
             capitals: Vec::new(),
+            before_digits: Vec::new(),
+            most_before_digit: None,
+            announced: Rows::default(),
             anywhere: Rows::default(),
             custom: !custom.is_empty(),
             fewest_number: u32::MAX,
@@ -220,13 +261,22 @@ impl Dispatch {
     fn add(&mut self, row: usize, anchor: Anchor) {
         match anchor {
             Anchor::Number { first, then, digits } => self.add_number(row, first, then, digits),
+            Anchor::Undated { first, then, digits } => {
+                self.undated.insert(row);
+                self.add_number(row, first, then, digits);
+            }
             Anchor::Labelled { first, then, digits } => {
                 self.labelled.insert(row);
                 self.add_number(row, first, then, digits);
             }
             Anchor::Code { letters, gap, digits } => self.add_code(row, letters, gap, digits),
             Anchor::Sign => self.sign.insert(row),
-            Anchor::Marks { mark, apart, count } => self.add_marks(row, mark, apart, count),
+            Anchor::Marks { mark, apart, count, word } => {
+                self.add_marks(row, mark, Marks::of(apart, count, word, false));
+            }
+            Anchor::Points { apart, count, word } => {
+                self.add_marks(row, b'.', Marks::of(apart, count, word, true));
+            }
             Anchor::Pair => {
                 self.pairs = true;
                 let [colons, ..] = &mut self.marks;
@@ -241,18 +291,26 @@ impl Dispatch {
                 self.tables.literals_first |= u32::from(least) < LONG;
                 literals.iter().for_each(|literal| self.add_literal(row, literal.as_bytes()));
             }
-            Anchor::Behind(_names) => self.assigned.insert(row),
-            Anchor::Assigned { least, .. } => {
+            Anchor::Behind(names) => {
+                self.names.add_ends(names);
+                self.assigned.insert(row);
+            }
+            Anchor::Assigned { names, least } => {
+                self.names.add_ends(names);
                 let least = u32::from(least);
                 let (shortest, rows) = self.assigned_long.get_or_insert((least, Rows::default()));
                 *shortest = least.min(*shortest);
                 rows.insert(row);
             }
-            Anchor::Token(least) => add_run(&mut self.tokens, row, least),
-            Anchor::Capitals(least) => add_run(&mut self.capitals, row, least),
+            Anchor::Token(least) => add_run(&mut self.tokens, row, least.min(TOKEN_REACH as u8)),
+            Anchor::Capitals(least) => {
+                add_run(&mut self.capitals, row, least.min(TOKEN_REACH as u8));
+            }
             Anchor::Forms(forms) => {
                 forms.iter().for_each(|form| self.add_form(row, form.as_bytes()));
             }
+            Anchor::BeforeDigit(most) => add_run(&mut self.before_digits, row, most),
+            Anchor::Announced => self.announced.insert(row),
             Anchor::Anywhere => self.anywhere.insert(row),
         }
     }
@@ -299,16 +357,15 @@ impl Dispatch {
         self.fewest_code = self.fewest_code.min(u32::from(digits));
     }
 
-    fn add_marks(&mut self, row: usize, mark: u8, (least, most): (u8, u8), count: u8) {
+    fn add_marks(&mut self, row: usize, mark: u8, marks: Marks) {
         let place = b":-.".iter().position(|known| *known == mark);
-        let Some(marks) = place.and_then(|place| self.marks.get_mut(place)) else {
+        let Some(known) = place.and_then(|place| self.marks.get_mut(place)) else {
             return self.anywhere.insert(row);
         };
-        marks.rows.insert(row);
-        marks.count = if marks.apart == 0 { count } else { marks.count.min(count) };
-        for distance in least..=most.min(MARKS_REACH as u8) {
-            marks.apart |= 1 << distance;
-        }
+        let rows = known.rows;
+        *known = if known.apart == 0 { marks } else { known.or(marks) };
+        known.rows = rows;
+        known.rows.insert(row);
     }
 
     fn add_literal(&mut self, row: usize, literal: &[u8]) {
@@ -351,6 +408,10 @@ impl Dispatch {
 
     fn prepare(&mut self, custom: &[Custom]) {
         let any = |rows: Rows| !rows.is_empty();
+        self.most_before_digit = self.before_digits.iter().map(|(most, _)| *most).max();
+        let of_words =
+            self.before_digits.iter().fold(self.announced, |all, (_, rows)| all.or(*rows));
+        let of_words = of_words.or(self.anywhere);
         self.shortest_token = self.tokens.iter().map(|(least, _)| *least).min();
         self.shortest_capitals = self.capitals.iter().map(|(least, _)| *least).min();
         let assigned = if self.assigned.is_empty() {
@@ -361,14 +422,14 @@ impl Dispatch {
         let runs = [self.shortest_token, self.shortest_capitals, assigned];
         self.shortest_solid = runs.into_iter().flatten().fold(TOKEN_REACH, u32::min);
         self.tables.literals_first |= self.shortest_solid < LONG || !self.letter_behind_dashes;
-        self.tables.assigns = assigned.is_some();
+        self.assigns = assigned.is_some();
         // Where only long values are assigned, these are found first.
         if !self.assigned.is_empty() {
             VERBS.iter().for_each(|verb| self.add_fingerprint(verb));
             self.tables.literals_first = true;
         }
         let short = |least: Option<u32>| least.is_some_and(|least| least < 10);
-        self.letters_only = self.anywhere.is_empty()
+        self.letters_only = of_words.is_empty()
             && self.assigned.is_empty()
             && self.assigned_long.is_none_or(|(least, _)| least >= 10)
             && !self.gaps
@@ -378,14 +439,9 @@ impl Dispatch {
                 .all(|letter| self.starts(letter).and(self.marks[2].rows).is_empty())
             && !short(self.shortest_token)
             && !short(self.shortest_capitals);
-        self.tables.dashes = self.marks[1].apart != 0
-            || self.shortest_token.is_some()
-            || self.tables.literals.is_some();
-        self.tables.dots = self.marks[2].apart != 0;
-        self.tables.capitals = self.shortest_capitals.is_some();
         let wanted = |byte: u8| {
-            let anywhere = any(self.starts(byte).and(self.anywhere));
-            anywhere || custom.iter().any(|custom| custom.may_start(byte))
+            let of_words = any(self.starts(byte).and(of_words));
+            of_words || custom.iter().any(|custom| custom.may_start(byte))
         };
         let set = (0..=u8::MAX).any(&wanted).then(|| Set::new(wanted));
         self.tables.set = set;
@@ -398,17 +454,22 @@ impl Dispatch {
         let [colons, dashes, dots] = self.marks;
         let farthest = (colons.apart | dots.apart).checked_ilog2().unwrap_or_default();
         let lone = |mark: u8, rows: Rows| !rows.and(self.starts(mark)).is_empty();
+        let all_if = |holds: bool| if holds { u64::MAX } else { 0 };
         Signals {
-            framed: self.tables.literals.is_some() && !self.tables.literals_first,
-            codes: self.has_codes(),
-            one_letter: if self.code_lengths & 0b10 == 0 { 0 } else { u64::MAX },
-            gaps: self.gaps,
+            framed: all_if(self.tables.literals.is_some() && !self.tables.literals_first),
+            codes: all_if(self.has_codes()),
+            one_letter: all_if(self.code_lengths & 0b10 != 0),
+            gaps: all_if(self.gaps),
             apart: farthest.max(4),
-            dashes: (dashes.apart.count_ones() == 1).then_some(dashes.apart.trailing_zeros()),
-            lone: lone(b'-', dashes.rows) || lone(b'.', dots.rows),
+            free_dots: all_if(!dots.between_digits),
+            dashes: (dashes.apart.trailing_zeros() & 15, dashes.apart.count_ones() == 1),
+            lone: all_if(lone(b'-', dashes.rows) || lone(b'.', dots.rows)),
             number: self.fewest_number,
+            short_numbers: all_if(self.fewest_number < FEWEST_LONG),
             solid: if self.shortest_solid >= LONG { LONG } else { 8 },
-            assigned: self.tables.assigns && !self.only_long_assigned(),
+            any_solid: all_if(self.shortest_capitals.is_some()),
+            token: self.shortest_token.unwrap_or_default().max(8),
+            tokens: all_if(self.shortest_token.is_some()),
             always: self.shortest_solid < 8,
         }
     }
@@ -497,6 +558,12 @@ impl Dispatch {
         of_run(&self.tokens, run)
     }
 
+    /// The rows whose values begin so many bytes before a digit.
+    pub(crate) fn before_digit(&self, distance: u32) -> Rows {
+        let near = self.before_digits.iter().filter(|(most, _)| distance < *most);
+        near.fold(Rows::default(), |all, (_, rows)| all.or(*rows))
+    }
+
     pub(crate) fn capitals(&self, run: u32) -> Rows {
         of_run(&self.capitals, run)
     }
@@ -507,7 +574,7 @@ fn add_count(counts: &mut [Rows], row: usize, least: u8) {
 }
 
 fn add_run(runs: &mut Vec<(u32, Rows)>, row: usize, least: u8) {
-    let least = u32::from(least).min(TOKEN_REACH);
+    let least = u32::from(least);
     let mut rows = Rows::default();
     rows.insert(row);
     match runs.iter_mut().find(|(known, _)| *known == least) {

@@ -10,6 +10,8 @@ use crate::{Peek, Window, window::is_word};
 pub(crate) const MOST: usize = 512;
 /// Shorter words say too little.
 const LEAST: usize = 12;
+/// Among so many letters there is a capital or digit.
+const MARKED: usize = 10;
 /// So few letters with separators between are a list, not a word.
 const FEWEST_LETTERS: usize = 7;
 /// So far before letters that stand one by one there may be marks that do.
@@ -47,7 +49,7 @@ fn is_text(byte: u8) -> bool {
 
 /// Whether a word with this beginning may say something: a quick no. What is not known may be any.
 pub(crate) fn may_begin(rest: &[u8]) -> bool {
-    if !may_begin_quickly(rest) {
+    if !may_begin_quickly(rest) || !is_marked(rest) {
         return false;
     }
     let start = rest.get(..LEAST).unwrap_or(rest);
@@ -69,6 +71,14 @@ pub(crate) fn may_begin(rest: &[u8]) -> bool {
         _ => true,
     };
     base64 || start.chunks(2).all(hex)
+}
+
+/// Whether a capital or digit stands among the first letters, or may still: text in hexadecimal digits
+/// has a digit in each two, and text in base64 a capital in each four letters of which the first byte is
+/// none of `h` to `z`. Small letters alone are prose.
+fn is_marked(rest: &[u8]) -> bool {
+    let first = rest.get(..MARKED).unwrap_or(rest);
+    first.len() < MARKED || first.iter().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
 }
 
 /// The same by a table, for the most of what says nothing: it passes all that [`may_begin`] does.
@@ -111,6 +121,10 @@ static ROLES: [u8; 256] = {
 /// What the word at `at` says, if it is text in base64 or in hexadecimal digits.
 pub(crate) fn word(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
     if window.before(at, 1).is_some_and(|byte| sextet(byte).is_some()) {
+        return Ok(None);
+    }
+    let known = window.bytes().get(at..).unwrap_or_default();
+    if !is_marked(known) {
         return Ok(None);
     }
     match base64(window, at)? {
@@ -160,7 +174,6 @@ fn hexadecimal(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
 
 /// What letters say that stand one by one from `at` on, with the same mark between any two.
 pub(crate) fn spread(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
-    let mut decoded = Decoded::new();
     let joined = |b: u8| b.is_ascii_graphic() && !is_mark(b);
     if window.before(at, 1).is_some_and(joined) || !window.is(at, may_lead)? {
         return Ok(None);
@@ -169,6 +182,7 @@ pub(crate) fn spread(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
     if !spread_begins(window, at, mark)? {
         return Ok(None);
     }
+    let mut decoded = Decoded::new();
     let mut next = at;
     while next - at < MOST {
         let Some(letter) = window.byte(next)?.filter(u8::is_ascii_graphic) else {

@@ -300,6 +300,12 @@ fn mask(value: &[u8], character: char, keep_first: usize, keep_last: usize, out:
     let length = value.iter().filter(|byte| is_first_of_character(**byte)).count();
     let kept_whole = keep_first.saturating_add(keep_last) >= length;
     let (first, last) = if kept_whole { (0, 0) } else { (keep_first, keep_last) };
+    if character.is_ascii() && length == value.len() {
+        out.extend_from_slice(part(value, 0, first));
+        out.resize(out.len() + length - first - last, character as u8);
+        out.extend_from_slice(part(value, length - last, length));
+        return;
+    }
     let mut index = 0;
     let mut keeps = false;
     for &byte in value {

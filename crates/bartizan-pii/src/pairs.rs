@@ -1,18 +1,30 @@
 //! With which two letters do some words begin, or end? A quick no for the most of what is none of them.
 
 /// Pairs of letters in any case, one bit for each; other bytes count as some letter.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Pairs([u64; 16]);
 
 impl Pairs {
     pub(crate) fn of(pairs: impl Iterator<Item = (u8, u8)>) -> Self {
-        let mut bits = [0; 16];
-        for (place, bit) in pairs.map(place) {
-            if let Some(word) = bits.get_mut(place) {
-                *word |= 1 << bit;
+        let mut all = Self::default();
+        pairs.for_each(|pair| all.add(pair));
+        all
+    }
+
+    fn add(&mut self, pair: (u8, u8)) {
+        let (place, bit) = place(pair);
+        if let Some(word) = self.0.get_mut(place) {
+            *word |= 1 << bit;
+        }
+    }
+
+    /// Adds the pairs with which some words end.
+    pub(crate) fn add_ends(&mut self, words: &[&str]) {
+        for word in words {
+            if let [.., first, second] = word.as_bytes() {
+                self.add((*first, *second));
             }
         }
-        Self(bits)
     }
 
     /// The pairs with which some words begin.

@@ -19,31 +19,33 @@ pub(crate) const READ: usize = BLOCK + 2;
 /// shift.)
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(align(128))]
-pub(crate) struct Kinds {
+pub(crate) struct Kinds<T = u64> {
     /// Digits.
-    pub(crate) digit: u64,
+    pub(crate) digit: T,
     /// Letters and `_`.
-    pub(crate) letter: u64,
+    pub(crate) letter: T,
     /// `@` and `%`.
-    pub(crate) sign: u64,
+    pub(crate) sign: T,
     /// `:`.
-    pub(crate) colon: u64,
-    /// Everything above the space.
-    pub(crate) solid: u64,
-    /// `-`, if asked for, and so are all that follow.
-    pub(crate) dash: u64,
+    pub(crate) colon: T,
+    /// What keys are made of: letters, digits, and `_-.+/=~`.
+    pub(crate) solid: T,
+    /// `-`.
+    pub(crate) dash: T,
     /// `.`.
-    pub(crate) dot: u64,
+    pub(crate) dot: T,
     /// Capitals and digits.
-    pub(crate) capital: u64,
+    pub(crate) capital: T,
+    /// Bytes beyond ASCII.
+    pub(crate) beyond: T,
     /// Where one of [`Tables::literals`] may begin, if these are looked for first.
-    pub(crate) literal: u64,
+    pub(crate) literal: T,
     /// `:`, `=` and `>`.
-    pub(crate) assign: u64,
+    pub(crate) assign: T,
     /// `,`.
-    pub(crate) comma: u64,
+    pub(crate) comma: T,
     /// The bytes of [`Tables::set`].
-    pub(crate) set: u64,
+    pub(crate) set: T,
 }
 
 impl Kinds {
@@ -57,6 +59,7 @@ impl Kinds {
         dash: u64::MAX,
         dot: u64::MAX,
         capital: u64::MAX,
+        beyond: u64::MAX,
         literal: u64::MAX,
         assign: u64::MAX,
         comma: u64::MAX,
@@ -72,6 +75,7 @@ impl Kinds {
         dash: 0,
         dot: 0,
         capital: 0,
+        beyond: 0,
         literal: 0,
         assign: 0,
         comma: 0,
@@ -103,11 +107,87 @@ impl Kinds {
             dash: of(|kinds| kinds.dash),
             dot: of(|kinds| kinds.dot),
             capital: of(|kinds| kinds.capital),
+            beyond: of(|kinds| kinds.beyond),
             literal: of(|kinds| kinds.literal),
             assign: of(|kinds| kinds.assign),
             comma: of(|kinds| kinds.comma),
             set: of(|kinds| kinds.set),
         }
+    }
+}
+
+/// The kinds of so many blocks, each kind of all of them side by side: what is reckoned for one of them
+/// can be reckoned for all at once.
+pub(crate) type ManyKinds<const N: usize> = Kinds<[u64; N]>;
+
+impl<const N: usize> ManyKinds<N> {
+    /// Blocks without any text.
+    pub(crate) const EMPTY: Self = Kinds {
+        digit: [0; N],
+        letter: [0; N],
+        sign: [0; N],
+        colon: [0; N],
+        solid: [0; N],
+        dash: [0; N],
+        dot: [0; N],
+        capital: [0; N],
+        beyond: [0; N],
+        literal: [0; N],
+        assign: [0; N],
+        comma: [0; N],
+        set: [0; N],
+    };
+
+    /// Those of one block.
+    #[inline(always)]
+    pub(crate) fn one(&self, index: usize) -> Kinds {
+        let of = |kind: &[u64; N]| kind.get(index).copied().unwrap_or_default();
+        Kinds {
+            digit: of(&self.digit),
+            letter: of(&self.letter),
+            sign: of(&self.sign),
+            colon: of(&self.colon),
+            solid: of(&self.solid),
+            dash: of(&self.dash),
+            dot: of(&self.dot),
+            capital: of(&self.capital),
+            beyond: of(&self.beyond),
+            literal: of(&self.literal),
+            assign: of(&self.assign),
+            comma: of(&self.comma),
+            set: of(&self.set),
+        }
+    }
+
+    /// Makes the last two blocks the first two.
+    #[inline(always)]
+    pub(crate) fn take_last_two(&mut self) {
+        for (to, from) in (0..N).zip(N - 2..N) {
+            self.put(to, &self.one(from));
+        }
+    }
+
+    /// Sets those of one block.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, index: usize, kinds: &Kinds) {
+        let to = |all: &mut [u64; N], kind: u64| {
+            if let Some(slot) = all.get_mut(index) {
+                *slot = kind;
+            }
+        };
+        to(&mut self.digit, kinds.digit);
+        to(&mut self.letter, kinds.letter);
+        to(&mut self.sign, kinds.sign);
+        to(&mut self.colon, kinds.colon);
+        to(&mut self.solid, kinds.solid);
+        to(&mut self.dash, kinds.dash);
+        to(&mut self.dot, kinds.dot);
+        to(&mut self.capital, kinds.capital);
+        to(&mut self.beyond, kinds.beyond);
+        to(&mut self.literal, kinds.literal);
+        to(&mut self.assign, kinds.assign);
+        to(&mut self.comma, kinds.comma);
+        to(&mut self.set, kinds.set);
     }
 }
 
@@ -206,7 +286,35 @@ impl Work for NextOdd<'_> {
     }
 }
 
-const ODD: [u8; 4] = [b'\\', b'%', b'&', b'*'];
+/// Where a unit may begin, beside all beyond ASCII.
+const ODD: [u8; 16] = marks(b"\\%&*");
+/// What keys are made of, beside letters, digits, `_`, `-` and `.`.
+const SOLID: [u8; 16] = marks(b"+/=~");
+
+/// A table of some marks of ASCII by their low nibbles, which differ: a byte is one of them if it stands
+/// in the table at its own low nibble.
+const fn marks(all: &[u8]) -> [u8; 16] {
+    // Where no mark stands, a byte of another nibble does.
+    let mut table = [0; 16];
+    let [first, ..] = &mut table;
+    *first = 1;
+    let mut marks = all;
+    while let [mark, others @ ..] = marks {
+        let (before, behind) = table.split_at_mut((*mark & 15) as usize);
+        assert!(before.len() < 16, "a nibble");
+        if let [slot, ..] = behind {
+            assert!(*slot < 2, "two marks share a nibble");
+            *slot = *mark;
+        }
+        marks = others;
+    }
+    table
+}
+
+/// Whether a unit may begin with a byte.
+pub(crate) fn is_odd(byte: u8) -> bool {
+    ODD.get(usize::from(byte & 15)).is_some_and(|mark| *mark == byte) || !byte.is_ascii()
+}
 
 const DIGIT: u8 = 1;
 const LETTER: u8 = 0b1110;
@@ -256,15 +364,7 @@ mod tests {
             }
         }
         let set = Set::new(|byte| b"aZ09 \xC3\xFF{".contains(&byte));
-        Tables {
-            assigns: true,
-            dashes: true,
-            dots: true,
-            capitals: true,
-            literals: Some(literals),
-            literals_first: true,
-            set: Some(set),
-        }
+        Tables { literals: Some(literals), literals_first: true, set: Some(set) }
     }
 
     fn all(isa: Isa, text: &[u8]) -> Vec<Kinds> {
@@ -322,7 +422,7 @@ mod tests {
             for start in (0..=BLOCK).chain([3_990, text.len() - 3, text.len()]) {
                 let odd: Vec<usize> = Odd::new(isa, &text, start).collect();
                 let expected = (start..text.len())
-                    .filter(|at| !text[*at].is_ascii() || ODD.contains(&text[*at]));
+                    .filter(|at| !text[*at].is_ascii() || b"\\%&*".contains(&text[*at]));
                 assert!(odd.iter().copied().eq(expected), "{isa:?} from {start}");
             }
         }

@@ -17,14 +17,17 @@ mod signals;
 use crate::{
     Window,
     dispatch::Dispatch,
-    simd::{BLOCK, Isa, Kernel, Kinds, READ, Work, with_block},
+    simd::{BLOCK, Isa, Kernel, Kinds, Work, with_block},
 };
 use mark::Near;
-use signals::Loud;
-pub(crate) use signals::Signals;
+pub(crate) use signals::{FEWEST_LONG, Signals};
+use signals::{Loud, Told};
 
 /// So many blocks are kept: one before that in question, and two behind it.
 const RING: usize = 4;
+
+/// A text of so many blocks is looked at as a whole.
+const FEW: usize = 3;
 
 /// The kinds of the bytes around a place of a text, and where values can begin. Kept from one search
 /// to the next.
@@ -47,6 +50,8 @@ pub(crate) struct Sweep {
     marked: usize,
     /// and the places of those before this one are complete. Only those of the last are kept.
     ready: usize,
+    /// What the next blocks may hold.
+    told: Told,
     kinds: Ring<Kinds>,
     found: Ring<Found>,
 }
@@ -229,18 +234,11 @@ impl Sweep {
 
     /// Tells the kinds of a block.
     #[inline(always)]
-    fn classify(
-        &mut self,
-        kernel: impl Kernel,
-        dispatch: &Dispatch,
-        window: &Window<'_>,
-        block: usize,
-    ) {
-        let rest = window.bytes().get(self.origin + block * BLOCK..).unwrap_or_default();
-        let kinds = with_block(rest, |bytes| kernel.kinds(bytes, &dispatch.tables));
-        self.kinds.set(block, kinds);
-        if rest.len() < READ {
-            self.correct_end(dispatch, rest, block);
+    fn classify(&mut self, kernel: impl Kernel, dispatch: &Dispatch, text: &[u8], block: usize) {
+        let rest = text.get(self.origin + block * BLOCK..).unwrap_or_default();
+        match rest.first_chunk() {
+            Some(bytes) => self.kinds.set(block, kernel.kinds(bytes, &dispatch.tables)),
+            None => self.kinds.set(block, self.kinds_of_end(kernel, dispatch, rest)),
         }
     }
 
@@ -264,13 +262,18 @@ impl Sweep {
         }
     }
 
-    /// Gives the bytes behind the known ones the kinds that they may have.
+    /// The same of a block at the end of what is known: bytes behind that have the kinds that they may
+    /// have.
     #[cold]
     #[inline(never)]
-    fn correct_end(&mut self, dispatch: &Dispatch, rest: &[u8], block: usize) {
+    fn kinds_of_end(&self, kernel: impl Kernel, dispatch: &Dispatch, rest: &[u8]) -> Kinds {
+        if rest.is_empty() && !self.partial {
+            return Kinds::NONE;
+        }
+        let kinds = with_block(rest, |bytes| kernel.kinds(bytes, &dispatch.tables));
         let known = if rest.len() < BLOCK { !(u64::MAX << rest.len()) } else { u64::MAX };
         let unknown = if self.partial { &Kinds::ANY } else { &Kinds::NONE };
-        let mut kinds = self.kinds.get(block).blend(known, unknown);
+        let mut kinds = kinds.blend(known, unknown);
         if self.partial
             && let Some(literals) = &dispatch.tables.literals
         {
@@ -281,7 +284,7 @@ impl Sweep {
                 }
             }
         }
-        self.kinds.set(block, kinds);
+        kinds
     }
 }
 
@@ -307,10 +310,11 @@ impl Work for Begin<'_, '_> {
         sweep.known = window.bytes().len() - sweep.origin;
         let first = usize::from(from >= BLOCK);
         (sweep.marked, sweep.ready) = (first, first);
+        sweep.told.forget();
         sweep.kinds.set(RING - 1, Kinds::NONE);
         sweep.found.set(first, Found::default());
         for block in 0..=first {
-            sweep.classify(kernel, dispatch, window, block);
+            sweep.classify(kernel, dispatch, window.bytes(), block);
         }
     }
 }
@@ -329,20 +333,30 @@ impl Work for Advance<'_, '_> {
     #[inline(always)]
     fn run(self, kernel: impl Kernel) {
         let Self { sweep, dispatch, isa, window } = self;
-        let last = sweep.last();
+        let (text, last) = (window.bytes(), sweep.last());
+        // From this block on anything may begin.
+        let loud_from = match (dispatch.signals.always, sweep.partial) {
+            (true, _) => 0,
+            // Of a few blocks more is told than is worth it.
+            _ if last < FEW => 0,
+            (_, true) => last.saturating_sub(1),
+            (_, false) => last + 1,
+        };
         while sweep.marked <= last {
+            let loud = if sweep.marked < loud_from {
+                sweep.pass_quiet(kernel, dispatch, isa, window, loud_from)
+            } else {
+                Loud::ALL
+            };
             let block = sweep.marked;
-            sweep.classify(kernel, dispatch, window, block + 1);
+            if block > last {
+                break;
+            }
+            sweep.classify(kernel, dispatch, text, block + 1);
             sweep.found.set(block + 1, Found::default());
-            let loud = sweep.loud(dispatch, window, block);
             if loud.is_any() {
                 isa.run(Mark { sweep, dispatch, window, block, loud });
             }
-            debug_assert!(
-                sweep.is_quiet(dispatch, isa, window, block),
-                "{loud:?} {:?}",
-                window.bytes()
-            );
             sweep.marked += 1;
             // What begins in a block may be seen in the next one.
             if block > sweep.ready {
@@ -357,17 +371,77 @@ impl Work for Advance<'_, '_> {
 }
 
 impl Sweep {
-    /// Whether marking all of a block notes nothing more.
-    fn is_quiet(
+    /// Passes over blocks that hold nothing, if it is worth it, and tells what the next one may hold;
+    /// that is not known from `end` on.
+    #[inline(always)]
+    fn pass_quiet(
         &mut self,
+        kernel: impl Kernel,
+        dispatch: &Dispatch,
+        isa: Isa,
+        window: &Window<'_>,
+        end: usize,
+    ) -> Loud {
+        let (text, first) = (window.bytes(), self.marked);
+        let (mut block, mut loud, mut kinds) = (first, Loud::ALL, None);
+        while block < end {
+            loud = match self.told.of(block) {
+                Some(loud) => loud,
+                None => {
+                    self.tell(kernel, dispatch, text, block, &mut kinds);
+                    continue;
+                }
+            };
+            debug_assert!(
+                self.is_all(kernel, dispatch, isa, window, block, loud),
+                "{loud:?} {text:?}"
+            );
+            if loud.is_any() || self.has_places_near(first) {
+                break;
+            }
+            block += 1;
+            loud = Loud::ALL;
+        }
+        if block < first + 3 {
+            return self.told.of(first).unwrap_or(Loud::ALL);
+        }
+        // What is seen of what stands before a place.
+        for near in block - 2..=block {
+            self.classify(kernel, dispatch, text, near);
+        }
+        self.found.set(block - 1, Found::default());
+        self.found.set(block, Found::default());
+        (self.marked, self.ready) = (block, block - 1);
+        loud
+    }
+
+    /// Whether places of a block, or of the one before, were not given yet.
+    #[inline(always)]
+    fn has_places_near(&self, block: usize) -> bool {
+        let any = |block: usize| self.found.one(block, |found| found.any);
+        any(block.wrapping_sub(1)) | any(block) != 0
+    }
+
+    /// Whether marking all of a block notes no more than marking what it may hold.
+    fn is_all(
+        &self,
+        kernel: impl Kernel,
         dispatch: &Dispatch,
         isa: Isa,
         window: &Window<'_>,
         block: usize,
+        loud: Loud,
     ) -> bool {
-        let found = self.found.0;
-        isa.run(Mark { sweep: self, dispatch, window, block, loud: Loud::ALL });
-        self.found.0 == found
+        let [some, all] = [loud, Loud::ALL].map(|loud| {
+            let Self { decoded, hinted, partial, origin, known, .. } = *self;
+            let mut sweep = Self { decoded, hinted, partial, origin, known, ..Self::default() };
+            for near in block.saturating_sub(2)..=block + 1 {
+                sweep.classify(kernel, dispatch, window.bytes(), near);
+            }
+            isa.run(Mark { sweep: &mut sweep, dispatch, window, block, loud });
+            sweep.found.0
+        });
+        some == all
     }
 }
 
@@ -386,7 +460,7 @@ impl Work for Mark<'_, '_> {
     #[inline(always)]
     fn run(self, kernel: impl Kernel) {
         let Self { sweep, dispatch, window, block, loud } = self;
-        if loud.rare | loud.solid != 0 {
+        if loud.has(Loud::RARE) || loud.has(Loud::SOLID) {
             sweep.find_literals(kernel, dispatch, window, block);
         }
         let known = match sweep.known - block * BLOCK {

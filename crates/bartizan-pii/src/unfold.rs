@@ -12,7 +12,7 @@ mod alphabet;
 
 use crate::{
     LOOK_BEHIND, Peek, Window,
-    simd::{Isa, Odd},
+    simd::{Isa, Odd, is_odd},
     window::is_word,
 };
 
@@ -315,6 +315,11 @@ fn hexadecimal(window: &Window<'_>, at: usize, digits: usize) -> Peek<Option<u32
 pub(crate) fn around(window: &Window<'_>, place: usize) -> Option<usize> {
     let first = place.saturating_sub(LONGEST);
     let before = window.bytes().get(first..place)?;
+    // Without a branch, as it is asked of every value.
+    let any = before.iter().fold(false, |any, b| any | matches!(b, b'\\' | b'%' | b'&'));
+    if !any {
+        return None;
+    }
     let odd = before.iter().zip(first..).filter(|(byte, _)| matches!(byte, b'\\' | b'%' | b'&'));
     let mut units = odd.map(|(_, at)| at);
     units.find(|at| matches!(unit(window, *at), Ok(Some(unit)) if at + unit.width > place))
@@ -331,7 +336,7 @@ pub(crate) fn next(isa: Isa, window: &Window<'_>, from: usize) -> Option<usize> 
 fn may_begin(text: &[u8], at: usize) -> bool {
     let next = text.get(at + 1);
     match text.get(at) {
-        Some(b'*') => next.is_none_or(|byte| *byte == b'*'),
+        Some(b'*') => next.is_none_or(|byte| *byte == b'*') && may_emphasise(text, at),
         Some(b'%') => next.is_none_or(u8::is_ascii_hexdigit),
         // A further byte of a character.
         Some(0x80..=0xC1) => false,
@@ -343,9 +348,27 @@ fn may_begin(text: &[u8], at: usize) -> bool {
     }
 }
 
+/// Whether two asterisks may set a part of a value in bold: not at the beginning or end of a word, unless
+/// digits or capitals stand around.
+fn may_emphasise(text: &[u8], at: usize) -> bool {
+    let blank = |place: Option<usize>| place.and_then(|at| text.get(at)) == Some(&b' ');
+    let of_code = |place: Option<usize>| {
+        let byte = place.and_then(|at| text.get(at));
+        byte.is_none_or(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+    };
+    let (before, behind) = (at.checked_sub(1), at.checked_add(2));
+    match (blank(before), blank(behind)) {
+        (true, _) => of_code(at.checked_sub(2)),
+        (_, true) => of_code(before),
+        _ => before.is_some_and(|at| text.get(at).is_some_and(|b| *b > b' ')),
+    }
+}
+
 /// Whether a unit stands anywhere in a value.
 pub(crate) fn is_folded(value: &[u8]) -> bool {
-    next(Isa::Scalar, &Window::whole(value), 0).is_some()
+    let window = Window::whole(value);
+    let odd = value.iter().enumerate().filter(|(_, byte)| is_odd(**byte));
+    odd.map(|(at, _)| at).any(|at| may_begin(value, at) && unit(&window, at) != Ok(None))
 }
 
 /// A stretch of text with its units undone.

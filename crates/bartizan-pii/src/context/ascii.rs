@@ -7,7 +7,7 @@ pub(super) const MOST: usize = BLOCK;
 
 /// What tells letters, capitals and `_` apart.
 pub(super) fn tables() -> Tables {
-    Tables { capitals: true, set: Some(Set::new(|byte| byte == b'_')), ..Tables::default() }
+    Tables { set: Some(Set::new(|byte| byte == b'_')), ..Tables::default() }
 }
 
 /// Gives where each word begins and ends among the first `length` bytes of a text, in the sense of

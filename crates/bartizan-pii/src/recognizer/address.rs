@@ -172,7 +172,8 @@ pub(crate) const ROWS: &[Recognizer] = &[
         entity: Entity::STREET_ADDRESS,
         finds: "a street of one word and its number, as in German and Dutch",
         starts: |b| b.is_ascii_uppercase() || b >= 0xC3,
-        anchors: &[Anchor::Anywhere],
+        // A word, a point, a space and the number.
+        anchors: &[Anchor::BeforeDigit(2 * MAX_WORD as u8 + 3)],
         check: compound,
         score: 0.6,
         context: WORDS,

@@ -26,20 +26,6 @@ const PASSWORDS: &[&str] = &[
     "parola",
     "パスワード",
 ];
-/// The words for a password that an anchor can be; each begins one of them.
-const PASSWORD_ANCHORS: &[&str] = &[
-    "pass",
-    "pwd",
-    "kennwort",
-    "contrase",
-    "senha",
-    "wachtwoord",
-    "has",
-    "identified",
-    "parola",
-    "パスワード",
-];
-
 /// Words for a key or token; a name ends with one of them.
 const KEYS: &[&str] = &[
     "apikey",
@@ -56,23 +42,6 @@ const KEYS: &[&str] = &[
     "clientsecret",
     "signature",
 ];
-const KEY_ANCHORS: &[&str] = &[
-    "api",
-    "key",
-    "token",
-    "secret",
-    "bearer",
-    "credential",
-    "auth",
-    "access",
-    "client",
-    "private",
-    "signing",
-    "encryption",
-    "webhook",
-    "signature",
-];
-
 const MAX_PASSWORD: usize = 96;
 const MIN_PASSWORD: usize = 4;
 const MAX_KEY: usize = 200;
@@ -83,7 +52,7 @@ pub(crate) const ROWS: &[Recognizer] = &[
         entity: Entity::PASSWORD,
         finds: "what is assigned to a name that ends with a word for a password",
         starts: |b| b.is_ascii_graphic() || b >= 0xC3,
-        anchors: &[Anchor::Behind(PASSWORD_ANCHORS)],
+        anchors: &[Anchor::Behind(PASSWORDS)],
         check: password,
         score: 0.7,
         context: &[],
@@ -111,7 +80,7 @@ pub(crate) const ROWS: &[Recognizer] = &[
         entity: Entity::API_KEY,
         finds: "a random value that is assigned to a name that ends with a word for a key",
         starts: |b| b.is_ascii_alphanumeric(),
-        anchors: &[Anchor::Assigned { names: KEY_ANCHORS, least: 16 }],
+        anchors: &[Anchor::Assigned { names: KEYS, least: 16 }],
         check: key,
         score: 0.7,
         context: &[],

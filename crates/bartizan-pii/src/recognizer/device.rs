@@ -16,9 +16,9 @@ pub(crate) const ROWS: &[Recognizer] = formed![
         ["XX:XX:XX:XX:XX:XX:XX:XX", "XX:XX:XX:XX:XX:XX", "XX-XX-XX-XX-XX-XX", "XXXX.XXXX.XXXX"],
         mac, 0.7, MAC,
         at [
-            Anchor::Marks { mark: b':', apart: (3, 3), count: 5 },
-            Anchor::Marks { mark: b'-', apart: (3, 3), count: 5 },
-            Anchor::Marks { mark: b'.', apart: (5, 5), count: 2 },
+            Anchor::Marks { mark: b':', apart: (3, 3), count: 5, word: (2, 2) },
+            Anchor::Marks { mark: b'-', apart: (3, 3), count: 5, word: (2, 2) },
+            Anchor::Marks { mark: b'.', apart: (5, 5), count: 2, word: (4, 4) },
         ],
         yes ["00:1A:2B:3C:4D:5E", "01-b3-4a-67-d9-cf", "Cisco MAC: 0012.3456.789A"],
         no ["00:1A:2B:3C:4D", "FF:FF:FF:FF:FF:FF", "00:1G:2B:3C:4D:5E", "00:1A-2B:3C:4D:5E"];
@@ -27,7 +27,7 @@ pub(crate) const ROWS: &[Recognizer] = formed![
         yes ["IMEI 353204071258835"], no ["353204071258835", "IMEI 353204071258836"];
     UUID, "a universally unique identifier",
         ["XXXXXXXX-XXXX-XXXX-XXXX-XXXXXXXXXXXX"], hexadecimal, 0.7, &["uuid", "guid"],
-        at [Anchor::Marks { mark: b'-', apart: (5, 5), count: 4 }],
+        at [Anchor::Marks { mark: b'-', apart: (5, 5), count: 4, word: (8, 8) }],
         yes ["550e8400-e29b-41d4-a716-446655440000"], no ["550g8400-e29b-41d4-a716-446655440000"];
 ];
 

@@ -172,7 +172,7 @@ pub(crate) const ROWS: &[Recognizer] = &[Recognizer {
     entity: Entity::PERSON,
     finds: "one to four words with capitals behind a title, a label, a greeting or a phrase",
     starts: |b| b.is_ascii_uppercase() || (0xC3..=0xD0).contains(&b),
-    anchors: &[Anchor::Anywhere],
+    anchors: &[Anchor::Announced],
     check,
     score: 0.6,
     context: &[],
@@ -226,6 +226,14 @@ fn is_announced(window: &Window<'_>, at: usize) -> bool {
         || is_labelled(window, at)
 }
 
+/// Whether a name may be announced at `at` of a text: a quick no for the most of what is none.
+pub(crate) fn may_be_announced(text: &[u8], at: usize) -> bool {
+    let left = text.get(..at).unwrap_or_default();
+    let last = left.get(left.len().saturating_sub(4)..).unwrap_or_default();
+    last.iter().any(|b| matches!(b, b':' | b'='))
+        || last_letters(left).is_some_and(|pair| CUE_ENDS.has(pair))
+}
+
 /// The two bytes before the last one, in small letters.
 fn last_letters(text: &[u8]) -> Option<(u8, u8)> {
     match text {
@@ -233,6 +241,12 @@ fn last_letters(text: &[u8]) -> Option<(u8, u8)> {
         _ => None,
     }
 }
+
+static LABEL_ENDS: LazyLock<Pairs> = LazyLock::new(|| {
+    let mut ends = Pairs::default();
+    ends.add_ends(LABELS);
+    ends
+});
 
 static CUE_ENDS: LazyLock<Pairs> =
     LazyLock::new(|| Pairs::of(CUES.iter().filter_map(|cue| last_letters(cue.as_bytes()))));
@@ -259,11 +273,13 @@ fn is_labelled(window: &Window<'_>, at: usize) -> bool {
     }
     back += 1;
     skip(&mut back, |b| matches!(b, b'"' | b'\'' | b' ' | b'*' | b'\\'));
-    LABELS.iter().any(|label| {
-        label.bytes().rev().zip(back..).all(|(expected, distance)| {
-            window.before(at, distance).is_some_and(|byte| byte.eq_ignore_ascii_case(&expected))
+    let ends = window.before(at, back + 1).zip(window.before(at, back));
+    ends.is_some_and(|pair| LABEL_ENDS.has(pair))
+        && LABELS.iter().any(|label| {
+            label.bytes().rev().zip(back..).all(|(expected, distance)| {
+                window.before(at, distance).is_some_and(|byte| byte.eq_ignore_ascii_case(&expected))
+            })
         })
-    })
 }
 
 fn word(window: &Window<'_>, at: usize) -> Peek<usize> {

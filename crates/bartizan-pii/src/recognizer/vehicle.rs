@@ -65,7 +65,7 @@ pub(crate) const ROWS: &[Recognizer] = formed![
         yes ["plate number is ABJ-123XY"], no ["ABJ-001AA", "plate AB-1234CD"];
     DE_KFZ, "a plate with hyphens and the letters of a district, beside a word",
         ["AA?A?-AA?-99?9?9?A?", "AA?A?-AA? 99?9?9?A?"], german, 0.2, PLATE,
-        at [Anchor::Marks { mark: b'-', apart: (2, 3), count: 2 }],
+        at [Anchor::Marks { mark: b'-', apart: (2, 3), count: 2, word: (1, 3) }],
         yes ["Kennzeichen B-AB-1234", "Kfz MIL-EF-1234E"], no ["B-AB-1234", "Kennzeichen B-1234"];
     LICENSE_PLATE, "letters and digits in the forms of many countries, beside a word",
         ["AA-999-AA", "AA 999 AA", "AA999AA", "9999 AAA", "9999AAA", "AAA-999", "AAA 999", "AAA-9999",
@@ -80,7 +80,8 @@ pub(crate) const SPACED: &[Recognizer] = &[Recognizer {
     entity: Entity::DE_KFZ,
     finds: "a plate in capitals with spaces, beside a word",
     starts: |b| b.is_ascii_uppercase(),
-    anchors: &[Anchor::Anywhere],
+    // Three letters, a space, two letters and a space.
+    anchors: &[Anchor::BeforeDigit(8)],
     check: |window, at| {
         let found = form::find(window, at, SPACED_FORMS, german)?;
         Ok(found.filter(|_| window.near(at, PLATE)))

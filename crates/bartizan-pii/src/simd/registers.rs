@@ -78,7 +78,7 @@ mod x86 {
 
     use super::super::{
         ASSIGN, AT, COLON, DIGIT, HIGH, HIGH_BIT, Kernel, Kinds, LETTER, LOW, Literals, ODD,
-        PERCENT, READ, Set, Tables, Work,
+        PERCENT, READ, SOLID, Set, Tables, Work,
     };
 
     #[derive(Clone, Copy)]
@@ -143,18 +143,29 @@ mod x86 {
     #[inline]
     fn odd512(block: &[u8; READ]) -> u64 {
         let x = load512(block, 0);
-        let marks = ODD.map(|byte| _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(byte.cast_signed())));
-        marks.into_iter().fold(_mm512_movepi8_mask(x), |all, mask| all | mask)
+        marks512(x, &ODD) | _mm512_movepi8_mask(x)
+    }
+
+    /// Where one of some marks stands (see [`marks`](super::super::marks)). A shuffle gives zero for a
+    /// byte beyond ASCII.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    fn marks512(x: __m512i, marks: &[u8; 16]) -> u64 {
+        _mm512_cmpeq_epi8_mask(x, _mm512_shuffle_epi8(table512(marks), x))
     }
 
     #[target_feature(enable = "avx2")]
     #[inline]
     fn odd256(block: &[u8; READ]) -> u64 {
-        let half = |x: __m256i| {
-            let marks = ODD.map(|byte| _mm256_cmpeq_epi8(x, _mm256_set1_epi8(byte.cast_signed())));
-            tops(marks.into_iter().fold(x, |all, mask| _mm256_or_si256(all, mask)))
-        };
+        let half = |x: __m256i| tops(_mm256_or_si256(x, marks256(x, &ODD)));
         half(load256(block, 0)) | half(load256(block, 32)) << 32
+    }
+
+    /// As [`marks512`], ones for each byte that is one.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn marks256(x: __m256i, marks: &[u8; 16]) -> __m256i {
+        _mm256_cmpeq_epi8(x, _mm256_shuffle_epi8(table256(marks), x))
     }
 
     #[target_feature(enable = "avx512f,avx512bw")]
@@ -189,21 +200,20 @@ mod x86 {
         );
         let of = |bits: u8| _mm512_test_epi8_mask(class, _mm512_set1_epi8(bits.cast_signed()));
         let is = |byte: u8| _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8(byte.cast_signed()));
-        let digit = of(DIGIT);
-        let capital = || {
-            let shifted = _mm512_sub_epi8(x, _mm512_set1_epi8(b'A'.cast_signed()));
-            digit | _mm512_cmple_epu8_mask(shifted, _mm512_set1_epi8(25))
-        };
+        let shifted = _mm512_sub_epi8(x, _mm512_set1_epi8(b'A'.cast_signed()));
+        let (digit, letter) = (of(DIGIT), of(LETTER));
+        let (dash, dot) = (is(b'-'), is(b'.'));
         Kinds {
             digit,
-            letter: of(LETTER),
+            letter,
             sign: of(AT | PERCENT),
             colon: of(COLON),
-            solid: _mm512_cmpgt_epu8_mask(x, _mm512_set1_epi8(b' '.cast_signed())),
-            dash: if tables.dashes { is(b'-') } else { 0 },
-            dot: if tables.dots { is(b'.') } else { 0 },
-            capital: if tables.capitals { capital() } else { 0 },
-            assign: if tables.assigns { of(ASSIGN) } else { 0 },
+            solid: digit | letter | dash | dot | marks512(x, &SOLID),
+            dash,
+            dot,
+            capital: digit | _mm512_cmple_epu8_mask(shifted, _mm512_set1_epi8(25)),
+            beyond: _mm512_movepi8_mask(x),
+            assign: of(ASSIGN),
             comma: is(b','),
             literal: tables.first_literals().map_or(0, |literals| literal512(block, literals)),
             set: tables.set.as_ref().map_or(0, |set| set512(x, set)),
@@ -282,6 +292,7 @@ mod x86 {
             dash: both(|kinds| kinds.dash),
             dot: both(|kinds| kinds.dot),
             capital: both(|kinds| kinds.capital),
+            beyond: both(|kinds| kinds.beyond),
             literal: both(|kinds| kinds.literal),
             assign: both(|kinds| kinds.assign),
             comma: both(|kinds| kinds.comma),
@@ -300,22 +311,22 @@ mod x86 {
         let splat = |byte: u8| _mm256_set1_epi8(byte.cast_signed());
         let of = |bits: u8| any256(_mm256_and_si256(class, splat(bits)));
         let is = |byte: u8| tops(_mm256_cmpeq_epi8(x, splat(byte)));
-        let upper = || {
-            let shifted = _mm256_sub_epi8(x, splat(b'A'));
-            tops(_mm256_cmpeq_epi8(_mm256_min_epu8(shifted, splat(25)), shifted))
-        };
-        let digit = of(DIGIT);
+        let shifted = _mm256_sub_epi8(x, splat(b'A'));
+        let upper = _mm256_cmpeq_epi8(_mm256_min_epu8(shifted, splat(25)), shifted);
+        let (digit, letter) = (of(DIGIT), of(LETTER));
+        let (dash, dot) = (is(b'-'), is(b'.'));
         let literals = tables.first_literals();
         Kinds {
             digit,
-            letter: of(LETTER),
+            letter,
             sign: of(AT | PERCENT),
             colon: of(COLON),
-            solid: tops(_mm256_cmpeq_epi8(_mm256_max_epu8(x, splat(b'!')), x)),
-            dash: if tables.dashes { is(b'-') } else { 0 },
-            dot: if tables.dots { is(b'.') } else { 0 },
-            capital: if tables.capitals { digit | upper() } else { 0 },
-            assign: if tables.assigns { of(ASSIGN) } else { 0 },
+            solid: digit | letter | dash | dot | tops(marks256(x, &SOLID)),
+            dash,
+            dot,
+            capital: digit | tops(upper),
+            beyond: tops(x),
+            assign: of(ASSIGN),
             comma: is(b','),
             literal: literals.map_or(0, |literals| literal256(block, offset, literals)),
             set: tables.set.as_ref().map_or(0, |set| set256(x, set)),
@@ -363,7 +374,7 @@ mod arm {
 
     use super::super::{
         ASSIGN, AT, COLON, DIGIT, HIGH, HIGH_BIT, Kernel, Kinds, LETTER, LOW, Literals, ODD,
-        PERCENT, READ, Set, Tables, Work,
+        PERCENT, READ, SOLID, Set, Tables, Work,
     };
 
     type Quad = [uint8x16_t; 4];
@@ -400,10 +411,20 @@ mod arm {
     #[target_feature(enable = "neon")]
     #[inline]
     fn odd(block: &[u8; READ]) -> u64 {
-        bits(load(block, 0).map(|x| {
-            let marks = ODD.map(|byte| vceqq_u8(x, vdupq_n_u8(byte)));
-            marks.into_iter().fold(vcgeq_u8(x, vdupq_n_u8(0x80)), |all, mask| vorrq_u8(all, mask))
-        }))
+        bits(load(block, 0).map(|x| vorrq_u8(beyond(x), marks(x, &ODD))))
+    }
+
+    #[target_feature(enable = "neon")]
+    #[inline]
+    fn beyond(x: uint8x16_t) -> uint8x16_t {
+        vcgeq_u8(x, vdupq_n_u8(0x80))
+    }
+
+    /// Ones for each byte that is one of some marks (see [`marks`](super::super::marks)).
+    #[target_feature(enable = "neon")]
+    #[inline]
+    fn marks(x: uint8x16_t, marks: &[u8; 16]) -> uint8x16_t {
+        vceqq_u8(x, vqtbl1q_u8(table(marks), vandq_u8(x, vdupq_n_u8(15))))
     }
 
     #[target_feature(enable = "neon")]
@@ -445,17 +466,19 @@ mod arm {
         let of = |kind: u8| bits(class.map(|c| vtstq_u8(c, vdupq_n_u8(kind))));
         let is = |byte: u8| bits(x.map(|x| vceqq_u8(x, vdupq_n_u8(byte))));
         let upper = |x| vcleq_u8(vsubq_u8(x, vdupq_n_u8(b'A')), vdupq_n_u8(25));
-        let digit = of(DIGIT);
+        let (digit, letter) = (of(DIGIT), of(LETTER));
+        let (dash, dot) = (is(b'-'), is(b'.'));
         Kinds {
             digit,
-            letter: of(LETTER),
+            letter,
             sign: of(AT | PERCENT),
             colon: of(COLON),
-            solid: bits(x.map(|x| vcgtq_u8(x, vdupq_n_u8(b' ')))),
-            dash: if tables.dashes { is(b'-') } else { 0 },
-            dot: if tables.dots { is(b'.') } else { 0 },
-            capital: if tables.capitals { digit | bits(x.map(upper)) } else { 0 },
-            assign: if tables.assigns { of(ASSIGN) } else { 0 },
+            solid: digit | letter | dash | dot | bits(x.map(|x| marks(x, &SOLID))),
+            dash,
+            dot,
+            capital: digit | bits(x.map(upper)),
+            beyond: bits(x.map(|x| beyond(x))),
+            assign: of(ASSIGN),
             comma: is(b','),
             literal: tables.first_literals().map_or(0, |literals| literal(block, literals)),
             set: tables.set.as_ref().map_or(0, |set| of_set(x, set)),

@@ -1,7 +1,7 @@
 //! The same kinds, one byte after the other: for machines without wide registers, and the twin that
 //! every other kernel is compared with.
 
-use super::{BLOCK, Kernel, Kinds, Literals, ODD, READ, Tables};
+use super::{BLOCK, Kernel, Kinds, Literals, READ, Tables, is_odd};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scalar;
@@ -17,15 +17,13 @@ impl Kernel for Scalar {
             mark(&mut kinds.letter, byte.is_ascii_alphabetic() || byte == b'_');
             mark(&mut kinds.sign, byte == b'@' || byte == b'%');
             mark(&mut kinds.colon, byte == b':');
-            mark(&mut kinds.solid, byte > b' ');
-            mark(&mut kinds.dash, tables.dashes && byte == b'-');
-            mark(&mut kinds.dot, tables.dots && byte == b'.');
-            mark(
-                &mut kinds.capital,
-                tables.capitals && (byte.is_ascii_digit() || byte.is_ascii_uppercase()),
-            );
+            mark(&mut kinds.solid, byte.is_ascii_alphanumeric() || b"_-.+/=~".contains(&byte));
+            mark(&mut kinds.dash, byte == b'-');
+            mark(&mut kinds.dot, byte == b'.');
+            mark(&mut kinds.capital, byte.is_ascii_digit() || byte.is_ascii_uppercase());
+            mark(&mut kinds.beyond, !byte.is_ascii());
             mark(&mut kinds.comma, byte == b',');
-            mark(&mut kinds.assign, tables.assigns && matches!(byte, b':' | b'=' | b'>'));
+            mark(&mut kinds.assign, matches!(byte, b':' | b'=' | b'>'));
             if let Some(literals) = tables.first_literals() {
                 let bytes = [Some(byte), Some(second), Some(third)];
                 mark(&mut kinds.literal, literals.may_begin(bytes));
@@ -47,7 +45,7 @@ impl Kernel for Scalar {
     }
 
     fn odd(self, block: &[u8; READ]) -> u64 {
-        let odd = |byte: &u8| !byte.is_ascii() || ODD.contains(byte);
+        let odd = |byte: &u8| is_odd(*byte);
         block.iter().take(BLOCK).rev().fold(0, |bits, byte| bits << 1 | u64::from(odd(byte)))
     }
 }

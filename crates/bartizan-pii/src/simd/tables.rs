@@ -3,10 +3,6 @@
 /// What to look for beside the fixed kinds.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tables {
-    pub(crate) assigns: bool,
-    pub(crate) dashes: bool,
-    pub(crate) dots: bool,
-    pub(crate) capitals: bool,
     pub(crate) literals: Option<Literals>,
     /// They are looked for in every block, not only where asked.
     pub(crate) literals_first: bool,

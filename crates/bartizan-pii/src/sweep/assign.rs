@@ -26,7 +26,7 @@ impl Sweep {
     ) {
         let Near { here, before, .. } = near;
         let known = !self.unknown(near.block);
-        let long = long & near.known;
+        let long = long & near.known & assignable(&before, &here);
         if dispatch.only_long_assigned() {
             let (earlier, reach) = within_reach(long);
             bits::each(here.assign & reach & known, |bit| {
@@ -38,10 +38,7 @@ impl Sweep {
                     self.sign_assigns(dispatch, window, at);
                 }
             });
-            let behind_solid = bits::behind(before.solid, here.solid);
-            bits::each(long & !behind_solid, |bit| {
-                self.verb_assigns(dispatch, window, near.at(bit));
-            });
+            bits::each(long, |bit| self.verb_assigns(dispatch, window, near.at(bit)));
         } else {
             let signs = (here.assign | here.literal) & known;
             bits::each(signs, |bit| self.sign_assigns(dispatch, window, near.at(bit)));
@@ -59,8 +56,11 @@ impl Sweep {
     fn sign_assigns(&mut self, dispatch: &Dispatch, window: &Window<'_>, at: usize) {
         let (text, place) = (window.bytes(), self.origin + at);
         let rest = text.get(place..).unwrap_or_default();
-        let before = text.get(place.saturating_sub(ASSIGN_REACH)..place).unwrap_or_default();
-        let Some(width) = assigning(before, rest) else { return };
+        let Some(width) = assigning(rest) else { return };
+        let address = rest.get(1) == Some(&b'/');
+        if !address && !is_named(dispatch, text, place) {
+            return;
+        }
         for distance in width..=width + ASSIGN_REACH {
             let Some(byte) = rest.get(distance) else { break };
             if !self.assigned_rows(dispatch, text, place + distance).is_empty() {
@@ -93,6 +93,13 @@ impl Sweep {
     }
 }
 
+/// Where a long value may begin: a letter or digit behind a sign, or behind what is no part of a key.
+#[inline(always)]
+pub(super) fn assignable(before: &Kinds, here: &Kinds) -> u64 {
+    let open = |kinds: &Kinds| kinds.assign | !kinds.solid;
+    here.word() & bits::behind(open(before), open(here))
+}
+
 /// Whether a sign at the end of the block before may assign a short value in this one.
 #[inline(always)]
 pub(super) fn assigns_from_before(dispatch: &Dispatch, near: Near) -> bool {
@@ -101,7 +108,7 @@ pub(super) fn assigns_from_before(dispatch: &Dispatch, near: Near) -> bool {
 
 /// The signs and words at the end of a block that may assign what stands in the next one.
 #[inline(always)]
-pub(super) fn near_the_end(kinds: &Kinds) -> u64 {
+fn near_the_end(kinds: &Kinds) -> u64 {
     (kinds.assign | kinds.literal) & NEAR_THE_END
 }
 
@@ -116,19 +123,35 @@ fn within_reach(long: u64) -> (u64, u64) {
     (reach as u64, (reach >> 64) as u64)
 }
 
-/// The width of the sign or word at the beginning of `rest` that assigns what follows to the name
-/// before it.
-fn assigning(before: &[u8], rest: &[u8]) -> Option<usize> {
+/// The width of the sign or word at `place` that assigns what follows.
+fn assigning(rest: &[u8]) -> Option<usize> {
     if let Some(b':' | b'=' | b'>') = rest.first() {
-        let name = before.iter().rposition(|byte| !is_between(*byte)).and_then(|at| before.get(at));
-        let address = rest.get(1) == Some(&b'/');
-        let named = name.is_none_or(|b| b.is_ascii_alphabetic() || *b >= 0x80 || *b == b'_');
-        return (named || address).then_some(1);
+        return Some(1);
+    }
+    // The first letters of all verbs.
+    if !matches!(rest.first()? | 0x20, b' ' | b'b' | b'p') {
+        return None;
     }
     let verb = VERBS
         .iter()
         .find(|verb| rest.get(..verb.len()).is_some_and(|here| here.eq_ignore_ascii_case(verb)));
     verb.map(|verb| verb.len())
+}
+
+/// Whether the name before a sign or word ends like one that something is assigned to, or is a part of
+/// that word itself.
+fn is_named(dispatch: &Dispatch, text: &[u8], place: usize) -> bool {
+    // `bearer`, ` by '` and `password '` are names themselves.
+    if matches!(text.get(place..), Some([b'b' | b'B' | b'p' | b'P', ..] | [b' ', b'b' | b'B', ..]))
+    {
+        return true;
+    }
+    let before = text.get(..place).unwrap_or_default();
+    let between = before.iter().rev().take(ASSIGN_REACH).take_while(|byte| is_between(**byte));
+    match before.get(..before.len() - between.count()) {
+        Some([.., first, last]) => is_between(*last) || dispatch.names.has((*first, *last)),
+        _ => false,
+    }
 }
 
 /// What may stand between a name and its value, beside one sign or word.

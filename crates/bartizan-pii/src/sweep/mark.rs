@@ -6,7 +6,8 @@
 use super::{Kind, MARKS, Sweep, assign::assigns_from_before, bits, signals::Loud};
 use crate::{
     Window,
-    dispatch::{Dispatch, MARKS_REACH, MOST_LETTERS, Marks, Next, Rows},
+    dispatch::{Dispatch, MOST_LETTERS, Marks, Next, Rows},
+    recognizer::name::may_be_announced,
     simd::{BLOCK, Kinds},
     window::is_word,
 };
@@ -16,7 +17,7 @@ const SIGN_REACH: usize = 64;
 /// The most of an address of IPv6 before `::`.
 const PAIR_REACH: usize = 40;
 /// The dashes of a frame.
-const FRAME: u32 = 5;
+pub(super) const FRAME: u32 = 5;
 
 /// A block, and what stands around it. All of it lies in registers: nothing borrows it.
 #[derive(Clone, Copy)]
@@ -43,6 +44,19 @@ impl Near {
         bits::behind(self.before.word(), self.here.word())
     }
 
+    /// The dots of this block and of the next that may count.
+    #[inline(always)]
+    fn dots(self, dispatch: &Dispatch) -> (u64, u64) {
+        let Self { before, here, next, .. } = self;
+        let [.., dots] = &dispatch.marks;
+        if !dots.between_digits {
+            return (here.dot, next.dot);
+        }
+        let of_next = bits::behind(here.digit, next.digit) & bits::ahead(next.digit, u64::MAX);
+        let of_this = bits::behind(before.digit, here.digit) & bits::ahead(here.digit, next.digit);
+        (here.dot & of_this, next.dot & of_next)
+    }
+
     /// How many letters and digits stand directly before a bit.
     #[inline(always)]
     fn word_before(self, bit: u32) -> usize {
@@ -61,28 +75,28 @@ impl Sweep {
         loud: Loud,
     ) {
         let Near { here, next, .. } = near;
-        if loud.numbers != 0 {
+        if loud.has(Loud::NUMBERS) {
             self.numbers(dispatch, window, near);
         }
-        if loud.rare != 0 && dispatch.has_codes() {
+        if loud.has(Loud::RARE) && dispatch.has_codes() {
             self.codes(dispatch, near);
         }
         if here.sign != 0 {
             self.signs(window, near);
         }
-        if loud.marks != 0 {
+        if loud.has(Loud::MARKS) {
             let pairs = here.colon & bits::ahead(here.colon, next.colon) & near.known;
             if pairs != 0 && dispatch.pairs {
                 bits::each(pairs, |bit| self.pair(dispatch, window, near.at(bit)));
             }
             self.marks(dispatch, window, near, 0, (here.colon, next.colon));
             self.marks(dispatch, window, near, 1, (here.dash, next.dash));
-            self.marks(dispatch, window, near, 2, (here.dot, next.dot));
+            self.marks(dispatch, window, near, 2, near.dots(dispatch));
         }
-        if loud.rare | loud.solid != 0 {
+        if loud.has(Loud::RARE) || loud.has(Loud::SOLID) {
             self.others(dispatch, window, near);
         }
-        if loud.hidden != 0 && !self.decoded {
+        if loud.has(Loud::HIDDEN) && !self.decoded {
             self.encoded(window, near);
         }
     }
@@ -111,6 +125,9 @@ impl Sweep {
         if rows.is_empty() {
             return;
         }
+        let undated = rows.and(dispatch.undated);
+        let day = !undated.is_empty() && self.is_day(text, place);
+        let rows = if day { rows.without(undated) } else { rows };
         let fits = |place: usize| {
             text.get(place).is_none_or(|byte| !rows.and(dispatch.starts(*byte)).is_empty())
         };
@@ -192,7 +209,11 @@ impl Sweep {
     fn sign(&mut self, window: &Window<'_>, at: usize) {
         let (text, place) = (window.bytes(), self.origin + at);
         let next = |offset| text.get(place + offset).copied();
-        if next(0) == Some(b'%') && next(1).is_some_and(|byte| byte != b'4') {
+        let follows = |byte: u8| match next(0) {
+            Some(b'%') => byte == b'4',
+            _ => is_word(byte) || byte >= 0x80,
+        };
+        if !next(1).map_or(self.partial, follows) {
             return;
         }
         let before = text.get(place.saturating_sub(SIGN_REACH).max(self.origin)..place);
@@ -241,7 +262,7 @@ impl Sweep {
         let (Some(kind), Some(marks)) = (MARKS.get(index), dispatch.marks.get(index)) else {
             return;
         };
-        let Marks { rows, apart, count } = marks;
+        let Marks { rows, apart, count, word, .. } = marks;
         let mut chains = 0;
         bits::each((*apart).into(), |distance| chains |= bits::from(here, next, distance));
         chains &= here & near.known;
@@ -252,7 +273,7 @@ impl Sweep {
         bits::each(chains, |bit| {
             let at = near.at(bit);
             let length = near.word_before(bit);
-            if (1..=MARKS_REACH).contains(&length)
+            if (usize::from(word.0)..=usize::from(word.1)).contains(&length)
                 && let Some(start) = at.checked_sub(length)
                 && self.may_start(dispatch, window, start, rows)
             {
@@ -286,8 +307,8 @@ impl Sweep {
         }
         // A ruled line is no frame of a key: that has a letter behind its dashes.
         if literal & here.dash != 0 && dispatch.letter_behind_dashes {
-            let fourth = bits::from(here.dash, next.dash, FRAME - 2);
-            literal &= !here.dash | fourth & bits::from(here.letter, next.letter, FRAME);
+            let dashes = bits::runs(here.dash, next.dash, FRAME);
+            literal &= !here.dash | dashes & bits::from(here.letter, next.letter, FRAME);
         }
         bits::each(literal, |bit| {
             let holds = self.has_literal(dispatch, window, self.origin + near.at(bit));
@@ -301,7 +322,7 @@ impl Sweep {
                 other |= bits::runs(here.capital, next.capital, least);
             }
         }
-        if dispatch.tables.assigns && (solid != 0 || assigns_from_before(dispatch, near)) {
+        if dispatch.assigns && (solid != 0 || assigns_from_before(dispatch, near)) {
             self.assigned(dispatch, window, near, solid);
         }
         if here.set != 0 {
@@ -309,10 +330,31 @@ impl Sweep {
                 self.found.note_all(Kind::Custom, near.block, here.set);
             }
             other |= if dispatch.anywhere.is_empty() { 0 } else { here.set };
+            other |= self.of_words(dispatch, window, near, here.set & outside & !other);
         }
         if other & outside != 0 {
             self.found.note_all(Kind::Other, near.block, other & outside);
         }
+    }
+
+    /// Those words that stand before a digit, or behind what announces a person.
+    #[inline(always)]
+    fn of_words(&self, dispatch: &Dispatch, window: &Window<'_>, near: Near, words: u64) -> u64 {
+        let mut some = 0;
+        if let Some(most) = dispatch.most_before_digit {
+            let Near { here, next, .. } = near;
+            bits::each(words, |bit| {
+                let behind = bits::from(here.digit, next.digit, bit).trailing_zeros();
+                some |= u64::from(behind < most) << bit;
+            });
+        }
+        if !dispatch.announced.is_empty() {
+            bits::each(words & !some, |bit| {
+                let place = self.origin + near.at(bit);
+                some |= u64::from(may_be_announced(window.bytes(), place)) << bit;
+            });
+        }
+        some
     }
 
     #[inline(never)]

@@ -4,6 +4,8 @@ use super::{Kind, MARKS, Place, Sweep, bits, mark::digits_of_number};
 use crate::{
     Window,
     dispatch::{Dispatch, MOST_LETTERS, NUMBER_REACH, Rows},
+    phone,
+    recognizer::name::may_be_announced,
     simd::{BLOCK, Kinds},
     window::is_word,
 };
@@ -99,6 +101,16 @@ impl Sweep {
         if all { rows } else { rows.without(labelled) }
     }
 
+    /// Whether a day certainly begins at a place.
+    #[inline]
+    pub(super) fn is_day(&self, text: &[u8], at: usize) -> bool {
+        // The separator stands behind two or four digits.
+        let separator =
+            |at: usize| text.get(at).is_some_and(|b| matches!(b, b'-' | b'.' | b'/' | b' '));
+        let window = if self.partial { Window::partial(text) } else { Window::whole(text) };
+        (separator(at + 4) || separator(at + 2)) && phone::is_date(&window, at) == Ok(true)
+    }
+
     /// Whether a label may stand behind a number: what ends its digits, by the bits from its first one
     /// on, is a word of its own, or the mark of an extension.
     #[inline]
@@ -148,6 +160,13 @@ impl Sweep {
     fn other_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize) -> Rows {
         let place = at - self.origin;
         let mut rows = dispatch.anywhere;
+        if !dispatch.announced.is_empty() && may_be_announced(bytes, at) {
+            rows = rows.or(dispatch.announced);
+        }
+        if dispatch.most_before_digit.is_some() {
+            let distance = self.bits_from(place, |kinds| kinds.digit).trailing_zeros();
+            rows = rows.or(dispatch.before_digit(distance));
+        }
         if self.bits_from(place, |kinds| kinds.literal) & 1 == 1 {
             rows = rows.or(self.literal_rows(dispatch, bytes, at));
         }

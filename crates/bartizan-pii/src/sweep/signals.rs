@@ -2,93 +2,168 @@
 //! branch: most blocks of most texts are quiet, and nothing more is asked of them.
 //!
 //! A block is loud where any of the conditions holds that [`mark`](super::mark) begins with, or a
-//! wider one that is cheaper. Whoever runs this with debug assertions marks quiet blocks, too, and
-//! sees that nothing is noted.
+//! wider one that is cheaper; of many blocks this is reckoned at once. Whoever runs this with debug
+//! assertions marks quiet blocks, too, and sees that nothing is noted.
 
-use super::{Ring, Sweep, assign::near_the_end, hidden::LONG_WORD};
+use super::{Sweep, assign::assignable, bits, hidden::LONG_WORD, mark::FRAME};
 use crate::{
-    Window,
     dispatch::Dispatch,
     encoded,
-    simd::{BLOCK, Kinds},
+    simd::{BLOCK, Kernel, Kinds, ManyKinds, with_block},
 };
 
-/// What the rows of a scanner make of these conditions.
+/// Numbers with so many digits go on for so many bytes.
+pub(crate) const FEWEST_LONG: u32 = 7;
+
+/// What the rows of a scanner make of these conditions. What holds or not is all bits or none.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Signals {
     /// Some literals begin with five dashes.
-    pub(crate) framed: bool,
-    /// Digits count behind letters; all bits if one letter is enough,
-    pub(crate) codes: bool,
+    pub(crate) framed: u64,
+    /// Digits count behind letters; if one letter is enough,
+    pub(crate) codes: u64,
     pub(crate) one_letter: u64,
     /// and those that begin a word do.
-    pub(crate) gaps: bool,
+    pub(crate) gaps: u64,
     /// The farthest two `:` or `.` of which both count: 4 to 8.
     pub(crate) apart: u32,
-    /// How far from each other two dashes count, if there is one such distance.
-    pub(crate) dashes: Option<u32>,
+    /// Dots count that have no digit on each side.
+    pub(crate) free_dots: u64,
+    /// How far from each other two dashes count, if there is only one such distance.
+    pub(crate) dashes: (u32, bool),
     /// Values may begin with a dash or dot.
-    pub(crate) lone: bool,
-    /// The fewest digits of a number.
+    pub(crate) lone: u64,
+    /// The fewest digits of a number, and whether some have less than [`FEWEST_LONG`].
     pub(crate) number: u32,
-    /// The fewest bytes without a blank that count: 8 or 16.
+    pub(crate) short_numbers: u64,
+    /// The fewest letters of a key that count: 8 or 16. Where they may be anything else than tokens and
+    /// what is assigned, all bits;
     pub(crate) solid: u32,
-    /// Short values are assigned.
-    pub(crate) assigned: bool,
-    /// Every block may hold something.
+    pub(crate) any_solid: u64,
+    /// and the fewest bytes of a token, if there are any.
+    pub(crate) token: u32,
+    pub(crate) tokens: u64,
+    /// Every block may hold something: where short values are assigned, say.
     pub(crate) always: bool,
 }
 
-/// What a block may hold: nothing where nothing is set. The bits are not exact.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Loud {
-    /// Literals, signs, codes, and the bytes of the user's own patterns.
-    pub(super) rare: u64,
-    pub(super) numbers: u64,
-    pub(super) marks: u64,
-    /// Long runs without a blank.
-    pub(super) solid: u64,
-    /// Words that may be encoded, and letters one by one.
-    pub(super) hidden: u64,
-}
+/// So many blocks are told of at once.
+pub(super) const MANY: usize = 8;
+/// The same with one block before and one behind.
+pub(super) const AROUND: usize = MANY + 2;
+
+/// What a block may hold: some of the conditions, as bits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Loud(u8);
 
 impl Loud {
+    /// Literals, signs, codes, and the bytes of the user's own patterns.
+    pub(super) const RARE: Self = Self(1);
+    pub(super) const NUMBERS: Self = Self(2);
+    pub(super) const MARKS: Self = Self(4);
+    /// Long runs of what keys are made of.
+    pub(super) const SOLID: Self = Self(8);
+    /// Words that may be encoded, and letters one by one.
+    pub(super) const HIDDEN: Self = Self(16);
     /// Nothing is known of the block.
-    pub(super) const ALL: Self = Self {
-        rare: u64::MAX,
-        numbers: u64::MAX,
-        marks: u64::MAX,
-        solid: u64::MAX,
-        hidden: u64::MAX,
-    };
+    pub(super) const ALL: Self = Self(31);
 
     #[inline(always)]
-    pub(super) fn is_any(&self) -> bool {
-        self.rare | self.numbers | self.marks | self.solid | self.hidden != 0
+    pub(super) fn is_any(self) -> bool {
+        self.0 != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// What some blocks may hold.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The first of them, plus one: none is told of at first.
+    behind_first: usize,
+    loud: [Loud; MANY],
+    /// Nothing is known of them but what those before them were.
+    guessed: bool,
+}
+
+impl Told {
+    /// The same of the next blocks, where all of these are loud: so are the next ones, mostly.
+    fn guess(&mut self, first: usize) -> bool {
+        let all =
+            self.behind_first + MANY == first + 1 && self.loud.iter().all(|loud| loud.is_any());
+        self.guessed = all && !self.guessed;
+        if self.guessed {
+            (self.behind_first, self.loud) = (first + 1, [Loud::ALL; MANY]);
+        }
+        self.guessed
+    }
+
+    /// Forgets all blocks.
+    pub(super) fn forget(&mut self) {
+        self.behind_first = 0;
+    }
+
+    /// What a block may hold, if it is told of.
+    #[inline(always)]
+    pub(super) fn of(&self, block: usize) -> Option<Loud> {
+        let place = (block + 1).checked_sub(self.behind_first)?;
+        self.loud.get(place).copied().filter(|_| self.behind_first > 0)
     }
 }
 
 impl Sweep {
-    /// What a block may hold, or show in the block before.
+    /// Tells what the blocks from `first` on may hold, or show in the block before. `kinds` are those
+    /// that were told of last in the same way, with the blocks around them: these end before `first`.
     #[inline(always)]
-    pub(super) fn loud(&self, dispatch: &Dispatch, window: &Window<'_>, block: usize) -> Loud {
-        let signals = &dispatch.signals;
-        if signals.always || self.at_end(block) {
-            return Loud::ALL;
+    pub(super) fn tell(
+        &mut self,
+        kernel: impl Kernel,
+        dispatch: &Dispatch,
+        text: &[u8],
+        first: usize,
+        kinds: &mut Option<ManyKinds<AROUND>>,
+    ) {
+        if self.told.guess(first) {
+            return;
         }
-        let [before, here, next] =
-            [block.wrapping_sub(1), block, block + 1].map(|block| self.kinds.at(block));
-        let (word, next_word) = (here.word(), next.word());
-        let behind = behind(before.word(), word);
-        let begins = word & !behind;
-        let long = begins & (run(word, LONG_WORD) | crosses(word, next_word, LONG_WORD));
-        let encoded = long != 0 && self.any_encoded(window, block, long);
-        Loud {
-            rare: rare(signals, before, here, next, begins),
-            numbers: numbers(signals, here, next),
-            marks: marks(signals, here, next, behind),
-            solid: solid(signals, here, next),
-            hidden: singles(word, next_word, begins) | u64::from(encoded),
+        let mut index = match kinds {
+            Some(kinds) => {
+                kinds.take_last_two();
+                2
+            }
+            None => usize::from(first == 0),
+        };
+        let kinds = kinds.get_or_insert(ManyKinds::EMPTY);
+        let mut at = self.origin + (first + index - 1) * BLOCK;
+        while index < AROUND
+            && let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk)
+        {
+            kinds.put(index, &kernel.kinds(bytes, &dispatch.tables));
+            (index, at) = (index + 1, at + BLOCK);
+        }
+        for index in index..AROUND {
+            let rest = text.get(at..).unwrap_or_default();
+            kinds.put(index, &self.kinds_of_end(kernel, dispatch, rest));
+            at += BLOCK;
+        }
+        let Heard { loud, long, prefixed } = Heard::all(&dispatch.signals, kinds);
+        let loud = loud.map(|bits| Loud(bits as u8));
+        self.told = Told { behind_first: first + 1, loud, guessed: false };
+        let blocks = long.into_iter().zip(prefixed).zip(&mut self.told.loud).zip(first..);
+        for (((long, prefixed), told), block) in blocks {
+            if long | prefixed == 0 {
+                continue;
+            }
+            let rest = text.get(self.origin + block * BLOCK..).unwrap_or_default();
+            if long != 0 && any_encoded(rest, long) {
+                told.0 |= Loud::HIDDEN.0;
+            }
+            if prefixed != 0 && any_literal(kernel, dispatch, rest, prefixed) {
+                told.0 |= Loud::SOLID.0;
+            }
         }
     }
 
@@ -97,127 +172,203 @@ impl Sweep {
     pub(super) fn at_end(&self, block: usize) -> bool {
         self.partial && block + 1 >= self.last()
     }
+}
 
-    /// Whether one of some long words may say something.
+/// What each of some blocks may hold, its long words that may be encoded, and those that may begin with
+/// a literal.
+struct Heard {
+    loud: [u64; MANY],
+    long: [u64; MANY],
+    prefixed: [u64; MANY],
+}
+
+impl Heard {
+    /// Of blocks between the first and the last one, which stand around them.
+    ///
+    /// The loop has no branch and no call, so that it is done for as many blocks at once as a register
+    /// holds.
     #[inline(always)]
-    fn any_encoded(&self, window: &Window<'_>, block: usize, long: u64) -> bool {
-        let text = window.bytes().get(self.origin + block * BLOCK..).unwrap_or_default();
-        let mut long = long;
-        while long != 0 {
-            let at = long.trailing_zeros() as usize;
-            if text.get(at..).is_none_or(encoded::may_begin_quickly) {
-                return true;
-            }
-            long &= long - 1;
+    fn all(signals: &Signals, kinds: &ManyKinds<AROUND>) -> Self {
+        let [mut loud, mut long, mut prefixed] = [[0; MANY]; 3];
+        let slots = loud.iter_mut().zip(&mut long).zip(&mut prefixed);
+        for (index, ((loud, long), prefixed)) in slots.enumerate() {
+            let [before, here, next] = [0, 1, 2].map(|offset| kinds.one(index + offset));
+            let near = Near { before, here, next };
+            *loud = near.loud(signals);
+            *long = near.long();
+            *prefixed = near.prefixed(signals);
         }
-        false
+        Self { loud, long, prefixed }
     }
 }
 
-/// Literals, signs, codes, and the bytes of the user's own patterns.
+/// Whether one of some long words of a block may say something.
 #[inline(always)]
-fn rare(signals: &Signals, before: &Kinds, here: &Kinds, next: &Kinds, begins: u64) -> u64 {
-    let inside = here.word() & !begins;
-    let letters = here.letter << 2 | before.letter >> 62 | signals.one_letter;
-    let joined = here.digit & !begins & !behind(before.digit, here.digit) & letters;
-    let assigned = here.assign | here.literal | near_the_end(before);
-    // Of what begins with five dashes, these show it, with a letter behind them.
-    let dashes = here.dash & (here.dash >> 1 | next.dash << 63);
-    let four = dashes & (dashes >> 2 | 0b11 << 62);
-    let framed = four & (here.letter >> 5 | u64::MAX << 59);
-    here.literal & !inside
-        | if signals.framed { framed } else { 0 }
-        | here.sign
-        | here.set
-        | if signals.codes { joined } else { 0 }
-        | if signals.gaps { here.digit & begins } else { 0 }
-        | if signals.assigned { assigned } else { 0 }
+fn any_encoded(block: &[u8], long: u64) -> bool {
+    let mut any = false;
+    bits::each(long, |bit| {
+        any |= block.get(bit as usize..).is_none_or(encoded::may_begin_quickly);
+    });
+    any
 }
 
-/// The bits of a block, one place up. (Turned round, as two words are shifted together slowly on some
-/// machines.)
+/// Whether a literal may begin at one of some bits.
 #[inline(always)]
-fn behind(before: u64, here: u64) -> u64 {
-    const LAST: u64 = 1 << 63;
-    (here ^ (here ^ before) & LAST).rotate_left(1)
+fn any_literal(kernel: impl Kernel, dispatch: &Dispatch, block: &[u8], at: u64) -> bool {
+    let literals = dispatch.tables.literals.as_ref();
+    literals.is_some_and(|literals| {
+        with_block(block, |bytes| kernel.literals(bytes, literals)) & at != 0
+    })
 }
 
-/// Digits, if there are enough of them for a number that begins in this block.
-#[inline(always)]
-fn numbers(signals: &Signals, here: &Kinds, next: &Kinds) -> u64 {
-    let digits = here.digit.count_ones() + (next.digit as u32).count_ones();
-    if digits >= signals.number { here.digit } else { 0 }
+/// A block, and those around it.
+struct Near {
+    before: Kinds,
+    here: Kinds,
+    next: Kinds,
 }
 
-/// Marks with another one closely behind, and a word before, where no value begins with a mark.
-#[inline(always)]
-fn marks(signals: &Signals, here: &Kinds, next: &Kinds, behind: u64) -> u64 {
-    let led = behind | if signals.lone { u64::MAX } else { 0 };
-    let all = here.colon | here.dot;
-    let two = all >> 1 | all >> 2;
-    let four = two | two >> 2;
-    let near = four | four >> (signals.apart - 4);
-    let dashed = match signals.dashes {
-        Some(apart) => here.dash >> apart,
-        None => near_dashes(here.dash),
-    };
-    let behind_all = (next.colon | next.dot | next.dash) & 0xFF != 0;
-    let last = if behind_all { u64::MAX << 56 } else { 0 };
-    (near | last) & (here.colon | here.dot & led) | (dashed | last) & here.dash & led
-}
-
-/// Where a dash stands at most eight bytes later.
-#[inline(always)]
-fn near_dashes(dash: u64) -> u64 {
-    let two = dash >> 1 | dash >> 2;
-    let four = two | two >> 2;
-    four | four >> 4
-}
-
-/// Long runs without a blank.
-#[inline(always)]
-fn solid(signals: &Signals, here: &Kinds, next: &Kinds) -> u64 {
-    let eight = twice(twice(twice(here.solid, 1), 2), 4);
-    twice(eight, signals.solid - 8) | crosses(here.solid, next.solid, signals.solid)
-}
-
-/// Three letters or digits that stand one by one.
-#[inline(always)]
-fn singles(word: u64, next: u64, begins: u64) -> u64 {
-    let ahead = (word ^ (word ^ next) & 1).rotate_right(1);
-    let alone = begins & !ahead;
-    let next_alone = next & !(next << 1) & !(next >> 1) & 0b1111;
-    let last = if next_alone != 0 { alone & u64::MAX << 60 } else { 0 };
-    alone & alone >> 2 & alone >> 4 | last
-}
-
-/// Where `least` bits follow each other within a block: 10 at most.
-#[inline(always)]
-fn run(bits: u64, least: u32) -> u64 {
-    twice(twice(twice(twice(bits, 1), 2), 4), least - 8)
-}
-
-/// Of bits from which so many follow, or more: those from which `by` more do.
-#[inline(always)]
-fn twice(run: u64, by: u32) -> u64 {
-    run & run >> by
-}
-
-/// The last bits of a block, if they are a run of `least` together with the first of the next one.
-/// (Bits of two blocks are not shifted together: that is slow on some machines.)
-#[inline(always)]
-fn crosses(here: u64, next: u64, least: u32) -> u64 {
-    let (last, first) = (here.leading_ones(), next.trailing_ones());
-    let run = !(u64::MAX.checked_shr(last).unwrap_or(0));
-    if last + first >= least { run } else { 0 }
-}
-
-impl<T> Ring<T> {
-    /// One of the last blocks, where it lies.
+impl Near {
+    /// The conditions that hold, as the bits of [`Loud`].
     #[inline(always)]
-    pub(super) fn at(&self, block: usize) -> &T {
-        let Self(all) = self;
-        let [first, ..] = all;
-        all.get(block % super::RING).unwrap_or(first)
+    fn loud(&self, signals: &Signals) -> u64 {
+        let all = [
+            (Loud::RARE, self.rare(signals)),
+            (Loud::NUMBERS, self.numbers(signals)),
+            (Loud::MARKS, self.marks(signals)),
+            (Loud::SOLID, self.solid(signals)),
+            (Loud::HIDDEN, self.singles()),
+        ];
+        all.iter()
+            .fold(0, |bits, (loud, holds)| bits | if *holds == 0 { 0 } else { u64::from(loud.0) })
     }
+
+    /// Bytes behind a letter, a digit or `_`.
+    #[inline(always)]
+    fn behind_word(&self) -> u64 {
+        bits::behind(self.before.word(), self.here.word())
+    }
+
+    #[inline(always)]
+    fn begins(&self) -> u64 {
+        self.here.word() & !self.behind_word()
+    }
+
+    /// Long words with a capital or digit among their first letters, as all that is encoded has.
+    #[inline(always)]
+    fn long(&self) -> u64 {
+        let (here, next) = (self.here.capital, self.next.capital);
+        let two = (here | bits::ahead(here, next), next | next >> 1);
+        let four = either(two, 2);
+        let (eight, next) = either(four, 4);
+        let marked = eight | bits::from(eight, next, LONG_WORD - 8);
+        self.begins() & run(self.here.word(), self.next.word(), LONG_WORD) & marked
+    }
+
+    /// Literals, signs, codes, and the bytes of the user's own patterns.
+    #[inline(always)]
+    fn rare(&self, signals: &Signals) -> u64 {
+        let Self { before, here, next } = self;
+        let (begins, inside) = (self.begins(), here.word() & self.behind_word());
+        let letters = here.letter << 2 | before.letter >> 62 | signals.one_letter;
+        let joined = here.digit & inside & !bits::behind(before.digit, here.digit) & letters;
+        // Behind a sign stands a letter or digit, of whatever script.
+        let signs = here.sign & bits::ahead(here.word() | here.beyond, next.word() | next.beyond);
+        here.literal & !inside
+            | self.framed() & signals.framed
+            | signs
+            | here.set
+            | joined & signals.codes
+            | here.digit & begins & signals.gaps
+    }
+
+    /// Five dashes before a letter.
+    #[inline(always)]
+    fn framed(&self) -> u64 {
+        let Self { here, next, .. } = self;
+        run(here.dash, next.dash, FRAME) & bits::from(here.letter, next.letter, FRAME)
+    }
+
+    /// Digits that begin a number, if there are enough of them: nothing ends it before so many bytes.
+    #[inline(always)]
+    fn numbers(&self, signals: &Signals) -> u64 {
+        let Self { here, next, .. } = self;
+        let digits = here.digit.count_ones() + (next.digit as u32).count_ones();
+        let goes_on = |kinds: &Kinds| !(kinds.letter | kinds.comma);
+        let long = run(goes_on(here), goes_on(next), FEWEST_LONG) | signals.short_numbers;
+        let enough = if digits >= signals.number { u64::MAX } else { 0 };
+        here.digit & self.begins() & long & enough
+    }
+
+    /// Marks with another one closely behind, and a word before, where no value begins with a mark.
+    #[inline(always)]
+    fn marks(&self, signals: &Signals) -> u64 {
+        let Self { before, here, next } = self;
+        let led = self.behind_word() | signals.lone;
+        let between = bits::behind(before.digit, here.digit) & bits::ahead(here.digit, next.digit);
+        let of_next = bits::behind(here.digit, next.digit);
+        let marks = here.colon | here.dot & led & (between | signals.free_dots);
+        let next_marks = next.colon | next.dot & (of_next | signals.free_dots);
+        let near = closely(marks, next_marks, signals.apart);
+        let dashed = match signals.dashes {
+            (apart, true) => bits::from(here.dash, next.dash, apart),
+            (_, false) => closely(here.dash, next.dash, 8),
+        };
+        near & marks | dashed & here.dash & led
+    }
+
+    /// Long runs of what keys are made of: those that may be tokens, and those that may be assigned.
+    #[inline(always)]
+    fn solid(&self, signals: &Signals) -> u64 {
+        let Self { here, next, .. } = self;
+        let (token, of_next) = (here.word() | here.dash, next.word() | next.dash);
+        let tokens = run(token, of_next, signals.token) & signals.tokens;
+        let long = run(here.solid, next.solid, signals.solid);
+        tokens | long & (assignable(&self.before, here) | signals.any_solid)
+    }
+
+    /// Words at which a literal counts, if one begins there.
+    #[inline(always)]
+    fn prefixed(&self, signals: &Signals) -> u64 {
+        let long = run(self.here.solid, self.next.solid, signals.solid);
+        self.begins() & long & signals.framed
+    }
+
+    /// Three letters or digits that stand one by one.
+    #[inline(always)]
+    fn singles(&self) -> u64 {
+        let (word, next) = (self.here.word(), self.next.word());
+        let alone = self.begins() & !bits::ahead(word, next);
+        // Whether the last of the next block stands alone does not matter.
+        let next_alone = next & !bits::behind(word, next) & !(next >> 1);
+        alone & bits::from(alone, next_alone, 2) & bits::from(alone, next_alone, 4)
+    }
+}
+
+/// Bits of this block and of the next one, joined with those so many places behind.
+#[inline(always)]
+fn either((here, next): (u64, u64), by: u32) -> (u64, u64) {
+    (here | bits::from(here, next, by), next | next >> by)
+}
+
+/// Where a mark stands behind another one, `apart` bytes at most: 4 to 8.
+#[inline(always)]
+fn closely(here: u64, next: u64, apart: u32) -> u64 {
+    let two = (bits::ahead(here, next) | bits::from(here, next, 2), next >> 1 | next >> 2);
+    let (four, behind) = either(two, 2);
+    four | bits::from(four, behind, apart - 4)
+}
+
+/// Where so many bits follow each other: 4 to 32.
+#[inline(always)]
+fn run(here: u64, next: u64, least: u32) -> u64 {
+    let both =
+        |(here, next): (u64, u64), by: u32| (here & bits::from(here, next, by), next & next >> by);
+    let four = both(both((here, next), 1), 2);
+    if least < 8 {
+        return both(four, least - 4).0;
+    }
+    let eight = both(four, 4);
+    let sixteen = both(eight, least.min(16) - 8);
+    both(sixteen, least.max(16) - 16).0
 }

@@ -47,7 +47,7 @@ pub(crate) const ROWS: &[Recognizer] = formed![
         yes ["62.639.713/0489-40", "62639713048940"], no ["62.639.713/0489-41"];
     BR_CNPJ, "a firm's tax number with letters, as given since 2026, and its two check digits",
         ["XX.XXX.XXX/XXXX-99"], cnpj, 0.55, CNPJ,
-        at [Anchor::Marks { mark: b'.', apart: (4, 4), count: 2 }],
+        at [Anchor::Marks { mark: b'.', apart: (4, 4), count: 2, word: (1, 8) }],
         yes ["12.ABC.345/01DE-35"], no ["12.ABC.345/01DE-36"];
     AR_CUIT, "a taxpayer's number with its check digit",
         ["99-99999999-9", "99999999999"], cuit, 0.4, CUIT,
