@@ -66,6 +66,6 @@ mod tests {
         for one in many.collect::<Vec<_>>() {
             sum += one.await.unwrap();
         }
-        assert_eq!(sum, (0..64).sum());
+        assert_eq!(sum, (0..64).sum::<i32>());
     }
 }
