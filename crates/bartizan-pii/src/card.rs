@@ -71,11 +71,19 @@ pub(crate) fn grouped(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
 }
 
 pub(crate) fn bare_usual(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
-    bare(window, at, true)
+    bare_or_floating(window, at, true)
 }
 
 pub(crate) fn bare_other(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
-    bare(window, at, false)
+    bare_or_floating(window, at, false)
+}
+
+/// `4111111111111111`, and `4111111111111111.0`.
+fn bare_or_floating(window: &Window<'_>, at: usize, usual: bool) -> Peek<Option<End>> {
+    match bare(window, at, usual)? {
+        None => digits::floating(window, at, SHORTEST, |digits| bare(digits, 0, usual)),
+        found => Ok(found),
+    }
 }
 
 fn bare(window: &Window<'_>, at: usize, usual: bool) -> Peek<Option<End>> {

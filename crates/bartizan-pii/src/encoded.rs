@@ -6,8 +6,19 @@
 use crate::{Peek, Window, window::is_word};
 
 /// So many bytes of a word are read. What is longer, and says something in these, is a finding to
-/// its end; what it says behind them alone is not seen.
-pub(crate) const MOST: usize = 512;
+/// its end; what it says behind them alone is not seen, since a stream would have to wait for it.
+const MOST: usize = 8 * 1024;
+/// So many of a word that goes on from line to line (RFC 2045, section 6.8), with its breaks. Each of its
+/// lines is read as the first of some: what is no longer than most of these stands in one of them whole.
+const MOST_WRAPPED: usize = 512;
+/// Lines that may go on in the next one have so many letters: 76 in mail, 64 in PEM.
+const LINE: std::ops::RangeInclusive<usize> = 60..=128;
+/// So far a line may be indented.
+const INDENT: usize = 8;
+/// So many letters are read that stand one by one.
+const MOST_SPREAD: usize = 512;
+/// What a word says takes memory of its own only beyond so many bytes.
+const FEW: usize = 512;
 /// Shorter words say too little.
 const LEAST: usize = 12;
 /// Among so many letters there is a capital or digit.
@@ -20,26 +31,46 @@ pub(crate) const SPREAD_MARKS: usize = 8;
 /// What a word says, and where it ends.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    bytes: [u8; MOST],
+    bytes: [u8; FEW],
     length: usize,
+    /// All of it, where that is more.
+    long: Vec<u8>,
     pub(crate) end: usize,
+    /// Whether the word may go on behind its end, which was not read any more.
+    pub(crate) is_cut: bool,
 }
 
 impl Decoded {
     fn new() -> Self {
-        Self { bytes: [0; MOST], length: 0, end: 0 }
+        Self { bytes: [0; FEW], length: 0, long: Vec::new(), end: 0, is_cut: false }
     }
 
     pub(crate) fn text(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
+        if self.long.is_empty() {
+            self.bytes.get(..self.length).unwrap_or_default()
+        } else {
+            &self.long
+        }
     }
 
     /// Whether `byte` is of a text; it is added then.
     fn push(&mut self, byte: u8) -> bool {
-        let slot = self.bytes.get_mut(self.length).filter(|_| is_text(byte));
-        let taken = slot.map(|slot| *slot = byte).is_some();
-        self.length += usize::from(taken);
-        taken
+        if !is_text(byte) {
+            return false;
+        }
+        match self.bytes.get_mut(self.length) {
+            Some(slot) => {
+                *slot = byte;
+                self.length += 1;
+            }
+            None => {
+                if self.long.is_empty() {
+                    self.long.extend_from_slice(&self.bytes);
+                }
+                self.long.push(byte);
+            }
+        }
+        true
     }
 }
 
@@ -118,43 +149,74 @@ static ROLES: [u8; 256] = {
     table
 };
 
-/// What the word at `at` says, if it is text in base64 or in hexadecimal digits.
-pub(crate) fn word(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
+/// What the word at `at` says, if it is text in base64 or in hexadecimal digits: by itself, and together
+/// with the lines behind it where it ends with its line.
+pub(crate) fn words(window: &Window<'_>, at: usize) -> Peek<[Option<Decoded>; 2]> {
     if window.before(at, 1).is_some_and(|byte| sextet(byte).is_some()) {
-        return Ok(None);
+        return Ok([None, None]);
     }
-    let known = window.bytes().get(at..).unwrap_or_default();
-    if !is_marked(known) {
-        return Ok(None);
+    if !is_marked(window.bytes().get(at..).unwrap_or_default()) {
+        return Ok([None, None]);
     }
-    match base64(window, at)? {
-        Some(decoded) => Ok(Some(decoded)),
-        None => hexadecimal(window, at),
-    }
+    let Some(word) = base64(window, at, false)? else {
+        return Ok([hexadecimal(window, at)?, None]);
+    };
+    let lines = match next_line(window, at, word.end)? {
+        Some(_) => base64(window, at, true)?,
+        None => None,
+    };
+    Ok([Some(word), lines])
 }
 
-/// RFC 4648, sections 4 and 5, with padding or without.
-fn base64(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
+/// RFC 4648, sections 4 and 5, with padding or without; in one line, or in several.
+fn base64(window: &Window<'_>, at: usize, lines: bool) -> Peek<Option<Decoded>> {
     let mut decoded = Decoded::new();
-    let (mut bits, mut held, mut end) = (0_u32, 0_u32, at);
-    while end - at < MOST {
-        let Some(value) = window.byte(end)?.and_then(sextet) else { break };
-        end += 1;
+    let most = if lines { MOST_WRAPPED } else { MOST };
+    let (mut bits, mut held, mut end, mut line) = (0_u32, 0_u32, at, at);
+    // What the lines before this one say, and where they end.
+    let mut before = None;
+    while end - at < most {
+        let Some(value) = window.byte(end)?.and_then(sextet) else {
+            let next = if lines && held == 0 { next_line(window, line, end)? } else { None };
+            let Some(next) = next else { break };
+            before = Some((decoded.length, end));
+            (end, line) = (next, next);
+            continue;
+        };
         bits = bits << 6 | u32::from(value);
         held += 6;
         if held >= 8 {
             held -= 8;
             if !decoded.push((bits >> held & 0xFF) as u8) {
-                return Ok(None);
+                // What stands in this line is something else; those before it say what they say.
+                let Some(said) = before else { return Ok(None) };
+                (decoded.length, end) = said;
+                break;
             }
         }
+        end += 1;
     }
     // A single letter beyond four is none of base64.
-    if end - at < LEAST || held == 6 {
+    if end - at < LEAST || (held == 6 && before.is_none()) {
         return Ok(None);
     }
+    decoded.is_cut = end - at >= most;
     decoded.end = end + window.count(end, 2, |byte| byte == b'=')?;
     Ok(Some(decoded))
+}
+
+/// Where the next line of a word begins whose line goes from `line` to `end`, if one does.
+fn next_line(window: &Window<'_>, line: usize, end: usize) -> Peek<Option<usize>> {
+    if !LINE.contains(&(end - line)) || !(end - line).is_multiple_of(4) {
+        return Ok(None);
+    }
+    let feed = end + usize::from(window.is(end, |byte| byte == b'\r')?);
+    if !window.is(feed, |byte| byte == b'\n')? {
+        return Ok(None);
+    }
+    let next = feed + 1;
+    let next = next + window.count(next, INDENT, |byte| matches!(byte, b' ' | b'\t'))?;
+    Ok(window.is(next, |byte| sextet(byte).is_some())?.then_some(next))
 }
 
 fn hexadecimal(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
@@ -168,7 +230,7 @@ fn hexadecimal(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
         }
         end += 2;
     }
-    decoded.end = end;
+    (decoded.end, decoded.is_cut) = (end, end - at >= MOST);
     Ok((end - at >= LEAST).then_some(decoded))
 }
 
@@ -184,7 +246,7 @@ pub(crate) fn spread(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
     }
     let mut decoded = Decoded::new();
     let mut next = at;
-    while next - at < MOST {
+    while next - at < MOST_SPREAD {
         let Some(letter) = window.byte(next)?.filter(u8::is_ascii_graphic) else {
             // A space among the letters, itself between two marks.
             if mark == b' '
@@ -211,6 +273,7 @@ pub(crate) fn spread(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
     while decoded.text().last() == Some(&b' ') {
         decoded.length -= 1;
     }
+    decoded.is_cut = decoded.end - at >= MOST_SPREAD;
     Ok((decoded.length >= FEWEST_LETTERS).then_some(decoded))
 }
 
@@ -270,7 +333,7 @@ const fn sextet(byte: u8) -> Option<u8> {
     }
 }
 
-/// Whether a word that was cut at [`MOST`] goes on with this byte.
+/// Whether a word that was cut goes on with this byte.
 pub(crate) fn goes_on(byte: u8) -> bool {
     sextet(byte).is_some() || byte == b'='
 }

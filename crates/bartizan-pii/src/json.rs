@@ -4,18 +4,21 @@
 //! included, and the name of a member counts as context for its value. Names are searched too. A
 //! string that is a JSON document itself, as the arguments of a tool call are, is masked as one. Only
 //! the found spans are written anew; key order, white space and the spelling of numbers stay.
-//! A whole number that is found (a card, a telephone number) becomes a string.
+//! A whole number that is found (a card, a telephone number) becomes a string, however it is spelled.
 
+mod places;
 mod text;
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, fmt::Write as _, ops::Range};
 
 use serde::Serialize;
 
 use crate::{
-    Action, Entity, Finding, Masker, Vault, Window, mask::Found, reader::Reader,
+    Action, Entity, Finding, Masker, Vault, Window, digits::integer, mask::Found, reader::Reader,
     recognizer::assignment::may_name,
 };
+pub use places::push_name;
+use places::{Places, ROOM, end_of};
 use text::raw_offsets;
 pub(crate) use text::{decode, escape_into, is_container, is_json};
 
@@ -25,15 +28,19 @@ pub const MAX_DEPTH: usize = 128;
 /// JSON in strings of JSON is followed so deep.
 pub(crate) const MAX_NESTING: usize = 4;
 
-/// Shorter numbers hold no entity that this crate finds, longer ones are no integers anywhere.
-const NUMBERS: std::ops::RangeInclusive<usize> = 7..=19;
+/// So much of the end of a name counts as context for its values.
+const HINT: usize = 128;
+
+/// So much of it stands before a value that is assigned to it.
+const ASSIGNED: usize = 64;
 
 /// A JSON document after masking.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MaskedJson<'j> {
     /// The document that may go on; borrowed if nothing had to change.
     pub bytes: Cow<'j, [u8]>,
-    /// What was found, by place and entity, in the order of the document.
+    /// What was found, by place and entity, in the order of the document. What has no room any more
+    /// comes last, by entity alone and with an empty pointer: the pointers of a document take 64 KiB.
     pub findings: Vec<Located>,
     /// Something was found whose action is [`Action::Block`], or for which a vault had no room: the
     /// document must not go on. (In `bytes` it is masked all the same.)
@@ -44,8 +51,8 @@ pub struct MaskedJson<'j> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Located {
     /// The JSON Pointer of the value (RFC 6901), or of the member whose name it is; where a string is
-    /// a document itself, it goes on in that. What was found in a name stands in it as `<ENTITY>`: a
-    /// pointer may be logged.
+    /// a document itself, it goes on in that. What was found in a name stands in it as `<ENTITY>`, and
+    /// a long name is shortened (see [`push_name`]): a pointer may be logged.
     pub pointer: String,
     /// What was found.
     pub entity: Entity,
@@ -115,8 +122,8 @@ impl Masker {
         let mut walk = Walk::new(Some(self), vault, as_text(json)?);
         walk.hand = hand;
         walk.document("")?;
-        let Walk { edits, findings, blocked, .. } = walk;
-        Ok(MaskedJson { bytes: edited(json, &edits), findings, blocked })
+        let Walk { edits, places, blocked, .. } = walk;
+        Ok(MaskedJson { bytes: edited(json, &edits), findings: places.into_located(), blocked })
     }
 }
 
@@ -201,9 +208,10 @@ struct Walk<'m, 'h, 'j> {
     /// What of the document must change, in its order.
     edits: Vec<Edit>,
     pointer: String,
-    findings: Vec<Located>,
+    places: Places,
     blocked: bool,
-    reader: Box<Reader>,
+    /// Made when something is looked for; one for the document and what stands in it.
+    reader: Option<Box<Reader>>,
     /// In how many strings the document stands.
     nesting: usize,
 }
@@ -218,9 +226,9 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
             at: 0,
             edits: Vec::new(),
             pointer: String::new(),
-            findings: Vec::new(),
+            places: Places::within(ROOM),
             blocked: false,
-            reader: Box::default(),
+            reader: None,
             nesting: 0,
         }
     }
@@ -240,6 +248,8 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
             Some(b'[') => self.array(depth + 1, hint),
             Some(b'"') => {
                 let (raw, text) = self.string()?;
+                #[cfg(test)]
+                tests::work(self.pointer.len());
                 match self.hand.as_mut().and_then(|hand| hand(&self.pointer, &text)) {
                     Some(written) => self.put(raw, &text, written),
                     None => self.mask_string(raw, &text, hint),
@@ -266,7 +276,7 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
             self.space();
             self.expect(b':')?;
             self.space();
-            self.value(depth, &name)?;
+            self.value(depth, end_of(&name, HINT))?;
             self.pointer.truncate(parent);
             self.space();
             if self.eat(b'}') {
@@ -285,8 +295,8 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
         }
         let parent = self.pointer.len();
         for index in 0_usize.. {
-            self.pointer.push('/');
-            self.pointer.push_str(&index.to_string());
+            // Writing to a string cannot fail.
+            let _ = write!(self.pointer, "/{index}");
             self.value(depth, hint)?;
             self.pointer.truncate(parent);
             self.space();
@@ -310,19 +320,19 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
             from = finding.end;
         }
         public.extend_from_slice(name.get(from..).unwrap_or_default().as_bytes());
-        let public = String::from_utf8_lossy(&public).replace('~', "~0").replace('/', "~1");
-        self.pointer.push('/');
-        self.pointer.push_str(&public);
-        self.mask_found(raw, name, &findings, false);
+        push_name(&mut self.pointer, &String::from_utf8_lossy(&public));
+        self.mask_found(raw, name, &findings);
     }
 
     fn scan(&mut self, text: &str, hint: &str) -> Vec<Finding> {
         let Some(masker) = self.masker else { return Vec::new() };
+        #[cfg(test)]
+        tests::work(text.len() + hint.len());
         if may_name(hint) {
             return self.scan_assigned(masker, text, hint);
         }
         let window = Window::whole(text.as_bytes()).with_hint(hint);
-        masker.scanner.scan_with(&mut self.reader, &window)
+        masker.scanner.scan_with(self.reader.get_or_insert_default(), &window)
     }
 
     /// What becomes of what was found.
@@ -334,13 +344,16 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
     /// what a value is assigned to see the name before it, as they do in a text.
     fn scan_assigned(&mut self, masker: &Masker, text: &str, name: &str) -> Vec<Finding> {
         let quote = ['"', '\'', '`'].into_iter().find(|quote| !text.contains(*quote));
+        let end = end_of(name, ASSIGNED);
         let assigned = match quote {
-            Some(quote) => format!("{name}={quote}{text}"),
-            None => format!("{name}={text}"),
+            Some(quote) => format!("{end}={quote}{text}"),
+            None => format!("{end}={text}"),
         };
+        #[cfg(test)]
+        tests::work(assigned.len());
         let before = assigned.len() - text.len();
         let window = Window::whole(assigned.as_bytes()).with_hint(name);
-        let mut findings = masker.scanner.scan_with(&mut self.reader, &window);
+        let mut findings = masker.scanner.scan_with(self.reader.get_or_insert_default(), &window);
         findings.retain(|finding| finding.end > before);
         for finding in &mut findings {
             finding.start = finding.start.saturating_sub(before);
@@ -365,42 +378,67 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
             return;
         }
         let findings = self.scan(text, hint);
-        self.mask_found(raw, text, &findings, false);
+        self.mask_found(raw, text, &findings);
     }
 
     /// Masks a string that is a document itself; `false` if it is none that can be followed.
     fn mask_nested(&mut self, raw: &Range<usize>, text: &str, hint: &str) -> bool {
         let mut inner = Walk::new(self.masker, self.vault.as_deref_mut(), text);
-        inner.pointer.clone_from(&self.pointer);
+        let length = self.pointer.len();
+        inner.pointer = std::mem::take(&mut self.pointer);
+        inner.reader = self.reader.take();
+        inner.places = Places::within(self.places.room());
         inner.nesting = self.nesting + 1;
-        if inner.document(hint).is_err() {
-            return false;
+        let followed = inner.document(hint).is_ok();
+        let Walk { edits, places, blocked, pointer, reader, .. } = inner;
+        (self.pointer, self.reader) = (pointer, reader);
+        self.pointer.truncate(length);
+        if followed {
+            self.blocked |= blocked;
+            self.places.append(places);
+            self.edits.extend(in_source(self.json, raw, &edits));
         }
-        let Walk { edits, findings, blocked, .. } = inner;
-        self.blocked |= blocked;
-        self.findings.extend(findings);
-        self.edits.extend(in_source(self.json, raw, &edits));
-        true
+        followed
     }
 
     /// Records what was found in the string that is written at `raw`, and writes it anew.
-    fn mask_found(&mut self, raw: Range<usize>, text: &str, findings: &[Finding], is_number: bool) {
+    fn mask_found(&mut self, raw: Range<usize>, text: &str, findings: &[Finding]) {
         if !self.record(findings) {
             return;
         }
+        let edits = self.edits_of(text, findings, None);
+        self.edits.extend(in_source(self.json, &raw, &edits));
+    }
+
+    /// The same for a number that is written at `raw` and means these digits. All of it is written
+    /// anew, as a string.
+    fn mask_number(&mut self, raw: Range<usize>, digits: &str, findings: &[Finding]) {
+        if !self.record(findings) {
+            return;
+        }
+        let written = self.json.get(raw.clone()).unwrap_or_default();
+        let edits = self.edits_of(digits, findings, Some(written));
+        let mut value = Vec::new();
+        write_string(&apply(digits, &edits), &mut value);
+        let value = String::from_utf8_lossy(&value).into_owned();
+        self.edits.push(Edit { start: raw.start, end: raw.end, value });
+    }
+
+    /// What becomes of a text in which this was found; `number` is how it is written, if it is one.
+    fn edits_of(&mut self, text: &str, findings: &[Finding], number: Option<&str>) -> Vec<Edit> {
         let mut edits = Vec::with_capacity(findings.len());
         for finding in findings {
             let action = self.action(&finding.entity);
             if *action != Action::Detect {
                 let value = text.get(finding.start..finding.end).unwrap_or_default();
-                let is_number = is_number && value.len() == text.len();
+                let number = number.filter(|_| value.len() == text.len()).map(str::as_bytes);
                 let value = value.as_bytes();
-                let found = Found { entity: &finding.entity, value, is_number };
-                let value = self.replacement(action, &found);
+                let value =
+                    self.replacement(action, &Found { entity: &finding.entity, value, number });
                 edits.push(Edit { start: finding.start, end: finding.end, value });
             }
         }
-        self.edits.extend(in_source(self.json, &raw, &edits));
+        edits
     }
 
     /// What stands for a value in a document; a blocked one must not be readable in it either.
@@ -415,24 +453,14 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
 
     /// Whether anything must change.
     fn record(&mut self, findings: &[Finding]) -> bool {
-        let mut changes = false;
-        for finding in findings {
-            let action = self.action(&finding.entity);
-            self.blocked |= *action == Action::Block;
-            changes |= *action != Action::Detect;
-            let here = |located: &&mut Located| {
-                located.pointer == self.pointer && located.entity == finding.entity
-            };
-            // Those of this value are the last ones.
-            match self.findings.iter_mut().rev().take(findings.len()).find(here) {
-                Some(located) => located.count += 1,
-                None => self.findings.push(Located {
-                    pointer: self.pointer.clone(),
-                    entity: finding.entity.clone(),
-                    count: 1,
-                }),
-            }
+        if findings.is_empty() {
+            return false;
         }
+        self.places.note(&self.pointer, findings);
+        let mut actions = findings.iter().map(|finding| self.action(&finding.entity));
+        let blocked = actions.clone().any(|action| *action == Action::Block);
+        let changes = actions.any(|action| *action != Action::Detect);
+        self.blocked |= blocked;
         changes
     }
 
@@ -456,17 +484,9 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
         let raw = start..self.at;
         let json = self.json;
         let text = json.get(raw.clone()).unwrap_or_default();
-        if NUMBERS.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
-            let findings = self.scan(text, hint);
-            if findings.iter().any(|f| *self.action(&f.entity) != Action::Detect) {
-                let quote = |at| Edit { start: at, end: at, value: "\"".to_owned() };
-                let end = raw.end;
-                self.edits.push(quote(start));
-                self.mask_found(raw, text, &findings, true);
-                self.edits.push(quote(end));
-            } else {
-                self.record(&findings);
-            }
+        if let Some(digits) = integer(text) {
+            let findings = self.scan(&digits, hint);
+            self.mask_number(raw, &digits, &findings);
         }
         Ok(())
     }
@@ -550,5 +570,64 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
 
     fn refuse<T>(&self) -> Result<T, JsonError> {
         Err(JsonError::Syntax { offset: self.at })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::{Config, Scanner};
+
+    thread_local! {
+        /// How many bytes were searched, and shown to another hand.
+        static WORK: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn work(bytes: usize) {
+        WORK.set(WORK.get() + bytes);
+    }
+
+    /// Documents of about so many bytes, each half a name and half what stands behind it.
+    fn hostile(size: usize) -> Vec<String> {
+        let long = "k".repeat(size / 2);
+        let values = |value: &str| vec![value; size / 2 / (value.len() + 1)].join(",");
+        let deep = |levels: usize| (0..levels).map(|_| format!("{{\"{}\":", &"k".repeat(128)));
+        let mut documents = Vec::new();
+        for value in [r#""a@b.co""#, r#""abcdefghij""#, r#""""#, "4111111111111111.0", r#""[1]""#] {
+            for end in ["", "password", " card phone"] {
+                documents.push(format!(r#"{{"{long}{end}":[{}]}}"#, values(value)));
+            }
+            let open: String = deep(100).collect();
+            documents.push(format!("{open}[{}]{}", values(value), "}".repeat(100)));
+        }
+        let nested = documents.iter().map(|document| {
+            let mut nested = Vec::new();
+            write_string(document, &mut nested);
+            String::from_utf8(nested).unwrap()
+        });
+        let nested: Vec<String> = nested.collect();
+        documents.extend(nested);
+        documents
+    }
+
+    #[test]
+    fn the_work_is_linear_in_the_document_however_long_its_names_are() {
+        let scanner = Scanner::new(&Config::default()).unwrap().into();
+        let masker = Masker::new(scanner, Action::MASK);
+        let work_for = |document: &String| {
+            WORK.set(0);
+            masker.mask_json(document.as_bytes()).unwrap();
+            WORK.get()
+        };
+        let sizes = [40_000, 80_000].map(hostile);
+        let [small, large] = &sizes;
+        for (small, large) in small.iter().zip(large) {
+            let (once, twice) = (work_for(small), work_for(large));
+            let name = small.get(..20).unwrap_or_default();
+            assert!(twice <= once * 5 / 2, "{name}: {once} then {twice}");
+        }
     }
 }

@@ -61,7 +61,7 @@ pub use anchor::Anchor;
 pub use config::{Config, ConfigError, MAX_REGIONS};
 pub use custom::CustomPattern;
 pub use entity::{Entity, EntityError};
-pub use json::{JsonError, Located, MAX_DEPTH, MaskedJson, rewrite_json, write_string};
+pub use json::{JsonError, Located, MAX_DEPTH, MaskedJson, push_name, rewrite_json, write_string};
 pub use key::{Decrypted, Key, KeyError, Keyring, OpenError};
 pub use mask::{Action, Masked, Masker, Tally};
 pub use recognizer::{CONTEXT_BOOST, COUNTER_WEIGHT, End, RECOGNIZERS, Recognizer, Run};

@@ -139,7 +139,7 @@ impl Masker {
             let found = Found {
                 entity: &finding.entity,
                 value: part(text.as_bytes(), finding.start, finding.end),
-                is_number: false,
+                number: None,
             };
             let action = self.action(found.entity);
             blocked = *action == Action::Block
@@ -163,8 +163,8 @@ impl Masker {
 pub(crate) struct Found<'a> {
     pub(crate) entity: &'a Entity,
     pub(crate) value: &'a [u8],
-    /// It was a number of a JSON document, and shall be one again.
-    pub(crate) is_number: bool,
+    /// It was a number of a JSON document, which was written like this, and shall be one again.
+    pub(crate) number: Option<&'a [u8]>,
 }
 
 impl Found<'_> {

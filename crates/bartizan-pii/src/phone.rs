@@ -264,6 +264,8 @@ const FEWEST: usize = 6;
 pub(crate) const GAPS: &[u8] = b" -.()/";
 /// Nobody writes a number in more groups.
 const MOST_GROUPS: usize = 6;
+/// Of fifteen digits beside a word for a telephone most are the number of the device.
+const LONGEST_WITHOUT_SIGN: usize = 14;
 /// E.164, section 6.1: fifteen digits with the country code.
 const MOST: usize = 15;
 
@@ -310,16 +312,38 @@ pub(crate) fn north_american(window: &Window<'_>, at: usize) -> Peek<Option<End>
 }
 
 pub(crate) fn national(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
+    if let Some(found) = digits::floating(window, at, 7, |digits| grouped(digits, 0))? {
+        return Ok(Some(found));
+    }
+    grouped(window, at)
+}
+
+fn grouped(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     let parenthesis = window.is(at, |b| b == b'(')?;
     let first = at + usize::from(parenthesis);
     if !digits::may_begin(window, at) || !window.is(first, |b| b.is_ascii_digit())? {
         return Ok(None);
     }
     let reading = read(window, first, 12)?;
-    if reading.digits < 7 || is_date(window, first)? {
+    if reading.digits < 7 {
+        return if parenthesis { Ok(None) } else { without_sign(window, at) };
+    }
+    if is_date(window, first)? {
         return Ok(None);
     }
     finish(window, reading.end)
+}
+
+/// A number in international form without its sign, as it is kept where only digits may be: too long for
+/// a national one, and as long as its country has them.
+fn without_sign(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
+    let length = digits::run(window, at, LONGEST_WITHOUT_SIGN + 1)?;
+    if !(13..=LONGEST_WITHOUT_SIGN).contains(&length) {
+        return Ok(None);
+    }
+    let Some((code, fewest, most)) = country(window, at)? else { return Ok(None) };
+    let fits = (code + fewest..=code + most).contains(&length);
+    Ok((fits && digits::may_end(window, at + length)?).then_some(End::At(at + length)))
 }
 
 /// The longest label and what stands before it.

@@ -197,7 +197,8 @@ impl Scanner {
         }
         if sweep.is_encoded(place) {
             let spread = encoded::spread(window, place.at)?;
-            for decoded in encoded::word(window, place.at)?.into_iter().chain(spread) {
+            let words = encoded::words(window, place.at)?.into_iter().flatten();
+            for decoded in words.chain(spread) {
                 if let Some(candidate) = self.inside(place.at, &decoded) {
                     best = Some(preferred(best, candidate));
                 }
@@ -237,7 +238,7 @@ impl Scanner {
         let Search::Found(inner) = self.search(&mut Sweep::of_decoded(), &window, None, 0) else {
             return None;
         };
-        let run = (decoded.end - at >= encoded::MOST).then_some(Run::Encoded);
+        let run = decoded.is_cut.then_some(Run::Encoded);
         Some(Candidate { start: at, end: decoded.end, run, ..inner })
     }
 

@@ -23,6 +23,14 @@ pub(crate) fn weak(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     if let Some(end) = separated(window, at, separator, |area| area >= 900)? {
         return Ok(Some(end));
     }
+    match bare(window, at)? {
+        None => digits::floating(window, at, 9, |digits| bare(digits, 0)),
+        found => Ok(found),
+    }
+}
+
+/// Nine digits.
+fn bare(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     if !digits::may_begin(window, at) || digits::run(window, at, 10)? != 9 {
         return Ok(None);
     }

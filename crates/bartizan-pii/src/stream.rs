@@ -7,14 +7,14 @@
 //! [`CustomPattern::max_length`](crate::CustomPattern::max_length), and usually the last word.
 //! Values without a bound (keys, tokens) are masked as they come and hold back nothing.
 //!
-//! Words that may be text in base64 or in hexadecimal digits, and letters that stand one by one, are
-//! held back for as long as what they say is text: 512 bytes at most. What is written with escapes
+//! Words that may be text in base64 or in hexadecimal digits are held back for as long as what they say
+//! is text: 8 KiB at most, and letters that stand one by one 512 bytes. What is written with escapes
 //! counts by what it means.
 //!
 //! What is longer than its bound, the same in a whole text: a local part of more than 64 bytes is no
 //! e-mail address; a JSON Web Token whose header is longer than 1024 bytes is masked without waiting
-//! for its dot; an encoded word of more than 512 bytes is decided by what these say, and masked to its
-//! end or not at all; a match of the user's own is cut at its `max_length`; a private key whose last line
+//! for its dot; an encoded word of more than 8 KiB is decided by what these say, and masked to its
+//! end or not at all; of one in lines some are masked together, to the end of a line; a match of the user's own is cut at its `max_length`; a private key whose last line
 //! is missing is masked to the end of the text.
 
 use crate::{

@@ -95,9 +95,10 @@ impl Vault {
         if !self.entities.contains(&entity) {
             self.entities.push(entity.clone());
         }
-        self.has_numbers |= found.is_number;
-        let value = Zeroizing::new(found.value.to_vec());
-        self.rows.push(Row { entity, value, is_number: found.is_number });
+        let is_number = found.number.is_some();
+        self.has_numbers |= is_number;
+        let value = Zeroizing::new(found.number.unwrap_or(found.value).to_vec());
+        self.rows.push(Row { entity, value, is_number });
         self.sorted.insert(at, place);
         Ok(place)
     }
@@ -105,7 +106,8 @@ impl Vault {
     fn compare(&self, place: u16, found: &Found<'_>) -> Ordering {
         let Some(row) = self.rows.get(usize::from(place)) else { return Ordering::Less };
         let kept = (&row.entity, row.value.as_slice(), row.is_number);
-        kept.cmp(&(found.entity, found.value, found.is_number))
+        let value = found.number.unwrap_or(found.value);
+        kept.cmp(&(found.entity, value, found.number.is_some()))
     }
 
     /// Whether a number of a JSON document is among the values.
@@ -174,7 +176,7 @@ mod tests {
 
     fn take(vault: &mut Vault, entity: &Entity, value: &str) -> Result<String, Full> {
         let mut out = Vec::new();
-        let found = Found { entity, value: value.as_bytes(), is_number: false };
+        let found = Found { entity, value: value.as_bytes(), number: None };
         vault.take(&found, &mut out).map(|()| String::from_utf8(out).unwrap())
     }
 

@@ -17,6 +17,10 @@ use proptest::prelude::*;
 
 /// One of each kind of value, and what stands near values without being one.
 const FRAGMENTS: &[&str] = &[
+    "4111111111111111.0",
+    "4.111111111111111e15",
+    ".0",
+    "e0",
     "jane.doe@example.com",
     "o'brien+x@mail.example.co.uk",
     "a@b",

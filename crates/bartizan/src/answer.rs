@@ -27,6 +27,7 @@ use http_body_util::BodyExt as _;
 use hyper::ext::ReasonPhrase;
 use serde_json::Map;
 
+use crate::aside::{LARGE, aside};
 use crate::body::Body;
 use crate::clock;
 use crate::forward::Returned;
@@ -259,12 +260,14 @@ async fn whole(
     hooks: &[&Arc<dyn Hook>],
 ) -> Result<Response<Body>, Refused> {
     let (head, body) = response.into_parts();
-    let looked = match body.whole() {
-        Some(bytes) if hooks.is_empty() => {
-            look(&mut away, head, bytes, listener).map(|seen| seen.unchanged(&away))
+    let (away, looked) = match body.whole() {
+        Some(bytes) if hooks.is_empty() && bytes.len() <= LARGE => {
+            let seen = look(&mut away, head, bytes, listener);
+            let looked = seen.map(|seen| seen.unchanged(&away));
+            (away, looked)
         }
         // Boxed, because every answer would carry room for what is to be waited for.
-        _ => Box::pin(wait(&mut away, head, body, listener, hooks)).await,
+        _ => Box::pin(wait(away, head, body, listener, hooks)).await,
     };
     match looked {
         Ok((head, bytes)) => close(away, Response::from_parts(head, Body::full(bytes))).await,
@@ -274,16 +277,29 @@ async fn whole(
 
 /// Reads an answer whole that is still coming, screens it, and asks the hooks.
 async fn wait(
-    away: &mut Away,
+    mut away: Away,
     head: Parts,
     body: Body,
     listener: Option<Listener>,
     hooks: &[&Arc<dyn Hook>],
-) -> Result<(Parts, Bytes), Refusal> {
-    let bytes = collect(body).await.map_err(Refusal::Upstream)?;
-    let seen = look(away, head, bytes, listener)?;
-    let answer = ask(hooks, away, &seen.head.headers, seen.bytes.clone()).await?;
-    Ok(seen.after(away, answer))
+) -> (Away, Result<(Parts, Bytes), Refusal>) {
+    let bytes = match collect(body).await {
+        Ok(bytes) => bytes,
+        Err(broken) => return (away, Err(Refusal::Upstream(broken))),
+    };
+    let looking = aside(bytes.len(), move || {
+        let seen = look(&mut away, head, bytes, listener);
+        (away, seen)
+    });
+    let (away, seen) = looking.await;
+    let answer = match seen {
+        Ok(seen) => {
+            let asked = ask(hooks, &away, &seen.head.headers, seen.bytes.clone()).await;
+            asked.map(|answer| seen.after(&away, answer))
+        }
+        Err(refusal) => Err(refusal),
+    };
+    (away, answer)
 }
 
 /// An answer that was looked at.

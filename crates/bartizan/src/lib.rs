@@ -35,6 +35,7 @@ pub mod upstream;
 pub mod audit;
 pub mod body;
 pub mod peer;
+mod aside;
 mod owed;
 mod paced;
 mod presence;

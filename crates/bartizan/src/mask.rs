@@ -6,6 +6,7 @@ use bartizan_core::exchange::{Exchange, Masked, Permitted, Refused};
 use bartizan_core::refusal::Objection;
 use http::header;
 
+use crate::aside::aside;
 use crate::clock;
 use crate::hook::{Hook, Look, Opinion, suspected, unseen};
 use crate::stage::Stage;
@@ -17,11 +18,12 @@ pub struct Mask {
     pub hooks: Arc<[Arc<dyn Hook>]>,
 }
 
-impl<B: Send> Stage<Exchange<Permitted<B>>> for Mask {
+impl<B: Send + 'static> Stage<Exchange<Permitted<B>>> for Mask {
     type Out = Exchange<Masked<B>>;
 
     async fn pass(&self, exchange: Exchange<Permitted<B>>) -> Result<Self::Out, Refused> {
-        let mut exchange = exchange.mask(clock::chance)?;
+        let size = exchange.searched();
+        let mut exchange = aside(size, move || exchange.mask(clock::chance)).await?;
         for hook in &*self.hooks {
             exchange = ask(&**hook, exchange).await?;
         }

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
+use crate::aside::aside;
 use crate::body::{Body, BodyError};
 use crate::paced::Paced;
 use crate::stage::Stage;
@@ -41,7 +42,11 @@ impl Stage<Exchange<Authorized<Body>>> for Validate {
             }
             Intake::Stream(max) => bounded(body, max, self.patience),
         };
-        exchange.validate(body)
+        let size = match &body {
+            Ok(Payload::Whole(bytes)) => bytes.len(),
+            Ok(Payload::Stream(_)) | Err(_) => 0,
+        };
+        aside(size, move || exchange.validate(body)).await
     }
 }
 

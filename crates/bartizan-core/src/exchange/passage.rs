@@ -140,6 +140,18 @@ impl<B> Exchange<Validated<B>> {
 }
 
 impl<B> Exchange<Permitted<B>> {
+    /// How many bytes of the body will be searched.
+    #[must_use]
+    pub fn searched(&self) -> usize {
+        let Permitted { permit, call } = &self.state;
+        match call.body() {
+            Payload::Whole(bytes) if permit.grant().endpoint().profile.request.is_some() => {
+                bytes.len()
+            }
+            Payload::Whole(_) | Payload::Stream(_) => 0,
+        }
+    }
+
     /// Takes out of the call what must not leave. What shall come back in the answer goes into a
     /// vault, whose placeholders `chance` makes this request's own.
     ///

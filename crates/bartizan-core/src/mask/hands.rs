@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bartizan_pii::{Scanner, Tally, Vault, rewrite_json};
 use serde_json::{Map, Value};
 
-use super::open::{OpenText, Over, open};
+use super::found::Found;
+use super::open::{MAX_TEXTS, OpenText, Over, open};
 use super::stream::Stopped;
 use super::{Detection, Guard, located};
 use crate::validate::beside::{Beside, Stands};
@@ -23,7 +24,7 @@ pub(super) struct Hands<'a> {
     ends: &'a Ends,
     over: Option<&'a Over>,
     strays: Vec<Piece>,
-    found: Vec<Detection>,
+    found: Found,
     stopped: Option<Stopped>,
 }
 
@@ -35,7 +36,7 @@ impl<'a> Hands<'a> {
         (ends, over): (&'a Ends, Option<&'a Over>),
     ) -> Self {
         let index = Index::of(pieces);
-        let (strays, found) = (Vec::new(), Vec::new());
+        let (strays, found) = (Vec::new(), Found::default());
         let stopped = None;
         Self { texts, guard, vault, index, beside, ends, over, strays, found, stopped }
     }
@@ -54,23 +55,33 @@ impl<'a> Hands<'a> {
             Stands::Whole => None,
             Stands::Grows => self.grow(pointer, text),
             Stands::GoesOn(channel) => {
-                let stray = Piece { pointer: pointer.to_owned(), channel };
-                let opened = open(self.texts, &stray, self.guard, self.vault);
-                if let (Err(stopped), _) | (_, Some(stopped)) =
-                    (opened, self.ends.cover(channel).then_some(Stopped::Unreadable))
-                {
-                    // It would have been told before, were its name one that may be told.
+                if let Err(stopped) = self.begin(channel, pointer) {
                     self.stopped = Some(stopped);
                     return Some(String::new());
                 }
-                self.strays.push(stray);
                 self.go_on(channel, pointer, text, false)
             }
         }
     }
 
-    /// What else goes on in the event, what was found in that, and why it may not pass.
-    pub(super) fn end(self) -> (Vec<Piece>, Vec<Detection>, Option<Stopped>) {
+    /// Opens the text of which a piece was met, and keeps where its last one stands.
+    fn begin(&mut self, channel: Channel, pointer: &str) -> Result<(), Stopped> {
+        if self.ends.cover(channel) {
+            // It would have been told before, were its name one that may be told.
+            return if self.index.knows(channel) { Ok(()) } else { Err(Stopped::Unreadable) };
+        }
+        if moves(&mut self.strays, channel, pointer) {
+            return Ok(());
+        }
+        let stray = Piece { pointer: pointer.to_owned(), channel };
+        open(self.texts, &stray, self.guard, self.vault)?;
+        self.strays.push(stray);
+        Ok(())
+    }
+
+    /// What else goes on in the event, the last piece of each text; what was found in that, and why it
+    /// may not pass.
+    pub(super) fn end(self) -> (Vec<Piece>, Found, Option<Stopped>) {
         (self.strays, self.found, self.stopped)
     }
 
@@ -138,10 +149,11 @@ pub(super) fn name_of(pointer: &str) -> String {
     name.replace("~1", "/").replace("~0", "~")
 }
 
-/// What goes on in an event beside its known pieces, in order.
+/// What goes on in an event beside its known pieces: of each text its last piece, however many stand
+/// in the event.
 ///
 /// # Errors
-/// Where nobody can read it.
+/// Where nobody can read it, or where there are more texts than may be open.
 pub(super) fn strays(
     data: &[u8],
     pieces: &[Piece],
@@ -152,16 +164,27 @@ pub(super) fn strays(
         return Ok(strays);
     }
     let index = Index::of(pieces);
+    let mut too_many = false;
     let look = &mut |pointer: &str, text: &str| {
         if let (None, false, Stands::GoesOn(channel)) =
             (index.find(pointer), text.is_empty(), beside.stands(pointer))
         {
-            strays.push(Piece { pointer: pointer.to_owned(), channel });
+            if !moves(&mut strays, channel, pointer) {
+                too_many |= strays.len() >= MAX_TEXTS;
+                strays.push(Piece { pointer: pointer.to_owned(), channel });
+            }
+            strays.truncate(MAX_TEXTS);
         }
         None
     };
     rewrite_json(data, look).map_err(|_| Stopped::Unreadable)?;
-    Ok(strays)
+    if too_many { Err(Stopped::Unreadable) } else { Ok(strays) }
+}
+
+/// Moves the piece of a text to another place, if the text has one: only its last piece matters.
+fn moves(strays: &mut [Piece], channel: Channel, pointer: &str) -> bool {
+    let known = strays.iter_mut().find(|stray| stray.channel == channel);
+    known.map(|stray| pointer.clone_into(&mut stray.pointer)).is_some()
 }
 
 /// Finds pieces by where they stand.
@@ -180,6 +203,12 @@ impl<'a> Index<'a> {
         }
         let places = pieces.iter().enumerate().map(|(at, piece)| (&*piece.pointer, at));
         Self::Many(pieces, places.collect())
+    }
+
+    /// Whether any of them is of that text.
+    fn knows(&self, channel: Channel) -> bool {
+        let (Self::Few(pieces) | Self::Many(pieces, _)) = self;
+        pieces.iter().any(|piece| piece.channel == channel)
     }
 
     /// The piece, and those behind it.

@@ -3,6 +3,7 @@
 
 mod bare;
 mod form;
+mod found;
 mod hands;
 pub mod injection;
 pub mod legible;

@@ -17,7 +17,7 @@ use crate::validate::Listener;
 use crate::validate::listener::{Channel, Ends, Kind, Piece};
 
 /// How many texts of one answer may be open at the same time.
-const MAX_TEXTS: usize = 256;
+pub(super) const MAX_TEXTS: usize = 256;
 
 /// A text that comes in pieces.
 #[derive(Debug)]

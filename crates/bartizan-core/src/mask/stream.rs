@@ -20,6 +20,7 @@ use bartizan_pii::{Vault, rewrite_json, write_string};
 use bytes::Bytes;
 
 use super::form::{Fit, Forms, PADDING, meaning};
+use super::found::Found;
 use super::hands::{Hands, strays};
 use super::open::{OpenText, Over, carry};
 use super::restore::restore;
@@ -47,7 +48,7 @@ pub struct AnswerStream {
     over: Option<Over>,
     /// How events look in which nothing but a piece is of interest.
     forms: Forms,
-    detections: Vec<Detection>,
+    detections: Found,
     notes: Vec<Note>,
 }
 
@@ -75,7 +76,7 @@ impl AnswerStream {
         let changes = listener.as_ref().is_some_and(|ear| ear.changes() || judged);
         let passes = guard.is_none() && !changes;
         let (reader, texts, forms) = (Reader::default(), Vec::new(), Forms::default());
-        let (vault, detections, notes) = (None, Vec::new(), Vec::new());
+        let (vault, detections, notes) = (None, Found::default(), Vec::new());
         let joins = matches!(listener, Some(Listener::OpenAi(_) | Listener::Anthropic(_)));
         let over = (joins && guard.is_some()).then(Over::default);
         let is_told = false;
@@ -156,7 +157,7 @@ impl AnswerStream {
     #[must_use]
     pub fn detections(&self) -> Vec<Detection> {
         let open = self.texts.iter().flat_map(OpenText::detections);
-        self.detections.iter().cloned().chain(open).collect()
+        self.detections.as_slice().iter().cloned().chain(open).collect()
     }
 
     /// Hands out what the log is to know by now.
@@ -372,7 +373,7 @@ impl AnswerStream {
             }),
         };
         let (strays, further, stopped) = hands.end();
-        found.extend(further);
+        found.extend(further.as_slice().iter().cloned());
         let quiet = readable && found.is_empty() && strays.is_empty();
         if blocked {
             return Err(self.blocked(found));

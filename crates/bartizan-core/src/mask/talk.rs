@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::found::Found;
 use super::{Blocked, Detection, Guard, Profile, Screened, Spotted, Vault, restore, spot};
 use crate::validate::media::Media;
 
@@ -17,7 +18,7 @@ pub struct Talk {
     opening: Option<Arc<Vault>>,
     /// What was put aside of the messages since.
     vault: Option<Vault>,
-    found: [Vec<Detection>; 2],
+    found: [Found; 2],
 }
 
 /// Who says something.
@@ -29,9 +30,6 @@ pub enum Side {
     Upstream,
 }
 
-/// How many places of findings are told apart for each side; beyond them only entities are.
-const MAX_PLACES: usize = 64;
-
 impl Talk {
     /// A conversation at an endpoint of that profile, after an opening request of which `opening`
     /// was put aside; `chance` makes the placeholders its own.
@@ -40,7 +38,7 @@ impl Talk {
         let request = profile.request.clone();
         let vault = request.as_ref().filter(|guard| guard.tokenises()).map(|_| Vault::new(chance));
         let response = profile.response.clone();
-        Self { request, response, opening, vault, found: [Vec::new(), Vec::new()] }
+        Self { request, response, opening, vault, found: Default::default() }
     }
 
     /// Whether something is looked for in what a side says, so that what cannot be read must not
@@ -107,29 +105,16 @@ impl Talk {
     pub fn found(&self, side: Side) -> &[Detection] {
         let [client, upstream] = &self.found;
         match side {
-            Side::Client => client,
-            Side::Upstream => upstream,
+            Side::Client => client.as_slice(),
+            Side::Upstream => upstream.as_slice(),
         }
     }
 
     fn note(&mut self, side: Side, detections: Vec<Detection>) {
         let [client, upstream] = &mut self.found;
-        let found = match side {
-            Side::Client => client,
-            Side::Upstream => upstream,
-        };
-        for mut detection in detections {
-            let known = |found: &&mut Detection, of: &Detection| {
-                found.entity == of.entity && found.pointer == of.pointer
-            };
-            if found.len() >= MAX_PLACES && !found.iter_mut().any(|f| known(&f, &detection)) {
-                // A long conversation names ever new places; the record stays small.
-                detection.pointer = String::new();
-            }
-            match found.iter_mut().find(|found| known(found, &detection)) {
-                Some(found) => found.count = found.count.saturating_add(detection.count),
-                None => found.push(detection),
-            }
+        match side {
+            Side::Client => client.extend(detections),
+            Side::Upstream => upstream.extend(detections),
         }
     }
 }
@@ -138,6 +123,7 @@ impl Talk {
 mod tests {
     use bartizan_pii::{Action, Config, Masker, Scanner};
 
+    use super::super::found::MAX_PLACES;
     use super::*;
 
     fn talk(action: Action) -> Talk {

@@ -574,6 +574,50 @@ fn every_choice_is_a_text_of_its_own() {
     assert_eq!(texts(&run.out)["1 content"], "*************** ");
 }
 
+#[test]
+fn a_long_name_before_many_pieces_costs_little_and_hides_nothing() {
+    let name = "k".repeat(100_000);
+    let chunk = |strings: &[&str], finish: Value| {
+        let delta = json!({ name.as_str(): strings });
+        let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
+        format!("data: {}\n\n", json!({ "choices": [choice] }))
+    };
+    let many = ["ab "; 4000];
+    let first = [&many[..], &["ann@exam"]].concat();
+    let last = [&["ple.org "][..], &many].concat();
+    let raw = [chunk(&first, Value::Null), chunk(&last, json!("stop"))].concat();
+    let place = Place::new(Protocol::OpenAi);
+    let run = run(&place, CHAT, &asked(), Some(Action::MASK), &[raw.as_bytes()]);
+    assert_eq!(run.ended, Ok(()));
+    let out = String::from_utf8(run.out).unwrap();
+    let events = out.lines().filter_map(|line| line.strip_prefix("data: "));
+    let mut joined = String::new();
+    for event in events.filter_map(|event| serde_json::from_str::<Value>(event).ok()) {
+        let strings = event["choices"][0]["delta"][&name].as_array().cloned();
+        strings.into_iter().flatten().for_each(|part| joined.push_str(part.as_str().unwrap()));
+    }
+    assert_eq!(joined, format!("{0}*************** {0}", "ab ".repeat(4000)));
+    let [found] = &run.stream.detections()[..] else { panic!("it is found once") };
+    assert!((found.count, found.pointer.len()) <= (1, 512), "{}", found.pointer.len());
+}
+
+#[test]
+fn a_number_in_arguments_is_found_however_it_is_written() {
+    let place = Place::new(Protocol::OpenAi);
+    let mut asks = asked();
+    asks["stream_options"] = json!({ "include_usage": true });
+    for card in [json!(4_111_111_111_111_111.0), json!(-4_111_111_111_111_111_i64)] {
+        for pieces in 1..20 {
+            let raw = chat_about("x", &card, pieces);
+            let run = run(&place, CHAT, &asks, Some(Action::MASK), &[&raw]);
+            let arguments = &texts(&run.out)["0 call 0"];
+            let read: Value = serde_json::from_str(arguments).unwrap();
+            let shown = read["card"].as_str().unwrap();
+            assert!(!shown.contains(char::is_numeric), "{arguments}");
+        }
+    }
+}
+
 /// What was put aside of a request with this text and this card, the text as the upstream has it,
 /// and the card.
 fn put_aside(text: &str, card: u64) -> (Arc<Vault>, String, Value) {

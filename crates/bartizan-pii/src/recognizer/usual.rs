@@ -2,7 +2,7 @@
 //! telephones; others of these entities stand with the rows of their kind.
 
 use crate::{
-    Anchor, Entity, Recognizer, card, email, iban, ip, phone,
+    Anchor, Entity, Recognizer, card, digits, email, iban, ip, phone,
     secret::{api_key, jwt, private_key},
     ssn,
 };
@@ -268,27 +268,45 @@ pub(super) const ROWS: &[Recognizer] = &[
         entity: Entity::CREDIT_CARD,
         finds: "a bare card number of a large issuer in its usual length, with a right check digit",
         starts: |b| matches!(b, b'2'..=b'6'),
-        // The usual lengths.
-        anchors: &[Anchor::Number { first: (15, 16), then: Anchor::NO_WORD, digits: 15 }],
+        anchors: &[
+            // The usual lengths.
+            Anchor::Number { first: (15, 16), then: Anchor::NO_WORD, digits: 15 },
+            Anchor::Number { first: (1, 19), then: b".e", digits: 12 },
+        ],
         check: card::bare_usual,
         score: 0.55,
         context: CARD_WORDS,
         against: NOT_CARD_WORDS,
-        max_len: card::MAX_LEN,
-        yes: &["4111111111111111", "pay with 371449635398431 now"],
-        no: &["order 4111111111111111", "4111111111111112", "1748503543012", "1700000000000"],
+        max_len: digits::LONGEST_FLOATING,
+        yes: &[
+            "4111111111111111",
+            "pay with 371449635398431 now",
+            "4111111111111111.0",
+            "{\"n\":-4.111111111111111e15}",
+        ],
+        no: &[
+            "order 4111111111111111",
+            "4111111111111112",
+            "1748503543012",
+            "1700000000000",
+            "4111111111111112.0",
+            "4111111111111111.5",
+        ],
     },
     Recognizer {
         entity: Entity::CREDIT_CARD,
         finds: "any other card number of 12 to 19 digits with a right check digit, beside a word",
         starts: |b| b.is_ascii_digit(),
-        anchors: &[Anchor::Number { first: (12, 19), then: Anchor::NO_WORD, digits: 12 }],
+        anchors: &[
+            Anchor::Number { first: (12, 19), then: Anchor::NO_WORD, digits: 12 },
+            Anchor::Number { first: (1, 19), then: b".e", digits: 12 },
+        ],
         check: card::bare_other,
         score: 0.2,
         context: CARD_WORDS,
         against: &[],
-        max_len: card::MAX_LEN,
-        yes: &["my card 30288610434735", "card number 630427373398"],
+        max_len: digits::LONGEST_FLOATING,
+        yes: &["my card 30288610434735", "card number 630427373398", "card 630427373398E+0"],
         no: &["30288610434735", "my card 30288610434736", "card from 1748503543012"],
     },
     Recognizer {
@@ -331,13 +349,14 @@ pub(super) const ROWS: &[Recognizer] = &[
         anchors: &[
             Anchor::Number { first: (3, 3), then: b"- .", digits: 9 },
             Anchor::Number { first: (9, 9), then: Anchor::NO_WORD, digits: 9 },
+            Anchor::Number { first: (1, 19), then: b".e", digits: 9 },
         ],
         check: ssn::weak,
         score: 0.15,
         context: SSN_WORDS,
         against: &[],
-        max_len: ssn::MAX_LEN,
-        yes: &["SSN: 536904399", "ssn 912-34-5678"],
+        max_len: digits::LONGEST_FLOATING,
+        yes: &["SSN: 536904399", "ssn 912-34-5678", "ssn 536904399.0", "\"ssn\": 5.36904399e8"],
         no: &["536904399", "ssn 000000000", "ssn 111111111"],
     },
     Recognizer {
@@ -399,11 +418,12 @@ pub(super) const ROWS: &[Recognizer] = &[
     },
     Recognizer {
         entity: Entity::PHONE_NUMBER,
-        finds: "a national number of 7 to 12 digits in any grouping, beside a word",
+        finds: "a national number of 7 to 12 digits in any grouping, or an international one without its sign, beside a word",
         starts: |b| b.is_ascii_digit() || b == b'(',
         anchors: &[
             Anchor::Undated { first: (1, 6), then: phone::GAPS, digits: 7 },
-            Anchor::Undated { first: (7, 12), then: &[], digits: 7 },
+            Anchor::Undated { first: (7, 14), then: &[], digits: 7 },
+            Anchor::Number { first: (1, 19), then: b".e", digits: 7 },
         ],
         check: phone::national,
         score: 0.2,
@@ -415,6 +435,8 @@ pub(super) const ROWS: &[Recognizer] = &[
             "Phone: 60-56-85-91",
             "Mobile: 03.93.92.16.85",
             "tel. (37) 788-063",
+            "phone 4915112345678",
+            "phone: 4.915112345678e12",
         ],
         no: &["4155550132", "60-56-85-91", "call me on 2024-05-17", "call 112"],
     },

@@ -135,12 +135,12 @@ impl Prompts {
         let began = clock::now();
         let (mut worst, mut read): (Option<Suspicion>, usize) = (None, 0);
         let conversation = look.endpoint.protocol.has_models();
-        for (pointer, text) in texts(media(look.content_type), look.body, conversation)? {
-            let suspicion = Suspicion { pointer, ..self.detector.look(&text) };
+        for (place, text) in texts(media(look.content_type), look.body, conversation)? {
+            let suspicion = self.detector.look(&text);
             if suspicion.score >= self.threshold.max(1)
                 && worst.as_ref().is_none_or(|worst| worst.score < suspicion.score)
             {
-                worst = Some(suspicion);
+                worst = Some(Suspicion { pointer: place.pointer(), ..suspicion });
             }
             read += text.len();
             if read >= TURN {

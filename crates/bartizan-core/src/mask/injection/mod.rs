@@ -8,7 +8,9 @@ mod features;
 mod rows;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use bartizan_pii::push_name;
 use serde_json::{Map, Value};
 
 use super::legible;
@@ -49,7 +51,54 @@ impl Suspicion {
 #[error("it is no text that could be looked at")]
 pub struct Illegible;
 
-/// The texts of a message that somebody else than the application may have written, with pointers.
+/// Where in a document a text stands. Places share what is above them: a document has as many of them as
+/// texts, and its names may be long.
+#[derive(Clone, Debug, Default)]
+pub struct Place(Option<Arc<Step>>);
+
+/// One step further down than another place.
+#[derive(Debug)]
+struct Step {
+    above: Place,
+    to: To,
+}
+
+#[derive(Debug)]
+enum To {
+    Element(usize),
+    Member(String),
+}
+
+impl Place {
+    fn below(&self, to: To) -> Self {
+        Self(Some(Arc::new(Step { above: self.clone(), to })))
+    }
+
+    fn is_top(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// JSON Pointer (RFC 6901), long names shortened; empty for a text as a whole.
+    #[must_use]
+    pub fn pointer(&self) -> String {
+        let mut steps = Vec::new();
+        let mut place = self;
+        while let Self(Some(step)) = place {
+            steps.push(&step.to);
+            place = &step.above;
+        }
+        let mut pointer = String::new();
+        for to in steps.into_iter().rev() {
+            match to {
+                To::Element(index) => pointer.push_str(&format!("/{index}")),
+                To::Member(name) => push_name(&mut pointer, name),
+            }
+        }
+        pointer
+    }
+}
+
+/// The texts of a message that somebody else than the application may have written, with their places.
 ///
 /// # Errors
 /// [`Illegible`] where there are none to be had.
@@ -57,7 +106,7 @@ pub fn texts(
     media: Media,
     body: &[u8],
     conversation: bool,
-) -> Result<Vec<(String, String)>, Illegible> {
+) -> Result<Vec<(Place, String)>, Illegible> {
     let text = || std::str::from_utf8(body).map_err(|_| Illegible);
     let is_json = matches!(media, Media::Json)
         || matches!(media, Media::Unnamed) && matches!(body.first(), Some(b'{' | b'['));
@@ -67,29 +116,26 @@ pub fn texts(
         _ if body.is_empty() => {}
         _ if is_json => {
             let document = json::value(body, MAX_DEPTH).map_err(|_| Illegible)?;
-            walk(document, &mut String::new(), conversation, &mut found);
+            walk(document, &Place::default(), conversation, &mut found);
         }
         Media::Form => {
             let text = text()?.replace('+', " ");
             let bytes = Cow::from(percent_encoding::percent_decode_str(&text));
-            found.push((String::new(), legible::plain(&bytes).into_owned()));
+            found.push((Place::default(), legible::plain(&bytes).into_owned()));
         }
         Media::Json | Media::Text | Media::Unnamed => {
-            found.push((String::new(), text()?.to_owned()))
+            found.push((Place::default(), text()?.to_owned()))
         }
     }
     Ok(found)
 }
 
-fn walk(value: Value, at: &mut String, conversation: bool, found: &mut Vec<(String, String)>) {
-    let end = at.len();
+fn walk(value: Value, at: &Place, conversation: bool, found: &mut Vec<(Place, String)>) {
     match value {
         Value::String(text) => found.push((at.clone(), text)),
         Value::Array(items) => {
             for (index, item) in items.into_iter().enumerate() {
-                at.push_str(&format!("/{index}"));
-                walk(item, at, conversation, found);
-                at.truncate(end);
+                walk(item, &at.below(To::Element(index)), conversation, found);
             }
         }
         Value::Object(members) => {
@@ -99,13 +145,11 @@ fn walk(value: Value, at: &mut String, conversation: bool, found: &mut Vec<(Stri
             }
             for (name, item) in members {
                 // What the application says of itself in front of a conversation.
-                if conversation && end == 0 && matches!(name.as_str(), "system" | "instructions") {
+                if conversation && at.is_top() && matches!(name.as_str(), "system" | "instructions")
+                {
                     continue;
                 }
-                at.push('/');
-                at.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                walk(item, at, conversation, found);
-                at.truncate(end);
+                walk(item, &at.below(To::Member(name)), conversation, found);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -161,12 +205,26 @@ mod tests {
     fn the_applications_own_words_are_not_its_users() {
         let body = br#"{"system":"a","messages":[{"role":"system","content":"b"},{"role":"user","content":[{"type":"text","text":"c"}]}],"x/y":"d"}"#;
         let found = texts(Media::Json, body, true).unwrap();
-        let plain: Vec<_> = found.iter().map(|(at, text)| format!("{at}={text}")).collect();
+        let plain: Vec<_> =
+            found.iter().map(|(at, text)| format!("{}={text}", at.pointer())).collect();
         assert!(plain.contains(&"/messages/1/content/0/text=c".to_owned()), "{plain:?}");
         assert!(plain.contains(&"/x~1y=d".to_owned()));
         assert!(!plain.iter().any(|one| one.ends_with("=a") || one.ends_with("=b")));
         assert_eq!(texts(Media::Json, body, false).unwrap().len(), found.len() + 3);
-        assert_eq!(texts(Media::Json, b"{", false), Err(Illegible));
-        assert_eq!(texts(Media::Other, b"\x89PNG", false), Err(Illegible));
+        assert!(texts(Media::Json, b"{", false).is_err());
+        assert!(texts(Media::Other, b"\x89PNG", false).is_err());
+    }
+
+    #[test]
+    fn a_long_name_is_kept_once_for_all_texts_behind_it() {
+        let body = format!(r#"{{"{}":[{}"x"]}}"#, "k".repeat(100_000), r#""x","#.repeat(1000));
+        let found = texts(Media::Json, body.as_bytes(), false).unwrap();
+        let above = |(place, _): &(Place, String)| {
+            let step = place.0.as_ref().unwrap();
+            Arc::as_ptr(step.above.0.as_ref().unwrap())
+        };
+        let first = above(&found[0]);
+        assert!(found.len() == 1001 && found.iter().all(|one| above(one) == first));
+        assert!(found[1000].0.pointer().len() < 256);
     }
 }
