@@ -298,7 +298,10 @@ fn unpriced(
         // A call may come to any of these, so that without a price of each all calls are refused.
         let upstream = entry.upstream.as_ref();
         let others = upstream.into_iter().flat_map(|upstream| &upstream.fallbacks);
+        // What looks misspelt is told already.
+        let told = |name: &str| meant(name, prices.keys().map(String::as_str)).is_some();
         let others = others.filter_map(|other| other.model.as_ref());
+        let others = others.filter(|other| !told(&other.value.0));
         for (name, place) in named.chain(others.map(|other| (&other.value.0, &other.place))) {
             if name.contains('*') || price::find_or_ceiling(prices, name).is_some() {
                 continue;
