@@ -200,6 +200,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             | Invalid::Message(_)
             | Invalid::Method
             | Invalid::Routing(_)
+            | Invalid::Steered(_)
             | Invalid::Schema(_)
             | Invalid::Unseen(_) => &INVALID,
             Invalid::Rpc(fault) if fault.code == jsonrpc::METHOD_NOT_FOUND => &UNKNOWN_METHOD,

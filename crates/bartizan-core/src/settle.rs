@@ -1,5 +1,7 @@
 //! What did it really cost? The worst case was reserved; what was used is charged.
 
+use std::sync::Arc;
+
 use crate::audit;
 use crate::authorize::Endpoint;
 use crate::limit::permit::Permit;
@@ -68,6 +70,12 @@ fn cost(permit: &Permit, asked: &Models, reported: &Reported) -> u64 {
     let cost =
         |price: &Price| price.cost(reported.tokens_in, reported.tokens_out, reported.kinds());
     let answered = reported.model.as_ref();
+    // What is paid for by the piece was counted when it was asked for.
+    let by_piece =
+        |model: &Arc<str>| price::find(prices, model).is_some_and(|price| price.piece.is_some());
+    if reported.usd_nano.is_none() && asked.all().chain(answered).any(by_piece) {
+        return reserved(permit);
+    }
     let priced = || {
         let known = answered.and_then(|model| price::find(prices, model)).map(cost);
         let by_asked = || {

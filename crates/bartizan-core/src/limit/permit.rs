@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::price::find_or_ceiling;
+use super::price::{self, Price};
 use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict, not_sent};
 use crate::admit::ClientAddress;
 use crate::audit::told;
@@ -191,9 +191,12 @@ fn cost<B>(endpoint: &Endpoint, call: &Call<B>) -> Result<u64, Unpriced> {
     let Estimate { tokens_in, tokens_out, asks } = call.estimate();
     let others = call.other_models().iter().chain(&endpoint.cost.replacements);
     std::iter::once(model).chain(others).try_fold(endpoint.cost.usd_nano, |most, model| {
-        let price = find_or_ceiling(&endpoint.cost.prices, model);
-        let price = price.ok_or_else(|| Unpriced(Arc::clone(model)))?;
-        Ok(most.max(price.worst_case(tokens_in, tokens_out, asks)))
+        let prices = &endpoint.cost.prices;
+        // A model that is paid for by the piece has no price for a call of another kind.
+        let rows = [price::find(prices, model), prices.get(price::CEILING)];
+        let cost = |price: &Price| price.worst_case(tokens_in, tokens_out, asks);
+        let cost = rows.into_iter().flatten().find_map(cost);
+        Ok(most.max(cost.ok_or_else(|| Unpriced(Arc::clone(model)))?))
     })
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::validate::usage::{Asks, Kinds, Tier};
+use crate::validate::usage::{Asks, Kinds, Tier, Unit};
 
 /// An amount of money: billionths of a US dollar. Whole numbers, so that nothing is lost on the
 /// way between a price list and a budget.
@@ -72,8 +72,10 @@ impl<'de> Deserialize<'de> for NanoUsd {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 pub struct Rates {
     /// Tokens in.
+    #[serde(default)]
     pub input_per_million: NanoUsd,
     /// Tokens out.
+    #[serde(default)]
     pub output_per_million: NanoUsd,
     /// Tokens in that the provider had in its cache; else as tokens in.
     #[serde(default)]
@@ -113,9 +115,49 @@ pub struct LongPrompt {
     pub rates: Rates,
 }
 
-/// What a model's tokens cost.
+/// What a model costs that is paid for by the piece.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum PieceRate {
+    /// A picture that is drawn.
+    PerImage(NanoUsd),
+    /// A million letters that are read aloud.
+    PerMillionCharacters(NanoUsd),
+    /// A verdict about a text.
+    PerModeration(NanoUsd),
+}
+
+impl PieceRate {
+    /// What so many of a unit cost, in nano-dollars, rounded up; nothing known of another unit.
+    fn cost(self, (unit, count): (Unit, u64)) -> Option<u64> {
+        match (self, unit) {
+            (Self::PerImage(NanoUsd(each)), Unit::Image)
+            | (Self::PerModeration(NanoUsd(each)), Unit::Moderation) => {
+                Some(each.saturating_mul(count))
+            }
+            (Self::PerMillionCharacters(rate), Unit::Character) => Some(sum([(count, rate)])),
+            _ => None,
+        }
+    }
+
+    /// Its name in the configuration, and the price.
+    #[must_use]
+    pub fn named(self) -> (&'static str, NanoUsd) {
+        match self {
+            Self::PerImage(usd) => ("per_image", usd),
+            Self::PerMillionCharacters(usd) => ("per_million_characters", usd),
+            Self::PerModeration(usd) => ("per_moderation", usd),
+        }
+    }
+}
+
+/// What a model costs: its tokens, or what it makes.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
 pub struct Price {
+    /// What a piece costs, of a model that is paid for by the piece. Its tokens are not counted, and
+    /// calls for anything else have no price.
+    #[serde(flatten)]
+    pub piece: Option<PieceRate>,
     /// By itself.
     #[serde(flatten)]
     pub standard: Tariff,
@@ -147,13 +189,17 @@ impl Price {
     }
 
     /// The most that a call of so many tokens can cost, in nano-dollars: what is reserved. A
-    /// reservation does not depend on a discount.
+    /// reservation does not depend on a discount. `None` where the model is paid for by the piece, and
+    /// the call asks for none of that kind.
     #[must_use]
-    pub fn worst_case(&self, tokens_in: u64, tokens_out: u64, asks: Asks) -> u64 {
+    pub fn worst_case(&self, tokens_in: u64, tokens_out: u64, asks: Asks) -> Option<u64> {
+        if let Some(piece) = self.piece {
+            return asks.pieces.and_then(|pieces| piece.cost(pieces));
+        }
         let tariffs = [&self.standard, self.tariff(asks.tier)];
         let rates = tariffs.iter().flat_map(|tariff| tariff.up_to(tokens_in));
         let costs = rates.map(|rates| rates.worst_case(tokens_in, tokens_out, asks));
-        costs.max().unwrap_or(u64::MAX)
+        Some(costs.max().unwrap_or(u64::MAX))
     }
 
     fn tariff(&self, tier: Option<Tier>) -> &Tariff {
@@ -161,10 +207,16 @@ impl Price {
     }
 }
 
+impl From<PieceRate> for Price {
+    fn from(piece: PieceRate) -> Self {
+        Self { piece: Some(piece), ..Self::default() }
+    }
+}
+
 impl From<Rates> for Price {
     fn from(rates: Rates) -> Self {
         let standard = Tariff { rates, long_prompt: None };
-        Self { standard, tiers: BTreeMap::new() }
+        Self { piece: None, standard, tiers: BTreeMap::new() }
     }
 }
 
@@ -375,6 +427,10 @@ mod tests {
             assert_eq!(of(unknown), None, "{unknown}");
         }
         for (name, price) in &prices {
+            if price.piece.is_some() {
+                assert_eq!(price.standard, Tariff::default(), "{name}: tokens are not counted");
+                continue;
+            }
             let tariffs = price.tiers.values().chain([&price.standard]);
             for tariff in tariffs {
                 assert!(tariff.rates.input_per_million.0 > 0, "{name} is free");
@@ -405,14 +461,32 @@ mod tests {
         let prices = builtin();
         let claude = find(&prices, "claude-opus-4-5").unwrap();
         let plain = Asks::default();
-        assert_eq!(claude.worst_case(100, 10, plain), 100 * 5_000 + 10 * 25_000);
+        assert_eq!(claude.worst_case(100, 10, plain), Some(100 * 5_000 + 10 * 25_000));
         let caches = Asks { cache: true, ..plain };
-        assert_eq!(claude.worst_case(100, 10, caches), 100 * 10_000 + 10 * 25_000);
+        assert_eq!(claude.worst_case(100, 10, caches), Some(100 * 10_000 + 10 * 25_000));
         let gpt = find(&prices, "gpt-5.4").unwrap();
         let tier = |tier| Asks { tier: Some(tier), ..plain };
-        assert_eq!(gpt.worst_case(100, 10, tier(Tier::Priority)), 100 * 5_000 + 10 * 30_000);
+        let dear = 100 * 5_000 + 10 * 30_000;
+        assert_eq!(gpt.worst_case(100, 10, tier(Tier::Priority)), Some(dear));
         // A discount is not counted on: nobody knows how the call will be served.
         assert_eq!(gpt.worst_case(100, 10, tier(Tier::Flex)), gpt.worst_case(100, 10, plain));
+    }
+
+    #[test]
+    fn what_is_paid_for_by_the_piece_has_no_price_for_anything_else() {
+        let prices = builtin();
+        let asks = |pieces| Asks { pieces: Some(pieces), ..Asks::default() };
+        let cost = |model: &str, asks| find(&prices, model).unwrap().worst_case(1000, 1000, asks);
+        let two = asks((Unit::Image, 2));
+        assert_eq!(cost("dall-e-3", two), Some(2 * 120_000_000));
+        assert_eq!(cost("tts-1", asks((Unit::Character, 1001))), Some(1001 * 15_000));
+        assert_eq!(cost("omni-moderation-latest", asks((Unit::Moderation, 1))), Some(0));
+        assert_eq!(find(&prices, "omni-moderation-2024-09-26"), find(&prices, "omni-moderation"));
+        for model in ["dall-e-3", "tts-1", "omni-moderation-latest"] {
+            assert_eq!(cost(model, Asks::default()), None, "{model} for a chat");
+        }
+        assert_eq!(cost("tts-1", two), None);
+        assert!(cost("gpt-image-1", two).unwrap() > 0, "this one is paid for by its tokens");
     }
 
     #[test]
@@ -445,7 +519,7 @@ mod tests {
             let long_prompt = Some(LongPrompt { above, rates: long });
             let standard = Tariff { rates: standard, long_prompt };
             let dear = Tariff { rates: dear, long_prompt: None };
-            let price = Price { standard, tiers: [(Tier::Priority, dear)].into() };
+            let price = Price { piece: None, standard, tiers: [(Tier::Priority, dear)].into() };
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share of it")]
             let of = |part: f64, whole: u64| (part * whole as f64) as u64;
             let [a, b, c, d] = parts;
@@ -455,9 +529,9 @@ mod tests {
             let tier = priority.then_some(Tier::Priority);
             let (written_1h, audio_out) = (of(c, written), of(d, tokens_out));
             let kinds = Kinds { cached, written, written_1h, audio_in, audio_out, tier };
-            let asks = Asks { cache: true, audio: true, tier };
+            let asks = Asks { cache: true, audio: true, tier, pieces: None };
             let cost = price.cost(tokens_in, tokens_out, kinds);
-            prop_assert!(cost <= price.worst_case(tokens_in, tokens_out, asks));
+            prop_assert!(Some(cost) <= price.worst_case(tokens_in, tokens_out, asks));
         }
     }
 

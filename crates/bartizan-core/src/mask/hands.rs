@@ -8,8 +8,9 @@ use bartizan_pii::{Scanner, Tally, Vault, rewrite_json};
 use serde_json::{Map, Value};
 
 use super::found::Found;
-use super::open::{MAX_TEXTS, OpenText, Over, open};
+use super::open::{MAX_TEXTS, OpenText, Over, open, with_whole_letters};
 use super::stream::Stopped;
+use super::threads::{Threads, keys};
 use super::{Detection, Guard, located};
 use crate::validate::beside::{Beside, Stands};
 use crate::validate::listener::{Channel, Ends, Kind, Piece};
@@ -23,6 +24,9 @@ pub(super) struct Hands<'a> {
     beside: &'a Beside,
     ends: &'a Ends,
     over: Option<&'a Over>,
+    threads: &'a mut Option<Box<Threads>>,
+    /// The event, read where it is needed.
+    event: Event<'a>,
     strays: Vec<Piece>,
     found: Found,
     stopped: Option<Stopped>,
@@ -34,11 +38,25 @@ impl<'a> Hands<'a> {
         (guard, vault): (Option<&'a Arc<Guard>>, Option<&'a Arc<Vault>>),
         (pieces, beside): (&'a [Piece], &'a Beside),
         (ends, over): (&'a Ends, Option<&'a Over>),
+        (data, threads): (&'a [u8], &'a mut Option<Box<Threads>>),
     ) -> Self {
         let index = Index::of(pieces);
         let (strays, found) = (Vec::new(), Found::default());
-        let stopped = None;
-        Self { texts, guard, vault, index, beside, ends, over, strays, found, stopped }
+        let (event, stopped) = (Event::Unread(data), None);
+        Self {
+            texts,
+            guard,
+            vault,
+            index,
+            beside,
+            ends,
+            over,
+            threads,
+            event,
+            strays,
+            found,
+            stopped,
+        }
     }
 
     /// What is to stand at `pointer` in place of `text`; `None` where it is a whole one.
@@ -89,12 +107,33 @@ impl<'a> Hands<'a> {
         if !text.is_empty() && self.over.is_some_and(|over| over.covers(channel)) {
             self.stopped = Some(Stopped::Blocked);
         }
-        let text = match channel.kind {
-            Kind::Unknown => self.alone(pointer, text),
-            _ => Cow::Borrowed(text),
-        };
+        if channel.kind == Kind::Unknown {
+            return self.unknown(channel, pointer, text, last);
+        }
         let open = self.texts.iter_mut().find(|open| open.channel == channel)?;
-        Some(open.go_on(&text, last))
+        Some(open.go_on(text, last))
+    }
+
+    /// One more piece of a text of which nobody knows what it is.
+    fn unknown(
+        &mut self,
+        channel: Channel,
+        pointer: &str,
+        text: &str,
+        last: bool,
+    ) -> Option<String> {
+        let text = self.alone(pointer, text);
+        let open = self.texts.iter_mut().find(|open| open.channel == channel)?;
+        let Some(guard) = self.guard else { return Some(open.go_on(&text, last)) };
+        let threads = self.threads.get_or_insert_default();
+        let (name, keys) = (name_of(pointer), keys(self.event.read(), pointer));
+        let text = threads.part(channel, keys, text);
+        let searched = open.search(&text, last);
+        let Some(text) = threads.take((channel, &name), searched, guard) else {
+            self.stopped = Some(Stopped::Blocked);
+            return Some(String::new());
+        };
+        Some(open.restore(text, last))
     }
 
     /// A piece of a text of which nobody knows what it is. Where the name of its member says that it is a
@@ -139,6 +178,27 @@ impl<'a> Hands<'a> {
             self.stopped = Some(Stopped::Blocked);
         }
         Some(String::from_utf8_lossy(&out).into_owned())
+    }
+}
+
+/// The data of an event.
+enum Event<'a> {
+    /// As they came.
+    Unread(&'a [u8]),
+    /// As a document.
+    Read(Value),
+}
+
+impl Event<'_> {
+    fn read(&mut self) -> &Value {
+        if let Self::Unread(data) = self {
+            let whole = |_| serde_json::from_slice(&with_whole_letters(data));
+            *self = Self::Read(serde_json::from_slice(data).or_else(whole).unwrap_or_default());
+        }
+        match self {
+            Self::Read(event) => event,
+            Self::Unread(_) => &Value::Null,
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod open;
 mod restore;
 pub mod stream;
 mod talk;
+mod threads;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

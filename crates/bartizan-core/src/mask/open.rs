@@ -54,13 +54,19 @@ impl OpenText {
     /// What was put aside comes back behind the search: what the client has sent itself is not masked.
     pub(super) fn go_on(&mut self, piece: &str, last: bool) -> String {
         let searched = self.search(piece, last);
+        self.restore(searched, last)
+    }
+
+    /// What was searched, with what was put aside.
+    pub(super) fn restore(&mut self, searched: String, last: bool) -> String {
         match &mut self.back {
             Some(back) => back.go_on(&searched, last),
             None => searched,
         }
     }
 
-    fn search(&mut self, piece: &str, last: bool) -> String {
+    /// What may go out of the pieces as they came.
+    pub(super) fn search(&mut self, piece: &str, last: bool) -> String {
         let Some(stream) = &mut self.stream else { return piece.to_owned() };
         let mut out = Vec::with_capacity(piece.len() + stream.held());
         stream.feed(piece.as_bytes(), &mut out);
@@ -77,6 +83,11 @@ impl OpenText {
             bare.finish(mends, &mut mended);
         }
         mended
+    }
+
+    /// Where its first piece stood.
+    pub(super) fn pointer(&self) -> &str {
+        &self.pointer
     }
 
     pub(super) fn is_blocked(&self) -> bool {
@@ -205,7 +216,7 @@ pub(super) fn carry(
 
 /// The same document with a sign in place of each half of a surrogate pair (RFC 8259 section 8.2), which
 /// is no letter, and as which no text can be read.
-fn with_whole_letters(data: &[u8]) -> Vec<u8> {
+pub(super) fn with_whole_letters(data: &[u8]) -> Vec<u8> {
     let unit = |source: &[u8]| {
         let digits = source.strip_prefix(b"\\u")?.get(..4)?;
         u16::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()

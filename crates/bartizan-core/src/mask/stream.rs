@@ -21,9 +21,10 @@ use bytes::Bytes;
 
 use super::form::{Fit, Forms, PADDING, meaning};
 use super::found::Found;
-use super::hands::{Hands, strays};
+use super::hands::{Hands, name_of, strays};
 use super::open::{OpenText, Over, carry};
 use super::restore::restore;
+use super::threads::Threads;
 use super::{Blocked, Detection, Guard, Screened};
 use crate::audit::Note;
 use crate::authorize::Grant;
@@ -46,6 +47,8 @@ pub struct AnswerStream {
     is_told: bool,
     /// Where something must not pass in texts that clients join for good.
     over: Option<Over>,
+    /// Texts under paths that no protocol knows, as those read them who tell several apart.
+    threads: Option<Box<Threads>>,
     /// How events look in which nothing but a piece is of interest.
     forms: Forms,
     detections: Found,
@@ -89,6 +92,7 @@ impl AnswerStream {
             texts,
             is_told,
             over,
+            threads: None,
             forms,
             detections,
             notes,
@@ -351,12 +355,14 @@ impl AnswerStream {
         ends: &Ends,
         beside: &Beside,
     ) -> Result<Written, Stopped> {
-        let Self { texts, guard, vault, over, .. } = self;
+        let Self { texts, guard, vault, over, threads, .. } = self;
         let (guard, vault) = (guard.as_ref(), vault.as_ref());
         for piece in pieces {
             super::open::open(texts, piece, guard, vault)?;
         }
-        let mut hands = Hands::new(texts, (guard, vault), (pieces, beside), (ends, over.as_ref()));
+        let over = over.as_ref();
+        let mut hands =
+            Hands::new(texts, (guard, vault), (pieces, beside), (ends, over), (data, threads));
         let mut hand = |pointer: &str, text: &str| hands.write(pointer, text);
         let (mut found, mut blocked, mut readable) = (Vec::new(), false, true);
         let bytes = match guard {
@@ -419,8 +425,15 @@ impl AnswerStream {
             if !ends.cover(open.channel) || brings(open.channel) {
                 continue;
             }
-            let rest = open.go_on("", true);
+            let mut rest = Some(open.search("", true));
+            if let Some((threads, guard)) = self.threads.as_mut().zip(self.guard.as_ref()) {
+                let text = (open.channel, &*name_of(open.pointer()));
+                rest = rest.and_then(|rest| threads.take(text, rest, guard));
+            }
             blocked |= open.is_blocked();
+            let Some(rest) = rest.map(|rest| open.restore(rest, true)) else {
+                return Err(Stopped::Blocked);
+            };
             if !rest.is_empty() {
                 carry(listener, &open.last, rest, out)?;
             }

@@ -46,6 +46,7 @@ fn of(refusal: &Refusal) -> Fault {
             Invalid::Media
             | Invalid::Message(_)
             | Invalid::Routing(_)
+            | Invalid::Steered(_)
             | Invalid::TooLarge(_)
             | Invalid::TooSlow
             | Invalid::Unread

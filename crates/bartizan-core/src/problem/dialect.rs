@@ -21,14 +21,13 @@ pub(super) fn as_problem(problem: &Problem, refusal: &Refusal, context: &Context
         }
     };
     add("request_id", context.request_id.to_string().into());
+    let violated = |name: &str| json!([{ "pointer": format!("/{}", name.replace('.', "/")), "detail": detail(refusal) }]);
     match refusal {
         Refusal::Invalid(Invalid::Schema(violations)) => add("violations", json!(violations)),
-        Refusal::Invalid(
-            Invalid::Member(name) | Invalid::Routing(name) | Invalid::Unseen(name),
-        ) => {
-            let violation = json!({ "pointer": format!("/{name}"), "detail": detail(refusal) });
-            add("violations", json!([violation]));
+        Refusal::Invalid(Invalid::Member(name) | Invalid::Routing(name)) => {
+            add("violations", violated(name));
         }
+        Refusal::Invalid(Invalid::Unseen(unseen)) => add("violations", violated(unseen.member())),
         Refusal::Blocked(blocked) => add("detections", detections(&blocked.detections)),
         Refusal::Objected { objection: Objection { prompt: Some(prompt), .. }, .. } => {
             let row =

@@ -25,7 +25,7 @@ const SPOKEN: [&str; 12] = [
 ];
 
 /// Members that ask for thoughts.
-const THOUGHTS: [&str; 3] = ["reasoning", "reasoning_effort", "thinking"];
+const THOUGHTS: [&str; 5] = ["extra_body", "google", "reasoning", "reasoning_effort", "thinking"];
 
 /// Whether tokens may be made and charged that stand in no event: thoughts, sound, answers of which only
 /// the best comes, and what was foretold and did not come.

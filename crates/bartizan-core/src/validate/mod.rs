@@ -9,6 +9,8 @@ mod parts;
 mod prompt;
 mod size;
 mod text;
+mod routing;
+pub mod unseen;
 pub mod media;
 pub mod protocol;
 pub mod said;
@@ -38,6 +40,7 @@ pub use protocol::Protocol;
 pub use reported::Reported;
 pub use said::{Asked, Models, Said, Unfit};
 pub use schema::{Schema, SchemaError, Violation};
+pub use unseen::Unseen;
 use usage::Asks;
 
 use crate::audit::Note;
@@ -119,6 +122,11 @@ pub enum Invalid {
         "`{0}` chooses a model that is not seen here: name it in `model`, and others in `models`"
     )]
     Routing(&'static str),
+    /// A header field or a parameter of the query that does so.
+    #[error(
+        "`{0}`, beside the body, chooses a model or a price that is not seen here: leave it out, and name models in `model` and `models`"
+    )]
+    Steered(&'static str),
     /// A message that its protocol answers with an error of its own.
     #[error(transparent)]
     Rpc(#[from] jsonrpc::Fault),
@@ -131,11 +139,11 @@ pub enum Invalid {
     /// The body did not come in time.
     #[error("the body did not come in time")]
     TooSlow,
-    /// A member that brings tokens which are not seen here, where tokens or money are counted.
+    /// What brings tokens that are not seen here, where tokens or money are counted.
     #[error(
-        "what `{0}` brings is not seen here, and it is counted: leave it out, or have `max_input_tokens` configured for this endpoint"
+        "{0}, or have `max_input_tokens` configured for this endpoint, where tokens or money are counted"
     )]
-    Unseen(&'static str),
+    Unseen(Unseen),
     /// A body that must be inspected was not read. It never happens on the road; it is here so
     /// that leaving the reading out fails closed.
     #[error("the body was not read")]

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::Invalid;
 use super::jsonrpc;
 use super::openai::MAX_MODEL;
+use super::routing;
 use super::said::{Asked, Models, Unfit};
 use super::size::{self, Size};
 use crate::authorize::endpoint::{By, Limit, Traits};
@@ -18,9 +19,12 @@ use crate::authorize::{Denial, Grant};
 pub(super) const UNBOUNDED: u64 = 4096;
 
 /// Members on which something is decided.
-const MEANT: [&str; 57] = [
+const MEANT: [&str; 71] = [
     "background",
+    "batch_size",
     "best_of",
+    "cachedContent",
+    "cached_content",
     "chat_template",
     "compound_custom",
     "container",
@@ -33,6 +37,7 @@ const MEANT: [&str; 57] = [
     "fallbacks",
     "function_call",
     "functions",
+    "google",
     "include",
     "input",
     "logprobs",
@@ -48,11 +53,19 @@ const MEANT: [&str; 57] = [
     "models",
     "n",
     "n_cmpl",
+    "n_iter",
     "n_predict",
+    "n_samples",
+    "numberOfImages",
+    "numberResults",
     "num_completions",
     "num_generations",
+    "num_images",
+    "num_images_per_prompt",
+    "num_outputs",
     "num_predict",
     "num_return_sequences",
+    "number_of_images",
     "plugins",
     "prediction",
     "preset",
@@ -64,6 +77,8 @@ const MEANT: [&str; 57] = [
     "reasoning",
     "reasoning_effort",
     "route",
+    "sampleCount",
+    "samples",
     "search_options",
     "search_parameters",
     "service_tier",
@@ -78,6 +93,65 @@ const MEANT: [&str; 57] = [
     "web_search_options",
 ];
 
+/// Members that are a number of something, and decide on what a call costs.
+const NUMBERS: [&str; 24] = [
+    "batch_size",
+    "best_of",
+    "max_completion_tokens",
+    "max_new_tokens",
+    "max_output_tokens",
+    "max_tokens",
+    "min_tokens",
+    "n",
+    "n_cmpl",
+    "n_iter",
+    "n_predict",
+    "n_samples",
+    "numberOfImages",
+    "numberResults",
+    "num_completions",
+    "num_generations",
+    "num_images",
+    "num_images_per_prompt",
+    "num_outputs",
+    "num_predict",
+    "num_return_sequences",
+    "number_of_images",
+    "sampleCount",
+    "samples",
+];
+
+/// The largest whole number up to which a broken one tells every whole number.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// Writes whole numbers as such that came as broken ones (`100.0`, `1e3`): clients whose language knows one
+/// kind of number alone send them, and servers differ in what they take them for. `true` where there
+/// were some.
+pub(super) fn whole_numbers(call: &mut Map<String, Value>) -> bool {
+    let mut changed = false;
+    for name in NUMBERS {
+        let Some(value) = call.get_mut(name).filter(|value| value.is_f64()) else { continue };
+        let whole = value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..=EXACT).contains(n));
+        if let Some(whole) = whole {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is whole, not negative and small enough"
+            )]
+            let whole = whole as u64;
+            *value = whole.into();
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// The member that a name, in small letters, means something as.
+pub(super) fn meant(name: &str) -> Option<&'static str> {
+    let mut all = MEANT.into_iter().chain(ROUTING);
+    all.find(|meant| meant.eq_ignore_ascii_case(name))
+}
+
 /// Refuses other spellings of names that mean something: servers that do not care for case would find
 /// another member than we do.
 pub(super) fn exact(call: &Map<String, Value>) -> Result<(), Invalid> {
@@ -87,9 +161,9 @@ pub(super) fn exact(call: &Map<String, Value>) -> Result<(), Invalid> {
 /// Whether a call comes by the verb that its part of the API has. A model is asked by `POST` alone:
 /// what comes otherwise names none, and would pass by every right. Models are read by `GET`, and only
 /// those that the caller may use.
-pub(super) fn is_asked_as_it_must_be(asked: &Asked<'_>, asks_a_model: bool, models: bool) -> bool {
+pub(super) fn is_asked_as_it_must_be(asked: &Asked<'_>, naming: Naming, models: bool) -> bool {
     let (verb, path) = (&asked.head.method, asked.head.uri.path());
-    if asks_a_model {
+    if naming != Naming::No {
         return *verb == Method::POST && !asked.bytes.is_empty();
     }
     if !models {
@@ -100,9 +174,20 @@ pub(super) fn is_asked_as_it_must_be(asked: &Asked<'_>, asks_a_model: bool, mode
     matches!(*verb, Method::GET | Method::HEAD) && asked.bytes.is_empty() && granted
 }
 
+/// Whether a call names a model.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Naming {
+    /// There is none to name.
+    No,
+    /// It must, where models matter.
+    Must,
+    /// This one is meant where it names none.
+    Or(&'static str),
+}
+
 /// Members by which routers between the gate and the providers choose another model than is asked, or
-/// another call than is sent (OpenRouter, LiteLLM, Vercel).
-const ROUTING: [&str; 8] = [
+/// another call than is sent (OpenRouter, LiteLLM, TensorZero, Vercel).
+const ROUTING: [&str; 13] = [
     "content_policy_fallbacks",
     "context_window_fallbacks",
     "extra_body",
@@ -111,6 +196,11 @@ const ROUTING: [&str; 8] = [
     "prompt_id",
     "providerOptions",
     "route",
+    "tensorzero::extra_body",
+    "tensorzero::extra_headers",
+    "tensorzero::internal_dynamic_variant_config",
+    "tensorzero::params",
+    "tensorzero::variant_name",
 ];
 
 /// The most models that a call may name besides.
@@ -120,15 +210,22 @@ const MAX_OTHERS: usize = 16;
 /// each; what they stand for is put in their places.
 pub(super) fn models(
     call: &mut Map<String, Value>,
-    required: bool,
-    grant: &Grant,
+    naming: Naming,
+    asked: &Asked<'_>,
     changed: &mut bool,
 ) -> Result<Models, Unfit> {
-    let matter = required && models_matter(grant);
-    let said = |name: &&&str| call.get(**name).is_some_and(|value| !value.is_null());
-    let hides = matter || (required && is_counted(grant, &Models::default()));
-    if let Some(member) = ROUTING.iter().find(said).filter(|_| hides) {
-        return Err(Invalid::Routing(member).into());
+    let grant = asked.grant;
+    let matter = naming != Naming::No && models_matter(grant);
+    let counted = || naming != Naming::No && is_counted(grant, &Models::default());
+    if matter || counted() {
+        not_routed(call, asked)?;
+    }
+    if let Naming::Or(usual) = naming
+        && matter
+        && call.get("model").is_none_or(Value::is_null)
+    {
+        call.insert("model".into(), usual.into());
+        *changed = true;
     }
     let asked = match call.get("model") {
         Some(name) => Some(granted(name, "model", grant)?),
@@ -160,6 +257,22 @@ pub(super) fn models(
         }
     }
     Ok(models)
+}
+
+/// Refuses what leaves the choice of a model, or of its price, to somebody behind the gate.
+fn not_routed(call: &Map<String, Value>, asked: &Asked<'_>) -> Result<(), Invalid> {
+    let said = |name: &&&str| match call.get(**name) {
+        None | Some(Value::Null) => false,
+        // What Google's own form of this API has there is read.
+        Some(Value::Object(body)) if **name == "extra_body" => {
+            body.keys().any(|name| name != "google")
+        }
+        Some(_) => true,
+    };
+    if let Some(member) = ROUTING.iter().find(said) {
+        return Err(Invalid::Routing(member));
+    }
+    routing::steered(asked.head).map_or(Ok(()), |name| Err(Invalid::Steered(name)))
 }
 
 /// A model as it is called behind the gate, and whether that is another name.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::unseen::{self, Unseen};
+
 /// What a picture takes at the most: ten thousand patches and some more, where it is taken as large as
 /// it came.
 const TOKENS_PER_PICTURE: u64 = 12_000;
@@ -25,8 +27,8 @@ const AROUND_TOOLS: u64 = 1024;
 pub(super) struct Size {
     /// Those that are seen.
     pub(super) tokens: u64,
-    /// A member that brings others.
-    pub(super) unseen: Option<&'static str>,
+    /// What brings others.
+    pub(super) unseen: Option<Unseen>,
 }
 
 /// The size of a prompt.
@@ -41,63 +43,19 @@ pub(super) fn of<'a>(
         }
         searches |= model.contains("-search-") || model.ends_with(":online");
     }
-    let mut scale = Scale { picture, tokens: AROUND, unseen: searches.then_some("model") };
+    let unseen = searches.then_some(Unseen::Search);
+    let mut scale = Scale { picture, tokens: AROUND, unseen };
     for (member, value) in call {
         scale.member(member, value);
     }
     Size { tokens: scale.tokens, unseen: scale.unseen }
 }
 
-/// Members that bring what is stored or found elsewhere.
-const ELSEWHERE: [&str; 13] = [
-    "chat_template",
-    "compound_custom",
-    "container",
-    "conversation",
-    "data_sources",
-    "enable_search",
-    "mcp_servers",
-    "plugins",
-    "previous_response_id",
-    "search_options",
-    "search_parameters",
-    "vector_store_ids",
-    "web_search_options",
-];
-
-/// Members of a part that lead to what a model is given, where the part is no picture: a place, or a
-/// name under which it is stored.
-const LEADS: [&str; 9] = [
-    "audio_url",
-    "document_url",
-    "file",
-    "file_uri",
-    "image",
-    "image_url",
-    "pdf",
-    "video",
-    "video_url",
-];
-
-/// Kinds of tools whose results the caller sends itself, by how their names begin; any other runs at
-/// the provider, and what it finds goes into the prompt.
-const OWN_TOOLS: [&str; 9] = [
-    "apply_patch",
-    "bash",
-    "computer",
-    "custom",
-    "function",
-    "local_shell",
-    "memory",
-    "str_replace_based_edit_tool",
-    "text_editor",
-];
-
 /// What was weighed by now.
 struct Scale {
     picture: u64,
     tokens: u64,
-    unseen: Option<&'static str>,
+    unseen: Option<Unseen>,
 }
 
 impl Scale {
@@ -111,29 +69,27 @@ impl Scale {
         if empty {
             return;
         }
-        if let Some(elsewhere) = ELSEWHERE.iter().find(|elsewhere| **elsewhere == name) {
-            self.unseen(elsewhere);
-        }
+        self.unseen(unseen::of_member(name, value));
         match (name, value) {
-            ("prompt", Value::Object(_)) => self.unseen("prompt"),
             ("messages" | "input" | "system", parts) => self.parts(parts, 0),
             ("prompt", prompt) => self.tokens_or_text(prompt),
-            ("tools", Value::Array(tools)) => {
-                self.add(AROUND_TOOLS);
-                for tool in tools {
-                    if !is_own(tool) {
-                        self.unseen("tools");
-                        self.add(AROUND_TOOLS);
-                    } else if tool.get("type").is_some_and(|kind| kind != "function") {
-                        self.add(AROUND_TOOLS);
-                    }
-                    self.text(tool);
-                }
-            }
+            ("tools", Value::Array(tools)) => self.tools(tools),
             _ => {
                 self.add(text_tokens(name));
                 self.text(value);
             }
+        }
+    }
+
+    /// Tools, each of which is told to the model in words of its provider's.
+    fn tools(&mut self, tools: &[Value]) {
+        self.add(AROUND_TOOLS);
+        for tool in tools {
+            self.unseen(unseen::of_tool(tool));
+            if tool.get("type").is_some_and(|kind| kind != "function") {
+                self.add(AROUND_TOOLS);
+            }
+            self.text(tool);
         }
     }
 
@@ -163,39 +119,17 @@ impl Scale {
 
     fn part(&mut self, part: &Map<String, Value>, depth: u8) {
         let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
-        match kind {
-            "image" | "image_url" | "input_image" | "computer_screenshot" => {
-                self.add(self.picture);
-            }
-            "item_reference" => self.unseen("input"),
-            // What it holds is here, or it is stored.
-            "reasoning" if !says(part, "encrypted_content") => self.unseen("input"),
-            "" if says(part, "id") && !says(part, "content") => self.unseen("input"),
-            "image_generation_call"
-            | "web_search_call"
-            | "file_search_call"
-            | "code_interpreter_call" => self.unseen("input"),
-            "input_audio" if part.get(kind).is_some_and(Value::is_string) => {
-                self.unseen("messages");
-            }
-            "video" | "video_url" | "input_video" | "container_upload" => self.unseen("messages"),
-            _ => {}
+        if is_picture(kind) {
+            self.add(self.picture);
         }
-        let stored = ["file_id", "file_data", "file_url"];
-        let document =
-            ["file", "input_file"].contains(&kind) || (kind == "document" && !is_text(part));
-        let leads = || LEADS.iter().any(|name| says(part, name));
-        let spoken = part.get("audio").and_then(|audio| audio.get("id")).is_some();
-        if spoken || (!document && !is_picture(kind) && leads()) {
-            self.unseen("messages");
-        }
-        if document || (!is_picture(kind) && stored.iter().any(|name| part.contains_key(*name))) {
-            self.unseen("file");
-        }
+        self.unseen(unseen::of_part(part, kind));
+        let document = unseen::is_document(part, kind);
         for (name, value) in part {
             self.add(text_tokens(name));
             match (name.as_str(), value) {
                 ("content" | "output", value) => self.parts(value, depth + 1),
+                // Lists of tools that were found, or come in the midst of a conversation.
+                ("tools", Value::Array(tools)) => self.tools(tools),
                 ("source", Value::Object(source)) if kind == "document" && !document => {
                     self.part(source, depth + 1);
                 }
@@ -248,42 +182,13 @@ impl Scale {
         self.tokens = self.tokens.saturating_add(tokens);
     }
 
-    fn unseen(&mut self, member: &'static str) {
-        self.unseen.get_or_insert(member);
+    fn unseen(&mut self, unseen: Option<Unseen>) {
+        self.unseen = self.unseen.or(unseen);
     }
 }
 
-/// Whether a member says anything: one that is null or empty stands for none.
-fn says(part: &Map<String, Value>, name: &str) -> bool {
-    part.get(name).is_some_and(|value| match value {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(elements) => !elements.is_empty(),
-        _ => true,
-    })
-}
-
-/// Whether the caller runs a tool itself. In Anthropic's dialect one without a type is the caller's.
-fn is_own(tool: &Value) -> bool {
-    let kind = match tool.get("type") {
-        None | Some(Value::Null) => return true,
-        Some(kind) => kind.as_str().unwrap_or_default(),
-    };
-    OWN_TOOLS.iter().any(|own| {
-        let rest = kind.strip_prefix(own);
-        // `bash_20250124`, `computer_use_preview`
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-    })
-}
-
-fn is_picture(kind: &str) -> bool {
+pub(super) fn is_picture(kind: &str) -> bool {
     matches!(kind, "image" | "image_url" | "input_image" | "computer_screenshot")
-}
-
-/// Whether a document is a text, or parts of messages.
-fn is_text(document: &Map<String, Value>) -> bool {
-    let kind = document.get("source").and_then(|source| source.get("type"));
-    kind.is_some_and(|kind| kind == "text" || kind == "content")
 }
 
 /// Whether a string is bytes in base64, with or without a `data:` before them.
@@ -377,58 +282,5 @@ mod tests {
         assert!(text_tokens("{\"a\":[1,2]}") >= 9);
         let tokens = json!({ "prompt": [[1, 2, 3], [400_000, 5]] });
         assert!((5..5 + AROUND + 1).contains(&size(&tokens).tokens));
-    }
-
-    #[test]
-    fn what_is_stored_or_found_elsewhere_is_not_seen() {
-        let file = json!({ "type": "input_file", "file_id": "file_1" });
-        let pdf = json!({ "type": "document", "source": { "type": "base64", "data": "JVBERi0x" } });
-        for (body, member) in [
-            (json!({ "previous_response_id": "resp_1" }), "previous_response_id"),
-            (json!({ "conversation": { "id": "conv_1" } }), "conversation"),
-            (json!({ "prompt": { "id": "pmpt_1" } }), "prompt"),
-            (json!({ "input": [{ "type": "item_reference", "id": "msg_1" }] }), "input"),
-            (json!({ "input": [{ "id": "msg_1" }] }), "input"),
-            (json!({ "input": [{ "type": "reasoning", "id": "rs_1" }] }), "input"),
-            (json!({ "input": [{ "role": "user", "content": [file] }] }), "file"),
-            (json!({ "messages": [{ "content": [pdf] }] }), "file"),
-            (
-                json!({ "messages": [{ "content": [{ "type": "file", "file": { "file_data": "x" } }] }] }),
-                "file",
-            ),
-            (json!({ "tools": [{ "type": "web_search" }] }), "tools"),
-            (json!({ "tools": [{ "type": "code_execution_20250825", "name": "x" }] }), "tools"),
-            (json!({ "tools": [{ "type": "functional" }] }), "tools"),
-            (json!({ "mcp_servers": [{ "name": "x" }] }), "mcp_servers"),
-            (json!({ "web_search_options": {} }), "web_search_options"),
-            (json!({ "plugins": [{ "id": "web" }] }), "plugins"),
-            (json!({ "model": "gpt-4o-mini-search-preview" }), "model"),
-            (json!({ "input": [{ "type": null, "id": "msg_1", "content": [] }] }), "input"),
-            (json!({ "input": [{ "type": "reasoning", "encrypted_content": null }] }), "input"),
-            (json!({ "input": [{ "type": "image_generation_call", "id": "ig_1" }] }), "input"),
-            (
-                json!({ "messages": [{ "content": [{ "image_url": "https://a.example" }] }] }),
-                "messages",
-            ),
-            (
-                json!({ "messages": [{ "content": [{ "type": "X", "video_url": {} }] }] }),
-                "messages",
-            ),
-            (json!({ "messages": [{ "audio": { "id": "audio_1" } }] }), "messages"),
-            (json!({ "input": [{ "pdf": "https://a.example" }] }), "messages"),
-            (json!({ "data_sources": [{}] }), "data_sources"),
-        ] {
-            assert_eq!(size(&body).unseen, Some(member), "{body}");
-        }
-        let text = json!({ "type": "document", "source": { "type": "text", "data": "hello" } });
-        for body in [
-            json!({ "previous_response_id": null, "tools": [], "input": "hello" }),
-            json!({ "tools": [{ "type": "function" }, { "name": "x" }, { "type": "bash_20250124" }] }),
-            json!({ "messages": [{ "content": [text] }, { "content": "file" }] }),
-            json!({ "input": [{ "id": "msg_1", "role": "user", "content": "hello" }] }),
-            json!({ "messages": [{ "content": "hello", "audio": null }], "enable_search": false }),
-        ] {
-            assert_eq!(size(&body).unseen, None, "{body}");
-        }
     }
 }

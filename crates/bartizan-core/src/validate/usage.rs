@@ -56,6 +56,17 @@ pub struct Kinds {
     pub tier: Option<Tier>,
 }
 
+/// What some models are paid for by the piece, in place of tokens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unit {
+    /// A letter that is read aloud.
+    Character,
+    /// A picture that is drawn.
+    Image,
+    /// A verdict about a text.
+    Moderation,
+}
+
 /// What a call may come to have, as far as its request shows: what is reserved depends on it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Asks {
@@ -65,6 +76,8 @@ pub struct Asks {
     pub audio: bool,
     /// The service tier that it names.
     pub tier: Option<Tier>,
+    /// What it asks for that some models are paid for by the piece, and how many of it.
+    pub pieces: Option<(Unit, u64)>,
 }
 
 /// A number of tokens, as a provider tells it.

@@ -64,6 +64,13 @@ impl Place {
         draws.into_iter().map(told).collect()
     }
 
+    /// Whether a call is refused because a model that may answer it has no price for it.
+    pub(crate) fn unpriced(&self, path: &str, body: &str) -> bool {
+        let call = self.read(path, body).unwrap();
+        let client = Proxies::default().client([192, 0, 2, 1].into(), &HeaderMap::new());
+        on_the_road(&self.grant(), &call, client).is_err()
+    }
+
     /// The tools that everybody may offer.
     pub(crate) fn tools(mut self, patterns: &[&str], on_denied: OnDeniedTool) -> Self {
         self.names.tools = Some(Arc::new(Named::new(rules(patterns))));
@@ -126,9 +133,22 @@ impl Place {
 
     /// Reads a call to `path`.
     pub(crate) fn read(&self, path: &str, body: &str) -> Result<Call<()>, Unfit> {
+        self.read_with(&[], path, body)
+    }
+
+    /// Reads a call with these header fields.
+    pub(crate) fn read_with(
+        &self,
+        fields: &[(&str, &str)],
+        path: &str,
+        body: &str,
+    ) -> Result<Call<()>, Unfit> {
         let verb = if body.is_empty() { Method::GET } else { Method::POST };
-        let request =
+        let mut request =
             Request::builder().method(verb).uri(path).header("content-type", "application/json");
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
         let (head, ()) = request.body(()).unwrap().into_parts();
         Call::parse(&self.grant(), &head, Payload::Whole(Bytes::from(body.to_owned())))
     }

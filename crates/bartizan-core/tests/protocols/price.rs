@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bartizan_core::authorize::endpoint::{By, Limit, Only};
 use bartizan_core::authorize::{Denial, NameRule, Named};
-use bartizan_core::limit::{Measure, Rule, Shape};
-use bartizan_core::validate::{Invalid, Listener, Protocol, Reported, Unfit};
+use bartizan_core::limit::price::{PieceRate, builtin};
+use bartizan_core::limit::{Measure, NanoUsd, Rule, Shape};
+use bartizan_core::validate::{Invalid, Listener, Protocol, Reported, Unfit, Unseen};
 use serde_json::{Value, json};
 
 use super::place::{Place, sent};
@@ -391,10 +392,157 @@ fn a_prompt_that_nobody_here_sees_is_refused_where_it_is_counted_or_reserved_as_
     ] {
         let text = body.to_string();
         let refused = bounded(protocol).read(path, &text).map(drop);
-        assert_eq!(refused, Err(Unfit::Invalid(Invalid::Unseen(member))));
+        assert_eq!(refused, Err(Unfit::Invalid(Invalid::Unseen(Unseen::Member(member)))));
         assert!(Place::new(protocol).read(path, &text).is_ok(), "nobody counts it");
         let mut place = bounded(protocol);
         place.cost.max_input_tokens = 200_000;
         assert_eq!(place.read(path, &text).unwrap().estimate().tokens_in, 200_000);
     }
+}
+
+/// An endpoint with a budget and the prices that come with the program.
+fn sold() -> Place {
+    let mut place = Place::new(Protocol::OpenAi).budget(&[]);
+    place.cost.prices = Arc::new(builtin());
+    place
+}
+
+#[test]
+fn a_moderation_needs_no_model_and_costs_nothing_and_nothing_else_is_free_by_its_name() {
+    let place = sold();
+    let call = place.read("/v1/moderations", r#"{"input":"x"}"#).unwrap();
+    assert_eq!(sent(&call)["model"], "omni-moderation-latest");
+    assert_eq!(place.draws("/v1/moderations", r#"{"input":["x","y"]}"#)[0].1, 0);
+    for model in ["omni-moderation-latest", "omni-moderation-2024-09-26", "text-moderation-latest"]
+    {
+        let body = json!({ "model": model, "input": "x", "messages": [] }).to_string();
+        assert_eq!(place.draws("/v1/moderations", &body)[0].1, 0, "{model}");
+        // A server that takes no notice of names must not be used for free.
+        for path in [CHAT, RESPONSES, COMPLETIONS, "/v1/embeddings", "/v1/images/generations"] {
+            assert!(place.unpriced(path, &body), "{path}: {model}");
+        }
+    }
+    let body = r#"{"model":"gpt-4o","input":"x"}"#;
+    assert!(place.draws("/v1/moderations", body)[0].1 > 0, "another model has its own price");
+    let mut named = sold();
+    named.names.models = Some(Arc::new(Named::new(super::place::rules(&["gpt-*"]))));
+    let denied = named.read("/v1/moderations", r#"{"input":"x"}"#).map(drop);
+    assert_eq!(denied, Err(Unfit::Denied(Denial::Model("omni-moderation-latest".into()))));
+}
+
+#[test]
+fn what_is_paid_for_by_the_piece_is_reserved_by_the_piece() {
+    let place = sold();
+    let usd = |path: &str, body: Value| place.draws(path, &body.to_string())[0].1 / 1_000;
+    let drawn = |extra: Value| {
+        let mut body = json!({ "model": "dall-e-3", "prompt": "x" });
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        usd("/v1/images/generations", body)
+    };
+    for (extra, pictures) in [
+        (json!({}), 1),
+        (json!({ "n": 3 }), 3),
+        (json!({ "n": 3.0 }), 3),
+        (json!({ "num_images": 4 }), 4),
+        (json!({ "num_outputs": 4, "n": null }), 4),
+        (json!({ "n_iter": 2, "batch_size": 3 }), 6),
+        (json!({ "prompt": ["a", "b"], "n": 2 }), 4),
+    ] {
+        assert_eq!(drawn(extra.clone()), pictures * 120_000, "{extra}");
+    }
+    let odd = json!({ "model": "dall-e-3", "prompt": "x", "n": "9" }).to_string();
+    let odd = place.read("/v1/images/generations", &odd).map(drop);
+    assert_eq!(odd, Err(Unfit::Invalid(Invalid::Member("n"))));
+    let read = json!({ "model": "tts-1", "voice": "alloy", "input": "\u{e4}".repeat(1000) });
+    assert_eq!(usd("/v1/audio/speech", read), 15_000);
+    let hidden = json!({ "model": "tts-1", "voice": "alloy", "input": ["x".repeat(1000)] });
+    assert!(usd("/v1/audio/speech", hidden) >= 15_000);
+    let mut own = sold();
+    let rate = PieceRate::PerImage(NanoUsd(5_000));
+    own.cost.prices = Arc::new([("mine".to_owned(), rate.into())].into());
+    let body = json!({ "model": "mine", "prompt": "x", "n": 2 }).to_string();
+    assert_eq!(own.draws("/v1/images/generations", &body)[0].1, 10_000);
+    assert!(own.unpriced(CHAT, &body));
+}
+
+#[test]
+fn pictures_are_multiplied_by_every_member_that_asks_for_several() {
+    let place = bounded(Protocol::OpenAi);
+    for (extra, times) in [
+        (json!({ "prompt": ["a", "b", "c"] }), 3),
+        (json!({ "num_images": 4 }), 4),
+        (json!({ "num_outputs": 5 }), 5),
+        (json!({ "samples": 2, "n": 2 }), 4),
+    ] {
+        let mut body = json!({ "model": "dear", "prompt": "x" });
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        assert_eq!(reserved(&place, "/v1/images/generations", &body), times * 16_384, "{extra}");
+    }
+}
+
+#[test]
+fn a_whole_number_that_is_written_as_a_broken_one_is_sent_on_as_the_one_that_was_counted() {
+    let place = bounded(Protocol::OpenAi);
+    let body = r#"{"model":"cheap","max_tokens":1e2,"n":2.0,"temperature":1.0}"#;
+    let call = place.read(CHAT, body).unwrap();
+    assert_eq!(call.estimate().tokens_out, 200);
+    let sent = sent(&call);
+    assert!(sent["max_tokens"].is_u64() && sent["n"].is_u64() && sent["temperature"].is_f64());
+    let claude = bounded(Protocol::Anthropic);
+    let call = claude.read(MESSAGES, r#"{"model":"cheap","max_tokens":50.0}"#).unwrap();
+    assert_eq!(call.estimate().tokens_out, 50);
+    for odd in ["1.5", "-1.0", "1e300", "\"5\"", "true"] {
+        let body = format!(r#"{{"model":"cheap","max_tokens":{odd}}}"#);
+        let read = place.read(CHAT, &body).map(drop);
+        assert_eq!(read, Err(Unfit::Invalid(Invalid::Member("max_tokens"))), "{odd}");
+    }
+}
+
+#[test]
+fn what_is_meant_for_google_passes_and_anything_else_in_its_place_does_not() {
+    let place = bounded(Protocol::OpenAi);
+    let read = |body: Value| place.read(CHAT, &body.to_string()).map(drop);
+    let thinks = json!({ "google": { "thinking_config": { "thinking_budget": 100 } } });
+    assert_eq!(read(json!({ "model": "cheap", "extra_body": thinks })), Ok(()));
+    let routed = json!({ "google": {}, "model": "dear" });
+    let routed = read(json!({ "model": "cheap", "extra_body": routed }));
+    assert_eq!(routed, Err(Unfit::Invalid(Invalid::Routing("extra_body"))));
+    let cached = json!({ "google": { "cached_content": "cachedContents/1" } });
+    let cached = read(json!({ "model": "cheap", "extra_body": cached }));
+    let member = Unseen::Member("google.cached_content");
+    assert_eq!(cached, Err(Unfit::Invalid(Invalid::Unseen(member))));
+}
+
+#[test]
+fn a_header_field_or_a_parameter_that_chooses_a_model_is_refused_where_models_matter() {
+    let body = r#"{"model":"cheap","max_tokens":5,"messages":[],"input":"x"}"#;
+    let field: &[(&str, &str)] = &[("X-Portkey-Config", "{}")];
+    for (protocol, path) in [
+        (Protocol::OpenAi, CHAT),
+        (Protocol::OpenAi, "/v1/moderations"),
+        (Protocol::Anthropic, MESSAGES),
+    ] {
+        let place = bounded(protocol);
+        let read = place.read_with(field, path, body).map(drop);
+        assert_eq!(read, Err(Unfit::Invalid(Invalid::Steered("x-portkey-config"))), "{path}");
+        let read = place.read(&format!("{path}?beta=true&%6dodel=dear"), body).map(drop);
+        assert_eq!(read, Err(Unfit::Invalid(Invalid::Steered("model"))), "{path}");
+        assert!(place.read(&format!("{path}?beta=true"), body).is_ok());
+        assert!(Place::new(protocol).read_with(field, path, body).is_ok(), "nobody counts it");
+    }
+}
+
+#[test]
+fn what_is_written_into_a_cache_unasked_is_reserved_and_charged() {
+    let place = sold();
+    let body = json!({ "model": "gpt-5.6", "max_tokens": 1, "messages": [{ "content": "x".repeat(20_000) }] });
+    let call = place.read(CHAT, &body.to_string()).unwrap();
+    let tokens_in = call.estimate().tokens_in;
+    assert!(place.draws(CHAT, &body.to_string())[0].1 >= tokens_in * 5_000, "$5, and not $4");
+    let mut listener = listener(Protocol::OpenAi, CHAT, &body);
+    let answer = json!({ "usage": { "prompt_tokens": 100, "completion_tokens": 5,
+        "prompt_tokens_details": { "cached_tokens": 10, "cache_write_tokens": 500 } } });
+    listener.hear_whole(answer.to_string().as_bytes(), &place.grant());
+    let kinds = listener.used().unwrap().kinds();
+    assert_eq!((kinds.cached, kinds.written), (10, 90));
 }

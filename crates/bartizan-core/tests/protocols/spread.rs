@@ -70,7 +70,7 @@ const SHAPES: [(Protocol, &str, Shape); 20] = [
     (Protocol::OpenAi, CHAT, |_, piece| json!({ "said": piece })),
     (Protocol::OpenAi, CHAT, |_, piece| json!({ "a": { "b": [0, [piece]] }, "id": "x" })),
     (Protocol::OpenAi, CHAT, |at, piece| {
-        let mut list = vec![Value::Null; at % 3];
+        let mut list = vec![Value::Null; at];
         list.push(piece.into());
         json!({ "list": list })
     }),
@@ -162,6 +162,136 @@ proptest! {
         let run = run(&Place::new(protocol), path, &asked(), Some(Action::Block), &[&raw]);
         prop_assert_eq!(run.ended, Err(Stopped::Blocked));
         prop_assert!(!tells(&String::from_utf8_lossy(&run.out), "ann.byron@example.org"));
+    }
+}
+
+/// Two texts under one path, and how somebody may tell them apart.
+const TOLD_APART: [(Protocol, &str, Shape); 7] = [
+    (Protocol::OpenAi, CHAT, |at, piece| {
+        let mut list = vec![Value::Null; at];
+        list.push(piece.into());
+        json!({ "list": list })
+    }),
+    (Protocol::OpenAi, CHAT, |at, piece| {
+        let detail = json!({ "type": "reasoning.text", "text": piece, "index": at });
+        chunk(0, &json!({ "reasoning_details": [detail] }))
+    }),
+    (
+        Protocol::OpenAi,
+        CHAT,
+        |at, piece| json!({ "news": { "id": format!("n{at}"), "said": piece } }),
+    ),
+    (Protocol::OpenAi, CHAT, |at, piece| {
+        let channel = ["analysis", "final"][at];
+        chunk(0, &json!({ "channel": channel, "words": piece }))
+    }),
+    (Protocol::OpenAi, RESPONSES, |at, piece| {
+        json!({ "type": "response.news.delta", "sequence_number": piece.len(),
+                "delta": { "index": at, "words": piece } })
+    }),
+    (
+        Protocol::Anthropic,
+        MESSAGES,
+        |at, piece| json!({ "type": "news", "more": [{ "index": at, "text": piece }], "half": "\u{fffd}" }),
+    ),
+    (
+        Protocol::Anthropic,
+        MESSAGES,
+        |at, piece| json!({ "type": "news", "item_id": at, "index": piece.len(), "words": piece }),
+    ),
+];
+
+/// What somebody reads who tells texts apart: of each event the piece, put with those of its text.
+fn apart(stream: &[u8], shape: Shape) -> [String; 2] {
+    let mut texts = [String::new(), String::new()];
+    let empty = [0, 1].map(|at| shape(at, ""));
+    for data in str::from_utf8(stream).unwrap().lines().filter_map(|l| l.strip_prefix("data: ")) {
+        let Ok(event) = serde_json::from_str::<Value>(data) else { continue };
+        let all = joined(format!("data: {event}\n").as_bytes());
+        let of = |at: usize| {
+            ["index", "id", "channel", "item_id", "list"].iter().all(|name| {
+                let place = |event: &Value| find(event, name);
+                *name == "index" && event.get("item_id").is_some()
+                    || place(&event) == place(&empty[at])
+            })
+        };
+        let at = usize::from(!of(0));
+        for (place, text) in all {
+            let is_text =
+                ["/list", "/text", "/said", "/words"].iter().any(|end| place.ends_with(end));
+            texts[at].push_str(if is_text { &text } else { "" });
+        }
+    }
+    texts
+}
+
+/// What stands under a name, anywhere; of a list how long it is.
+fn find(value: &Value, name: &str) -> Option<String> {
+    match value {
+        Value::Object(members) => {
+            let own = members.get(name).map(|value| match value {
+                Value::Array(list) => list.len().to_string(),
+                other => other.to_string(),
+            });
+            own.or_else(|| members.values().find_map(|value| find(value, name)))
+        }
+        Value::Array(list) => list.iter().find_map(|value| find(value, name)),
+        _ => None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #[test]
+    fn a_value_does_not_leave_though_another_text_stands_between_its_pieces(
+        shape in 0..TOLD_APART.len(),
+        value in 0..VALUES.len(),
+        cuts in prop::array::uniform2(prop::collection::vec(0_usize..60, 0..6)),
+        turns in prop::collection::vec(any::<bool>(), 24),
+    ) {
+        let ((protocol, path, shape), value) = (TOLD_APART[shape], VALUES[value]);
+        let said = [format!("write to: {value} — soon."), "x and other words 34, too".to_owned()];
+        let [one, other] = cuts;
+        let mut rest = [cut(&said[0], one), cut(&said[1], other)].map(Vec::into_iter);
+        // With the second piece of the first one it is clear that these are texts, and no numbers of events.
+        let mut events = vec![shape(0, "so: "), shape(0, "then: ")];
+        for second in turns.into_iter().chain([false; 8]).chain([true; 8]) {
+            let at = usize::from(second);
+            events.extend(rest[at].next().map(|piece| shape(at, piece)));
+        }
+        let run = run(&Place::new(protocol), path, &asked(), Some(Action::MASK), &[&sse(&events)]);
+        prop_assert!(matches!(run.ended, Ok(()) | Err(Stopped::Blocked)));
+        for text in apart(&run.out, shape) {
+            prop_assert!(!text.contains(value), "{text}");
+        }
+        for (place, text) in joined(&run.out) {
+            prop_assert_eq!(&masker(Action::MASK).mask_text(&text).text, &text, "{}", place);
+        }
+    }
+
+    #[test]
+    fn texts_by_turns_in_which_nothing_is_pass(
+        shape in 0..TOLD_APART.len(),
+        cuts in prop::array::uniform2(prop::collection::vec(0_usize..60, 0..6)),
+        turns in prop::collection::vec(any::<bool>(), 24),
+    ) {
+        let (protocol, path, shape) = TOLD_APART[shape];
+        let said = ["The quick brown fox, and then some.", "It jumps over 13 lazy dogs!"];
+        let [one, other] = cuts;
+        let mut rest = [cut(said[0], one), cut(said[1], other)].map(Vec::into_iter);
+        let mut events = Vec::new();
+        for second in turns.into_iter().chain([false; 8]).chain([true; 8]) {
+            let at = usize::from(second);
+            events.extend(rest[at].next().map(|piece| shape(at, piece)));
+        }
+        let raw = sse(&events);
+        let run = run(&Place::new(protocol), path, &asked(), Some(Action::MASK), &[&raw]);
+        prop_assert_eq!(run.ended, Ok(()));
+        let (before, after) = (joined(&raw), joined(&run.out));
+        for (place, text) in before {
+            let is_text = ["/list", "/text", "/said", "/words"].iter().any(|end| place.ends_with(end));
+            prop_assert!(!is_text || after[&place] == text, "{}", place);
+        }
     }
 }
 

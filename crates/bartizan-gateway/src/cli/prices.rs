@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use bartizan_core::limit::price::{Rates, Tariff};
+use bartizan_core::limit::price::{PieceRate, Rates, Tariff};
 use bartizan_core::limit::{NanoUsd, Price, price};
 use serde_json::{Map, Value};
 
@@ -30,6 +30,10 @@ pub enum Prices {
         format: Format,
     },
 }
+
+/// Models that are paid for by the length of a sound, by how their names begin: calls that send one need an
+/// endpoint of their own, at which nothing of them is read.
+const BY_TIME: [&str; 3] = ["gpt-4o-mini-transcribe", "gpt-4o-transcribe", "whisper-"];
 
 /// The configuration where none is named.
 const USUAL: &str = "bartizan.yaml";
@@ -71,7 +75,14 @@ pub fn run(command: &Prices, out: &mut dyn Write) -> anyhow::Result<u8> {
     if let Some(model) = model {
         let asked = stood_for.as_deref().unwrap_or(model);
         let Some(found) = price::row(&prices, asked) else {
-            writeln!(out, "`{model}` has no price here: where money is counted it is refused")?;
+            let by_time = BY_TIME.iter().any(|heard| asked.starts_with(heard));
+            let why = if by_time {
+                ": it is paid for by the length of the sound, which is not measured here; give its \
+                 endpoint a budget in `requests`"
+            } else {
+                ": where money is counted it is refused"
+            };
+            writeln!(out, "`{model}` has no price here{why}")?;
             return Ok(1);
         };
         row(model, found, out)?;
@@ -93,6 +104,9 @@ fn stands_for(endpoints: &[Endpoint], model: &str) -> Option<Arc<str>> {
 }
 
 fn line(name: &str, price: &Price, from: &str) -> String {
+    if let Some((per, usd)) = price.piece.map(PieceRate::named) {
+        return format!("{name}  {} {usd}  ({from})", per.replace('_', " "));
+    }
     let mut line = format!("{name}  {}  ({from})", shown(&price.standard));
     for (tier, tariff) in &price.tiers {
         line.push_str(&format!("; {}: {}", tier.name(), shown(tariff)));
@@ -128,7 +142,10 @@ fn parts(rates: &Rates) -> impl Iterator<Item = (&'static str, &'static str, Opt
 
 fn object(name: &str, charged: &str, price: &Price, own: bool) -> Value {
     let from = if own { "configuration" } else { "built in" };
-    let mut object = of_tariff(&price.standard);
+    let mut object = match price.piece.map(PieceRate::named) {
+        Some((per, usd)) => Map::from_iter([(per.to_owned(), usd.to_string().into())]),
+        None => of_tariff(&price.standard),
+    };
     let tiers = price.tiers.iter();
     let tiers = tiers.map(|(tier, tariff)| (tier.name().to_owned(), of_tariff(tariff).into()));
     object.insert("model".into(), name.into());

@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 
 use super::offer::{Offer, is_plain};
 use super::openai::{count, flag, rewritten};
+use super::prompt::{self, Naming};
 use super::said::{Asked, Said, Unfit};
 use super::usage::{Asks, Tier};
-use super::{Estimate, Invalid, hidden, json, listener, prompt};
+use super::{Estimate, Invalid, hidden, json, listener};
 use crate::authorize::{Denial, Grant};
 
 pub use answer::Listener;
@@ -70,8 +71,11 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     if api == Api::Unread {
         return Ok(Said::default());
     }
-    let takes_model = matches!(api, Api::Messages | Api::Count);
-    if !prompt::is_asked_as_it_must_be(asked, takes_model, api == Api::Models) {
+    let naming = match api {
+        Api::Messages | Api::Count => Naming::Must,
+        Api::Models | Api::Unread => Naming::No,
+    };
+    if !prompt::is_asked_as_it_must_be(asked, naming, api == Api::Models) {
         return Err(Denial::Api.into());
     }
     if asked.bytes.is_empty() {
@@ -81,8 +85,8 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
         return Err(Invalid::Member("body").into());
     };
     prompt::exact(&call)?;
-    let mut changed = false;
-    let models = prompt::models(&mut call, takes_model, asked.grant, &mut changed)?;
+    let mut changed = prompt::whole_numbers(&mut call);
+    let models = prompt::models(&mut call, naming, asked, &mut changed)?;
     changed |= tools(&mut call, asked.grant)?;
     let streams = flag(&call, "stream")?;
     let mut added = Vec::new();
@@ -121,7 +125,7 @@ fn output(
 fn asks(call: &Map<String, Value>) -> Asks {
     let speed = call.get("speed").and_then(Value::as_str);
     let (cache, tier) = (prompt::has_member(call, "cache_control"), speed.and_then(Tier::parse));
-    Asks { cache, audio: false, tier }
+    Asks { cache, tier, ..Asks::default() }
 }
 
 /// Looks through the tools that are offered, see [`Offer::check`]. Whole servers of tools have names,

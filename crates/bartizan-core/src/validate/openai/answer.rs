@@ -176,6 +176,7 @@ struct Counts {
     tokens_out: Told,
     total: Told,
     cached: u64,
+    written: u64,
     audio_in: u64,
     audio_out: u64,
 }
@@ -204,6 +205,7 @@ impl Counts {
             tokens_out: either("completion_tokens", "output_tokens"),
             total: Told::of(usage.get("total_tokens")),
             cached: part(came, "cached_tokens"),
+            written: part(came, "cache_write_tokens"),
             audio_in: part(came, "audio_tokens"),
             audio_out: part(went, "audio_tokens"),
         }
@@ -396,7 +398,8 @@ impl Listener {
         // What is only fetched was paid for when it was made.
         let counts = inner.usage.as_ref().filter(|_| self.api != Api::Stored);
         let Some((counts, tokens_in, out)) = counts.and_then(|counts| {
-            let none = (self.api == Api::Plain && counts.tokens_out == Told::Nothing).then_some(0);
+            let silent = matches!(self.api, Api::Embeddings | Api::Moderations);
+            let none = (silent && counts.tokens_out == Told::Nothing).then_some(0);
             Some((counts, counts.tokens_in.get()?, counts.tokens_out.get().or(none)?))
         }) else {
             return false;
@@ -405,11 +408,14 @@ impl Listener {
         let tokens_out = out.max(counts.total.get().unwrap_or(0).saturating_sub(tokens_in));
         // Of a part there is no more than of the whole.
         let tokens_cached = counts.cached.min(tokens_in);
+        let tokens_cache_written = counts.written.min(tokens_in - tokens_cached);
+        let other = tokens_in - tokens_cached - tokens_cache_written;
         self.used = Some(Reported {
             tokens_in,
             tokens_out,
             tokens_cached,
-            tokens_audio_in: counts.audio_in.min(tokens_in - tokens_cached),
+            tokens_cache_written,
+            tokens_audio_in: counts.audio_in.min(other),
             tokens_audio_out: counts.audio_out.min(tokens_out),
             tier: Text::get(inner.service_tier.as_ref()).and_then(Tier::parse),
             model: self.model.clone(),

@@ -1,6 +1,12 @@
 //! Which part of OpenAI's API is it? By the path: only what is understood passes, unless the
 //! endpoint is written for it.
 
+use serde_json::{Map, Value};
+
+use super::output;
+use crate::validate::prompt::Naming;
+use crate::validate::usage::Unit;
+
 /// A part of the API, as far as its calls and answers differ for us.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Api {
@@ -12,8 +18,10 @@ pub(super) enum Api {
     Responses,
     /// `/responses/compact`: a conversation in short, of a length that nobody can ask for.
     Compact,
-    /// `/embeddings`, `/moderations`: a model, and nothing in return that has tokens.
-    Plain,
+    /// `/embeddings`: nothing in return that has tokens.
+    Embeddings,
+    /// `/moderations`: verdicts in return.
+    Moderations,
     /// `/images/generations`: pictures in return.
     Images,
     /// `/audio/speech`: sound in return.
@@ -70,7 +78,8 @@ impl Api {
             "completions" => Self::Completions,
             "responses" => Self::Responses,
             "responses/compact" => Self::Compact,
-            "embeddings" | "moderations" => Self::Plain,
+            "embeddings" => Self::Embeddings,
+            "moderations" => Self::Moderations,
             "images/generations" => Self::Images,
             "audio/speech" => Self::Speech,
             "models" => Self::Models,
@@ -80,12 +89,24 @@ impl Api {
         }
     }
 
-    /// Whether a call must name a model where models have rights.
-    pub(super) fn takes_model(self) -> bool {
+    /// Whether a call names a model where models matter.
+    pub(super) fn naming(self) -> Naming {
         match self {
-            Self::Chat | Self::Completions | Self::Responses | Self::Compact => true,
-            Self::Plain | Self::Images | Self::Speech => true,
-            Self::Models | Self::Stored | Self::Unread => false,
+            Self::Chat | Self::Completions | Self::Responses | Self::Compact => Naming::Must,
+            Self::Embeddings | Self::Images | Self::Speech => Naming::Must,
+            // SDKs name none, and this one answers.
+            Self::Moderations => Naming::Or("omni-moderation-latest"),
+            Self::Models | Self::Stored | Self::Unread => Naming::No,
+        }
+    }
+
+    /// What is asked for that is paid by the piece of some models, and how many of it.
+    pub(super) fn pieces(self, call: &Map<String, Value>) -> Option<(Unit, u64)> {
+        match self {
+            Self::Images => Some((Unit::Image, output::drawings(call))),
+            Self::Speech => Some((Unit::Character, output::characters(call))),
+            Self::Moderations => Some((Unit::Moderation, 1)),
+            _ => None,
         }
     }
 
@@ -96,14 +117,14 @@ impl Api {
             Self::Chat => &["max_completion_tokens", "max_tokens"],
             Self::Completions => &["max_tokens"],
             Self::Responses => &["max_output_tokens"],
-            Self::Compact | Self::Plain | Self::Images | Self::Speech => &[],
-            Self::Models | Self::Stored | Self::Unread => &[],
+            Self::Compact | Self::Embeddings | Self::Moderations => &[],
+            Self::Images | Self::Speech | Self::Models | Self::Stored | Self::Unread => &[],
         }
     }
 
     /// Whether something else than words may come back.
     pub(super) fn may_be_no_words(self) -> bool {
-        matches!(self, Self::Plain | Self::Images | Self::Speech)
+        matches!(self, Self::Embeddings | Self::Moderations | Self::Images | Self::Speech)
     }
 
     /// Whether a stream tells its usage only to those who ask.
@@ -121,7 +142,8 @@ mod tests {
         for (template, path, api) in [
             ("/v1/{*rest}", "/v1/chat/completions", Some(Api::Chat)),
             ("/openai/{*rest}", "/openai/v1/responses", Some(Api::Responses)),
-            ("/openai/{*rest}", "/openai/embeddings", Some(Api::Plain)),
+            ("/openai/{*rest}", "/openai/embeddings", Some(Api::Embeddings)),
+            ("/v1/{*rest}", "/v1/moderations", Some(Api::Moderations)),
             ("/v1/chat/completions", "/v1/chat/completions", Some(Api::Chat)),
             ("/v1/models/{id}", "/v1/models/gpt-4o", Some(Api::Models)),
             ("/v1/{*rest}", "/v1/responses/resp_1/cancel", None),

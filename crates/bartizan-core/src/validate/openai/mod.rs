@@ -27,7 +27,7 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     if api == Api::Unread {
         return Ok(Said::default());
     }
-    if !prompt::is_asked_as_it_must_be(asked, api.takes_model(), api == Api::Models) {
+    if !prompt::is_asked_as_it_must_be(asked, api.naming(), api == Api::Models) {
         return Err(Denial::Api.into());
     }
     if asked.bytes.is_empty() {
@@ -38,8 +38,8 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
         return Err(Invalid::Member("body").into());
     };
     prompt::exact(&call)?;
-    let mut changed = false;
-    let models = prompt::models(&mut call, api.takes_model(), asked.grant, &mut changed)?;
+    let mut changed = prompt::whole_numbers(&mut call);
+    let models = prompt::models(&mut call, api.naming(), asked, &mut changed)?;
     changed |= tools::check(&mut call, asked.grant)?;
     changed |= asked.grant.endpoint().profile.response.is_some() && keep_to_text(&mut call);
     let streams = flag(&call, "stream")?;
@@ -88,7 +88,8 @@ fn asks(call: &Map<String, Value>, api: Api) -> Asks {
         || prompt::has_member(call, "input_audio")
         || api == Api::Speech;
     let tier = call.get("service_tier").and_then(Value::as_str).and_then(Tier::parse);
-    Asks { cache: false, audio, tier }
+    // Of newer models a part of each prompt is written into the cache, asked or not.
+    Asks { cache: true, audio, tier, pieces: api.pieces(call) }
 }
 
 /// Asks for no probabilities of single tokens: they would spell out, token by token, what is masked in

@@ -1,5 +1,7 @@
 //! How many tokens may the answer to a call of OpenAI's API have at the most?
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::api::Api;
@@ -21,6 +23,25 @@ const BOUNDS: [&str; 7] = [
 /// Members by which servers of this API are asked for several answers to one prompt.
 const SEVERAL: [&str; 6] =
     ["best_of", "n", "n_cmpl", "num_completions", "num_generations", "num_return_sequences"];
+
+/// Members by which servers of this API are asked for several pictures. Some multiply one by another.
+const DRAWINGS: [&str; 12] = [
+    "batch_size",
+    "n",
+    "n_iter",
+    "n_samples",
+    "numberOfImages",
+    "numberResults",
+    "num_images",
+    "num_images_per_prompt",
+    "num_outputs",
+    "number_of_images",
+    "sampleCount",
+    "samples",
+];
+
+/// Members of a call for speech that nobody reads aloud.
+const NOT_READ: [&str; 5] = ["instructions", "model", "response_format", "stream_format", "voice"];
 
 /// What a picture that is drawn takes at the most, in tokens: the largest of the best quality took
 /// 6,240 in 2025, and later models draw larger ones.
@@ -103,15 +124,33 @@ fn predicted(call: &Map<String, Value>) -> u64 {
     foretold.map_or(0, |foretold| foretold.to_string().len() as u64)
 }
 
+/// How many pictures are asked for: so many for each prompt.
+pub(super) fn drawings(call: &Map<String, Value>) -> u64 {
+    let several = |name: &&str| call.get(*name).and_then(Value::as_u64).unwrap_or(1).max(1);
+    DRAWINGS.iter().map(several).fold(prompts(call), u64::saturating_mul)
+}
+
+/// How many letters are read aloud.
+pub(super) fn characters(call: &Map<String, Value>) -> u64 {
+    let text = |value: &Value| value.is_string() || value.is_array() || value.is_object();
+    let read = call.iter().filter(|(name, value)| !NOT_READ.contains(&&***name) && text(value));
+    read.map(|(_, value)| written(value).chars().count() as u64).sum()
+}
+
+/// A text, or how something else is written.
+fn written(value: &Value) -> Cow<'_, str> {
+    value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed)
+}
+
 /// What comes back where it is no text: pictures and sounds have tokens, too.
 fn plain(call: &Map<String, Value>, api: Api, configured: u64) -> Result<Output, Invalid> {
     let tokens = match api {
         Api::Images => {
-            let each = TOKENS_PER_DRAWING.max(configured);
-            count(call, "n")?.unwrap_or(1).max(1).saturating_mul(each)
+            DRAWINGS.iter().try_for_each(|name| count(call, name).map(|_| ()))?;
+            drawings(call).saturating_mul(TOKENS_PER_DRAWING.max(configured))
         }
         Api::Speech => {
-            let bytes = call.values().map(|value| value.as_str().map_or(0, str::len) as u64);
+            let bytes = call.values().map(|value| written(value).len() as u64);
             bytes.sum::<u64>().saturating_mul(TOKENS_PER_BYTE_READ).max(configured)
         }
         Api::Compact => TOKENS_PER_SUMMARY.max(configured),

@@ -158,14 +158,20 @@ pub enum OnCrash {
     GiveBack,
 }
 
-/// What a model costs, in US dollars.
+/// What a model costs, in US dollars: its tokens, both in and out, or one kind of what it makes.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// A million tokens in.
-    pub input_per_million: Located<Amount>,
+    pub input_per_million: Option<Located<Amount>>,
     /// A million tokens out.
-    pub output_per_million: Located<Amount>,
+    pub output_per_million: Option<Located<Amount>>,
+    /// A picture that is drawn (`images/generations`), in place of tokens: the dearest size and quality.
+    pub per_image: Option<Located<Amount>>,
+    /// A million letters that are read aloud (`audio/speech`), in place of tokens.
+    pub per_million_characters: Option<Located<Amount>>,
+    /// A verdict (`moderations`), in place of tokens.
+    pub per_moderation: Option<Located<Amount>>,
     /// A million tokens in that the provider had in its cache. Default: the price of input.
     pub cached_input_per_million: Option<Located<Amount>>,
     /// A million tokens in that it wrote into its cache. Default: the price of input.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bartizan_core::authorize::endpoint::{By, Limit as Applied, Only};
 use bartizan_core::limit::lease;
-use bartizan_core::limit::price::{Rates, Tariff};
+use bartizan_core::limit::price::{PieceRate, Rates, Tariff};
 use bartizan_core::limit::rate::Rate;
 use bartizan_core::limit::{self, Calendar, Measure, NanoUsd, OnCrash, Period, Price, Rule, Shape};
 use bartizan_core::validate::usage::Tier;
@@ -264,7 +264,54 @@ pub(super) fn prices(
     Arc::new(prices)
 }
 
+/// The price of what a model makes, where that is written; `Err` where it cannot be.
+fn piece(
+    resolver: &mut Resolver<'_>,
+    file: &Located<file::Price>,
+) -> Result<Option<PieceRate>, ()> {
+    let rates: [(_, fn(NanoUsd) -> PieceRate); 3] = [
+        (&file.per_image, PieceRate::PerImage),
+        (&file.per_million_characters, PieceRate::PerMillionCharacters),
+        (&file.per_moderation, PieceRate::PerModeration),
+    ];
+    let mut written = rates.into_iter().filter_map(|(text, rate)| Some((text.as_ref()?, rate)));
+    let Some((text, rate)) = written.next() else { return Ok(None) };
+    let tokens = [
+        &file.input_per_million,
+        &file.output_per_million,
+        &file.cached_input_per_million,
+        &file.cache_write_per_million,
+        &file.cache_write_1h_per_million,
+        &file.input_audio_per_million,
+        &file.output_audio_per_million,
+    ];
+    if written.next().is_some() || tokens.into_iter().any(Option::is_some) || !file.tiers.is_empty()
+    {
+        let help = "write what a million tokens cost, in and out, or what one kind of piece costs";
+        resolver.error(&text.place, "a model is paid for by its tokens or by the piece", help);
+        return Err(());
+    }
+    amount(resolver, text).map(|usd| Some(rate(usd))).ok_or(())
+}
+
+/// What a million tokens cost, which must be written.
+fn tokens(
+    resolver: &mut Resolver<'_>,
+    file: &Located<file::Price>,
+    (name, text): (&str, &Option<Located<Amount>>),
+) -> Option<NanoUsd> {
+    if text.is_none() {
+        let help = "write what a million tokens cost, in and out, or what one kind of piece costs: \
+                    `per_image`, `per_million_characters` or `per_moderation`";
+        resolver.lacking(&file.key, &[name], format!("`{name}` is missing"), help);
+    }
+    amount(resolver, text.as_ref()?)
+}
+
 fn price(resolver: &mut Resolver<'_>, file: &Located<file::Price>) -> Option<Price> {
+    if let Some(piece) = piece(resolver, file).ok()? {
+        return Some(piece.into());
+    }
     let mut some =
         |text: &Option<Located<Amount>>| text.as_ref().and_then(|text| amount(resolver, text));
     let other = Rates {
@@ -275,8 +322,8 @@ fn price(resolver: &mut Resolver<'_>, file: &Located<file::Price>) -> Option<Pri
         output_audio_per_million: some(&file.output_audio_per_million),
         ..Rates::default()
     };
-    let input = amount(resolver, &file.input_per_million);
-    let output = amount(resolver, &file.output_per_million);
+    let input = tokens(resolver, file, ("input_per_million", &file.input_per_million));
+    let output = tokens(resolver, file, ("output_per_million", &file.output_per_million));
     let tiers: Vec<_> =
         file.tiers.iter().map(|(tier, file)| (*tier, tariff(resolver, file))).collect();
     let rates = Rates { input_per_million: input?, output_per_million: output?, ..other };

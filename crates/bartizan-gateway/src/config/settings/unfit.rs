@@ -291,11 +291,18 @@ fn unpriced(
         if !counted {
             continue;
         }
-        for (name, model) in &entry.models {
-            let (name, place) = match &model.stands_for {
-                Some(other) => (&other.value.0, &other.place),
-                None => (name, &model.key),
-            };
+        let named = entry.models.iter().map(|(name, model)| match &model.stands_for {
+            Some(other) => (&other.value.0, &other.place),
+            None => (name, &model.key),
+        });
+        // A call may come to any of these, so that without a price of each all calls are refused.
+        let upstream = entry.upstream.as_ref();
+        let others = upstream.into_iter().flat_map(|upstream| &upstream.fallbacks);
+        // What looks misspelt is told already.
+        let told = |name: &str| meant(name, prices.keys().map(String::as_str)).is_some();
+        let others = others.filter_map(|other| other.model.as_ref());
+        let others = others.filter(|other| !told(&other.value.0));
+        for (name, place) in named.chain(others.map(|other| (&other.value.0, &other.place))) {
             if name.contains('*') || price::find_or_ceiling(prices, name).is_some() {
                 continue;
             }
