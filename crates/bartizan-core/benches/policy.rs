@@ -55,6 +55,7 @@ fn endpoint(index: usize) -> Endpoint {
         timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
         elsewhere: false,
+        seen_as: 0,
         exchanges: false,
         about: About::default(),
     }

@@ -559,6 +559,7 @@ impl Sketch {
             timeout: self.timeout.unwrap_or(defaults.timeout),
             on_disconnect: self.on_disconnect,
             elsewhere: self.elsewhere,
+            seen_as: 0,
             exchanges: self.exchanges,
             about: self.about,
         })

@@ -311,6 +311,11 @@ impl Road {
         }
     }
 
+    /// The audit log.
+    pub(crate) fn trail(&self) -> Arc<dyn Trail> {
+        Arc::clone(&self.door.trail)
+    }
+
     /// How a request asks about a call that somebody else sends on, where there are such calls.
     pub(crate) fn inquires(&self, request: &Request<Body>) -> Option<Way> {
         if self.asked { Way::of(request) } else { None }

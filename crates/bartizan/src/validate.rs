@@ -82,7 +82,7 @@ fn bounded(body: Body, max: u64, patience: Duration) -> Result<Payload<Body>, In
         None if body.size_hint().upper().is_some_and(|upper| upper <= max) => body,
         None => Body::wrap(Bounded { body, left: max }),
     };
-    Ok(Payload::Stream(Body::wrap(Paced::new(body, patience))))
+    Ok(Payload::Stream(Paced::wrap(body, patience)))
 }
 
 /// A body that breaks off where it becomes too long. The upstream then sees an incomplete

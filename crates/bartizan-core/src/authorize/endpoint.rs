@@ -69,6 +69,8 @@ pub struct Endpoint {
     /// Whether its upstream is shown a token that is got in exchange for the caller's (RFC 8693), so
     /// that there must be one.
     pub exchanges: bool,
+    /// As what hooks see it: those of one number are treated alike by all of them.
+    pub seen_as: usize,
     /// What `DISCOVER`, OpenAPI and people are told about it.
     pub about: About,
 }
@@ -101,7 +103,7 @@ pub enum OnDisconnect {
 
 /// What a call costs at the most, and what a handler or upstream that reports nothing is
 /// charged.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Cost {
     /// Nano-dollars for each call.
     pub usd_nano: u64,

@@ -12,6 +12,7 @@ pub mod approval;
 pub mod cedar;
 pub mod route;
 mod laxer;
+mod demand;
 mod lookup;
 
 use std::collections::HashMap;
@@ -226,6 +227,20 @@ impl Policy {
             }
             Err(denial) => Err(Denied::Forbidden(denial)),
         }
+    }
+
+    /// Whether it may be left open which of its readings a canonical path has: see
+    /// [`Routes::reads_alike`].
+    #[must_use]
+    pub fn reads_alike(&self, verb: &Method, overridden: Option<&Method>, path: &str) -> bool {
+        #[cfg(feature = "cedar")]
+        let comparable = self.cedar.is_none();
+        #[cfg(not(feature = "cedar"))]
+        let comparable = true;
+        let covers = |one: &Endpoint, other: &Endpoint| {
+            comparable && one.demands_all_of(other) && self.statements.treat_alike(one, other)
+        };
+        self.routes.reads_alike(verb, overridden, path, covers)
     }
 
     /// What of the names that the endpoint knows the caller may use.

@@ -42,6 +42,7 @@ pub(super) fn endpoint(verb_name: &str, path: &str, access: Access) -> Endpoint 
         timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
         elsewhere: false,
+        seen_as: 0,
         exchanges: false,
         about: About::default(),
     }

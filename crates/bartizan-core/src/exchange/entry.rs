@@ -13,9 +13,9 @@ use super::{
 };
 use crate::admit::target::{names_a_method, take_override};
 use crate::admit::{Misdirected, Purpose, Target};
-use crate::audit::{Dossier, Event, Facts, Outcome, Trail};
+use crate::audit::{Dossier, Event, Facts, Outcome, Trail, told};
 use crate::authenticate::{Caller, Credential, Places, Rejection, Subject, dpop};
-use crate::authorize::{Circumstances, Denial, Endpoint, Policy, Route, Routes};
+use crate::authorize::{Circumstances, Denial, Endpoint, Policy, Route};
 use crate::limit::permit::at_the_door;
 use crate::limit::{Draw, Exhausted, Kind, Unavailable, Verdict};
 use crate::refusal::{Outage, Refusal};
@@ -38,8 +38,8 @@ impl<B> Exchange<Received<B>> {
             caller: None,
             client,
             user_agent,
-            verb: head.method.clone(),
-            path,
+            verb: Some(told::verb(&head.method)),
+            path: Some(path),
             endpoint: None,
             tool: None,
             model: None,
@@ -59,7 +59,7 @@ impl<B> Exchange<Received<B>> {
     ///
     /// # Errors
     /// Refused where the request can be read in two ways.
-    pub fn route(self, routes: &Routes) -> Result<Exchange<Routed<B>>, Refused> {
+    pub fn route(self, policy: &Policy) -> Result<Exchange<Routed<B>>, Refused> {
         self.step(|head, Memory { dossier, purpose, .. }, Received { body }| {
             if let Purpose::Unsound(wrong) = *purpose {
                 return Err(wrong);
@@ -71,10 +71,11 @@ impl<B> Exchange<Received<B>> {
             let rewritten = Target::parse(head)?.into_rewritten();
             canonicalise(&mut head.uri, rewritten.as_deref())?;
             let overridden = take_override(&head.method, &mut head.headers)?;
-            if !routes.reads_alike(head.uri.path()) {
+            let (path, overridden) = (head.uri.path(), overridden.as_ref());
+            if !policy.reads_alike(&head.method, overridden, path) {
                 return Err(Misdirected::Path);
             }
-            let route = routes.find(&head.method, overridden.as_ref(), head.uri.path());
+            let route = policy.routes.find(&head.method, overridden, path);
             let route = at_its_door(route, *purpose, dossier.facts().dry_run);
             match &route {
                 Route::Found(endpoint) => {
@@ -83,7 +84,7 @@ impl<B> Exchange<Received<B>> {
                         head.method = endpoint.verb.clone();
                     }
                     dossier.learn(|facts| {
-                        facts.verb = head.method.clone();
+                        facts.verb = Some(head.method.clone());
                         facts.endpoint = Some(Arc::clone(&endpoint.path));
                     });
                 }

@@ -108,6 +108,7 @@ impl Place {
             timeout: Duration::from_secs(1),
             on_disconnect: OnDisconnect::Cancel,
             elsewhere: false,
+            seen_as: 0,
             exchanges: false,
             about: About::default(),
         };

@@ -15,9 +15,9 @@ use bartizan::App;
 use bartizan::body::Body;
 use bartizan::clock;
 use bartizan::peer::Peer;
-use bartizan::serve::{Options, Workers, serve};
+use bartizan::serve::{Options, Service, Unread, Workers, serve};
 use bartizan_core::audit::{self, Entry, Event, Trail as _};
-use http::Request;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -77,6 +77,24 @@ struct Running {
     app: App,
     tls: Option<Arc<ServerConfig>>,
     settings: Settings,
+}
+
+/// The app in force answers, whichever that is when a request comes.
+#[derive(Clone)]
+struct InForce(Arc<ArcSwap<Running>>);
+
+impl Service for InForce {
+    fn answer(
+        self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        self.0.load().app.handle(request.map(Body::from), peer)
+    }
+
+    fn unread(&self, peer: &Peer, unread: Unread) {
+        self.0.load().app.remember(peer, unread);
+    }
 }
 
 /// Runs until a signal ends it.
@@ -220,11 +238,8 @@ impl Gateway {
             options(&running.load().settings, Arc::clone(&tls), Some(Arc::clone(&workers)));
         let options = Options { pressure: Arc::clone(admin.metrics.connections()), ..options };
         let drain = options.drain_timeout;
-        let apps = Arc::clone(&running);
-        let answer = move |request: Request<Incoming>, peer: Peer| {
-            apps.load().app.handle(request.map(Body::from), peer)
-        };
-        let public = tasks.spawn(serve(public, answer, options, shutdown.clone()));
+        let apps = InForce(Arc::clone(&running));
+        let public = tasks.spawn(serve(public, apps, options, shutdown.clone()));
         let asked = Arc::clone(&admin);
         let show = move |request: Request<Incoming>, _: Peer| {
             let response = asked.answer(&request);

@@ -34,3 +34,4 @@ mod tls;
 mod told;
 mod tokens;
 mod tunnels;
+mod unread;
