@@ -88,6 +88,7 @@ fn policy(action: Action) -> Policy {
         cost: Cost::default(),
         profile: Profile { request: Some(guard), log_detections: true, ..Profile::default() },
         timeout: Duration::from_secs(1),
+        body_timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
         elsewhere: false,
         seen_as: 0,

@@ -254,6 +254,9 @@ pub async fn assemble(
         .profile((*settings.pii).clone())
         .actions(built_in(settings))
         .tasks(standing.tasks.clone());
+    if let Some(cors) = &settings.server.cors {
+        app = app.cors(cors.clone());
+    }
     for hook in &settings.hooks {
         app = hook.give(app).with_context(|| format!("the hook `{}`", hook.name))?;
     }
@@ -354,6 +357,7 @@ fn serve(
         .names(configured.names.clone())
         .max_request_size(configured.max_request_size)
         .timeout(configured.timeouts.upstream)
+        .body_timeout(configured.timeouts.body)
         .on_disconnect(configured.on_disconnect)
         .profile((*configured.pii).clone())
         .method_override(configured.method_override)

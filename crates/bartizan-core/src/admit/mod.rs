@@ -3,9 +3,11 @@
 pub mod target;
 pub mod address;
 pub mod inquiry;
+pub mod cors;
 pub mod envoy;
 
 pub use address::{ClientAddress, Proxies};
+pub use cors::Cors;
 pub use inquiry::Purpose;
 pub use target::{ServerName, Target};
 

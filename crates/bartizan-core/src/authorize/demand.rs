@@ -37,6 +37,7 @@ impl Endpoint {
             aliases: _,
             method_override: _,
             timeout: _,
+            body_timeout: _,
             on_disconnect: _,
             exchanges: _,
             about: _,

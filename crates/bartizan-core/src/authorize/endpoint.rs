@@ -62,6 +62,8 @@ pub struct Endpoint {
     pub profile: Profile,
     /// How long an answer may take to begin, and how long a stream may stand still.
     pub timeout: Duration,
+    /// How long a body may take that is read whole, and how long another may stand still.
+    pub body_timeout: Duration,
     /// What becomes of a call whose client hangs up.
     pub on_disconnect: OnDisconnect,
     /// Whether a proxy in front sends its calls on, and asks here whether they may pass.

@@ -32,6 +32,7 @@ pub use scope::Scopes;
 use statement::Said;
 pub use statement::{Effect, Statement, Statements};
 
+use crate::admit::Cors;
 use crate::authenticate::{Caller, Principal, Rejection, Scheme};
 use crate::describe::resource::Resources;
 
@@ -55,6 +56,8 @@ pub struct Grant {
 pub struct Policy {
     /// Which endpoint answers which verb at which path.
     pub routes: Routes,
+    /// Which web pages may call.
+    pub cors: Option<Arc<Cors>>,
     /// Which scopes imply which.
     pub scopes: Scopes,
     /// What the roles permit.

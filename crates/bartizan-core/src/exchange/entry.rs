@@ -7,9 +7,11 @@ use http::request::Parts;
 use http::{Method, Request, header};
 use serde_json::Map;
 
+use super::field::is_standard;
+use super::record::ending;
 use super::{
-    Admitted, Arrival, Authenticated, Authorized, Exchange, Memory, Received, Refused, Routed,
-    Situated,
+    Admitted, Arrival, Authenticated, Authorized, Exchange, Memory, Preflight, Preflighted,
+    Received, Refused, Routed, Situated,
 };
 use crate::admit::target::{names_a_method, take_override};
 use crate::admit::{Misdirected, Purpose, Target};
@@ -19,6 +21,7 @@ use crate::authorize::{Circumstances, Denial, Endpoint, Policy, Route};
 use crate::limit::permit::at_the_door;
 use crate::limit::{Draw, Exhausted, Kind, Unavailable, Verdict};
 use crate::refusal::{Outage, Refusal};
+use crate::time::Timestamp;
 use crate::validate::Protocol;
 
 impl<B> Exchange<Received<B>> {
@@ -49,8 +52,9 @@ impl<B> Exchange<Received<B>> {
         };
         let dossier = Dossier::open(facts, now, trail);
         let (head, standings) = (Box::new(head), Vec::new());
-        let (vault, echo, subject) = (None, None, None);
-        let memory = Box::new(Memory { now, purpose, dossier, standings, vault, echo, subject });
+        let (preflight, vault, echo, subject) = (None, None, None, None);
+        let memory = Memory { now, purpose, dossier, standings, preflight, vault, echo, subject };
+        let memory = Box::new(memory);
         Self { head, memory, state: Received { body } }
     }
 
@@ -60,7 +64,7 @@ impl<B> Exchange<Received<B>> {
     /// # Errors
     /// Refused where the request can be read in two ways.
     pub fn route(self, policy: &Policy) -> Result<Exchange<Routed<B>>, Refused> {
-        self.step(|head, Memory { dossier, purpose, .. }, Received { body }| {
+        self.step(|head, Memory { dossier, purpose, preflight, .. }, Received { body }| {
             if let Purpose::Unsound(wrong) = *purpose {
                 return Err(wrong);
             }
@@ -75,8 +79,17 @@ impl<B> Exchange<Received<B>> {
             if !policy.reads_alike(&head.method, overridden, path) {
                 return Err(Misdirected::Path);
             }
+            if *purpose == Purpose::Call {
+                *preflight = asked_about(head, policy);
+            }
             let route = policy.routes.find(&head.method, overridden, path);
             let route = at_its_door(route, *purpose, dossier.facts().dry_run);
+            if let Some(asked) = preflight {
+                // It leads nowhere: whoever goes on with it is refused.
+                dossier.learn(|facts| facts.endpoint = Some(Arc::clone(&asked.endpoint.path)));
+                let denial = Box::new(Denial::UnknownPath);
+                return Ok(Routed { route: Route::Missing { guarded: true, denial }, body });
+            }
             match &route {
                 Route::Found(endpoint) => {
                     // HEAD stays what it is where GET answers it: nobody need write a body then.
@@ -98,11 +111,14 @@ impl<B> Exchange<Received<B>> {
 }
 
 impl<B> Exchange<Routed<B>> {
-    /// What the door draws: the limits by address.
+    /// What the door draws: the limits by address. A question about a call draws as the call does.
     #[must_use]
     pub fn door_draws(&self) -> Vec<Draw> {
         let client = self.facts().client;
-        self.state.endpoint().map_or_else(Vec::new, |endpoint| at_the_door(endpoint, client))
+        let asked = self.memory.preflight.as_ref().map(|asked| &asked.endpoint);
+        asked
+            .or_else(|| self.state.endpoint())
+            .map_or_else(Vec::new, |endpoint| at_the_door(endpoint, client))
     }
 
     /// Lets the request in, if there is room.
@@ -124,6 +140,23 @@ impl<B> Exchange<Routed<B>> {
 }
 
 impl<B> Exchange<Admitted<B>> {
+    /// Whether a browser only asks if a page may call. Nothing is decided about the call.
+    #[must_use]
+    pub fn is_preflight(&self) -> bool {
+        self.memory.preflight.is_some()
+    }
+
+    /// Ends an exchange in which a browser only asks; any other one counts as abandoned.
+    #[must_use]
+    pub fn preflighted(self, status: u16, now: Timestamp) -> Option<Preflighted> {
+        let Memory { preflight, dossier, .. } = *self.memory;
+        let Preflight { verb, .. } = *preflight?;
+        Some(Preflighted {
+            verb,
+            receipt: dossier.close(ending(Outcome::Allow, now, Some(status))),
+        })
+    }
+
     /// Whether the endpoint reads its clients' credentials itself (the token endpoint).
     #[must_use]
     pub fn has_own_credentials(&self) -> bool {
@@ -221,6 +254,22 @@ impl<B> Exchange<Authenticated<B>> {
             Ok(Authorized { grant, body })
         })
     }
+}
+
+/// The call that a browser asks about, where it is one that could be made here: of what there is not
+/// nobody learns anything by asking.
+fn asked_about(head: &Parts, policy: &Policy) -> Option<Box<Preflight>> {
+    let verb = policy.cors.as_ref()?.asks_about(head)?;
+    let path = head.uri.path();
+    let serves = |endpoint: &Arc<Endpoint>| !endpoint.elsewhere;
+    let found = policy.routes.find(&verb, None, path).endpoint().cloned().filter(serves);
+    // A verb of one's own may be named on a POST that nobody serves as such.
+    let named = |endpoint: &&Arc<Endpoint>| {
+        verb == Method::POST && endpoint.method_override && !is_standard(&endpoint.verb)
+    };
+    let by_name = || policy.routes.at(path).find(named).cloned().filter(serves);
+    let endpoint = found.or_else(by_name)?;
+    Some(Box::new(Preflight { verb, endpoint }))
 }
 
 /// Calls that a proxy sends on are not answered here, and those that are answered here are none to

@@ -437,12 +437,13 @@ fn options(
     workers: Option<Arc<Workers>>,
 ) -> Options {
     let (timeouts, http) = (settings.server.timeouts, settings.server.http);
-    let slowest = settings.endpoints.iter().map(|endpoint| endpoint.timeouts.upstream).max();
+    let slower = |timeouts: server::Timeouts| timeouts.upstream.max(timeouts.body);
+    let slowest = settings.endpoints.iter().map(|endpoint| slower(endpoint.timeouts)).max();
     Options {
         tls: Some(tls),
         header_timeout: timeouts.header,
         idle_timeout: timeouts.idle,
-        stuck_timeout: slowest.unwrap_or_default().max(timeouts.upstream) + STUCK_GRACE,
+        stuck_timeout: slowest.unwrap_or_default().max(slower(timeouts)) + STUCK_GRACE,
         drain_timeout: timeouts.drain,
         max_header_bytes: http.max_header_bytes,
         max_headers: http.max_headers,

@@ -27,6 +27,7 @@ mod life;
 mod mutual;
 mod outbound;
 mod overspending;
+mod pages;
 mod secrets;
 mod shared;
 mod streams;

@@ -106,6 +106,7 @@ impl AppBuilder {
             roles,
             assigned: self.assigned.clone(),
             resources: self.resources.clone(),
+            cors: self.cors.clone(),
             #[cfg(feature = "cedar")]
             cedar: self.cedar.clone(),
             ..Policy::default()
