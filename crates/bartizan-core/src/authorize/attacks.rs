@@ -15,7 +15,6 @@ use super::*;
 use crate::authenticate::Identity;
 use crate::authenticate::claims::Grants;
 use crate::time::Timestamp;
-use crate::validate::Protocol;
 
 fn statement(name: &str, effect: Effect) -> Statement {
     Statement {
@@ -409,7 +408,6 @@ fn a_path_beside_another_passes_only_where_the_other_demands_no_more() {
         ("an approval", |_| {}, |e| e.approval = true, false),
         ("smaller bodies", |_| {}, |e| e.max_request_size = 1, false),
         ("larger bodies", |e| e.max_request_size = 1, |_| {}, true),
-        ("another protocol", |_| {}, |e| e.protocol = Protocol::OpenAi, false),
         ("another price", |_| {}, |e| e.cost.usd_nano = 7, false),
         ("what a hook sees", |_| {}, |e| e.seen_as = 1, false),
         ("a log of what is found", |_| {}, |e| e.profile.log_detections = true, false),
