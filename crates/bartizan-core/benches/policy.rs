@@ -53,8 +53,10 @@ fn endpoint(index: usize) -> Endpoint {
         cost: Cost::default(),
         profile: Profile::default(),
         timeout: Duration::from_secs(1),
+        body_timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
         elsewhere: false,
+        seen_as: 0,
         exchanges: false,
         about: About::default(),
     }

@@ -149,7 +149,8 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             | Misdirected::Path
             | Misdirected::MethodCase
             | Misdirected::Override
-            | Misdirected::Framing => &MALFORMED,
+            | Misdirected::Framing
+            | Misdirected::Unreadable => &MALFORMED,
         },
         Refusal::Unauthenticated { rejection, .. } => match rejection {
             Rejection::Ambiguous => &AMBIGUOUS,

@@ -88,8 +88,10 @@ fn policy(action: Action) -> Policy {
         cost: Cost::default(),
         profile: Profile { request: Some(guard), log_detections: true, ..Profile::default() },
         timeout: Duration::from_secs(1),
+        body_timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
         elsewhere: false,
+        seen_as: 0,
         exchanges: false,
         about: About::default(),
     };
@@ -135,7 +137,7 @@ fn walk(
     let caller = Caller::assert(Identity::bare(Principal::parse("ann")));
     let taken = || Ok(Verdict::Taken { standings: Vec::new() });
     let exchange = Exchange::open(request, arrival, Arc::clone(book) as Arc<dyn Trail>);
-    let exchange = exchange.route(&policy.routes)?;
+    let exchange = exchange.route(policy)?;
     let exchange = exchange.admit(taken())?;
     let exchange = exchange.authenticate(Ok(caller), &Places::default())?;
     let exchange = exchange.authorize(policy)?;

@@ -20,7 +20,7 @@ impl<B: Send> Stage<Exchange<Received<B>>> for Admit {
     type Out = Exchange<Admitted<B>>;
 
     async fn pass(&self, exchange: Exchange<Received<B>>) -> Result<Self::Out, Refused> {
-        let exchange = exchange.route(&self.policy.routes)?;
+        let exchange = exchange.route(&self.policy)?;
         let draws = exchange.door_draws();
         if draws.is_empty() {
             return exchange.admit(Ok(Verdict::Taken { standings: Vec::new() }));

@@ -22,6 +22,7 @@ use crate::clock;
 use crate::inquiry;
 use crate::peer::Peer;
 use crate::pipeline::{Rehearsal, Road};
+use crate::serve::Unread;
 
 mod builder;
 
@@ -108,6 +109,11 @@ impl App {
                 }
             }
         }
+    }
+
+    /// Writes into the log that a request from `peer` could not be read.
+    pub fn remember(&self, peer: &Peer, unread: Unread) {
+        unread.record(peer.address.ip(), self.0.road.trail());
     }
 
     /// Walks the road with a call of `caller` from `address`, and sends nothing: what `explain`

@@ -79,6 +79,45 @@ impl Body {
     }
 }
 
+/// A body that passes on as it is, and somebody who attends to its frames.
+pub(crate) struct Attended<W> {
+    pub(crate) body: Body,
+    pub(crate) by: W,
+}
+
+/// Who attends to the frames of a body.
+pub(crate) trait Attendant: Send + Unpin {
+    /// The next frame of the body, or what is to come in its place.
+    fn poll_frame(
+        &mut self,
+        body: &mut Body,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(body).poll_frame(cx)
+    }
+}
+
+impl<W: Attendant> HttpBody for Attended<W> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Self { body, by } = self.get_mut();
+        by.poll_frame(body, cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 impl From<hyper::body::Incoming> for Body {
     fn from(incoming: hyper::body::Incoming) -> Self {
         Self(if incoming.is_end_stream() { Kind::Empty } else { Kind::Incoming(incoming) })

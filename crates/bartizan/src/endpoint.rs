@@ -77,6 +77,7 @@ pub(crate) struct Sketch {
     pub(crate) cost: Cost,
     pub(crate) profile: Option<Profile>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) body_timeout: Option<Duration>,
     pub(crate) on_disconnect: OnDisconnect,
     pub(crate) method_override: bool,
     pub(crate) about: About,
@@ -124,6 +125,7 @@ pub fn endpoint(verb: &str, path: &str) -> Draft<NoPolicy> {
         cost: Cost::default(),
         profile: None,
         timeout: None,
+        body_timeout: None,
         on_disconnect: OnDisconnect::Cancel,
         method_override: true,
         about: About::default(),
@@ -411,6 +413,13 @@ impl<P> Draft<P> {
         self
     }
 
+    /// How long a body may take that is read whole, and how long another may stand still.
+    #[must_use]
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.sketch.body_timeout = Some(timeout);
+        self
+    }
+
     /// What becomes of a call whose client hangs up.
     #[must_use]
     pub fn on_disconnect(mut self, what: OnDisconnect) -> Self {
@@ -431,6 +440,7 @@ impl<P> Draft<P> {
 pub(crate) struct Defaults {
     pub(crate) max_request_size: u64,
     pub(crate) timeout: Duration,
+    pub(crate) body_timeout: Duration,
     pub(crate) profile: Profile,
     pub(crate) limits: Vec<(Arc<Limit>, Applies)>,
     /// Asked for at every endpoint that is not public.
@@ -559,8 +569,10 @@ impl Sketch {
             cost: self.cost,
             profile: self.profile.unwrap_or_else(|| defaults.profile.clone()),
             timeout: self.timeout.unwrap_or(defaults.timeout),
+            body_timeout: self.body_timeout.unwrap_or(defaults.body_timeout),
             on_disconnect: self.on_disconnect,
             elsewhere: self.elsewhere,
+            seen_as: 0,
             exchanges: self.exchanges,
             about: self.about,
         })

@@ -1,6 +1,7 @@
 //! What does the developer want to check besides? Hooks, in the same place as the built-in
 //! screening.
 
+mod remit;
 pub mod webhook;
 #[cfg(feature = "names")]
 pub mod names;
@@ -21,6 +22,7 @@ use http::{HeaderMap, HeaderValue, header};
 #[cfg(feature = "names")]
 pub use names::Names;
 pub use prompts::Prompts;
+pub use remit::{MAX_BODY, OnFailure, Remit};
 pub use webhook::Webhook;
 
 /// A check of the developer's own, before a call departs and before its answer goes out.
@@ -39,13 +41,21 @@ pub trait Hook: Debug + Send + Sync {
         false
     }
 
+    /// Whether it may say other things of the same call at one endpoint than at the other. A path
+    /// that another reader may take for that of the other endpoint passes only where nothing tells
+    /// the two apart; unless this is written, a hook does.
+    fn tells_apart(&self, one: &Endpoint, other: &Endpoint) -> bool {
+        let _ = (one, other);
+        true
+    }
+
     /// Looks at a call that is about to depart.
     ///
     /// # Errors
     /// An [`Objection`] stops it; what was reserved goes back.
     fn before<'a>(&'a self, call: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
         let _ = call;
-        Box::pin(std::future::ready(Ok(Opinion::Pass)))
+        pass()
     }
 
     /// Whether it wants to look at answers; they are then read whole first.
@@ -59,7 +69,7 @@ pub trait Hook: Debug + Send + Sync {
     /// An [`Objection`] withholds it; the call is charged all the same.
     fn after<'a>(&'a self, answer: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
         let _ = answer;
-        Box::pin(std::future::ready(Ok(Opinion::Pass)))
+        pass()
     }
 }
 
@@ -98,6 +108,11 @@ pub struct Look<'a> {
     /// The body; empty where it passes in chunks because nothing must inspect it: see
     /// [`Hook::reads`].
     pub body: &'a [u8],
+}
+
+/// What a hook says of what it does not look at.
+fn pass<'a>() -> BoxFuture<'a, Result<Opinion, Objection>> {
+    Box::pin(std::future::ready(Ok(Opinion::Pass)))
 }
 
 /// For the log: a hook suspects orders to the model, and lets them pass.

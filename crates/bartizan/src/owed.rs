@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use bartizan_core::exchange::Departure;
 use bartizan_core::validate::Payload;
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::{Body as _, Frame};
 
-use crate::body::{Body, BodyError};
+use crate::body::{Attendant, Attended, Body, BodyError};
 
 /// Whether the client is waited for: its body was asked for more, and nothing has come yet.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ impl Owed {
         }
         let owed = Self::default();
         let whole = std::mem::replace(body, Body::empty());
-        *body = Body::wrap(Watched { body: whole, owed: owed.clone() });
+        *body = Body::wrap(Attended { body: whole, by: Asking(owed.clone()) });
         departure.head.extensions.insert(owed.clone());
         Some(owed)
     }
@@ -37,37 +37,24 @@ impl Owed {
     }
 }
 
-struct Watched {
-    body: Body,
-    owed: Owed,
-}
+/// Whoever reads the body of the client.
+struct Asking(Owed);
 
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = BodyError;
-
+impl Attendant for Asking {
     fn poll_frame(
-        self: Pin<&mut Self>,
+        &mut self,
+        body: &mut Body,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        let frame = Pin::new(&mut this.body).poll_frame(cx);
-        this.owed.0.store(frame.is_pending(), Ordering::Relaxed);
+        let frame = Pin::new(body).poll_frame(cx);
+        self.0.0.store(frame.is_pending(), Ordering::Relaxed);
         frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
 /// Whoever has it stopped reading: nothing is owed any more.
-impl Drop for Watched {
+impl Drop for Asking {
     fn drop(&mut self) {
-        self.owed.0.store(false, Ordering::Relaxed);
+        self.0.0.store(false, Ordering::Relaxed);
     }
 }

@@ -5,14 +5,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::{Body as _, Frame};
 use tokio::time::{Instant, Sleep, sleep};
 
-use crate::body::{Body, BodyError};
+use crate::body::{Attendant, Attended, Body, BodyError};
 
-/// A body that may be slow and may not stand still.
+/// Sees to it that a body, which may be slow, does not stand still.
 pub(crate) struct Paced {
-    body: Body,
     limit: Duration,
     /// Set while the body stands still. Most bodies never do, and pay for no timer.
     alarm: Option<Pin<Box<Sleep>>>,
@@ -21,8 +20,8 @@ pub(crate) struct Paced {
 
 impl Paced {
     /// Breaks `body` off with [`BodyError::TooSlow`] where nothing comes for `limit`.
-    pub(crate) fn new(body: Body, limit: Duration) -> Self {
-        Self { body, limit, alarm: None, armed: false }
+    pub(crate) fn wrap(body: Body, limit: Duration) -> Body {
+        Body::wrap(Attended { body, by: Self { limit, alarm: None, armed: false } })
     }
 
     fn alarmed(&mut self, cx: &mut Context<'_>) -> bool {
@@ -39,33 +38,22 @@ impl Paced {
     }
 }
 
-impl HttpBody for Paced {
-    type Data = Bytes;
-    type Error = BodyError;
-
+impl Attendant for Paced {
     fn poll_frame(
-        self: Pin<&mut Self>,
+        &mut self,
+        body: &mut Body,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
-            this.armed = false;
+        if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
+            self.armed = false;
             return Poll::Ready(frame);
         }
-        if this.alarmed(cx) {
+        if self.alarmed(cx) {
             // Dropping it tells the other side that nobody listens any more.
-            this.body = Body::empty();
+            *body = Body::empty();
             return Poll::Ready(Some(Err(BodyError::TooSlow)));
         }
         Poll::Pending
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -88,9 +76,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_body_passes_and_one_that_stands_still_does_not() {
         let limit = Duration::from_secs(5);
-        let slow = Paced::new(body(&[4, 4, 0, 4]), limit).collect().await.unwrap();
+        let slow = Paced::wrap(body(&[4, 4, 0, 4]), limit).collect().await.unwrap();
         assert_eq!(slow.to_bytes(), "xxxx");
-        let stuck = Paced::new(body(&[1, 6]), limit).collect().await;
+        let stuck = Paced::wrap(body(&[1, 6]), limit).collect().await;
         assert!(matches!(stuck, Err(BodyError::TooSlow)));
     }
 }

@@ -13,7 +13,7 @@ use bartizan_core::authenticate::dpop::DPOP;
 use bartizan_core::authorize::approval::{Approvals, Approvers};
 use bartizan_core::authorize::endpoint::OnDisconnect;
 use bartizan_core::authorize::{Policy, Routes};
-use bartizan_core::exchange::{Agreed, Arrival, Exchange, Realm, Received, Refused};
+use bartizan_core::exchange::{Admitted, Agreed, Arrival, Exchange, Realm, Received, Refused};
 use bartizan_core::id::RequestId;
 use bartizan_core::limit::Meter;
 use bartizan_core::refusal::Refusal;
@@ -54,8 +54,10 @@ pub struct Road {
     /// Calls that go on after their client hung up; shutting down waits for them.
     tasks: TaskTracker,
     door: Door,
-    /// Whether proxies ask about calls that they send on themselves.
+    /// Whether proxies ask about calls that they send on themselves,
     asked: bool,
+    /// and how long the body of such a question may take.
+    body_timeout: Duration,
 }
 
 /// What the road knows before any stage.
@@ -90,7 +92,7 @@ pub struct Parts {
     pub proxies: Proxies,
     /// What challenges say about us.
     pub realm: Realm,
-    /// How long a body may take that is read whole.
+    /// How long the body of a question may take that a proxy asks about somebody else's call.
     pub body_timeout: Duration,
     /// How much longer than its answer may take to begin a reservation stands, before it is
     /// charged by itself.
@@ -136,7 +138,7 @@ impl Road {
             admit: Admit { policy: Arc::clone(&policy), meter: Arc::clone(&meter) },
             authenticate,
             authorize: Authorize { policy },
-            validate: Validate { patience: body_timeout },
+            validate: Validate,
             limit: Limit {
                 meter: Arc::clone(&meter),
                 returns_to: Arc::new(settle.clone()),
@@ -148,6 +150,7 @@ impl Road {
             settle,
             tasks,
             asked,
+            body_timeout,
             door: Door { proxies, realm, redactor, trail },
         };
         (road, settler)
@@ -192,6 +195,8 @@ impl Road {
         caller: Option<Caller>,
     ) -> Response<Body> {
         let id = exchange.facts().request_id;
+        let cors = self.authorize.policy.cors.as_ref();
+        let page = cors.and_then(|cors| cors.page(&exchange.head().headers).cloned());
         // A stage that panics fails alone: its dossier says so, and the connection stays.
         let answer = AssertUnwindSafe(self.pass(exchange, caller)).catch_unwind().await;
         let mut response = match answer {
@@ -200,6 +205,9 @@ impl Road {
             Err(_panic) => answer::failed(),
         };
         answer::name(response.headers_mut(), id);
+        if let Some(cors) = cors {
+            cors.sign(page, response.headers_mut());
+        }
         response
     }
 
@@ -210,6 +218,9 @@ impl Road {
         caller: Option<Caller>,
     ) -> Result<Response<Body>, Refused> {
         let exchange = self.admit.pass(exchange).await?;
+        if exchange.is_preflight() {
+            return Ok(self.permit(exchange));
+        }
         let exchange = match caller {
             None => self.authenticate.pass(exchange).await?,
             Some(caller) => exchange.authenticate(Ok(caller), self.authenticate.places())?,
@@ -262,6 +273,18 @@ impl Road {
         }
     }
 
+    /// Tells a browser that a page may make the call about which it asks.
+    fn permit(&self, exchange: Exchange<Admitted<Body>>) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let asked = exchange.preflighted(204, clock::now());
+        if let Some((asked, cors)) = asked.zip(self.authorize.policy.cors.as_ref()) {
+            cors.permit(&asked.verb, response.headers_mut());
+            drop(asked.receipt);
+        }
+        response
+    }
+
     /// Ends a dry run: everything was decided, nothing is sent, and what was reserved goes back.
     async fn rehearsed(&self, exchange: Exchange<Agreed<Body>>) -> Response<Body> {
         let needs_approval = exchange.grant().need().is_some();
@@ -312,6 +335,11 @@ impl Road {
         }
     }
 
+    /// The audit log.
+    pub(crate) fn trail(&self) -> Arc<dyn Trail> {
+        Arc::clone(&self.door.trail)
+    }
+
     /// How a request asks about a call that somebody else sends on, where there are such calls.
     pub(crate) fn inquires(&self, request: &Request<Body>) -> Option<Way> {
         if self.asked { Way::of(request) } else { None }
@@ -322,9 +350,9 @@ impl Road {
         self.door.proxies.trusts(peer)
     }
 
-    /// How long a body may take that is read whole.
+    /// How long the body of a question may take that a proxy asks.
     pub(crate) fn patience(&self) -> Duration {
-        self.validate.patience
+        self.body_timeout
     }
 
     /// The fields in which callers show their credentials.

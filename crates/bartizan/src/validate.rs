@@ -16,17 +16,14 @@ use crate::paced::Paced;
 use crate::stage::Stage;
 
 /// The fourth stage.
-#[derive(Clone, Debug)]
-pub struct Validate {
-    /// How long a body may take that must be read whole, and how long another may stand still.
-    pub(crate) patience: Duration,
-}
+#[derive(Clone, Copy, Debug)]
+pub struct Validate;
 
 impl Stage<Exchange<Authorized<Body>>> for Validate {
     type Out = Exchange<Validated<Body>>;
 
     async fn pass(&self, exchange: Exchange<Authorized<Body>>) -> Result<Self::Out, Refused> {
-        let intake = exchange.intake();
+        let (intake, patience) = (exchange.intake(), exchange.grant().endpoint().body_timeout);
         let (exchange, body) = exchange.take_body();
         let body = match intake {
             Intake::Whole(max) => {
@@ -34,13 +31,13 @@ impl Stage<Exchange<Authorized<Body>>> for Validate {
                     Some(whole) if whole.len() as u64 <= max => Ok(whole),
                     Some(_) => Err(Invalid::TooLarge(max)),
                     None => {
-                        let read = tokio::time::timeout(self.patience, read(body, max)).await;
+                        let read = tokio::time::timeout(patience, read(body, max)).await;
                         read.unwrap_or(Err(Invalid::TooSlow))
                     }
                 };
                 whole.map(Payload::Whole)
             }
-            Intake::Stream(max) => bounded(body, max, self.patience),
+            Intake::Stream(max) => bounded(body, max, patience),
         };
         let size = match &body {
             Ok(Payload::Whole(bytes)) => bytes.len(),
@@ -87,7 +84,7 @@ fn bounded(body: Body, max: u64, patience: Duration) -> Result<Payload<Body>, In
         None if body.size_hint().upper().is_some_and(|upper| upper <= max) => body,
         None => Body::wrap(Bounded { body, left: max }),
     };
-    Ok(Payload::Stream(Body::wrap(Paced::new(body, patience))))
+    Ok(Payload::Stream(Paced::wrap(body, patience)))
 }
 
 /// A body that breaks off where it becomes too long. The upstream then sees an incomplete

@@ -18,8 +18,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan::hook::names::{Crew, Names};
-use bartizan::hook::webhook::OnFailure;
+use bartizan::hook::names::{Crew, MAX_BODY, Names};
+use bartizan::hook::{OnFailure, Remit};
 use bartizan::pii::{Action, Pii};
 use bartizan::{App, Json, endpoint};
 use serde_json::{Value, json};
@@ -31,11 +31,15 @@ fn path(variable: &str) -> PathBuf {
     path.unwrap_or_else(|| panic!("`{variable}` is not set: run `cargo xtask names`")).into()
 }
 
-fn names() -> Names {
+/// A machine that builds is slow.
+fn patient() -> Remit {
+    Remit::default().deadline(Duration::from_secs(60)).max_body(MAX_BODY)
+}
+
+fn names(remit: Remit) -> Names {
     let (folder, runtime) = (path("BARTIZAN_NAMES_MODEL"), path("BARTIZAN_NAMES_RUNTIME"));
     let crew = Crew::open(&folder, Some(&runtime), NonZeroUsize::MIN).unwrap();
-    // A machine that builds is slow.
-    Names::new("names", Arc::new(crew)).deadline(Duration::from_secs(60))
+    Names::new("names", Arc::new(crew)).remit(remit)
 }
 
 /// Answers with what it was shown, in a member that the request has not.
@@ -58,7 +62,7 @@ fn question(text: &str) -> Value {
 
 #[tokio::test]
 async fn names_go_out_as_placeholders_and_come_back() {
-    let house = house(names()).await;
+    let house = house(names(patient())).await;
     let said = question("My colleague Charles Babbage lives in London. Chuck is not his name.");
     let seen = house.ask("ann", "ECHO", "/", &said).await;
     assert_eq!(seen.status, 200, "{seen:?}");
@@ -74,7 +78,7 @@ async fn names_go_out_as_placeholders_and_come_back() {
 
 #[tokio::test]
 async fn a_name_is_masked_as_a_word_and_not_within_words() {
-    let house = house(names().about(false, true)).await;
+    let house = house(names(patient().at(false, true))).await;
     let said = question("Please ask Mary Ann Smith, as the annual plan is Ann's. Ann agrees.");
     let seen = house.ask("ann", "ECHO", "/", &said).await;
     let text = seen.body["input"]["messages"][0]["content"].as_str().unwrap();
@@ -84,7 +88,7 @@ async fn a_name_is_masked_as_a_word_and_not_within_words() {
 
 #[tokio::test]
 async fn a_name_with_something_unseen_in_it_is_masked_too() {
-    let house = house(names().about(false, true)).await;
+    let house = house(names(patient().at(false, true))).await;
     let said = question("My colleague Charles Bab\u{200b}bage lives in Lon\u{ad}don.");
     let seen = house.ask("ann", "ECHO", "/", &said).await;
     let text = seen.body["input"]["messages"][0]["content"].as_str().unwrap();
@@ -99,21 +103,20 @@ async fn what_is_too_much_or_takes_too_long_does_not_pass_unless_it_is_written_o
         let status = house.ask("ann", "ECHO", "/", &long).await.status;
         (status.as_u16(), house.events("SECURITY_ALERT").len())
     };
-    let hurried = || names().max_body(1 << 20).deadline(Duration::from_millis(1));
-    assert_eq!(ask(hurried()).await.0, 422);
-    assert_eq!(ask(names().max_body(1024)).await.0, 422);
-    assert_eq!(ask(hurried().on_failure(OnFailure::Allow)).await, (200, 1), "and it is on record");
+    let hurried = Remit::default().deadline(Duration::from_millis(1));
+    assert_eq!(ask(names(hurried.clone())).await.0, 422);
+    assert_eq!(ask(names(patient().max_body(1024))).await.0, 422);
+    let lenient = names(hurried.on_failure(OnFailure::Allow));
+    assert_eq!(ask(lenient).await, (200, 1), "and it is on record");
 }
 
 #[tokio::test]
 async fn who_gives_up_leaves_the_thread_to_others() {
     let (folder, runtime) = (path("BARTIZAN_NAMES_MODEL"), path("BARTIZAN_NAMES_RUNTIME"));
     let crew = Arc::new(Crew::open(&folder, Some(&runtime), NonZeroUsize::MIN).unwrap());
-    let hurried = Names::new("hurried", Arc::clone(&crew))
-        .max_body(1 << 20)
-        .deadline(Duration::from_millis(1))
-        .on_failure(OnFailure::Allow);
-    let patient = Names::new("patient", crew).about(false, true).deadline(Duration::from_secs(20));
+    let soon = Remit::default().deadline(Duration::from_millis(1)).on_failure(OnFailure::Allow);
+    let hurried = Names::new("hurried", Arc::clone(&crew)).remit(soon);
+    let patient = Names::new("patient", crew).remit(patient().at(false, true));
     let echo = |_, input: Value| async move { Ok(Json(input)) };
     let app = App::builder("Names")
         .endpoint(endpoint("ECHO", "/").authenticated().json(echo))

@@ -3,9 +3,11 @@
 pub mod target;
 pub mod address;
 pub mod inquiry;
+pub mod cors;
 pub mod envoy;
 
 pub use address::{ClientAddress, Proxies};
+pub use cors::Cors;
 pub use inquiry::Purpose;
 pub use target::{ServerName, Target};
 
@@ -51,6 +53,13 @@ pub enum Misdirected {
          X-Forwarded-Method and X-Forwarded-Uri, or below the path"
     )]
     Inquiry,
+    /// No request of HTTP/1.1 (RFC 9112): its first line, a header field, or what it says of the length
+    /// of its body.
+    #[error(
+        "this is no request that can be read: mend its first line, its header fields, or the length \
+         of its body"
+    )]
+    Unreadable,
     /// More header fields, or longer ones, than the server takes.
     #[error("the header section is too large")]
     HeadTooLarge,

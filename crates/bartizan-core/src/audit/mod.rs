@@ -121,10 +121,10 @@ pub struct Facts {
     pub client: ClientAddress,
     /// With what, masked, at most 256 bytes.
     pub user_agent: Option<Arc<str>>,
-    /// The decided verb.
-    pub verb: Method,
-    /// The path, masked and without its query.
-    pub path: Arc<str>,
+    /// The decided verb; absent where no head could be read.
+    pub verb: Option<Method>,
+    /// The path, masked and without its query; absent where no head could be read.
+    pub path: Option<Arc<str>>,
     /// The endpoint's path template, once it is known.
     pub endpoint: Option<Arc<str>>,
     /// The tool that is called, as it may be told.
@@ -137,6 +137,28 @@ pub struct Facts {
     pub dry_run: bool,
     /// Whether a proxy asked about it, and sends it on itself.
     pub inquiry: bool,
+}
+
+impl Facts {
+    /// What is known of a request of which no head could be read.
+    #[must_use]
+    pub fn of_unread(request_id: RequestId, client: ClientAddress) -> Self {
+        Self {
+            request_id,
+            trace_id: None,
+            caller: None,
+            client,
+            user_agent: None,
+            verb: None,
+            path: None,
+            endpoint: None,
+            tool: None,
+            model: None,
+            parent: None,
+            dry_run: false,
+            inquiry: false,
+        }
+    }
 }
 
 /// The facts of one exchange, and what all its records say alike, written at most once for as

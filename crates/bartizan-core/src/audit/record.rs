@@ -142,7 +142,11 @@ impl Pieces {
     pub(super) fn of(facts: &Facts) -> Self {
         let mut bytes = Vec::with_capacity(512);
         let mut record = Members { out: &mut bytes, first: true };
-        action(facts, record.member("action"));
+        if facts.verb.is_some() || facts.path.is_some() {
+            action(facts, record.member("action"));
+        }
+        // The names of the chain stand between the two, whether there is an action or not.
+        record.first = false;
         let at_client = record.out.len();
         client(facts, record.member("client"));
         let at_principal = record.out.len();
@@ -184,10 +188,12 @@ fn action(facts: &Facts, out: &mut Vec<u8>) {
     let mut action = Members::begin(out);
     action.maybe("endpoint", facts.endpoint.as_deref());
     action.maybe("model", facts.model.as_deref());
-    action.text("path", &facts.path);
+    action.maybe("path", facts.path.as_deref());
     action.maybe("tool", facts.tool.as_deref());
-    // A method is a token (RFC 9110 section 5.6.2): nothing in it needs an escape.
-    action.plain("verb", facts.verb.as_str().as_bytes());
+    if let Some(verb) = &facts.verb {
+        // A method is a token (RFC 9110 section 5.6.2): nothing in it needs an escape.
+        action.plain("verb", verb.as_str().as_bytes());
+    }
     action.end();
 }
 
@@ -281,8 +287,8 @@ mod tests {
             caller: Some(Caller::assert(identity)),
             client: ClientAddress::from("2001:db8::1".parse::<IpAddr>().unwrap()),
             user_agent: Some(Arc::from("curl/8\n")),
-            verb: "SUMMARIZE".parse().unwrap(),
-            path: Arc::from("/document/€"),
+            verb: "SUMMARIZE".parse().ok(),
+            path: Some(Arc::from("/document/€")),
             endpoint: Some(Arc::from("/document/{id}")),
             tool: Some(Arc::from("search")),
             model: Some(Arc::from("gpt-4o")),
@@ -349,7 +355,8 @@ mod tests {
 
     #[test]
     fn what_is_written_directly_is_the_canonical_form_whatever_is_absent() {
-        let strip: [fn(&mut Facts); 7] = [
+        let strip: [fn(&mut Facts); 8] = [
+            |f| (f.verb, f.path, f.endpoint) = (None, None, None),
             |f| f.trace_id = None,
             |f| f.caller = None,
             |f| f.user_agent = None,
@@ -392,7 +399,7 @@ mod tests {
     fn no_string_of_a_request_makes_a_record_long() {
         let endless: Arc<str> = Arc::from("\u{1}é".repeat(100_000));
         let mut facts = facts();
-        (facts.user_agent, facts.path) = (Some(endless.clone()), endless.clone());
+        (facts.user_agent, facts.path) = (Some(endless.clone()), Some(endless.clone()));
         (facts.endpoint, facts.tool) = (Some(endless.clone()), Some(endless.clone()));
         let mut entry = entry(Some(facts));
         entry.reason = Some(endless.to_string());

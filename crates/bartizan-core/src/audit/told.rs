@@ -1,5 +1,7 @@
 //! What may be told of a name that a client, a model or a server chose? What is no secret and nobody's.
 //!
+//! A verb is a name, too, and whatever a client writes there is one: what is no word is not told.
+//!
 //! Models and tools are called by names, and whoever calls may put anything there. Rights and
 //! prices go by the name as it was sent; logs, refusals and the keys of counters have it so.
 
@@ -7,6 +9,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, LazyLock};
 
 use bartizan_pii::{Action, Config, Masker, Scanner};
+use http::Method;
 
 /// Absent where the built-in recognizers could not be loaded: then nothing is told.
 static MASKER: LazyLock<Option<Masker>> = LazyLock::new(|| {
@@ -53,6 +56,21 @@ pub fn instead(name: &str) -> Option<String> {
     masked
 }
 
+/// The longest verb that is told where no endpoint serves it, in bytes.
+const MAX_VERB: usize = 24;
+
+/// A verb of which nobody knows whether any endpoint serves it, as it may be told: a word, as all
+/// registered ones are; a key or a number in its place becomes `*`.
+#[must_use]
+pub fn verb(verb: &Method) -> Method {
+    let word = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_');
+    let text = verb.as_str();
+    if text.len() <= MAX_VERB && text.bytes().all(word) {
+        return verb.clone();
+    }
+    Method::from_bytes(b"*").unwrap_or_default()
+}
+
 fn text(text: &str) -> Option<String> {
     let Some(masker) = &*MASKER else { return Some(String::new()) };
     let masked = masker.mask_text(text);
@@ -75,6 +93,21 @@ mod tests {
                 let told = name(&Arc::from(secret));
                 assert!(!told.contains(secret) && told.starts_with('<'), "{secret}: {told}");
             }
+        }
+    }
+
+    #[test]
+    fn a_verb_is_told_where_it_is_a_word() {
+        for (sent, told) in [
+            ("GET", "GET"),
+            ("VERSION-CONTROL", "VERSION-CONTROL"),
+            ("SUMMARIZE", "SUMMARIZE"),
+            ("get", "*"),
+            ("4012888888881881", "*"),
+            ("btz-test-7f3a9c5d", "*"),
+            ("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", "*"),
+        ] {
+            assert_eq!(verb(&sent.parse().unwrap()), told, "{sent}");
         }
     }
 

@@ -324,16 +324,17 @@ fn an_empty_policy_serves_nobody() {
 #[test]
 fn no_slash_capital_or_format_leads_a_laxer_reader_to_a_more_guarded_endpoint() {
     let get = |path: &str| endpoint("GET", path, Access::Authenticated);
-    let open = endpoint("GET", "/app", Access::Public);
+    let kept = |path: &str| endpoint("GET", path, held(&["keys"], &[]));
     let policy = policy(vec![
-        open,
+        endpoint("GET", "/app", Access::Public),
         get("/{*all}"),
         get("/files/{*rest}"),
-        get("/files/secret"),
-        get("/files/Kept/"),
+        kept("/files/secret"),
+        kept("/files/Kept/"),
         get("/users/{id}"),
-        get("/users/{id}/Keys"),
-        get("/users/me"),
+        kept("/users/{id}/Keys"),
+        kept("/users/me"),
+        get("/users/all"),
     ]);
     for path in [
         "/files/secret",
@@ -343,15 +344,21 @@ fn no_slash_capital_or_format_leads_a_laxer_reader_to_a_more_guarded_endpoint() 
         "/users/Ann",
         "/users/Ann/Keys",
         "/app.js",
+        "/App",
         "/v1.0/x.json",
+        "/users/ALL",
+        "/users/all/",
+        "/users/all.smith",
+        "/users/ann/",
+        "/FILES/a",
     ] {
-        assert!(policy.routes.reads_alike(path), "{path}");
+        assert!(alike(&policy, path), "{path}");
     }
     for path in [
         "/files/secret/",
         "/files/SECRET",
         "/files/%C5%BFecret",
-        "/FILES/a",
+        "/FILES/secret",
         "/files/secret.",
         "/files/secret%20",
         "/files/secret.json",
@@ -360,11 +367,9 @@ fn no_slash_capital_or_format_leads_a_laxer_reader_to_a_more_guarded_endpoint() 
         "/files/kept",
         "/users/Me",
         "/users/me/",
-        "/users/ann/",
         "/users/ann/keys",
-        "/App",
     ] {
-        assert!(!policy.routes.reads_alike(path), "{path}");
+        assert!(!alike(&policy, path), "{path}");
     }
 }
 
@@ -379,6 +384,93 @@ fn paths_that_a_laxer_reader_cannot_tell_apart_are_not_served_beside_each_other(
         // Nothing of it is left behind.
         assert!(matches!(routes.find(&verb("GET"), None, "/files/x"), Route::Missing { .. }));
     }
+}
+
+/// Whether a GET of `path` may pass, however it is read.
+fn alike(policy: &Policy, path: &str) -> bool {
+    policy.reads_alike(&verb("GET"), None, path)
+}
+
+#[test]
+fn a_path_beside_another_passes_only_where_the_other_demands_no_more() {
+    type Change = fn(&mut Endpoint);
+    // What stands at `/same/{id}`, what differs at `/same/me`, and whether `/same/ME` passes.
+    let cases: &[(&str, Change, Change, bool)] = &[
+        ("nothing", |_| {}, |_| {}, true),
+        ("fewer rights", |_| {}, |e| e.access = Access::Authenticated, true),
+        ("nobody asked", |_| {}, |e| e.access = Access::Public, true),
+        ("another scope", |_| {}, |e| e.access = held(&["b"], &[]), false),
+        ("one scope more", |_| {}, |e| e.access = held(&["a", "b"], &[]), false),
+        ("a role besides", |_| {}, |e| e.access = held(&["a"], &["admin"]), false),
+        ("rights of their own", |e| e.access = Access::Public, |_| {}, false),
+        ("a permission", |_| {}, |e| e.permission = Some(permission()), false),
+        ("no permission", |e| e.permission = Some(permission()), |_| {}, true),
+        ("an approval", |_| {}, |e| e.approval = true, false),
+        ("smaller bodies", |_| {}, |e| e.max_request_size = 1, false),
+        ("larger bodies", |e| e.max_request_size = 1, |_| {}, true),
+        ("another price", |_| {}, |e| e.cost.usd_nano = 7, false),
+        ("what a hook sees", |_| {}, |e| e.seen_as = 1, false),
+        ("a log of what is found", |_| {}, |e| e.profile.log_detections = true, false),
+        ("another verb", |_| {}, |e| e.verb = verb("POST"), true),
+        (
+            "another verb, another scope",
+            |_| {},
+            |e| {
+                e.verb = verb("POST");
+                e.access = held(&["b"], &[]);
+            },
+            false,
+        ),
+    ];
+    for (what, here, there, passes) in cases {
+        let mut own = endpoint("GET", "/same/{id}", held(&["a"], &[]));
+        let mut other = endpoint("GET", "/same/me", held(&["a"], &[]));
+        here(&mut own);
+        there(&mut other);
+        let policy = policy(vec![own, other]);
+        assert!(alike(&policy, "/same/me") && alike(&policy, "/same/you"), "{what}");
+        for path in ["/same/ME", "/same/me.", "/same/me.json", "/same/me;x"] {
+            assert_eq!(alike(&policy, path), *passes, "{what}: {path}");
+        }
+    }
+}
+
+fn permission() -> Permission {
+    Permission { resource: arc("me"), action: arc("get") }
+}
+
+#[test]
+fn a_verb_that_changes_something_is_not_taken_where_it_is_not_served() {
+    let delete = endpoint("DELETE", "/files/{*rest}", Access::Authenticated);
+    let get = |path: &str| endpoint("GET", path, Access::Authenticated);
+    let policy = policy(vec![delete, get("/files/{*rest}"), get("/files/keep")]);
+    assert!(policy.reads_alike(&verb("GET"), None, "/files/KEEP"));
+    assert!(!policy.reads_alike(&verb("DELETE"), None, "/files/KEEP"));
+    assert!(policy.reads_alike(&verb("DELETE"), None, "/files/Old"));
+}
+
+#[test]
+fn a_statement_about_one_path_tells_it_from_all_others() {
+    let get = |path: &str| endpoint("GET", path, Access::Authenticated);
+    for (named, passes) in [
+        (&["/same/me"][..], false),
+        (&["/same/{id}"], false),
+        (&["/other"], true),
+        (&[], true),
+        (&["/*"], true),
+    ] {
+        let allow = paths(statement("s", Effect::Allow), named);
+        let policy = with(policy(vec![get("/same/{id}"), get("/same/me")]), vec![allow]);
+        assert_eq!(alike(&policy, "/same/ME"), passes, "{named:?}");
+    }
+}
+
+#[test]
+fn a_token_for_one_path_does_not_reach_another_by_its_spelling() {
+    let get = |path: &str| endpoint("GET", path, Access::Authenticated);
+    // One that is meant for `/Files` is not meant for `/files/me`.
+    let policy = policy(vec![get("/Files/{*rest}"), get("/files/me")]);
+    assert!(!alike(&policy, "/Files/me"));
 }
 
 /// A name as another reader may take it for the same, by any of what readers do.
@@ -403,26 +495,28 @@ proptest! {
         wild in prop::sample::select(vec!["/a/{*rest}", "/{*rest}", "/a/{id}", "/{folder}/{id}"]),
         exact in prop::sample::select(vec!["/a/secret", "/a/Secret/", "/A/SECRET"]),
     ) {
-        let get = |path: &str| endpoint("GET", path, Access::Authenticated);
-        let policy = policy(vec![get(wild), get(exact)]);
+        let open = endpoint("GET", wild, Access::Authenticated);
+        let kept = endpoint("GET", exact, held(&["keys"], &[]));
+        let policy = policy(vec![open, kept]);
         let path = format!("{folder}/{last}");
         let leads = policy.routes.find(&verb("GET"), None, &path);
         let passes = leads.endpoint().is_some_and(|found| &*found.path == wild);
-        prop_assert!(!passes || !policy.routes.reads_alike(&path), "{path}");
+        prop_assert!(!passes || !alike(&policy, &path), "{path}");
     }
 }
 
 #[test]
 fn nothing_behind_a_semicolon_hides_another_endpoint_from_who_cuts_it_off() {
     let get = |path: &str| endpoint("GET", path, Access::Authenticated);
+    let kept = |path: &str| endpoint("GET", path, held(&["keys"], &[]));
     let policy = policy(vec![
         get("/pages/{page}"),
-        get("/pages/admin"),
+        kept("/pages/admin"),
         get("/files/{*rest}"),
-        get("/files/secret/key"),
+        kept("/files/secret/key"),
     ]);
     for path in ["/pages/a;v=1", "/files/a;v=1/b", "/files/a%3Bb", "/pages/a", "/nowhere;x"] {
-        assert!(policy.routes.reads_alike(path), "{path}");
+        assert!(alike(&policy, path), "{path}");
     }
     for path in [
         "/pages/admin;x",
@@ -433,6 +527,6 @@ fn nothing_behind_a_semicolon_hides_another_endpoint_from_who_cuts_it_off() {
         "/files/secret/key;jsessionid=1",
         "/files/a/;x/b",
     ] {
-        assert!(!policy.routes.reads_alike(path), "{path}");
+        assert!(!alike(&policy, path), "{path}");
     }
 }

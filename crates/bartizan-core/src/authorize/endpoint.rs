@@ -62,6 +62,8 @@ pub struct Endpoint {
     pub profile: Profile,
     /// How long an answer may take to begin, and how long a stream may stand still.
     pub timeout: Duration,
+    /// How long a body may take that is read whole, and how long another may stand still.
+    pub body_timeout: Duration,
     /// What becomes of a call whose client hangs up.
     pub on_disconnect: OnDisconnect,
     /// Whether a proxy in front sends its calls on, and asks here whether they may pass.
@@ -69,6 +71,8 @@ pub struct Endpoint {
     /// Whether its upstream is shown a token that is got in exchange for the caller's (RFC 8693), so
     /// that there must be one.
     pub exchanges: bool,
+    /// As what hooks see it: those of one number are treated alike by all of them.
+    pub seen_as: usize,
     /// What `DISCOVER`, OpenAPI and people are told about it.
     pub about: About,
 }
@@ -101,7 +105,7 @@ pub enum OnDisconnect {
 
 /// What a call costs at the most, and what a handler or upstream that reports nothing is
 /// charged.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Cost {
     /// Nano-dollars for each call.
     pub usd_nano: u64,

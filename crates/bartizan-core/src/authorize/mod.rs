@@ -12,6 +12,7 @@ pub mod approval;
 pub mod cedar;
 pub mod route;
 mod laxer;
+mod demand;
 mod lookup;
 
 use std::collections::HashMap;
@@ -31,6 +32,7 @@ pub use scope::Scopes;
 use statement::Said;
 pub use statement::{Effect, Statement, Statements};
 
+use crate::admit::Cors;
 use crate::authenticate::{Caller, Principal, Rejection, Scheme};
 use crate::describe::resource::Resources;
 
@@ -54,6 +56,8 @@ pub struct Grant {
 pub struct Policy {
     /// Which endpoint answers which verb at which path.
     pub routes: Routes,
+    /// Which web pages may call.
+    pub cors: Option<Arc<Cors>>,
     /// Which scopes imply which.
     pub scopes: Scopes,
     /// What the roles permit.
@@ -226,6 +230,20 @@ impl Policy {
             }
             Err(denial) => Err(Denied::Forbidden(denial)),
         }
+    }
+
+    /// Whether it may be left open which of its readings a canonical path has: see
+    /// [`Routes::reads_alike`].
+    #[must_use]
+    pub fn reads_alike(&self, verb: &Method, overridden: Option<&Method>, path: &str) -> bool {
+        #[cfg(feature = "cedar")]
+        let comparable = self.cedar.is_none();
+        #[cfg(not(feature = "cedar"))]
+        let comparable = true;
+        let covers = |one: &Endpoint, other: &Endpoint| {
+            comparable && one.demands_all_of(other) && self.statements.treat_alike(one, other)
+        };
+        self.routes.reads_alike(verb, overridden, path, covers)
     }
 
     /// What of the names that the endpoint knows the caller may use.

@@ -27,7 +27,7 @@ pub struct NameRule {
 }
 
 /// What an endpoint says about what its calls name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Names {
     /// The tools; where nothing is said each protocol has its own default.
     pub tools: Option<Arc<Named>>,

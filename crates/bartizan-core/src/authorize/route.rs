@@ -149,34 +149,59 @@ impl Routes {
         verbs.filter_map(|(_, index)| self.endpoints.get(*index))
     }
 
-    /// Whether laxer readers find a canonical path where it leads here: those that cut `;…` off, to
-    /// whom a slash at the end or capitals say nothing. Those that cut a format off (`.json`) must
-    /// not find it at a guarded endpoint. What leads nowhere is read alike: it goes nowhere.
+    /// Whether laxer readers do no harm with a canonical path. Some cut `;…` off, to some a slash at
+    /// the end or capitals say nothing, some cut a format off (`.json`): they must find it where it
+    /// leads here, or at an endpoint that demands no more than the one here, which is what `covers`
+    /// says of the two. What leads nowhere is read alike: it goes nowhere.
     #[must_use]
-    pub fn reads_alike(&self, path: &str) -> bool {
+    pub fn reads_alike(
+        &self,
+        verb: &Method,
+        overridden: Option<&Method>,
+        path: &str,
+        covers: impl Fn(&Endpoint, &Endpoint) -> bool,
+    ) -> bool {
         if !self.odd && !laxer::may_differ(path) {
             return true;
         }
         let Ok(found) = self.paths.at(path) else { return true };
-        let own = found.value;
         // Written as the configuration has it, it is meant.
         if found.params.is_empty() {
             return true;
         }
+        let Route::Found(own) = self.find(verb, overridden, path) else { return true };
+        // What is answered here has no other reader.
+        if own.about.built_in {
+            return true;
+        }
         let [names, formats] = &self.laxer;
-        let opens = || {
-            let formats = formats.at(path, Reading::OfFormats);
-            formats.contains(own) || !formats.iter().any(|place| self.is_guarded(*place))
+        let harmless = |places: &[usize]| {
+            places.contains(found.value)
+                || places.iter().all(|place| self.covers(*place, &own, &covers))
         };
+        let named = names.at(path, Reading::OfNames);
         !laxer::loses_a_name(path)
-            && names.at(path, Reading::OfNames).contains(own)
-            && (!laxer::names_a_format(path) || opens())
+            && !named.is_empty()
+            && harmless(named)
+            && (!laxer::names_a_format(path) || harmless(formats.at(path, Reading::OfFormats)))
     }
 
-    fn is_guarded(&self, place: usize) -> bool {
-        let verbs = self.places.get(place).into_iter().flat_map(|place| &place.verbs);
-        let mut endpoints = verbs.filter_map(|(_, index)| self.endpoints.get(*index));
-        endpoints.any(|endpoint| !endpoint.access.is_public())
+    /// Whether who may do what leads to `own` may do the same at a place. A verb that is not served
+    /// there nobody may use there, unless it changes nothing (RFC 9110 section 9.2.1) and all that
+    /// is served there they may do.
+    fn covers(
+        &self,
+        place: usize,
+        own: &Endpoint,
+        covers: impl Fn(&Endpoint, &Endpoint) -> bool,
+    ) -> bool {
+        let Some(place) = self.places.get(place) else { return false };
+        let of = |index: usize| self.endpoints.get(index).filter(|other| !other.about.built_in);
+        let covered = |index: usize| of(index).is_some_and(|other| covers(own, other));
+        match place.verbs.iter().find(|(verb, _)| *verb == own.verb) {
+            Some((_, index)) => covered(*index),
+            None => own.verb.is_safe() && place.verbs.iter().all(|(_, index)| covered(*index)),
+        }
     }
 
     /// Where `verb path` leads. `overridden` is the verb of `X-AGIS-Method`, which counts where

@@ -158,6 +158,19 @@ impl Statements {
         if applicable.asks { Err(Denial::NotAllowed) } else { Ok(Said::Pass) }
     }
 
+    /// Whether the same ones speak of two endpoints, whatever the path of the call is.
+    pub(super) fn treat_alike(&self, one: &Endpoint, other: &Endpoint) -> bool {
+        let spoken = |endpoint: &Endpoint| self.by_endpoint.get(endpoint.index)?.as_ref();
+        match (spoken(one), spoken(other)) {
+            (None, None) => true,
+            (Some(one), Some(other)) => {
+                let mut all = one.denying.iter().chain(&one.others);
+                Arc::ptr_eq(one, other) && !all.any(|spoken| spoken.by_path)
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
     /// Those that speak of `endpoint`, each with whether it holds.
     pub(super) fn look(
         &self,

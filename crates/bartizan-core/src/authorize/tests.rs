@@ -40,8 +40,10 @@ pub(super) fn endpoint(verb_name: &str, path: &str, access: Access) -> Endpoint 
         cost: Cost::default(),
         profile: Profile::default(),
         timeout: Duration::from_secs(1),
+        body_timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
         elsewhere: false,
+        seen_as: 0,
         exchanges: false,
         about: About::default(),
     }

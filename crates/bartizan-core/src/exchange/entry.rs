@@ -7,18 +7,21 @@ use http::request::Parts;
 use http::{Method, Request, header};
 use serde_json::Map;
 
+use super::field::is_standard;
+use super::record::ending;
 use super::{
-    Admitted, Arrival, Authenticated, Authorized, Exchange, Memory, Received, Refused, Routed,
-    Situated,
+    Admitted, Arrival, Authenticated, Authorized, Exchange, Memory, Preflight, Preflighted,
+    Received, Refused, Routed, Situated,
 };
 use crate::admit::target::{names_a_method, take_override};
 use crate::admit::{Misdirected, Purpose, Target};
-use crate::audit::{Dossier, Event, Facts, Outcome, Trail};
+use crate::audit::{Dossier, Event, Facts, Outcome, Trail, told};
 use crate::authenticate::{Caller, Credential, Places, Rejection, Subject, dpop};
-use crate::authorize::{Circumstances, Denial, Endpoint, Policy, Route, Routes};
+use crate::authorize::{Circumstances, Denial, Endpoint, Policy, Route};
 use crate::limit::permit::at_the_door;
 use crate::limit::{Draw, Exhausted, Kind, Unavailable, Verdict};
 use crate::refusal::{Outage, Refusal};
+use crate::time::Timestamp;
 use crate::validate::Protocol;
 
 impl<B> Exchange<Received<B>> {
@@ -38,8 +41,8 @@ impl<B> Exchange<Received<B>> {
             caller: None,
             client,
             user_agent,
-            verb: head.method.clone(),
-            path,
+            verb: Some(told::verb(&head.method)),
+            path: Some(path),
             endpoint: None,
             tool: None,
             model: None,
@@ -49,8 +52,9 @@ impl<B> Exchange<Received<B>> {
         };
         let dossier = Dossier::open(facts, now, trail);
         let (head, standings) = (Box::new(head), Vec::new());
-        let (vault, echo, subject) = (None, None, None);
-        let memory = Box::new(Memory { now, purpose, dossier, standings, vault, echo, subject });
+        let (preflight, vault, echo, subject) = (None, None, None, None);
+        let memory = Memory { now, purpose, dossier, standings, preflight, vault, echo, subject };
+        let memory = Box::new(memory);
         Self { head, memory, state: Received { body } }
     }
 
@@ -59,8 +63,8 @@ impl<B> Exchange<Received<B>> {
     ///
     /// # Errors
     /// Refused where the request can be read in two ways.
-    pub fn route(self, routes: &Routes) -> Result<Exchange<Routed<B>>, Refused> {
-        self.step(|head, Memory { dossier, purpose, .. }, Received { body }| {
+    pub fn route(self, policy: &Policy) -> Result<Exchange<Routed<B>>, Refused> {
+        self.step(|head, Memory { dossier, purpose, preflight, .. }, Received { body }| {
             if let Purpose::Unsound(wrong) = *purpose {
                 return Err(wrong);
             }
@@ -71,11 +75,21 @@ impl<B> Exchange<Received<B>> {
             let rewritten = Target::parse(head)?.into_rewritten();
             canonicalise(&mut head.uri, rewritten.as_deref())?;
             let overridden = take_override(&head.method, &mut head.headers)?;
-            if !routes.reads_alike(head.uri.path()) {
+            let (path, overridden) = (head.uri.path(), overridden.as_ref());
+            if !policy.reads_alike(&head.method, overridden, path) {
                 return Err(Misdirected::Path);
             }
-            let route = routes.find(&head.method, overridden.as_ref(), head.uri.path());
+            if *purpose == Purpose::Call {
+                *preflight = asked_about(head, policy);
+            }
+            let route = policy.routes.find(&head.method, overridden, path);
             let route = at_its_door(route, *purpose, dossier.facts().dry_run);
+            if let Some(asked) = preflight {
+                // It leads nowhere: whoever goes on with it is refused.
+                dossier.learn(|facts| facts.endpoint = Some(Arc::clone(&asked.endpoint.path)));
+                let denial = Box::new(Denial::UnknownPath);
+                return Ok(Routed { route: Route::Missing { guarded: true, denial }, body });
+            }
             match &route {
                 Route::Found(endpoint) => {
                     // HEAD stays what it is where GET answers it: nobody need write a body then.
@@ -83,7 +97,7 @@ impl<B> Exchange<Received<B>> {
                         head.method = endpoint.verb.clone();
                     }
                     dossier.learn(|facts| {
-                        facts.verb = head.method.clone();
+                        facts.verb = Some(head.method.clone());
                         facts.endpoint = Some(Arc::clone(&endpoint.path));
                     });
                 }
@@ -97,11 +111,14 @@ impl<B> Exchange<Received<B>> {
 }
 
 impl<B> Exchange<Routed<B>> {
-    /// What the door draws: the limits by address.
+    /// What the door draws: the limits by address. A question about a call draws as the call does.
     #[must_use]
     pub fn door_draws(&self) -> Vec<Draw> {
         let client = self.facts().client;
-        self.state.endpoint().map_or_else(Vec::new, |endpoint| at_the_door(endpoint, client))
+        let asked = self.memory.preflight.as_ref().map(|asked| &asked.endpoint);
+        asked
+            .or_else(|| self.state.endpoint())
+            .map_or_else(Vec::new, |endpoint| at_the_door(endpoint, client))
     }
 
     /// Lets the request in, if there is room.
@@ -123,6 +140,23 @@ impl<B> Exchange<Routed<B>> {
 }
 
 impl<B> Exchange<Admitted<B>> {
+    /// Whether a browser only asks if a page may call. Nothing is decided about the call.
+    #[must_use]
+    pub fn is_preflight(&self) -> bool {
+        self.memory.preflight.is_some()
+    }
+
+    /// Ends an exchange in which a browser only asks; any other one counts as abandoned.
+    #[must_use]
+    pub fn preflighted(self, status: u16, now: Timestamp) -> Option<Preflighted> {
+        let Memory { preflight, dossier, .. } = *self.memory;
+        let Preflight { verb, .. } = *preflight?;
+        Some(Preflighted {
+            verb,
+            receipt: dossier.close(ending(Outcome::Allow, now, Some(status))),
+        })
+    }
+
     /// Whether the endpoint reads its clients' credentials itself (the token endpoint).
     #[must_use]
     pub fn has_own_credentials(&self) -> bool {
@@ -220,6 +254,22 @@ impl<B> Exchange<Authenticated<B>> {
             Ok(Authorized { grant, body })
         })
     }
+}
+
+/// The call that a browser asks about, where it is one that could be made here: of what there is not
+/// nobody learns anything by asking.
+fn asked_about(head: &Parts, policy: &Policy) -> Option<Box<Preflight>> {
+    let verb = policy.cors.as_ref()?.asks_about(head)?;
+    let path = head.uri.path();
+    let serves = |endpoint: &Arc<Endpoint>| !endpoint.elsewhere;
+    let found = policy.routes.find(&verb, None, path).endpoint().cloned().filter(serves);
+    // A verb of one's own may be named on a POST that nobody serves as such.
+    let named = |endpoint: &&Arc<Endpoint>| {
+        verb == Method::POST && endpoint.method_override && !is_standard(&endpoint.verb)
+    };
+    let by_name = || policy.routes.at(path).find(named).cloned().filter(serves);
+    let endpoint = found.or_else(by_name)?;
+    Some(Box::new(Preflight { verb, endpoint }))
 }
 
 /// Calls that a proxy sends on are not answered here, and those that are answered here are none to

@@ -29,7 +29,7 @@ impl Journey {
     /// Whether only the head of the answer was asked for.
     #[must_use]
     pub fn is_headline(&self) -> bool {
-        self.memory.dossier.facts().verb == Method::HEAD
+        self.memory.dossier.facts().verb == Some(Method::HEAD)
     }
 
     /// What it is under way under.

@@ -14,8 +14,8 @@ mod refused;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Response;
 use http::request::Parts;
+use http::{Method, Response};
 use serde_json::Value;
 
 use crate::admit::{ClientAddress, Purpose};
@@ -58,12 +58,21 @@ struct Memory {
     purpose: Purpose,
     dossier: Dossier,
     standings: Vec<Standing>,
+    /// The call that a browser asks about, where this is no call itself.
+    preflight: Option<Box<Preflight>>,
     /// What was put aside, and comes back in the answer.
     vault: Option<Box<Vault>>,
     /// What of the call stands in an error about it.
     echo: Option<Box<Echo>>,
     /// The caller's token, where the upstream is shown another one for it.
     subject: Option<Box<Subject>>,
+}
+
+/// The call that a browser asks about.
+#[derive(Debug)]
+struct Preflight {
+    verb: Method,
+    endpoint: Arc<Endpoint>,
 }
 
 impl Memory {
@@ -245,6 +254,15 @@ struct Bill {
 pub struct Answered {
     /// For the client.
     pub response: Response<Bytes>,
+    /// That the end is on record.
+    pub receipt: Receipt,
+}
+
+/// What is left of a question whether a page may call.
+#[derive(Debug)]
+pub struct Preflighted {
+    /// The verb that was asked about.
+    pub verb: Method,
     /// That the end is on record.
     pub receipt: Receipt,
 }

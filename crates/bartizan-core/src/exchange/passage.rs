@@ -253,7 +253,7 @@ impl<B> Exchange<Masked<B>> {
             tenant: caller.tenant().cloned(),
             verb: endpoint.verb.as_str().into(),
             endpoint: Arc::clone(&endpoint.path),
-            path: Arc::clone(&facts.path),
+            path: facts.path.clone().unwrap_or_default(),
             // Without one it is nobody's call, and no approval fits it.
             digest: digest.unwrap_or(CallDigest([0; 32])),
             because: Arc::clone(because),

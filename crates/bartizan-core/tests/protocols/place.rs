@@ -113,8 +113,10 @@ impl Place {
             cost: self.cost.clone(),
             profile: self.profile.clone(),
             timeout: Duration::from_secs(1),
+            body_timeout: Duration::from_secs(1),
             on_disconnect: OnDisconnect::Cancel,
             elsewhere: false,
+            seen_as: 0,
             exchanges: false,
             about: About::default(),
         };

@@ -172,7 +172,8 @@ impl Row {
     fn count_kind(&mut self, entry: &Entry, status: Option<u16>) {
         let facts = entry.facts.as_deref();
         let known = facts.is_some_and(|facts| facts.endpoint.is_some());
-        let verb = facts.map(|facts| &facts.verb).filter(|verb| known || is_standard(verb));
+        let verb =
+            facts.and_then(|facts| facts.verb.as_ref()).filter(|verb| known || is_standard(verb));
         let verb = verb.cloned().unwrap_or_else(other);
         let (class, outcome) = (class(status), entry.outcome.as_str());
         let same =
@@ -239,6 +240,9 @@ fn connections(page: &mut Page, pressure: &Pressure) {
     {
         page.row(name, &[("bound", bound)], &reached.to_string());
     }
+    let name = "bartizan_unreadable_requests_total";
+    page.family(name, "counter", "Requests that could not be read.");
+    page.row(name, &[], &pressure.unreadable().to_string());
 }
 
 /// How the store does that gateways share.
@@ -352,8 +356,8 @@ mod tests {
             caller: None,
             client: IpAddr::from([127, 0, 0, 1]).into(),
             user_agent: None,
-            verb: verb.parse().unwrap(),
-            path: "/".into(),
+            verb: verb.parse().ok(),
+            path: Some("/".into()),
             endpoint: endpoint.map(Into::into),
             tool: None,
             model: None,

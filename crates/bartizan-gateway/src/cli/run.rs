@@ -15,9 +15,9 @@ use bartizan::App;
 use bartizan::body::Body;
 use bartizan::clock;
 use bartizan::peer::Peer;
-use bartizan::serve::{Options, Workers, serve};
+use bartizan::serve::{Options, Service, Unread, Workers, serve};
 use bartizan_core::audit::{self, Entry, Event, Trail as _};
-use http::Request;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -75,6 +75,24 @@ struct Running {
     app: App,
     tls: Option<Arc<ServerConfig>>,
     settings: Settings,
+}
+
+/// The app in force answers, whichever that is when a request comes.
+#[derive(Clone)]
+struct InForce(Arc<ArcSwap<Running>>);
+
+impl Service for InForce {
+    fn answer(
+        self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        self.0.load().app.handle(request.map(Body::from), peer)
+    }
+
+    fn unread(&self, peer: &Peer, unread: Unread) {
+        self.0.load().app.remember(peer, unread);
+    }
 }
 
 /// Runs until a signal ends it.
@@ -212,11 +230,8 @@ impl Gateway {
             options(&running.load().settings, Arc::clone(&tls), Some(Arc::clone(&workers)));
         let options = Options { pressure: Arc::clone(admin.metrics.connections()), ..options };
         let drain = options.drain_timeout;
-        let apps = Arc::clone(&running);
-        let answer = move |request: Request<Incoming>, peer: Peer| {
-            apps.load().app.handle(request.map(Body::from), peer)
-        };
-        let public = tasks.spawn(serve(public, answer, options, shutdown.clone()));
+        let apps = InForce(Arc::clone(&running));
+        let public = tasks.spawn(serve(public, apps, options, shutdown.clone()));
         let asked = Arc::clone(&admin);
         let show = move |request: Request<Incoming>, _: Peer| {
             let response = asked.answer(&request);
@@ -414,12 +429,13 @@ fn options(
     workers: Option<Arc<Workers>>,
 ) -> Options {
     let (timeouts, http) = (settings.server.timeouts, settings.server.http);
-    let slowest = settings.endpoints.iter().map(|endpoint| endpoint.timeouts.upstream).max();
+    let slower = |timeouts: server::Timeouts| timeouts.upstream.max(timeouts.body);
+    let slowest = settings.endpoints.iter().map(|endpoint| slower(endpoint.timeouts)).max();
     Options {
         tls: Some(tls),
         header_timeout: timeouts.header,
         idle_timeout: timeouts.idle,
-        stuck_timeout: slowest.unwrap_or_default().max(timeouts.upstream) + STUCK_GRACE,
+        stuck_timeout: slowest.unwrap_or_default().max(slower(timeouts)) + STUCK_GRACE,
         drain_timeout: timeouts.drain,
         max_header_bytes: http.max_header_bytes,
         max_headers: http.max_headers,

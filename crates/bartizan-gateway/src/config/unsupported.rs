@@ -37,7 +37,6 @@ const ROWS: &[Row] = &[
     Row { at: "/egress", when: None, help: REMOVE },
     Row { at: "/server/admin/tls", when: None, help: "keep the admin listener on loopback" },
     Row { at: "/server/admin/auth", when: None, help: "keep the admin listener on loopback" },
-    Row { at: "/server/cors", when: None, help: REMOVE },
     Row {
         at: "/audit/destination",
         when: Some(is_postgres),
@@ -45,11 +44,6 @@ const ROWS: &[Row] = &[
     },
     Row { at: "/limits/*/match/host", when: None, help: MATCH },
     Row { at: "/budgets/*/match/host", when: None, help: MATCH },
-    Row {
-        at: "/endpoints/*/timeouts/body",
-        when: None,
-        help: "set it for all endpoints under `server`",
-    },
 ];
 
 fn is_postgres(text: &str) -> bool {

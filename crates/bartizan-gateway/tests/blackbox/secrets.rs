@@ -282,6 +282,11 @@ async fn heads(search: &mut Search, gateway: &Gateway, token: &str) {
             if target.starts_with("/files") { format!("an answer: {name}") } else { name.into() };
         search.ask(gateway, &name, ask("GET", &target)).await;
     }
+    let word = search.word("verb");
+    for (name, verb) in [("card in the verb", &card), ("word in the verb", &word)] {
+        search.ask(gateway, name, ask(verb, "/files/a")).await;
+        search.ask(gateway, name, ask(verb, "/nowhere")).await;
+    }
     let agent = format!("agent/1 ({mail}; {github}; {aws})");
     for (name, asked) in [
         ("user agent", ask("GET", "/files/a").header("user-agent", &agent)),

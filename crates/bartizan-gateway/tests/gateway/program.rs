@@ -198,6 +198,12 @@ endpoints:
     )
 }
 
+/// The usual configuration with these endpoints in place of its own; other keys may stand before them.
+pub(crate) fn with_endpoints(usual: &str, endpoints: &str) -> String {
+    let lines = usual.split_inclusive('\n');
+    lines.take_while(|line| !line.starts_with("endpoints:")).chain([endpoints]).collect()
+}
+
 fn address(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once("://")?;
     let end = rest.find(|c: char| !c.is_ascii_digit() && !".:[]".contains(c)).unwrap_or(rest.len());

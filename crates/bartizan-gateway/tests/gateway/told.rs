@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
-use crate::program::{Program, command, until};
+use crate::program::{Program, command, until, with_endpoints};
 use crate::wire::{ask, read_until, status};
 
 /// An upstream that says this to everybody.
@@ -40,12 +40,11 @@ async fn an_answer_that_cannot_be_read_is_withheld_with_its_media_type_for_the_o
     )
     .await;
     let program = Program::with(upstream, &[], |usual| {
-        let kept: String = usual
-            .split_inclusive('\n')
-            .take_while(|line| !line.starts_with("endpoints:"))
-            .collect();
-        format!(
-            "{kept}endpoints:\n  - path: /report\n    verbs: [GET]\n    public: true\n    pii: {{ response: {{ detect: [EMAIL] }} }}\n    upstream: {{ url: \"http://{upstream}\" }}\n"
+        with_endpoints(
+            &usual,
+            &format!(
+                "endpoints:\n  - path: /report\n    verbs: [GET]\n    public: true\n    pii: {{ response: {{ detect: [EMAIL] }} }}\n    upstream: {{ url: \"http://{upstream}\" }}\n"
+            ),
         )
     });
     let answer = ask(program.address, "GET /report", &[]).await;
@@ -163,12 +162,11 @@ async fn a_budget_that_never_allows_a_call_says_so_and_names_no_time_to_wait() {
     let upstream =
         saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
     let program = Program::with(upstream, &[], |usual| {
-        let kept: String = usual
-            .split_inclusive('\n')
-            .take_while(|line| !line.starts_with("endpoints:"))
-            .collect();
-        format!(
-            "{kept}budgets: [{{ name: tiny, by: global, tokens: 10, period: day }}]\nendpoints:\n  - path: \"/v1/{{*rest}}\"\n    protocol: openai\n    public: true\n    upstream: {{ url: \"http://{upstream}\" }}\n"
+        with_endpoints(
+            &usual,
+            &format!(
+                "budgets: [{{ name: tiny, by: global, tokens: 10, period: day }}]\nendpoints:\n  - path: \"/v1/{{*rest}}\"\n    protocol: openai\n    public: true\n    upstream: {{ url: \"http://{upstream}\" }}\n"
+            ),
         )
     });
     let body = r#"{"model":"m","messages":[{"role":"user","content":"hello"}]}"#;
@@ -188,13 +186,11 @@ async fn whoever_may_decide_in_another_tenant_alone_is_told_so() {
     let upstream =
         saying("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
     let program = Program::with(upstream, &[], |usual| {
-        let lines = usual.split_inclusive('\n');
-        let kept: String = lines
-            .take_while(|line| !line.starts_with("endpoints:"))
-            .filter(|line| !line.starts_with("approvals:"))
-            .collect();
-        format!(
-            "{kept}approvals: {{ roles: [user] }}\nendpoints:\n  - {{ path: /pay, verbs: [POST], authenticated: true, approval: required, upstream: {{ url: \"http://{upstream}\" }} }}\n"
+        with_endpoints(
+            &usual,
+            &format!(
+                "approvals: {{ roles: [user] }}\nendpoints:\n  - {{ path: /pay, verbs: [POST], authenticated: true, approval: required, upstream: {{ url: \"http://{upstream}\" }} }}\n"
+            ),
         )
     });
     let file = program.file().display().to_string();

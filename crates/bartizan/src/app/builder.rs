@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan_core::admit::Proxies;
+use bartizan_core::admit::{Cors, Proxies};
 use bartizan_core::authorize::approval::{Approvals, Approvers};
 use bartizan_core::authorize::endpoint::Limit;
 use bartizan_core::authorize::{Permission, Roles, Scopes, Statement};
@@ -53,9 +53,9 @@ pub struct AppBuilder {
     defaults: Defaults,
     hooks: Vec<Arc<dyn Hook>>,
     proxies: Proxies,
+    cors: Option<Arc<Cors>>,
     realm: Realm,
     resources: Option<Arc<Resources>>,
-    body_timeout: Duration,
     settle_timeout: Duration,
     actions: BuiltIn,
     tasks: TaskTracker,
@@ -73,6 +73,7 @@ impl AppBuilder {
         let defaults = Defaults {
             max_request_size: MAX_REQUEST_SIZE,
             timeout: Duration::from_secs(300),
+            body_timeout: Duration::from_secs(30),
             profile: Profile::default(),
             limits: Vec::new(),
             scopes: Vec::new(),
@@ -94,9 +95,9 @@ impl AppBuilder {
             defaults,
             hooks: Vec::new(),
             proxies: Proxies::default(),
+            cors: None,
             realm: Realm::default(),
             resources: None,
-            body_timeout: Duration::from_secs(30),
             settle_timeout: SETTLE_TIMEOUT,
             actions: BuiltIn::default(),
             tasks: TaskTracker::new(),
@@ -199,9 +200,10 @@ impl AppBuilder {
         self
     }
 
-    /// How long a body may take that is read whole.
+    /// How long a body may take that is read whole, and how long another may stand still, at endpoints
+    /// that do not say it.
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
-        self.body_timeout = timeout;
+        self.defaults.body_timeout = timeout;
         self
     }
 
@@ -275,6 +277,12 @@ impl AppBuilder {
         self
     }
 
+    /// Which web pages may call; none where nothing is said.
+    pub fn cors(mut self, cors: Cors) -> Self {
+        self.cors = Some(Arc::new(cors));
+        self
+    }
+
     /// What challenges say about us.
     pub fn realm(mut self, realm: Realm) -> Self {
         self.realm = realm;
@@ -323,7 +331,7 @@ impl AppBuilder {
             approvers: self.approvers,
             proxies: self.proxies,
             realm,
-            body_timeout: self.body_timeout,
+            body_timeout: self.defaults.body_timeout,
             settle_timeout: self.settle_timeout,
             tasks: self.tasks.clone(),
         });

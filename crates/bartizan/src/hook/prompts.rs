@@ -1,18 +1,13 @@
 //! Does what passes give orders to the model that reads it? The built-in look, in the place of a webhook.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
 use bartizan_core::authorize::Endpoint;
-use bartizan_core::authorize::statement::Target;
 use bartizan_core::limit::BoxFuture;
 use bartizan_core::mask::injection::{Detector, Illegible, Suspicion, texts};
 use bartizan_core::refusal::Objection;
-use http::Method;
 
-use super::webhook::OnFailure;
-use super::{Hook, Look, Opinion, media};
+use super::{Hook, Look, Opinion, Remit, media, pass};
 use crate::clock;
 
 /// How suspicious a text must be where nobody says it, in percent.
@@ -26,14 +21,9 @@ const TURN: usize = 64 * 1024;
 pub struct Prompts {
     name: String,
     detector: Detector,
-    requests: bool,
-    answers: bool,
-    target: Target,
+    remit: Remit,
     threshold: u8,
     on_match: OnMatch,
-    deadline: Duration,
-    on_failure: OnFailure,
-    max_body: usize,
 }
 
 /// What becomes of a message with a suspicious text.
@@ -53,29 +43,10 @@ impl Prompts {
         Self {
             name: name.to_owned(),
             detector: Detector::new(),
-            requests: true,
-            answers: false,
-            target: Target::default(),
+            remit: Remit::default(),
             threshold: THRESHOLD,
             on_match: OnMatch::default(),
-            deadline: Duration::from_secs(1),
-            on_failure: OnFailure::default(),
-            max_body: 1024 * 1024,
         }
-    }
-
-    /// Whether it looks at requests, and whether at answers, which are then read whole.
-    #[must_use]
-    pub fn about(self, requests: bool, answers: bool) -> Self {
-        Self { requests, answers, ..self }
-    }
-
-    /// Looks at some endpoints alone: these verbs, and patterns of paths as policies have them; what is
-    /// empty is all.
-    #[must_use]
-    pub fn only(mut self, verbs: Vec<Method>, paths: Vec<Arc<str>>) -> Self {
-        self.target = Target { verbs, paths, ..Target::default() };
-        self
     }
 
     /// From which score on a text is suspicious, in percent, and what becomes of it.
@@ -84,54 +55,29 @@ impl Prompts {
         Self { threshold, on_match, ..self }
     }
 
-    /// How long it may take.
+    /// Which messages it looks at, for how long, and what becomes of those that it could not look at.
     #[must_use]
-    pub fn deadline(self, deadline: Duration) -> Self {
-        Self { deadline, ..self }
-    }
-
-    /// What becomes of what it could not look at.
-    #[must_use]
-    pub fn on_failure(self, on_failure: OnFailure) -> Self {
-        Self { on_failure, ..self }
-    }
-
-    /// The largest body that it looks at, in bytes.
-    #[must_use]
-    pub fn max_body(self, max_body: usize) -> Self {
-        Self { max_body, ..self }
-    }
-
-    fn speaks_of(&self, endpoint: &Endpoint) -> bool {
-        let resource = endpoint.permission.as_ref().map(|permission| &*permission.resource);
-        self.target.may_cover(&endpoint.verb, &endpoint.path, resource, None)
+    pub fn remit(self, remit: Remit) -> Self {
+        Self { remit, ..self }
     }
 
     async fn ask(&self, look: Look<'_>) -> Result<Opinion, Objection> {
-        if !self.speaks_of(look.endpoint) {
-            return Ok(Opinion::Pass);
-        }
-        match (self.look(look).await, self.on_match, self.on_failure) {
-            (Ok(None), ..) => Ok(Opinion::Pass),
-            (Ok(Some(suspicion)), OnMatch::Log, _) => Ok(Opinion::Suspect(Box::new(suspicion))),
-            (Ok(Some(suspicion)), OnMatch::Deny, _) => {
-                Err(Objection { prompt: Some(Box::new(suspicion)), ..Objection::default() })
-            }
-            (Err(failure), _, OnFailure::Allow) => {
-                Ok(Opinion::Unseen { reason: failure.to_string() })
-            }
-            (Err(failure), _, OnFailure::Deny) => {
-                tracing::warn!(hook = %self.name, %failure, "a message could not be looked at");
-                Err(Objection { detail: UNCHECKED.into(), ..Objection::default() })
-            }
-        }
+        let said = async {
+            Ok::<_, Failure>(match self.look(look).await? {
+                None => Ok(Opinion::Pass),
+                Some(suspicion) if self.on_match == OnMatch::Log => {
+                    Ok(Opinion::Suspect(Box::new(suspicion)))
+                }
+                Some(suspicion) => {
+                    Err(Objection { prompt: Some(Box::new(suspicion)), ..Objection::default() })
+                }
+            })
+        };
+        self.remit.keep(&self.name, look, said).await
     }
 
     /// The most suspicious text of a message, if one is suspicious enough.
     async fn look(&self, look: Look<'_>) -> Result<Option<Suspicion>, Failure> {
-        if look.body.len() > self.max_body {
-            return Err(Failure::TooLarge(self.max_body));
-        }
         let began = clock::now();
         let (mut worst, mut read): (Option<Suspicion>, usize) = (None, 0);
         let conversation = look.endpoint.protocol.has_models();
@@ -147,7 +93,7 @@ impl Prompts {
                 read = 0;
                 tokio::task::yield_now().await;
             }
-            if clock::now().since(began) > self.deadline {
+            if clock::now().since(began) > self.remit.patience() {
                 return Err(Failure::TooSlow);
             }
         }
@@ -155,16 +101,11 @@ impl Prompts {
     }
 }
 
-/// What a client reads where nobody could look.
-const UNCHECKED: &str = "a check could not be made";
-
 /// Why nobody could look. For the operator; no client sees it.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
     Illegible(#[from] Illegible),
-    #[error("the body is larger than {0} bytes")]
-    TooLarge(usize),
     #[error("it took too long")]
     TooSlow,
 }
@@ -175,21 +116,28 @@ impl Hook for Prompts {
     }
 
     fn reads(&self, endpoint: &Endpoint) -> bool {
-        self.requests && self.speaks_of(endpoint)
+        self.remit.reads(endpoint)
+    }
+
+    fn tells_apart(&self, one: &Endpoint, other: &Endpoint) -> bool {
+        self.remit.covers(one) != self.remit.covers(other)
     }
 
     fn before<'a>(&'a self, call: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
-        if !self.requests {
-            return Box::pin(std::future::ready(Ok(Opinion::Pass)));
+        if !self.remit.reads(call.endpoint) {
+            return pass();
         }
         Box::pin(self.ask(call))
     }
 
     fn looks_at_answers(&self) -> bool {
-        self.answers
+        self.remit.answers()
     }
 
     fn after<'a>(&'a self, answer: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
+        if !self.remit.covers(answer.endpoint) {
+            return pass();
+        }
         Box::pin(self.ask(answer))
     }
 }

@@ -5,23 +5,20 @@
 //! the HMAC-SHA-256 of `ID.TIMESTAMP.BODY` in base64.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
 use bartizan_core::authorize::Endpoint;
-use bartizan_core::authorize::statement::Target;
 use bartizan_core::limit::BoxFuture;
 use bartizan_core::mask::{MAX_SPOTTED, MAX_SPOTTED_TEXT, Spotted};
 use bartizan_core::refusal::Objection;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use http::{Method, Request, header};
+use http::{Request, header};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::{Hook, Look, Opinion};
+use super::{Hook, Look, Opinion, Remit, pass};
 use crate::clock;
 use crate::fetch::{FetchError, HttpFetch, place};
 
@@ -42,23 +39,8 @@ pub struct Webhook {
     /// What is told of it: its path and query may be a secret.
     place: String,
     secret: SecretSlice<u8>,
-    requests: bool,
-    answers: bool,
-    target: Target,
-    deadline: Duration,
-    on_failure: OnFailure,
-    max_body: usize,
+    remit: Remit,
     fetch: HttpFetch,
-}
-
-/// What becomes of a message when its webhook cannot be asked, or gives no answer that can be used.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum OnFailure {
-    /// It does not pass.
-    #[default]
-    Deny,
-    /// It passes, and the log has it as `SECURITY_ALERT`.
-    Allow,
 }
 
 /// A webhook that cannot be used. The developer must mend it.
@@ -101,84 +83,37 @@ impl Webhook {
             url: url.to_owned(),
             place,
             secret,
-            requests: true,
-            answers: false,
-            target: Target::default(),
-            deadline: Duration::from_secs(1),
-            on_failure: OnFailure::default(),
-            max_body: 1024 * 1024,
+            remit: Remit::default(),
             fetch,
         })
     }
 
-    /// Whether it is asked about requests, and whether about answers, which are then read whole.
+    /// Which messages it looks at, for how long, and what becomes of those that it could not look at.
     #[must_use]
-    pub fn about(self, requests: bool, answers: bool) -> Self {
-        Self { requests, answers, ..self }
-    }
-
-    /// Asks it about some endpoints alone: these verbs, and patterns of paths as policies have them;
-    /// what is empty is all.
-    #[must_use]
-    pub fn only(mut self, verbs: Vec<Method>, paths: Vec<Arc<str>>) -> Self {
-        self.target = Target { verbs, paths, ..Target::default() };
-        self
-    }
-
-    /// How long it may take.
-    #[must_use]
-    pub fn deadline(self, deadline: Duration) -> Self {
-        Self { deadline, ..self }
-    }
-
-    /// What becomes of what it could not be asked about.
-    #[must_use]
-    pub fn on_failure(self, on_failure: OnFailure) -> Self {
-        Self { on_failure, ..self }
-    }
-
-    /// The largest body that it is sent, in bytes; it could not be asked about a larger one.
-    #[must_use]
-    pub fn max_body(self, max_body: usize) -> Self {
-        Self { max_body, ..self }
-    }
-
-    fn speaks_of(&self, endpoint: &Endpoint) -> bool {
-        let resource = endpoint.permission.as_ref().map(|permission| &*permission.resource);
-        self.target.may_cover(&endpoint.verb, &endpoint.path, resource, None)
+    pub fn remit(self, remit: Remit) -> Self {
+        Self { remit, ..self }
     }
 
     async fn ask(&self, look: Look<'_>, direction: &str) -> Result<Opinion, Objection> {
-        if !self.speaks_of(look.endpoint) {
-            return Ok(Opinion::Pass);
-        }
-        match self.answer(look, direction).await {
-            Ok(Said { result: Verdict::Allow, .. }) => Ok(Opinion::Pass),
-            Ok(Said { result: Verdict::Deny, detail, .. }) => {
-                let detail = detail.chars().take(MAX_DETAIL).collect();
-                Err(Objection { detail, ..Objection::default() })
-            }
-            Ok(Said { result: Verdict::Mask, findings, .. }) => Ok(Opinion::Mask(findings)),
-            Err(failure) => {
-                tracing::warn!(hook = %self.name, %failure, "a webhook gave no answer");
-                match self.on_failure {
-                    OnFailure::Deny => {
-                        Err(Objection { detail: UNCHECKED.into(), ..Objection::default() })
-                    }
-                    OnFailure::Allow => Ok(Opinion::Unseen { reason: failure.to_string() }),
+        let said = async {
+            let Said { result, detail, findings } = self.answer(look, direction).await?;
+            Ok::<_, Failure>(match result {
+                Verdict::Allow => Ok(Opinion::Pass),
+                Verdict::Mask => Ok(Opinion::Mask(findings)),
+                Verdict::Deny => {
+                    let detail = detail.chars().take(MAX_DETAIL).collect();
+                    Err(Objection { detail, ..Objection::default() })
                 }
-            }
-        }
+            })
+        };
+        self.remit.keep(&self.name, look, said).await
     }
 
     async fn answer(&self, look: Look<'_>, direction: &str) -> Result<Said, Failure> {
-        if look.body.len() > self.max_body {
-            return Err(Failure::TooLarge(self.max_body));
-        }
         let body = question(look, direction).map_err(|_| Failure::Unusable)?;
         let request = self.signed(&look.request_id.to_string(), clock::now().0 / 1_000_000, &body);
         let asked = self.fetch.ask(request, &self.place, body.into(), MAX_ANSWER);
-        let fetched = tokio::time::timeout(self.deadline, asked).await;
+        let fetched = tokio::time::timeout(self.remit.patience(), asked).await;
         let fetched = fetched.map_err(|_elapsed| Failure::TooSlow)??;
         let said: Said = serde_json::from_slice(&fetched.body).map_err(|_| Failure::Unusable)?;
         let sound = |one: &Spotted| (1..=MAX_SPOTTED_TEXT).contains(&one.text.len());
@@ -206,16 +141,11 @@ const IDLE: usize = 32;
 /// How much of what a webhook says a client may read, in characters.
 const MAX_DETAIL: usize = 512;
 
-/// What a client reads where a webhook could not be asked.
-const UNCHECKED: &str = "a check could not be made; try again later";
-
 /// Why there is no answer. For the operator; no client sees it.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    #[error("the body is larger than {0} bytes")]
-    TooLarge(usize),
     #[error("it did not answer in time")]
     TooSlow,
     #[error("its answer cannot be used")]
@@ -294,21 +224,28 @@ impl Hook for Webhook {
     }
 
     fn reads(&self, endpoint: &Endpoint) -> bool {
-        self.requests && self.speaks_of(endpoint)
+        self.remit.reads(endpoint)
+    }
+
+    fn tells_apart(&self, one: &Endpoint, other: &Endpoint) -> bool {
+        self.remit.covers(one) != self.remit.covers(other)
     }
 
     fn before<'a>(&'a self, call: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
-        if !self.requests {
-            return Box::pin(std::future::ready(Ok(Opinion::Pass)));
+        if !self.remit.reads(call.endpoint) {
+            return pass();
         }
         Box::pin(self.ask(call, "request"))
     }
 
     fn looks_at_answers(&self) -> bool {
-        self.answers
+        self.remit.answers()
     }
 
     fn after<'a>(&'a self, answer: Look<'a>) -> BoxFuture<'a, Result<Opinion, Objection>> {
+        if !self.remit.covers(answer.endpoint) {
+            return pass();
+        }
         Box::pin(self.ask(answer, "response"))
     }
 }

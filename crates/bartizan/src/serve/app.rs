@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal;
 use tokio_util::sync::CancellationToken;
 
-use super::{Options, serve};
+use super::{Options, Service, Unread, serve};
 use crate::app::App;
 use crate::body::Body;
 use crate::layer::Guarded;
@@ -87,10 +87,34 @@ async fn answers<F, Fut>(
         let scheme = if options.tls.is_some() { "https" } else { "http" };
         tracing::info!(title = app.title(), "listening on {scheme}://{address}");
     }
-    let answer =
-        move |request: Request<Incoming>, peer: Peer| answer(request.map(Body::from), peer);
-    serve(listener, answer, options, shutdown).await;
+    let service = Serving { app: app.clone(), answer };
+    serve(listener, service, options, shutdown).await;
     app.close(SETTLING).await;
+}
+
+/// An app, or what stands around one.
+#[derive(Clone)]
+struct Serving<F> {
+    app: App,
+    answer: F,
+}
+
+impl<F, Fut> Service for Serving<F>
+where
+    F: Fn(Request<Body>, Peer) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Response<Body>> + Send + 'static,
+{
+    fn answer(
+        self,
+        request: Request<Incoming>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        (self.answer)(request.map(Body::from), peer)
+    }
+
+    fn unread(&self, peer: &Peer, unread: Unread) {
+        self.app.remember(peer, unread);
+    }
 }
 
 async fn loopback(address: &str) -> io::Result<TcpListener> {

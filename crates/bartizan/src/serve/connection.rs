@@ -1,7 +1,7 @@
 //! One connection: handshake, requests, end.
 
 use std::convert::Infallible;
-use std::fmt;
+use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bartizan_core::authenticate::certificate::{Certificate, Unreadable};
 use futures_util::FutureExt as _;
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http1;
@@ -29,9 +29,10 @@ use tokio_util::task::TaskTracker;
 
 use super::arrive::arrive;
 use super::extended::{self, Hold};
-use super::vigil::{Counted, Limits, Vigil, Watched};
+use super::unread::Unread;
+use super::vigil::{Limits, UnderWay, Vigil, Watched};
 use super::{MAX_HANDSHAKES, Options, Service};
-use crate::body::Body;
+use crate::body::Attended;
 use crate::peer::{Peer, Tls};
 
 /// What all connections of one listener share.
@@ -146,11 +147,12 @@ impl<S: Service> Listener<S> {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let vigil = self.vigil();
-        let io = TokioIo::new(Watched { io: socket, vigil: Arc::clone(&vigil) });
+        let io = TokioIo::new(Watched::new(socket, Arc::clone(&vigil)));
         let answer =
-            answerer(self.service.clone(), peer, Arc::clone(&vigil), self.shutdown.clone());
+            answerer(self.service.clone(), peer.clone(), Arc::clone(&vigil), self.shutdown.clone());
         let connection = pin!(self.one.serve_connection(io, answer).with_upgrades());
-        self.attend(&vigil, connection, |connection| connection.graceful_shutdown()).await;
+        let ended = self.attend(&vigil, connection, |connection| connection.graceful_shutdown());
+        self.remember(&peer, &vigil, ended.await.as_deref());
     }
 
     /// Takes requests of HTTP/2, or of HTTP/1.1 if that is what comes.
@@ -159,11 +161,12 @@ impl<S: Service> Listener<S> {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let vigil = self.vigil();
-        let io = TokioIo::new(Watched { io: socket, vigil: Arc::clone(&vigil) });
+        let io = TokioIo::new(Watched::new(socket, Arc::clone(&vigil)));
         let answer =
-            answerer(self.service.clone(), peer, Arc::clone(&vigil), self.shutdown.clone());
+            answerer(self.service.clone(), peer.clone(), Arc::clone(&vigil), self.shutdown.clone());
         let connection = pin!(self.either.serve_connection_with_upgrades(io, answer));
-        self.attend(&vigil, connection, |connection| connection.graceful_shutdown()).await;
+        let ended = self.attend(&vigil, connection, |connection| connection.graceful_shutdown());
+        self.remember(&peer, &vigil, ended.await.as_deref());
     }
 
     fn vigil(&self) -> Arc<Vigil> {
@@ -171,19 +174,20 @@ impl<S: Service> Listener<S> {
         Vigil::new(Limits { header: header_timeout, idle: idle_timeout, stuck: stuck_timeout })
     }
 
-    /// Lets a connection go on until one side has had enough.
+    /// Lets a connection go on until one side has had enough; the error with which it ended.
     async fn attend<C, E>(
         &self,
         vigil: &Vigil,
         mut connection: Pin<&mut C>,
         close: impl Fn(Pin<&mut C>),
-    ) where
+    ) -> Option<Box<dyn Error + Send + Sync>>
+    where
         C: Future<Output = Result<(), E>>,
-        E: fmt::Display,
+        E: Into<Box<dyn Error + Send + Sync>>,
     {
         let why = tokio::select! {
             biased;
-            ended = connection.as_mut() => return log(ended),
+            ended = connection.as_mut() => return ended.err().map(Into::into),
             () = vigil.still() => "it stood still",
             () = self.shutdown.cancelled() => "the server stops",
         };
@@ -195,8 +199,25 @@ impl<S: Service> Listener<S> {
         };
         tokio::select! {
             biased;
-            ended = connection => log(ended),
-            () = gone => {}
+            ended = connection => ended.err().map(Into::into),
+            () = gone => None,
+        }
+    }
+
+    /// Tells how a connection ended, and remembers where that was a request which nobody could read.
+    fn remember(
+        &self,
+        peer: &Peer,
+        vigil: &Vigil,
+        error: Option<&(dyn Error + Send + Sync + 'static)>,
+    ) {
+        if let Some(error) = error {
+            tracing::debug!(address = %peer.address, %error, "a connection broke off");
+        }
+        let error = error.map(|error| error as &(dyn Error + 'static));
+        if let Some(unread) = Unread::of(vigil.unread(), error) {
+            self.options.pressure.unread();
+            self.service.unread(peer, unread);
         }
     }
 }
@@ -209,7 +230,7 @@ fn answerer<S: Service>(
     shutdown: CancellationToken,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
-    Response = Response<Counted<Body>>,
+    Response = Response<Attended<UnderWay>>,
     Error = Infallible,
     Future: Send + 'static,
 > {
@@ -225,8 +246,11 @@ fn answerer<S: Service>(
         // In a box, for hyper keeps the place of it as long as the connection.
         let answer = Box::pin(service.clone().answer(arrive(request), peer.clone()));
         answer.map(move |answer| {
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                under_way.hands_over();
+            }
             let answer = if extended { extended::answer(answer) } else { answer };
-            Ok::<_, Infallible>(answer.map(|body| Counted { body, under_way }))
+            Ok::<_, Infallible>(answer.map(|body| Attended { body, by: under_way }))
         })
     })
 }
@@ -239,12 +263,6 @@ async fn begins_like_two(socket: &TcpStream) -> io::Result<bool> {
     let length = socket.peek(&mut first).await?;
     let first = first.get(..length).unwrap_or_default();
     Ok(!first.is_empty() && PREFACE.starts_with(first))
-}
-
-fn log<E: fmt::Display>(ended: Result<(), E>) {
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke off");
-    }
 }
 
 fn agreed(stream: &TlsStream<TcpStream>) -> Result<Tls, Unreadable> {

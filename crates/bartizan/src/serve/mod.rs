@@ -8,7 +8,9 @@ mod app;
 mod arrive;
 mod connection;
 mod extended;
+mod farewell;
 mod pressure;
+mod unread;
 mod vigil;
 mod workers;
 
@@ -34,6 +36,7 @@ use addresses::Addresses;
 use connection::Listener;
 pub(crate) use extended::{Extended, Hold};
 pub use pressure::Pressure;
+pub use unread::Unread;
 pub use workers::Workers;
 pub(crate) use workers::here;
 
@@ -95,6 +98,12 @@ pub trait Service: Clone + Send + Sync + 'static {
         request: Request<Incoming>,
         peer: Peer,
     ) -> impl Future<Output = Response<Body>> + Send;
+
+    /// Remembers a request that could not be read, and so was not answered by this; unless it is
+    /// written, nothing does.
+    fn unread(&self, peer: &Peer, unread: Unread) {
+        let _ = (peer, unread);
+    }
 }
 
 impl<S, F> Service for S

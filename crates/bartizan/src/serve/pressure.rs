@@ -1,5 +1,6 @@
-//! How often are the bounds on connections reached? Counted, and told in the log once a minute at
-//! the most: whoever reaches them may do so a thousand times a second.
+//! How often are the bounds on connections reached, and how often can nobody read what comes? Counted;
+//! the bounds are told in the log once a minute at the most, for whoever reaches them may do so a
+//! thousand times a second.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,13 +8,14 @@ use std::time::Duration;
 use bartizan_core::time::Timestamp;
 use parking_lot::Mutex;
 
-/// How often the bounds of a listener were reached.
+/// How often the bounds of a listener were reached, and what it could not read.
 #[derive(Debug, Default)]
 pub struct Pressure {
     /// `max_connections`: the next connection waits.
     pub(super) all: Bound,
     /// `max_connections_per_address`: the connection was closed.
     pub(super) of_one: Bound,
+    unread: AtomicU64,
 }
 
 /// One of the bounds.
@@ -44,6 +46,17 @@ impl Pressure {
     #[must_use]
     pub fn of_one(&self) -> u64 {
         self.of_one.reached.load(Ordering::Relaxed)
+    }
+
+    /// How many requests could not be read, since the start.
+    #[must_use]
+    pub fn unreadable(&self) -> u64 {
+        self.unread.load(Ordering::Relaxed)
+    }
+
+    /// A request could not be read.
+    pub(super) fn unread(&self) {
+        self.unread.fetch_add(1, Ordering::Relaxed);
     }
 }
 

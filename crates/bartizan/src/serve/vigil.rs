@@ -2,15 +2,18 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
+
+use super::farewell::Farewell;
+use super::unread::{self, Told};
+use crate::body::Attendant;
 
 /// What is known of a connection's movements. All times are milliseconds since it opened, plus
 /// one, so that zero means never.
@@ -33,6 +36,13 @@ pub(super) struct Vigil {
     served: AtomicBool,
     /// Whether HTTP/2 is spoken: its frames come between requests, too, and begin no head.
     frames: AtomicBool,
+    /// Whether a request is open whose answer is not all written. What is written meanwhile is that
+    /// answer; what is written otherwise are the parser's own words.
+    answering: AtomicBool,
+    /// Whether something else than HTTP is spoken from here on.
+    handed_over: AtomicBool,
+    /// What the client was told of a request that could not be read.
+    unread: OnceLock<Told>,
 }
 
 /// How long a connection may do what.
@@ -57,6 +67,9 @@ impl Vigil {
             blocked: AtomicU64::new(0),
             served: AtomicBool::new(false),
             frames: AtomicBool::new(false),
+            answering: AtomicBool::new(false),
+            handed_over: AtomicBool::new(false),
+            unread: OnceLock::new(),
         })
     }
 
@@ -64,6 +77,7 @@ impl Vigil {
     pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         self.served.store(true, Ordering::Relaxed);
+        self.answering.store(true, Ordering::Relaxed);
         self.head_began.store(0, Ordering::Relaxed);
         UnderWay(Arc::clone(self))
     }
@@ -122,6 +136,29 @@ impl Vigil {
         self.blocked.store(0, Ordering::Relaxed);
     }
 
+    /// All that was to be written is written.
+    fn flushed(&self) {
+        let open = self.under_way.load(Ordering::Relaxed) > 0;
+        if !open && !self.handed_over.load(Ordering::Relaxed) {
+            self.answering.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// What is to be sent instead of what the parser says of itself.
+    fn instead(&self, bytes: &[u8]) -> Option<Bytes> {
+        if self.answering.load(Ordering::Relaxed) {
+            return None;
+        }
+        let (told, answer) = unread::instead(bytes)?;
+        self.unread.set(told).ok()?;
+        Some(answer)
+    }
+
+    /// What the client was told of a request that could not be read.
+    pub(super) fn unread(&self) -> Option<Told> {
+        self.unread.get().copied()
+    }
+
     fn could_not_write(&self) {
         if self.blocked.load(Ordering::Relaxed) == 0 {
             self.blocked.store(self.now(), Ordering::Relaxed);
@@ -138,6 +175,11 @@ impl UnderWay {
     pub(super) fn speaks_frames(&self) {
         self.0.frames.store(true, Ordering::Relaxed);
     }
+
+    /// Its answer hands the connection over to another protocol.
+    pub(super) fn hands_over(&self) {
+        self.0.handed_over.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Drop for UnderWay {
@@ -150,8 +192,10 @@ impl Drop for UnderWay {
 /// A socket whose movements are noted.
 #[derive(Debug)]
 pub(super) struct Watched<T> {
-    pub(super) io: T,
-    pub(super) vigil: Arc<Vigil>,
+    io: T,
+    vigil: Arc<Vigil>,
+    /// What is said instead of what the parser would say of itself.
+    farewell: Option<Box<Farewell>>,
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
@@ -170,6 +214,20 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
 }
 
 impl<T> Watched<T> {
+    pub(super) fn new(io: T, vigil: Arc<Vigil>) -> Self {
+        Self { io, vigil, farewell: None }
+    }
+
+    /// Takes the parser's own words, if these are they, and has others said in their place.
+    fn takes(&mut self, bytes: &[u8]) -> bool {
+        let answer = self.vigil.instead(bytes);
+        let taken = answer.is_some();
+        if let Some(answer) = answer {
+            self.farewell = Some(Box::new(Farewell::new(answer)));
+        }
+        taken
+    }
+
     fn note<N>(&self, poll: Poll<io::Result<N>>) -> Poll<io::Result<N>> {
         match &poll {
             Poll::Ready(Ok(_)) => self.vigil.wrote(),
@@ -180,12 +238,15 @@ impl<T> Watched<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.takes(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let poll = Pin::new(&mut self.io).poll_write(cx, bytes);
         self.note(poll)
     }
@@ -195,6 +256,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        if let Some(first) = first.filter(|first| self.takes(first)) {
+            return Poll::Ready(Ok(first.len()));
+        }
         let poll = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
         self.note(poll)
     }
@@ -204,41 +269,28 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let Self { io, vigil, farewell } = &mut *self;
+        let poll = match farewell {
+            Some(farewell) => farewell.poll_send(cx, io),
+            None => Pin::new(io).poll_flush(cx),
+        };
+        if poll.is_ready() {
+            vigil.flushed();
+        }
+        poll
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        let Self { io, farewell, .. } = &mut *self;
+        match farewell {
+            Some(farewell) => farewell.poll_close(cx, io),
+            None => Pin::new(io).poll_shutdown(cx),
+        }
     }
 }
 
-/// An answer's body, which keeps its request under way until it is out.
-#[derive(Debug)]
-pub(super) struct Counted<B> {
-    pub(super) body: B,
-    #[expect(dead_code, reason = "held until the body is gone")]
-    pub(super) under_way: UnderWay,
-}
-
-impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Counted<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
+/// It stays with an answer's body until that is out.
+impl Attendant for UnderWay {}
 
 #[cfg(test)]
 mod tests {

@@ -195,7 +195,7 @@ fn paced(body: Incoming, patience: std::time::Duration) -> Body {
     let body = Body::from(body);
     match body.whole() {
         Some(_) => body,
-        None => Body::wrap(Paced::new(body, patience)),
+        None => Paced::wrap(body, patience),
     }
 }
 

@@ -1,9 +1,8 @@
 //! Is a text that gives orders to the model stopped, and put on record?
 
 use bartizan::body::Body;
-use bartizan::hook::Prompts;
 use bartizan::hook::prompts::OnMatch;
-use bartizan::hook::webhook::OnFailure;
+use bartizan::hook::{OnFailure, Prompts, Remit};
 use bartizan::{App, endpoint};
 use http::Request;
 use serde_json::{Value, json};
@@ -63,9 +62,9 @@ async fn what_cannot_be_looked_at_is_refused_unless_it_is_written_otherwise() {
     };
     let strict = house(Prompts::new("strict")).await;
     assert_eq!(see(strict.send(picture()).await).await.status, 422);
-    let lax = house(Prompts::new("lax").on_failure(OnFailure::Allow)).await;
+    let lax = house(Prompts::new("lax").remit(Remit::default().on_failure(OnFailure::Allow))).await;
     assert_eq!(see(lax.send(picture()).await).await.status, 200);
     assert_eq!(lax.events("SECURITY_ALERT").len(), 1);
-    let small = house(Prompts::new("small").max_body(16)).await;
+    let small = house(Prompts::new("small").remit(Remit::default().max_body(16))).await;
     assert_eq!(small.ask("", "POST", "/ask", &question("What is the weather?")).await.status, 422);
 }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bartizan::hook::Webhook;
-use bartizan::hook::webhook::OnFailure;
+use bartizan::hook::{OnFailure, Remit, Webhook};
 use bartizan::pii::{Action, Pii};
 use bartizan::{App, Json, endpoint};
 use base64::Engine as _;
@@ -120,7 +119,7 @@ async fn a_webhook_denies_masks_and_allows_and_sees_no_personal_data() {
         })
     })
     .await;
-    let house = house(webhook(&url).about(true, true)).await;
+    let house = house(webhook(&url).remit(Remit::default().at(true, true))).await;
     let denied = house.ask("ann", "ECHO", "/", &text("poison")).await;
     assert_eq!((denied.status.as_u16(), &denied.body["detail"]), (422, &json!("not this")));
     let masked = house.ask("ann", "ECHO", "/", &text("Ada, a@b.example")).await;
@@ -136,13 +135,14 @@ async fn a_webhook_denies_masks_and_allows_and_sees_no_personal_data() {
 #[tokio::test]
 async fn silence_is_no_unless_its_owner_says_otherwise() {
     let (url, _) = server(|_| None).await;
-    let quick = || webhook(&url).deadline(Duration::from_millis(50));
-    let strict = house(quick()).await;
+    let quick = Remit::default().deadline(Duration::from_millis(50));
+    let strict = house(webhook(&url).remit(quick.clone())).await;
     let seen = strict.ask("ann", "ECHO", "/", &text("hello")).await;
     assert_eq!(seen.status, 422);
-    assert_eq!(seen.body["detail"], "a check could not be made; try again later");
+    let unchecked = "a check could not be made; send less at once, or try again later";
+    assert_eq!(seen.body["detail"], unchecked);
     strict.ends(1).await;
-    let lenient = house(quick().on_failure(OnFailure::Allow)).await;
+    let lenient = house(webhook(&url).remit(quick.on_failure(OnFailure::Allow))).await;
     let seen = lenient.ask("ann", "ECHO", "/", &text("hello")).await;
     assert_eq!(seen.status, 200);
     let alerts = lenient.events("SECURITY_ALERT");
@@ -157,7 +157,7 @@ async fn what_is_too_large_or_nonsense_counts_as_silence() {
     assert_eq!(nonsense.ask("ann", "ECHO", "/", &text("hello")).await.status, 422);
     nonsense.ends(1).await;
     assert_eq!(asked.lock().len(), 1);
-    let small = house(webhook(&url).max_body(10)).await;
+    let small = house(webhook(&url).remit(Remit::default().max_body(10))).await;
     assert_eq!(small.ask("ann", "ECHO", "/", &text("a longer text")).await.status, 422);
     small.ends(1).await;
     assert_eq!(asked.lock().len(), 1, "a body that is too large is not sent");
@@ -169,7 +169,8 @@ async fn what_is_too_large_or_nonsense_counts_as_silence() {
 #[tokio::test]
 async fn it_is_asked_about_its_own_endpoints_alone() {
     let (url, asked) = server(|_| Some(json!({ "result": "deny" }))).await;
-    let house = house(webhook(&url).only(Vec::new(), vec!["/other".into()])).await;
+    let other = Remit::default().only(Vec::new(), vec!["/other".into()]);
+    let house = house(webhook(&url).remit(other)).await;
     assert_eq!(house.ask("ann", "ECHO", "/", &text("hello")).await.status, 200);
     assert_eq!(house.ask("ann", "ECHO", "/other", &text("hello")).await.status, 422);
     assert_eq!(asked.lock().len(), 1);

@@ -309,7 +309,8 @@ pub struct Breaker {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointTimeouts {
-    /// For a request's body.
+    /// For a request's body that is read whole, and between the parts of one that passes in chunks.
+    /// Default: as under `server`.
     pub body: Option<Located<Span>>,
     /// For the upstream's answer to begin, and between its parts.
     pub upstream: Option<Located<Span>>,

@@ -189,8 +189,8 @@ pub struct Audit {
     /// Which events are written. Absent: all. `REQUEST_*`, `CHECKPOINT`, `CONFIG_CHANGED`,
     /// `ADMIN_ACTION` and gap records are always written.
     pub events: Option<Located<Vec<Located<Word>>>>,
-    /// Refusals at the door from one address beyond this become one record with a count. Default:
-    /// 10.
+    /// Refusals at the door, and requests that cannot be read, from one address beyond so many each
+    /// second become one record with a count. Default: 10.
     pub refusals_per_second: Option<Located<Count>>,
 }
 

@@ -69,7 +69,8 @@ pub enum ClientAuth {
 pub struct Timeouts {
     /// For a request's head. Default: `10s`.
     pub header: Option<Located<Span>>,
-    /// For a request's body. Default: `30s`.
+    /// For a request's body that is read whole, and between the parts of one that passes in chunks.
+    /// Default: `30s`.
     pub body: Option<Located<Span>>,
     /// For the upstream's answer to begin, and between its parts. Default: `5m`.
     pub upstream: Option<Located<Span>>,
@@ -114,14 +115,19 @@ pub struct Http {
     pub max_connections_per_address: Option<Located<Count>>,
 }
 
-/// Which web pages may call.
+/// Which web pages may call, by CORS. Where this is written, upstreams have no say in it: the gateway
+/// answers preflights, and says who may read an answer.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cors {
-    /// The origins, as `https://app.example.com`.
+    /// The origins, exactly as browsers write them: `https://app.example.com`, with a port where it is
+    /// not that of the scheme.
     #[serde(default)]
     pub origins: Vec<Located<Word>>,
-    /// The request headers that they may send.
+    /// The request headers that they may send. Default: those that the gateway itself and its protocols
+    /// read, such as `Authorization`, `X-API-Key`, `Content-Type` and `Mcp-Session-Id`.
     #[serde(default)]
     pub headers: Vec<Located<Word>>,
+    /// Whether they may have browsers send cookies and client certificates. Default: `false`.
+    pub credentials: Option<Located<bool>>,
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan::app::AppBuilder;
-use bartizan::hook::Prompts;
 #[cfg(feature = "names")]
 use bartizan::hook::names::{self, Crew, Names};
 use bartizan::hook::prompts::{OnMatch, THRESHOLD};
-use bartizan::hook::webhook::{BadWebhook, OnFailure, Webhook};
+use bartizan::hook::webhook::{BadWebhook, Webhook};
+use bartizan::hook::{MAX_BODY, OnFailure, Prompts, Remit};
 use bartizan_pii::Entity;
 use http::Method;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -29,20 +29,8 @@ pub struct Hook {
     pub name: Arc<str>,
     /// Who is asked.
     pub asked: Asked,
-    /// Whether it is asked about requests.
-    pub requests: bool,
-    /// Whether it is asked about answers.
-    pub answers: bool,
-    /// Only these verbs; all where empty.
-    pub verbs: Vec<Method>,
-    /// Only these patterns of paths; all where empty.
-    pub paths: Vec<Arc<str>>,
-    /// How long it may take.
-    pub deadline: Duration,
-    /// What becomes of what it could not be asked about.
-    pub on_failure: OnFailure,
-    /// The largest body that it is sent, in bytes.
-    pub max_body: usize,
+    /// Which messages it looks at, for how long, and what then.
+    pub remit: Remit,
 }
 
 /// Who is asked.
@@ -66,35 +54,20 @@ impl Hook {
         match &self.asked {
             Asked::Webhook(url, secret) => Ok(app.hook(self.webhook(url, secret)?)),
             Asked::Prompts(threshold, on_match) => Ok(app.hook(
-                Prompts::new(&self.name)
-                    .at(*threshold, *on_match)
-                    .about(self.requests, self.answers)
-                    .only(self.verbs.clone(), self.paths.clone())
-                    .deadline(self.deadline)
-                    .on_failure(self.on_failure)
-                    .max_body(self.max_body),
+                Prompts::new(&self.name).at(*threshold, *on_match).remit(self.remit.clone()),
             )),
             #[cfg(feature = "names")]
             Asked::Names(crew, min_confidence) => Ok(app.hook(
                 Names::new(&self.name, Arc::clone(crew))
                     .min_confidence(*min_confidence)
-                    .about(self.requests, self.answers)
-                    .only(self.verbs.clone(), self.paths.clone())
-                    .deadline(self.deadline)
-                    .on_failure(self.on_failure)
-                    .max_body(self.max_body),
+                    .remit(self.remit.clone()),
             )),
         }
     }
 
     fn webhook(&self, url: &str, secret: &SecretString) -> Result<Webhook, BadWebhook> {
         let webhook = Webhook::new(&self.name, url, secret.expose_secret())?;
-        Ok(webhook
-            .about(self.requests, self.answers)
-            .only(self.verbs.clone(), self.paths.clone())
-            .deadline(self.deadline)
-            .on_failure(self.on_failure)
-            .max_body(self.max_body))
+        Ok(webhook.remit(self.remit.clone()))
     }
 
     fn check(&self) -> Result<(), BadWebhook> {
@@ -109,7 +82,7 @@ impl Hook {
     /// The largest body where nobody says it, in bytes.
     fn usual_body(asked: &Asked) -> u64 {
         match asked {
-            Asked::Webhook(..) | Asked::Prompts(..) => 1 << 20,
+            Asked::Webhook(..) | Asked::Prompts(..) => MAX_BODY as u64,
             #[cfg(feature = "names")]
             Asked::Names(..) => names::MAX_BODY as u64,
         }
@@ -145,26 +118,8 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, hooks: &[Located<file::Hook>]
 
 fn hook(resolver: &mut Resolver<'_>, file: &Located<file::Hook>) -> Option<Hook> {
     let who = self::asked(resolver, file)?;
-    let max_body = resolver.size(file.max_body.as_ref(), Hook::usual_body(&who));
-    let asked = |at: file::At| file.at.iter().any(|one| one.value == at);
-    let verbs = file.verbs.iter().filter_map(|verb| {
-        let method = Method::from_bytes(verb.as_bytes());
-        resolver.take(&verb.place, method)
-    });
-    let hook = Hook {
-        verbs: verbs.collect(),
-        name: Arc::from(&**file.name),
-        asked: who,
-        requests: file.at.is_empty() || asked(file::At::Request),
-        answers: asked(file::At::Response),
-        paths: words(&file.paths),
-        deadline: resolver.span(file.deadline.as_ref(), Duration::from_secs(1)),
-        on_failure: match file.on_failure.as_ref().map(|failure| failure.value) {
-            Some(file::OnFailure::Allow) => OnFailure::Allow,
-            Some(file::OnFailure::Deny) | None => OnFailure::Deny,
-        },
-        max_body: usize::try_from(max_body).unwrap_or(usize::MAX),
-    };
+    let remit = remit(resolver, file, Hook::usual_body(&who));
+    let hook = Hook { name: Arc::from(&**file.name), asked: who, remit };
     // What is wrong with it is told with its place, before anything starts.
     match hook.check() {
         Ok(()) => Some(hook),
@@ -173,6 +128,25 @@ fn hook(resolver: &mut Resolver<'_>, file: &Located<file::Hook>) -> Option<Hook>
             None
         }
     }
+}
+
+fn remit(resolver: &mut Resolver<'_>, file: &file::Hook, usual_body: u64) -> Remit {
+    let asked = |at: file::At| file.at.iter().any(|one| one.value == at);
+    let verbs = file.verbs.iter().filter_map(|verb| {
+        let method = Method::from_bytes(verb.as_bytes());
+        resolver.take(&verb.place, method)
+    });
+    let verbs = verbs.collect();
+    let max_body = resolver.size(file.max_body.as_ref(), usual_body);
+    Remit::default()
+        .at(file.at.is_empty() || asked(file::At::Request), asked(file::At::Response))
+        .only(verbs, words(&file.paths))
+        .deadline(resolver.span(file.deadline.as_ref(), Duration::from_secs(1)))
+        .on_failure(match file.on_failure.as_ref().map(|failure| failure.value) {
+            Some(file::OnFailure::Allow) => OnFailure::Allow,
+            Some(file::OnFailure::Deny) | None => OnFailure::Deny,
+        })
+        .max_body(usize::try_from(max_body).unwrap_or(usize::MAX))
 }
 
 fn asked(resolver: &mut Resolver<'_>, file: &Located<file::Hook>) -> Option<Asked> {

@@ -115,7 +115,8 @@ fn pin(resolver: &mut Resolver<'_>, name: &str, tool: &Located<file::Tool>) -> O
 }
 
 /// An origin as browsers write it (RFC 6454 section 6.2).
-fn origin(resolver: &mut Resolver<'_>, text: &Located<Word>) -> Option<Arc<str>> {
+/// An origin as browsers write it.
+pub(super) fn origin(resolver: &mut Resolver<'_>, text: &Located<Word>) -> Option<Arc<str>> {
     let word = &text.value.0;
     let uri = word.parse::<Uri>().ok();
     let is_origin = uri.as_ref().is_some_and(|uri| {
@@ -126,6 +127,18 @@ fn origin(resolver: &mut Resolver<'_>, text: &Located<Word>) -> Option<Arc<str>>
     if !is_origin || word.matches('/').count() != 2 || word.contains(['?', '#']) {
         let help = "write a scheme, a host and perhaps a port, as `https://app.example.com`";
         resolver.error(&text.place, format!("`{word}` is no origin"), help);
+        return None;
+    }
+    // Browsers write hosts in lower case, and no port that the scheme has anyway.
+    let usual = word.strip_prefix("https").map_or(":80", |_| ":443");
+    if word.ends_with(usual) || word.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let written = word.to_ascii_lowercase();
+        let written = written.strip_suffix(usual).unwrap_or(&written);
+        resolver.error(
+            &text.place,
+            format!("no browser writes the origin `{word}` so"),
+            format!("write `{written}`"),
+        );
         return None;
     }
     Some(Arc::from(word.as_str()))

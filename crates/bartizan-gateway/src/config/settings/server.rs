@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bartizan::core::admit::Cors;
+use http::HeaderName;
 use ipnet::IpNet;
 
 use crate::tls::Pair;
@@ -14,6 +16,7 @@ use super::super::file::leaf::{Listen, Network, Source};
 use super::super::file::server as file;
 use super::super::substitute::Missing;
 use super::super::tree::Place;
+use super::mcp;
 use super::oidc;
 use super::resolver::Resolver;
 
@@ -30,6 +33,8 @@ pub struct Server {
     pub max_request_size: u64,
     /// From whom forwarded addresses are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Which web pages may call.
+    pub cors: Option<Cors>,
     /// How long to wait for what, where an endpoint says nothing else.
     pub timeouts: Timeouts,
     /// Where health, readiness and metrics are.
@@ -150,9 +155,26 @@ pub(super) fn resolve(
         timeouts: timeouts(resolver, file.timeouts.as_ref(), Timeouts::default()),
         danger_allow_plaintext: danger,
         http: http(resolver, file.http.as_ref()),
+        cors: file.cors.as_ref().and_then(|cors| self::cors(resolver, cors)),
         listen: listen?.0,
         admin: admin?,
     })
+}
+
+fn cors(resolver: &mut Resolver<'_>, file: &Located<file::Cors>) -> Option<Cors> {
+    if file.origins.is_empty() && !resolver.lost("/server/cors/origins") {
+        let help = "name them under `origins`, or remove `cors`";
+        resolver.error(&file.key, "no web page may call", help);
+    }
+    let origins: Vec<_> =
+        file.origins.iter().filter_map(|text| mcp::origin(resolver, text)).collect();
+    let headers = file.headers.iter().filter_map(|name| {
+        let parsed = HeaderName::from_bytes(name.value.0.as_bytes());
+        resolver.take(&name.place, parsed)
+    });
+    let headers: Vec<_> = headers.collect();
+    let credentials = file.credentials.as_ref().is_some_and(|credentials| credentials.value);
+    (!origins.is_empty()).then(|| Cors::new(origins, &headers, credentials))
 }
 
 /// An origin: without path, query or user.

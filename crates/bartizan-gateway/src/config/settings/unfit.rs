@@ -184,13 +184,12 @@ fn messages(resolver: &mut Resolver<'_>, file: &File, endpoints: &[Endpoint], li
 /// A hook that is asked about nothing looks at nothing.
 fn hooks(resolver: &mut Resolver<'_>, file: &File, endpoints: &[Endpoint], hooks: &[Hook]) {
     for hook in hooks {
-        let target =
-            Target { verbs: hook.verbs.clone(), paths: hook.paths.clone(), ..Target::default() };
+        let target = hook.remit.target();
         let asked = endpoints.iter().any(|endpoint| {
             endpoint.verbs.iter().any(|verb| target.may_cover(verb, &endpoint.path, None, None))
         });
-        let any_verb = Target { verbs: Vec::new(), ..target };
-        let own = !hook.paths.is_empty()
+        let any_verb = Target { verbs: Vec::new(), ..target.clone() };
+        let own = !target.paths.is_empty()
             && route::GATEWAY_PATHS
                 .iter()
                 .any(|path| any_verb.may_cover(&http::Method::GET, path, None, None));
@@ -198,7 +197,7 @@ fn hooks(resolver: &mut Resolver<'_>, file: &File, endpoints: &[Endpoint], hooks
         if let Some(written) = written.filter(|_| !asked && !own) {
             let place = written.paths.first().map_or(&written.key, |path| &path.place);
             let paths = endpoints.iter().map(|endpoint| &*endpoint.path);
-            let help = hook.paths.first().and_then(|path| meant(path, paths));
+            let help = target.paths.first().and_then(|path| meant(path, paths));
             let help =
                 help.unwrap_or_else(|| "write paths and verbs as endpoints have them".into());
             resolver.warn(

@@ -74,7 +74,7 @@ impl AppBuilder {
     ) -> Result<(Policy, Vec<Arc<dyn Handler>>), BadApp> {
         let mut wrong = self.flaws.clone();
         let mut policy = self.without_routes(&mut wrong);
-        let mut handlers = Vec::new();
+        let (mut handlers, mut kinds) = (Vec::new(), Vec::new());
         let prices = Arc::new(self.prices.clone());
         let built_in = actions::endpoints(self.actions, self.resources.as_ref(), live);
         let built_in = built_in.into_iter().chain(self.book(live, book));
@@ -83,6 +83,7 @@ impl AppBuilder {
                 continue;
             };
             endpoint.cost.prices = Arc::clone(&prices);
+            endpoint.seen_as = self.seen_as(&endpoint, &mut kinds);
             match policy.routes.add(endpoint) {
                 Ok(_) => handlers.push(handler),
                 Err(error) => wrong.push(error.into()),
@@ -105,6 +106,7 @@ impl AppBuilder {
             roles,
             assigned: self.assigned.clone(),
             resources: self.resources.clone(),
+            cors: self.cors.clone(),
             #[cfg(feature = "cedar")]
             cedar: self.cedar.clone(),
             ..Policy::default()
@@ -137,6 +139,16 @@ impl AppBuilder {
             role: Arc::clone(role),
         }));
         Some(endpoint)
+    }
+
+    /// Which of the kinds that hooks tell apart an endpoint is; of each the first one is kept.
+    fn seen_as(&self, endpoint: &Endpoint, kinds: &mut Vec<Endpoint>) -> usize {
+        let apart =
+            |kind: &Endpoint| self.hooks.iter().any(|hook| hook.tells_apart(kind, endpoint));
+        kinds.iter().position(|kind| !apart(kind)).unwrap_or_else(|| {
+            kinds.push(endpoint.clone());
+            kinds.len() - 1
+        })
     }
 
     /// The endpoints at which calls wait, where somebody may decide about them.
