@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::Admin;
 use crate::assemble::{Standing, assemble};
 use crate::config::seen::Files;
+use crate::config::settings::server::Timeouts;
 use crate::config::{self, Findings, Overrides, Paint, Settings};
 use crate::demo::Demo;
 use crate::reload::{self, Cause, Loaded, Outcome, Watcher};
@@ -429,7 +430,7 @@ fn options(
     workers: Option<Arc<Workers>>,
 ) -> Options {
     let (timeouts, http) = (settings.server.timeouts, settings.server.http);
-    let slower = |timeouts: server::Timeouts| timeouts.upstream.max(timeouts.body);
+    let slower = |timeouts: Timeouts| timeouts.upstream.max(timeouts.body);
     let slowest = settings.endpoints.iter().map(|endpoint| slower(endpoint.timeouts)).max();
     Options {
         tls: Some(tls),

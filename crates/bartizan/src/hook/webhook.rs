@@ -261,6 +261,8 @@ impl fmt::Debug for Webhook {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

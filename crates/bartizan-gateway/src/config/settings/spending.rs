@@ -264,12 +264,15 @@ pub(super) fn prices(
     Arc::new(prices)
 }
 
+/// How a price of one kind of piece is told.
+type PerPiece = fn(NanoUsd) -> PieceRate;
+
 /// The price of what a model makes, where that is written; `Err` where it cannot be.
 fn piece(
     resolver: &mut Resolver<'_>,
     file: &Located<file::Price>,
 ) -> Result<Option<PieceRate>, ()> {
-    let rates: [(_, fn(NanoUsd) -> PieceRate); 3] = [
+    let rates: [(_, PerPiece); 3] = [
         (&file.per_image, PieceRate::PerImage),
         (&file.per_million_characters, PieceRate::PerMillionCharacters),
         (&file.per_moderation, PieceRate::PerModeration),
