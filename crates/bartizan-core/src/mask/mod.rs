@@ -4,9 +4,11 @@
 mod bare;
 mod form;
 mod hands;
+mod join;
 pub mod injection;
 mod open;
 mod restore;
+mod seam;
 pub mod stream;
 mod talk;
 

@@ -99,7 +99,7 @@ impl Keeps {
 /// `; charset=utf-8`. None has room for an address, or for a number that belongs to somebody.
 fn is_kind(text: &str) -> bool {
     let (kind, parameters) = text.split_once(';').unwrap_or((text, "charset=utf-8"));
-    let is_charset = parameters.trim().to_ascii_lowercase() == "charset=utf-8";
+    let is_charset = parameters.trim().eq_ignore_ascii_case("charset=utf-8");
     let (main, sub) = kind.split_once('/').map_or((kind, None), |(main, sub)| (main, Some(sub)));
     let is_word = |word: &str| {
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'-'))
