@@ -50,9 +50,10 @@ impl Waits {
     /// Takes the next event, and tells what is known with it of the seam of `text`.
     pub(super) fn take(&mut self, event: Event, heard: Heard, text: Option<&OpenText>) -> Turn {
         let more = said(&event.data(), &heard.pieces, self.channel);
-        // An empty piece says nothing of what follows either.
-        let between =
-            heard.between || heard.pieces.iter().any(|piece| piece.channel == self.channel);
+        // Neither a comment nor an empty piece says anything of what follows.
+        let is_empty = !event.has_data();
+        let goes_on = heard.pieces.iter().any(|piece| piece.channel == self.channel);
+        let between = heard.between || is_empty || goes_on;
         self.size += event.raw().len();
         self.ahead.push_str(&more);
         self.events.push_back((event, heard));

@@ -200,7 +200,10 @@ fn of_parts(pieces: &[&str]) -> Vec<Value> {
     let content: Vec<Value> = pieces.iter().map(|piece| part(piece)).collect();
     let item = json!({ "id": "i", "type": "message", "content": content });
     let mut events = vec![added(&json!({ "id": "i", "type": "message", "content": [] }))];
-    events.extend(pieces.iter().enumerate().flat_map(|(at, piece)| told(0, at, piece)));
+    for (at, piece) in pieces.iter().enumerate() {
+        events.extend(told(0, at, piece));
+        events.push(json!({ "type": "response.news", "of": "nothing" }));
+    }
     events.push(json!({ "type": "response.output_item.done", "output_index": 0, "item": item }));
     response(events, &json!([item]))
 }
@@ -307,7 +310,8 @@ const SHAPES: [Shape; 17] = [
         let block = |(at, piece): (usize, &&str)| {
             let empty = json!({ "type": "text", "text": "", "citations": [] });
             let text = goes_on(at, "text_delta", "text", piece);
-            [begins(at, &empty), cite(at), text, json!({ "type": "ping" }), stops(at)]
+            let news = json!({ "type": "news", "of": "nothing" });
+            [begins(at, &empty), cite(at), text, json!({ "type": "ping" }), stops(at), news]
         };
         message(pieces.iter().enumerate().flat_map(block).collect())
     }),

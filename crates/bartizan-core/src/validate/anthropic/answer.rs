@@ -235,7 +235,6 @@ impl Listener {
                     self.begin(&format!("/message/content/{at}"), at, block, grant, &mut heard);
                 }
             }
-            Some("ping") => heard.between = true,
             Some("content_block_start") => {
                 self.blocks.begin(item);
                 if let Some(block) = &message.content_block {
@@ -255,7 +254,7 @@ impl Listener {
                 heard.ends = Ends::Item(item);
                 self.blocks.end(item);
                 heard.pauses = self.spoken.end(item, None);
-                heard.between = heard.pauses.is_some();
+                heard.between = true;
                 self.close(Some(item), &mut heard);
             }
             Some(last @ ("message_delta" | "message_stop" | "error")) => {
@@ -266,7 +265,8 @@ impl Listener {
                 self.blocks.end_all();
                 self.close(None, &mut heard);
             }
-            _ => {}
+            // What nobody knows says nothing of the text.
+            _ => heard.between = true,
         }
         heard
     }

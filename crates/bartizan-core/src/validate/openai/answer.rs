@@ -547,9 +547,11 @@ impl Listener {
     /// An event of the responses API.
     fn event(&mut self, kind: &str, message: &Message<'_>, grant: &Grant, heard: &mut Heard) {
         let Some(name) = kind.strip_prefix("response.") else {
-            if kind == "error" {
-                heard.ends = Ends::All;
-            }
+            // What nobody knows says nothing of the text.
+            (heard.ends, heard.between) = match kind {
+                "error" => (Ends::All, false),
+                _ => (Ends::None, true),
+            };
             return;
         };
         let item = message.output_index.unwrap_or(0);
@@ -619,7 +621,6 @@ impl Listener {
                 (heard.pauses, heard.between) =
                     (self.spoken.end(item, message.content_index), true);
             }
-            "output_text.annotation.added" => heard.between = true,
             _ => {
                 if let Some(name) = name.strip_suffix(".delta").filter(|name| *name != "audio") {
                     let (text, mut channel) = (Text::get(message.delta.as_ref()), channel(name));
@@ -633,7 +634,9 @@ impl Listener {
                     }
                     self.piece(heard, "", "delta", text, channel);
                 } else if let Some(name) = name.strip_suffix(".done") {
-                    heard.ends = Ends::One(channel(name));
+                    (heard.ends, heard.between) = (Ends::One(channel(name)), true);
+                } else {
+                    heard.between = true;
                 }
             }
         }
