@@ -118,6 +118,12 @@ impl OpenText {
         }
     }
 
+    /// The same, where nothing follows `ahead`.
+    pub(super) fn seam_at_end(&self, ahead: &str) -> Seam {
+        let torn = self.stream.as_ref().is_some_and(|stream| stream.lies_across(ahead.as_bytes()));
+        if torn { Seam::Torn } else { Seam::Whole }
+    }
+
     /// What came out of the search without what went out before.
     fn unowed(&mut self, mut out: String) -> String {
         if self.owed.is_empty() || out.is_empty() {

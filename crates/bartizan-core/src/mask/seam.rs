@@ -59,7 +59,7 @@ impl Waits {
         self.events.push_back((event, heard));
         let Some(text) = text else { return Turn::Alone };
         let turn = match text.seam(&self.ahead) {
-            _ if more.is_empty() && !between => Turn::Alone,
+            _ if more.is_empty() && !between => return self.end(Some(text)),
             _ if more.is_empty() => Turn::Wait,
             Seam::Open => Turn::Wait,
             Seam::Whole => Turn::Alone,
@@ -70,6 +70,14 @@ impl Waits {
             Turn::Wait if full && self.ahead.is_empty() => Turn::Alone,
             Turn::Wait if full => Turn::Torn,
             turn => turn,
+        }
+    }
+
+    /// What is known of the seam where nothing follows what has come.
+    pub(super) fn end(&self, text: Option<&OpenText>) -> Turn {
+        match text.filter(|_| !self.ahead.is_empty()).map(|text| text.seam_at_end(&self.ahead)) {
+            Some(Seam::Torn) => Turn::Torn,
+            Some(Seam::Whole | Seam::Open) | None => Turn::Alone,
         }
     }
 }

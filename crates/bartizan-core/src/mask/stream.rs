@@ -155,7 +155,9 @@ impl AnswerStream {
             self.event(event, grant, out)?;
         }
         while let Some(waits) = self.waits.take() {
-            self.end_part(*waits, Turn::Alone, grant, out)?;
+            let text = self.texts.iter().find(|open| open.channel == waits.channel);
+            let turn = waits.end(text);
+            self.end_part(*waits, turn, grant, out)?;
         }
         self.end(&Ends::All, &[], out)
     }
