@@ -153,6 +153,15 @@ impl Masker {
         Masked { text: Cow::Owned(into_text(out)), findings, blocked }
     }
 
+    /// What stands in place of a value that somebody else has taken out of its text, where there is no
+    /// vault. A value that must not pass at all has nothing there.
+    #[must_use]
+    pub fn stands_for(&self, entity: &Entity, value: &str) -> String {
+        let mut out = Vec::new();
+        self.action(entity).apply(entity, value.as_bytes(), &mut out);
+        into_text(out)
+    }
+
     /// Masks a text that comes in pieces.
     pub fn stream(&self) -> Stream {
         Stream::new(self.clone())
@@ -252,7 +261,7 @@ impl Action {
 }
 
 /// A value in a stream of which only the beginning has come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Opened {
     /// What has come, where the action needs the whole of it.
     kept: Option<Zeroizing<Vec<u8>>>,

@@ -32,7 +32,7 @@ const MOST_KEPT: usize = 256;
 const SHORT: usize = 24;
 
 /// Masks one text that comes in chunks, which may cut it anywhere, also inside a character.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Stream {
     masker: Masker,
     /// Some of the text that went out, as look-behind, then what is held back.
@@ -77,6 +77,36 @@ impl Stream {
             _ => self.advance(false, out),
         }
         self.forget();
+    }
+
+    /// Ends a part of the text that some read by itself and others together with the next one: what is
+    /// held back, decided as at the end of a text. It is held back still, so what comes out next begins
+    /// with the same bytes, unless the next part makes something else of them.
+    #[must_use]
+    pub fn pause(&mut self) -> Vec<u8> {
+        let mut alone = Vec::new();
+        if self.blocked || self.open.is_some() {
+            return alone;
+        }
+        let (before, held, tallies) = (self.buffer.clone(), self.held, self.tallies.clone());
+        self.advance(true, &mut alone);
+        if alone == part(&before, held, before.len()) {
+            (self.buffer, self.tallies) = (before, tallies);
+        } else {
+            // What was found in the part alone stays so, whatever comes.
+            self.buffer = [part(&before, 0, held), &alone].concat();
+        }
+        (self.held, self.open) = (held, None);
+        alone
+    }
+
+    /// Whether something lies across the end of what has come and the beginning of what may come next.
+    #[must_use]
+    pub fn lies_across(&self, next: &[u8]) -> bool {
+        let text = [self.buffer.as_slice(), next].concat();
+        let (seam, held) = (self.buffer.len(), self.held);
+        let findings = self.masker.scanner.scan_bytes(&text);
+        findings.iter().any(|found| found.start.max(held) < seam && seam < found.end)
     }
 
     /// Ends the text: everything that was held back is decided and appended to `out`.
@@ -191,4 +221,35 @@ fn last_boundary(buffer: &[u8]) -> usize {
 
 fn part(text: &[u8], start: usize, end: usize) -> &[u8] {
     text.get(start..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::{Config, Scanner};
+
+    /// What comes out of two parts: the first alone, and what comes behind it.
+    fn parts(first: &str, second: &str) -> (String, String) {
+        let masker = Masker::new(Scanner::new(&Config::default()).unwrap().into(), Action::MASK);
+        let (mut stream, mut out) = (masker.stream(), Vec::new());
+        stream.feed(first.as_bytes(), &mut out);
+        out.extend(stream.pause());
+        let mut behind = Vec::new();
+        stream.feed(second.as_bytes(), &mut behind);
+        stream.finish(&mut behind);
+        (String::from_utf8(out).unwrap(), String::from_utf8(behind).unwrap())
+    }
+
+    #[test]
+    fn a_part_alone_is_masked_as_a_text_and_what_the_next_one_makes_of_it_is_told() {
+        // Nothing is found: the same bytes come once more.
+        assert_eq!(parts("see reported", " now"), ("see reported".into(), "reported now".into()));
+        // The value is complete, and stays so whatever follows.
+        let (alone, behind) = parts("ssn 123-45-6789", "0 more");
+        assert_eq!((&*alone, &*behind), ("ssn ***********", "***********0 more"));
+        // The next part makes a value of it.
+        let (alone, behind) = parts("to ann@", "example.org now");
+        assert_eq!((&*alone, &*behind), ("to ann@", "*************** now"));
+    }
 }

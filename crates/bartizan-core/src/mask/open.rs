@@ -33,6 +33,21 @@ pub(super) struct OpenText {
     back: Option<TextBack>,
     /// The form of the event that brings the rest.
     pub(super) last: Last,
+    /// What went out of it at the end of a part, and comes out of the search once more.
+    owed: String,
+    /// Whether a value lay across the end of a part.
+    pub(super) torn: bool,
+}
+
+/// What a text makes of the end of a part.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Seam {
+    /// That depends on what follows.
+    Open,
+    /// What it would by itself.
+    Whole,
+    /// Something else: a value lies across it.
+    Torn,
 }
 
 /// The last event with a piece of a text.
@@ -65,16 +80,88 @@ impl OpenText {
         }
     }
 
+    /// What may go out at the end of a part, where others read it by itself.
+    pub(super) fn pause(&mut self) -> String {
+        let Some(stream) = &mut self.stream else { return String::new() };
+        let alone = lossy(stream.pause());
+        let new = self.unowed(alone.clone());
+        self.owed = alone;
+        match &mut self.back {
+            // What is put back is put back in each part.
+            Some(back) if !new.is_empty() => {
+                let out = back.go_on(&new, true);
+                back.begin_anew();
+                out
+            }
+            _ => new,
+        }
+    }
+
+    /// Whether something is undecided at the end of a part.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.held() > self.owed.len())
+    }
+
+    /// What it makes of the end of a part when `ahead` follows.
+    pub(super) fn seam(&self, ahead: &str) -> Seam {
+        let Some(mut probe) = self.stream.clone() else { return Seam::Whole };
+        // A part of a value may be one by itself: of a card's number, a telephone's.
+        let is_across = probe.lies_across(ahead.as_bytes());
+        let (alone, mut out) = (probe.pause(), Vec::new());
+        probe.feed(ahead.as_bytes(), &mut out);
+        let mut joined = self.stream.clone();
+        let held = joined.as_mut().map_or(0, |joined| {
+            joined.feed(ahead.as_bytes(), &mut Vec::new());
+            joined.held()
+        });
+        match () {
+            () if probe.is_blocked() => Seam::Torn,
+            () if held.max(probe.held()) > ahead.len() => Seam::Open,
+            () if is_across => Seam::Torn,
+            () if out.starts_with(&alone) => Seam::Whole,
+            () => Seam::Torn,
+        }
+    }
+
+    /// The same, where nothing follows `ahead`.
+    pub(super) fn seam_at_end(&self, ahead: &str) -> Seam {
+        let torn = self.stream.as_ref().is_some_and(|stream| stream.lies_across(ahead.as_bytes()));
+        if torn { Seam::Torn } else { Seam::Whole }
+    }
+
+    /// What came out of the search without what went out before.
+    fn unowed(&mut self, mut out: String) -> String {
+        if self.owed.is_empty() || out.is_empty() {
+            return out;
+        }
+        let pairs = out.chars().zip(self.owed.chars());
+        let same: usize = pairs.take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
+        let (more, rest) = (same < out.len(), same < self.owed.len());
+        out.drain(..same);
+        match (more, rest) {
+            (false, _) => drop(self.owed.drain(..same)),
+            (true, rest) => {
+                self.torn |= rest;
+                self.owed.clear();
+            }
+        }
+        out
+    }
+
     /// What may go out of the pieces as they came.
     pub(super) fn search(&mut self, piece: &str, last: bool) -> String {
+        let out = self.searched(piece, last);
+        self.unowed(out)
+    }
+
+    fn searched(&mut self, piece: &str, last: bool) -> String {
         let Some(stream) = &mut self.stream else { return piece.to_owned() };
         let mut out = Vec::with_capacity(piece.len() + stream.held());
         stream.feed(piece.as_bytes(), &mut out);
         if last {
             stream.finish(&mut out);
         }
-        let out = String::from_utf8(out)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        let out = lossy(out);
         let Some(bare) = &mut self.bare else { return out };
         let mends = !stream.findings().is_empty();
         let mut mended = String::with_capacity(out.len());
@@ -188,8 +275,14 @@ pub(super) fn open(
     let last = Last::new(piece);
     // Most answers have one, and room for four would be the most of what an answer costs.
     texts.reserve_exact(1);
-    texts.push(OpenText { channel, pointer, stream, bare, back, last });
+    let (owed, torn) = (String::new(), false);
+    texts.push(OpenText { channel, pointer, stream, bare, back, last, owed, torn });
     Ok(())
+}
+
+fn lossy(out: Vec<u8>) -> String {
+    String::from_utf8(out)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// Writes an event of the form of `last` that brings nothing but `rest`.

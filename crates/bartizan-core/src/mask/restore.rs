@@ -44,6 +44,11 @@ impl TextBack {
         Self { vault, is_json, restorer: None }
     }
 
+    /// What follows is a text of its own.
+    pub(super) fn begin_anew(&mut self) {
+        self.restorer = None;
+    }
+
     /// What may go out after one more piece; with the last one everything.
     pub(super) fn go_on(&mut self, piece: &str, last: bool) -> String {
         let restorer = match &mut self.restorer {

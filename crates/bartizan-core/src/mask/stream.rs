@@ -22,16 +22,18 @@ use bytes::Bytes;
 use super::form::{Fit, Forms, PADDING, meaning};
 use super::found::Found;
 use super::hands::{Hands, name_of, strays};
+use super::join;
 use super::open::{OpenText, Over, carry};
 use super::restore::restore;
+use super::seam::{Turn, Waits};
 use super::threads::Threads;
 use super::{Blocked, Detection, Guard, Screened};
 use crate::audit::Note;
 use crate::authorize::Grant;
 use crate::sse::{self, Event, Reader};
 use crate::validate::beside::Beside;
-use crate::validate::listener::{Ends, Heard, Piece};
-use crate::validate::{Listener, Media, Reported};
+use crate::validate::listener::{Channel, Ends, Heard, Piece};
+use crate::validate::{Listener, Media, Protocol, Reported};
 
 /// An answer in events on its way to the client.
 #[derive(Debug)]
@@ -49,6 +51,8 @@ pub struct AnswerStream {
     over: Option<Over>,
     /// Texts under paths that no protocol knows, as those read them who tell several apart.
     threads: Option<Box<Threads>>,
+    /// Events at the end of a part of a text, until it is known what follows.
+    waits: Option<Box<Waits>>,
     /// How events look in which nothing but a piece is of interest.
     forms: Forms,
     detections: Found,
@@ -82,7 +86,7 @@ impl AnswerStream {
         let (vault, detections, notes) = (None, Found::default(), Vec::new());
         let joins = matches!(listener, Some(Listener::OpenAi(_) | Listener::Anthropic(_)));
         let over = (joins && guard.is_some()).then(Over::default);
-        let is_told = false;
+        let (is_told, waits) = (false, None);
         Self {
             reader,
             listener,
@@ -93,6 +97,7 @@ impl AnswerStream {
             is_told,
             over,
             threads: None,
+            waits,
             forms,
             detections,
             notes,
@@ -134,7 +139,7 @@ impl AnswerStream {
                 continue;
             }
             match self.reader.next_event() {
-                Ok(Some(event)) => self.event(&event, grant, out)?,
+                Ok(Some(event)) => self.event(event, grant, out)?,
                 Ok(None) => return Ok(()),
                 Err(sse::TooLong) if self.passes => {
                     // Nothing is looked for in it but usage, which it does not tell.
@@ -152,7 +157,12 @@ impl AnswerStream {
     /// As [`AnswerStream::feed`].
     pub fn finish(&mut self, grant: &Grant, out: &mut Vec<u8>) -> Result<(), Stopped> {
         if let Some(event) = self.reader.rest() {
-            self.event(&event, grant, out)?;
+            self.event(event, grant, out)?;
+        }
+        while let Some(waits) = self.waits.take() {
+            let text = self.texts.iter().find(|open| open.channel == waits.channel);
+            let turn = waits.end(text);
+            self.end_part(*waits, turn, grant, out)?;
         }
         self.end(&Ends::All, &[], out)
     }
@@ -181,10 +191,76 @@ impl AnswerStream {
         self.listener.as_ref()?.used_so_far(tokens_in)
     }
 
-    fn event(&mut self, event: &Event, grant: &Grant, out: &mut Vec<u8>) -> Result<(), Stopped> {
-        let data = event.data();
+    fn event(&mut self, event: Event, grant: &Grant, out: &mut Vec<u8>) -> Result<(), Stopped> {
         let listener = self.listener.as_mut().filter(|_| event.has_data());
-        let heard = listener.map(|ear| ear.hear(&data, grant)).unwrap_or_default();
+        let heard = listener.map(|ear| ear.hear(&event.data(), grant)).unwrap_or_default();
+        self.take(event, heard, grant, out)
+    }
+
+    /// Lets an event pass, unless it is not known yet what it ends.
+    fn take(
+        &mut self,
+        event: Event,
+        heard: Heard,
+        grant: &Grant,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Stopped> {
+        if let Some(mut waits) = self.waits.take() {
+            let text = self.texts.iter().find(|open| open.channel == waits.channel);
+            return match waits.take(event, heard, text) {
+                Turn::Wait => {
+                    self.waits = Some(waits);
+                    Ok(())
+                }
+                turn => self.end_part(*waits, turn, grant, out),
+            };
+        }
+        let ended = |channel: &Channel| {
+            let open = self.texts.iter().find(|open| open.channel == *channel);
+            open.is_some_and(OpenText::is_undecided)
+        };
+        match heard.pauses.filter(ended) {
+            Some(channel) => self.waits = Some(Box::new(Waits::new(channel, event, heard))),
+            None => self.pass(&event, heard, grant, out)?,
+        }
+        Ok(())
+    }
+
+    /// Lets events pass that have waited at the end of a part, behind what is due of it.
+    fn end_part(
+        &mut self,
+        waits: Waits,
+        turn: Turn,
+        grant: &Grant,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Stopped> {
+        let Waits { channel, mut events, .. } = waits;
+        let open = self.texts.iter_mut().find(|open| open.channel == channel);
+        if let Some(open) = open {
+            let rest = if turn == Turn::Alone { open.pause() } else { String::new() };
+            open.torn |= turn == Turn::Torn;
+            if open.is_blocked() {
+                return Err(Stopped::Blocked);
+            }
+            if !rest.is_empty() {
+                carry(self.listener.as_ref(), &open.last, rest, out)?;
+            }
+        }
+        if let Some((event, heard)) = events.pop_front() {
+            self.pass(&event, heard, grant, out)?;
+        }
+        // There may be another end among them.
+        events.into_iter().try_for_each(|(event, heard)| self.take(event, heard, grant, out))
+    }
+
+    fn pass(
+        &mut self,
+        event: &Event,
+        heard: Heard,
+        grant: &Grant,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Stopped> {
+        let data = event.data();
         let Heard {
             pieces,
             ends,
@@ -197,7 +273,15 @@ impl AnswerStream {
             goes_on,
             beside,
             last,
+            pauses,
+            moves_on,
+            wholes,
+            between: _,
         } = heard;
+        if moves_on || pauses.is_some() {
+            // What comes of another part now is to be read in full.
+            self.forms = Forms::default();
+        }
         let mut pieces = pieces;
         self.is_told |= last;
         self.notes.extend(notes);
@@ -233,6 +317,10 @@ impl AnswerStream {
             }
             return Ok(());
         }
+        let data = match wholes.is_empty() {
+            true => data,
+            false => self.mended(&data, &wholes, last)?.into(),
+        };
         let is_json = data.trim_ascii_start().starts_with(b"{");
         let mut quiet = is_json;
         let data = if is_json {
@@ -255,10 +343,33 @@ impl AnswerStream {
         Ok(())
     }
 
+    /// The data of an event without what lies across whole texts in it. Where a value lay across two parts,
+    /// what is told of them one by one once more is empty; all of them together are told at the end.
+    fn mended(&mut self, data: &[u8], wholes: &[Piece], last: bool) -> Result<Vec<u8>, Stopped> {
+        let Some(guard) = &self.guard else { return Ok(data.to_vec()) };
+        let torn = |whole: &Piece| {
+            let open = self.texts.iter().find(|open| open.channel == whole.channel);
+            open.is_some_and(|open| open.torn)
+        };
+        if !last && wholes.iter().any(torn) {
+            return join::silence(data, wholes).map_err(|_| Stopped::Blocked);
+        }
+        match join::mend(guard.masker(), data, wholes) {
+            Ok((data, found)) => {
+                self.detections.extend(found);
+                Ok(data.into_owned())
+            }
+            Err(Blocked { detections }) => Err(self.blocked(detections)),
+        }
+    }
+
     /// Takes the next event if it is of a form that is known: then its piece is all that is to be
     /// heard, searched and restored. `false` where it is another one, or not whole yet.
     fn goes_on(&mut self, out: &mut Vec<u8>) -> Result<bool, Stopped> {
-        let Self { reader, listener, guard, vault, passes, texts, forms, .. } = self;
+        let Self { reader, listener, guard, vault, passes, texts, forms, waits, .. } = self;
+        if waits.is_some() {
+            return Ok(false);
+        }
         let event = reader.ahead();
         let (Some((form, fit)), Some(listener)) = (forms.find(event), listener) else {
             return Ok(false);
@@ -514,7 +625,8 @@ fn put(event: &[u8], fit: &Fit, changed: Option<&str>, vault: Option<&Vault>, ou
 }
 
 /// Screens a document in which texts stand in pieces: each of them is searched as one, and what comes
-/// out of it may move from one of its pieces to the next.
+/// out of it may move from one of its pieces to the next. Of a model they are texts by themselves that
+/// some clients join: what lies across them is taken out, and then each is screened.
 ///
 /// # Errors
 /// [`Blocked`] where something must not pass, or where there are too many texts.
@@ -524,6 +636,12 @@ pub fn screen_pieces(
     pieces: &[Piece],
     grant: &Grant,
 ) -> Result<Screened, Blocked> {
+    if grant.endpoint().protocol != Protocol::A2a {
+        let (document, across) = join::mend(guard.masker(), document, pieces)?;
+        let document = Bytes::copy_from_slice(&document);
+        let Screened { bytes, detections } = guard.screen(Media::Json, document)?;
+        return Ok(Screened { bytes, detections: [across, detections].concat() });
+    }
     let mut stream = AnswerStream::new(None, Some(Arc::clone(guard)), grant);
     let screened = stream.json(document, pieces, &Ends::All, &Beside::default());
     let stopped = stream.texts.iter().any(OpenText::is_blocked);

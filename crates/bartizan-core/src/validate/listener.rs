@@ -53,6 +53,15 @@ pub struct Heard {
     pub beside: Beside,
     /// Whether it is the last of its answer: clients go when they have it.
     pub last: bool,
+    /// The text of which a part ends with it, where clients join the next one.
+    pub pauses: Option<Channel>,
+    /// Whether it says nothing of what follows the part that has ended.
+    pub between: bool,
+    /// Whether a text goes on in it that is read as one with those of other parts, in another part than
+    /// before.
+    pub moves_on: bool,
+    /// Texts that are told in it as wholes, and that clients join where they are of one channel.
+    pub wholes: Vec<Piece>,
 }
 
 /// A piece of a text that comes in pieces.
@@ -73,6 +82,52 @@ pub struct Channel {
     pub item: u64,
     /// Which part of it, or which tool call.
     pub part: u64,
+}
+
+/// The number of no item: of the one text to which all parts of an answer belong that clients join.
+const JOINED: u64 = u64::MAX;
+
+impl Channel {
+    /// The text that is spread over the parts of an answer.
+    pub(super) const fn joined() -> Self {
+        Self { kind: Kind::Text, item: JOINED, part: 0 }
+    }
+}
+
+/// In which part of an answer its text was last. Some clients join parts by their numbers and others as
+/// they come, which is the same text only where the numbers grow.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    at: Option<(u64, u64)>,
+    /// Whether that part is over.
+    over: bool,
+}
+
+impl Place {
+    /// A part of this item begins with some of the text. Where it has some already, what follows has two
+    /// places.
+    pub(super) fn begin(&mut self, item: u64, part: u64, heard: &mut Heard) {
+        heard.unsound |= self.at == Some((item, part));
+        self.go_on(item, part, heard);
+    }
+
+    /// The text goes on in a part of this item.
+    pub(super) fn go_on(&mut self, item: u64, part: u64, heard: &mut Heard) {
+        let now = (item, part);
+        if let Some(before) = self.at {
+            heard.unsound |= now < before || (now == before && self.over);
+            heard.moves_on |= now != before;
+        }
+        *self = Self { at: Some(now), over: false };
+    }
+
+    /// What it is in ends with this item, or with that part of it: the text that pauses.
+    pub(super) fn end(&mut self, item: u64, part: Option<u64>) -> Option<Channel> {
+        let (at, in_part) = self.at?;
+        let ends = at == item && part.is_none_or(|part| part == in_part);
+        self.over |= ends;
+        ends.then_some(Channel::joined())
+    }
 }
 
 /// What a text of an answer is.
@@ -186,7 +241,8 @@ impl Listener {
     #[must_use]
     pub fn carry(&self, mut event: Value, piece: &Piece, text: String) -> Value {
         let pointer = match self {
-            Self::OpenAi(_) | Self::Mcp(_) => piece.pointer.clone(),
+            Self::OpenAi(_) => openai::went_on(&mut event, piece),
+            Self::Mcp(_) => piece.pointer.clone(),
             Self::Anthropic(_) => anthropic::went_on(&mut event, &piece.pointer),
             Self::A2a(_) => return a2a::went_on(event, &piece.pointer, &text),
         };

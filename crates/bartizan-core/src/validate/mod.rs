@@ -8,6 +8,7 @@ mod offer;
 mod parts;
 mod prompt;
 mod size;
+mod spelling;
 mod text;
 mod routing;
 pub mod unseen;

@@ -14,5 +14,6 @@ mod calls;
 mod mcp;
 mod place;
 mod price;
+mod seams;
 mod spread;
 mod streams;

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use super::place::Place;
 use super::streams::{CHAT, asked, masker, one_line_end, read_in_full, run};
 
-const RESPONSES: &str = "/v1/responses";
-const MESSAGES: &str = "/v1/messages";
+pub(super) const RESPONSES: &str = "/v1/responses";
+pub(super) const MESSAGES: &str = "/v1/messages";
 
-fn sse(events: &[Value]) -> Vec<u8> {
+pub(super) fn sse(events: &[Value]) -> Vec<u8> {
     events.iter().map(|event| format!("data: {event}\n\n")).collect::<String>().into_bytes()
 }
 
@@ -42,12 +42,12 @@ fn joined(stream: &[u8]) -> BTreeMap<String, String> {
 }
 
 /// Whether so much of a value stands in a text that it can be known again.
-fn tells(text: &str, value: &str) -> bool {
+pub(super) fn tells(text: &str, value: &str) -> bool {
     let letters: Vec<char> = value.chars().collect();
     letters.windows(5).any(|part| text.contains(&part.iter().collect::<String>()))
 }
 
-fn cut(text: &str, mut cuts: Vec<usize>) -> Vec<&str> {
+pub(super) fn cut(text: &str, mut cuts: Vec<usize>) -> Vec<&str> {
     cuts.retain(|at| text.is_char_boundary(*at));
     cuts.extend([0, text.len()]);
     cuts.sort_unstable();

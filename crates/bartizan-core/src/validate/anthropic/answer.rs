@@ -11,8 +11,9 @@ use crate::authorize::Grant;
 use crate::validate::Reported;
 use crate::validate::beside::{Begun, Beside};
 use crate::validate::listener::{
-    Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
+    Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Place, Tokens, ToolCall,
 };
+use crate::validate::spelling::unspelled;
 use crate::validate::text::{Text, number};
 use crate::validate::usage::{Tier, Told};
 
@@ -30,6 +31,8 @@ pub struct Listener {
     open: Vec<Calling>,
     /// The blocks that go on.
     blocks: Begun,
+    /// Where its text goes on, which is one over all blocks.
+    spoken: Place,
 }
 
 /// A document or an event, as far as it matters. A number or a name of another type counts as not
@@ -73,6 +76,8 @@ struct Block<'a> {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Delta<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Text<'a>>,
     #[serde(borrow)]
     text: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -126,7 +131,8 @@ impl Listener {
         let (counts, model, seen) = (None, None, Tokens::default());
         let (open, blocks) = (Vec::new(), Begun::default());
         let (told, hidden) = (false, false);
-        Self { lists_models, counts, told, hidden, model, seen, open, blocks }
+        let spoken = Place::default();
+        Self { lists_models, counts, told, hidden, model, seen, open, blocks, spoken }
     }
 
     /// Tokens may be made that stand in no event.
@@ -192,7 +198,10 @@ impl Listener {
         };
         self.account(&message);
         self.told = message.usage.is_some();
-        let mut heard = Heard::default();
+        let mut heard = Heard { instead: unspelled(document, grant), ..Heard::default() };
+        if grant.endpoint().profile.response.is_some() {
+            heard.pieces = message.joined();
+        }
         for text in message.content.iter().filter_map(|block| block.text.as_deref()) {
             self.seen.add(text);
         }
@@ -214,28 +223,38 @@ impl Listener {
         let message = serde_json::from_slice::<Message<'_>>(data).ok().filter(|_| object);
         let Some(message) = message else { return Heard::unsound() };
         let kind = Text::get(message.kind.as_ref());
-        let mut heard = Heard { beside: Beside::but(wholes(kind)), ..Heard::default() };
+        let (beside, instead) = (Beside::but(wholes(kind)), unspelled(data, grant));
+        let mut heard = Heard { beside, instead, ..Heard::default() };
         let item = message.index.unwrap_or(0);
         match kind {
             Some("message_start") => {
-                self.account(message.message.as_deref().unwrap_or(&message));
+                let started = message.message.as_deref().unwrap_or(&message);
+                self.account(started);
+                for (at, block) in (0..).zip(&started.content) {
+                    self.blocks.begin(at);
+                    self.begin(&format!("/message/content/{at}"), at, block, grant, &mut heard);
+                }
             }
             Some("content_block_start") => {
                 self.blocks.begin(item);
                 if let Some(block) = &message.content_block {
-                    self.begin(item, block, grant, &mut heard);
+                    self.begin("/content_block", item, block, grant, &mut heard);
+                    heard.between = block.is_text() && heard.pieces.is_empty();
                 }
             }
             Some("content_block_delta") => {
                 if let Some(delta) = &message.delta {
                     self.went_on(item, delta, &mut heard);
-                    heard.unsound = !self.blocks.takes(item);
+                    heard.unsound |= !self.blocks.takes(item);
+                    heard.between = Text::get(delta.kind.as_ref()) == Some("citations_delta");
                     heard.goes_on = heard.is_one_piece();
                 }
             }
             Some("content_block_stop") => {
                 heard.ends = Ends::Item(item);
                 self.blocks.end(item);
+                heard.pauses = self.spoken.end(item, None);
+                heard.between = true;
                 self.close(Some(item), &mut heard);
             }
             Some(last @ ("message_delta" | "message_stop" | "error")) => {
@@ -246,7 +265,8 @@ impl Listener {
                 self.blocks.end_all();
                 self.close(None, &mut heard);
             }
-            _ => {}
+            // What nobody knows says nothing of the text.
+            _ => heard.between = true,
         }
         heard
     }
@@ -281,7 +301,15 @@ impl Listener {
         });
     }
 
-    fn begin(&mut self, item: u64, block: &Block<'_>, grant: &Grant, heard: &mut Heard) {
+    /// A block begins. Clients put what follows behind what it begins with.
+    fn begin(
+        &mut self,
+        path: &str,
+        item: u64,
+        block: &Block<'_>,
+        grant: &Grant,
+        heard: &mut Heard,
+    ) {
         if block.is_call() {
             let name = block.name.as_deref().unwrap_or_default();
             heard.check(name, grant);
@@ -292,7 +320,16 @@ impl Listener {
         for (name, text, kind) in
             [("text", &block.text, Kind::Text), ("thinking", &block.thinking, Kind::Reasoning)]
         {
-            self.piece("/content_block", name, text.as_deref(), (kind, item), heard);
+            let text = text.as_deref().filter(|text| !text.is_empty());
+            self.piece(path, name, text, (kind, item), heard);
+        }
+        // Some write the input as the text that it is.
+        let input = block.input.and_then(|input| serde_json::from_str::<String>(input.get()).ok());
+        if let Some(input) = input.filter(|input| !input.is_empty()) {
+            if let Some(open) = self.open.iter_mut().find(|open| open.item == item) {
+                open.push(&input);
+            }
+            self.piece(path, "input", Some(&input), (Kind::Arguments, item), heard);
         }
     }
 
@@ -321,7 +358,15 @@ impl Listener {
     ) {
         let Some(text) = text else { return };
         self.seen.add(text);
-        let channel = Channel { kind, item, part: 0 };
+        let channel = if kind == Kind::Text {
+            match path {
+                "/delta" => self.spoken.go_on(item, 0, heard),
+                _ => self.spoken.begin(item, 0, heard),
+            }
+            Channel::joined()
+        } else {
+            Channel { kind, item, part: 0 }
+        };
         heard.pieces.push(Piece { pointer: format!("{path}/{name}"), channel });
     }
 
@@ -332,7 +377,20 @@ impl Listener {
     }
 }
 
+impl Message<'_> {
+    /// The texts of a whole answer, which clients join.
+    fn joined(&self) -> Vec<Piece> {
+        let blocks = self.content.iter().enumerate().filter(|(_, block)| block.text.is_some());
+        let pointer = |at: usize| format!("/content/{at}/text");
+        blocks.map(|(at, _)| Piece { pointer: pointer(at), channel: Channel::joined() }).collect()
+    }
+}
+
 impl Block<'_> {
+    fn is_text(&self) -> bool {
+        self.kind.as_deref() == Some("text")
+    }
+
     fn is_call(&self) -> bool {
         let kind = self.kind.as_deref();
         matches!(kind, Some("tool_use" | "server_tool_use" | "mcp_tool_use"))
@@ -349,15 +407,26 @@ fn wholes(kind: Option<&str>) -> &'static [&'static str] {
     }
 }
 
-/// Turns the beginning of a block into an event by which it goes on, and tells where the text stands
-/// in that.
+/// Turns the beginning of a block, or of a message with blocks in it, into an event by which it goes on,
+/// and tells where the text stands in that.
 pub(in crate::validate) fn went_on(event: &mut Value, pointer: &str) -> String {
-    let Some(name) = pointer.strip_prefix("/content_block/") else { return pointer.to_owned() };
+    let in_message = pointer.strip_prefix("/message/content/").and_then(|at| at.split_once('/'));
+    let in_block = pointer.strip_prefix("/content_block/").map(|name| (None, name));
+    let block = in_message.map(|(at, name)| (at.parse::<u64>().ok(), name)).or(in_block);
+    let Some((index, name)) = block else { return pointer.to_owned() };
+    let (kind, name) = match name {
+        "input" => ("input_json_delta".to_owned(), "partial_json"),
+        name => (format!("{name}_delta"), name),
+    };
     let mut delta = serde_json::Map::new();
-    delta.insert("type".into(), format!("{name}_delta").into());
+    delta.insert("type".into(), kind.into());
     delta.insert(name.to_owned(), "".into());
     if let Some(members) = event.as_object_mut() {
         members.remove("content_block");
+        members.remove("message");
+        if let Some(index) = index {
+            members.insert("index".into(), index.into());
+        }
         members.insert("type".into(), "content_block_delta".into());
         members.insert("delta".into(), delta.into());
     }

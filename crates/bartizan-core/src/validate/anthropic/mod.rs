@@ -10,7 +10,7 @@ use super::openai::{count, flag, rewritten};
 use super::prompt::{self, Naming};
 use super::said::{Asked, Said, Unfit};
 use super::usage::{Asks, Tier};
-use super::{Estimate, Invalid, hidden, json, listener};
+use super::{Estimate, Invalid, hidden, json, listener, spelling};
 use crate::authorize::{Denial, Grant};
 
 pub use answer::Listener;
@@ -88,6 +88,8 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let mut changed = prompt::whole_numbers(&mut call);
     let models = prompt::models(&mut call, naming, asked, &mut changed)?;
     changed |= tools(&mut call, asked.grant)?;
+    changed |=
+        asked.grant.endpoint().profile.response.is_some() && spelling::keep_to_text(&mut call);
     let streams = flag(&call, "stream")?;
     let mut added = Vec::new();
     let counted = prompt::is_counted(asked.grant, &models);

@@ -4,19 +4,22 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::api::Api;
+use super::labels::{Label, Labels};
 use crate::authorize::Grant;
 use crate::json;
 use crate::validate::Reported;
 use crate::validate::beside::{Begun, Beside};
 use crate::validate::listener::{
-    Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
+    self, Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
 };
 use crate::validate::parts::Content;
+use crate::validate::spelling::unspelled;
 use crate::validate::text::{Text, number};
 use crate::validate::usage::{Tier, Told};
 
@@ -42,6 +45,10 @@ pub struct Listener {
     items: Begun,
     /// The parts of its items that were announced.
     parts: Vec<Place>,
+    /// Where its text goes on, which is one over all parts.
+    spoken: listener::Place,
+    /// What names the calls that are open.
+    labels: Labels,
 }
 
 /// A part of an item, or of the summary of one.
@@ -77,6 +84,10 @@ struct Message<'a> {
     output: Option<Vec<Item<'a>>>,
     #[serde(borrow)]
     item: Option<Item<'a>>,
+    #[serde(borrow, deserialize_with = "part")]
+    part: Option<Part<'a>>,
+    #[serde(borrow)]
+    text: Option<Text<'a>>,
     #[serde(borrow)]
     delta: Option<Text<'a>>,
     #[serde(deserialize_with = "number")]
@@ -107,6 +118,8 @@ struct Choice<'a> {
 #[serde(default)]
 struct Said<'a> {
     #[serde(borrow)]
+    role: Option<Text<'a>>,
+    #[serde(borrow)]
     content: Option<Content<'a>>,
     #[serde(borrow)]
     refusal: Option<Text<'a>>,
@@ -132,6 +145,8 @@ struct Call<'a> {
     #[serde(deserialize_with = "number")]
     index: Option<u64>,
     #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
     function: Option<Function<'a>>,
     #[serde(borrow)]
     custom: Option<Function<'a>>,
@@ -152,6 +167,8 @@ struct Function<'a> {
 #[serde(default)]
 struct Audio<'a> {
     #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
     transcript: Option<Text<'a>>,
 }
 
@@ -167,6 +184,31 @@ struct Item<'a> {
     arguments: Option<Text<'a>>,
     #[serde(borrow)]
     input: Option<Text<'a>>,
+    #[serde(borrow)]
+    code: Option<Text<'a>>,
+    #[serde(borrow)]
+    content: Option<Content<'a>>,
+    #[serde(borrow)]
+    summary: Option<Content<'a>>,
+}
+
+/// A part of an item.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Part<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    text: Option<Text<'a>>,
+    #[serde(borrow)]
+    refusal: Option<Text<'a>>,
+}
+
+/// What is no object is no part.
+fn part<'de: 'a, 'a, D: Deserializer<'de>>(source: D) -> Result<Option<Part<'a>>, D::Error> {
+    let raw = <&'a RawValue>::deserialize(source)?;
+    let object = raw.get().starts_with('{');
+    object.then(|| serde_json::from_str(raw.get())).transpose().map_err(D::Error::custom)
 }
 
 /// What was used, as it is told: by the names of both dialects, of which the larger counts.
@@ -245,6 +287,7 @@ impl Listener {
         let (open, items, parts) = (Vec::new(), Begun::default(), Vec::new());
         let (hides_usage, hidden, told_at) = (false, false, seen);
         let (choices, stray) = (1, None);
+        let (spoken, labels) = (listener::Place::default(), Labels::default());
         Self {
             api,
             hides_usage,
@@ -258,6 +301,8 @@ impl Listener {
             stray,
             items,
             parts,
+            spoken,
+            labels,
         }
     }
 
@@ -317,7 +362,10 @@ impl Listener {
         for choice in message.choices() {
             self.seen.add(Text::get(choice.text.as_ref()).unwrap_or_default());
         }
-        let mut heard = Heard::default();
+        let mut heard = Heard { instead: unspelled(document, grant), ..Heard::default() };
+        if grant.endpoint().profile.response.is_some() {
+            heard.pieces = joined(&message, "");
+        }
         for said in message.choices.iter().flatten().filter_map(|choice| choice.message.as_ref()) {
             let content = said.content.iter().flat_map(Content::texts).map(|told| told.text);
             content.for_each(|text| self.seen.add(text));
@@ -353,7 +401,8 @@ impl Listener {
         let only_usage = message.usage.is_some() && message.choices().is_empty();
         let beside = self.beside(&message);
         let hidden = self.hides_usage && only_usage;
-        let mut heard = Heard { hidden, beside, ..Heard::default() };
+        let instead = unspelled(data, grant);
+        let mut heard = Heard { hidden, beside, instead, ..Heard::default() };
         for (at, choice) in message.choices().iter().enumerate() {
             self.choice(at, choice, grant, &mut heard);
         }
@@ -433,6 +482,8 @@ impl Listener {
         self.piece(heard, &path, "text", Text::get(choice.text.as_ref()), channel(Kind::Text, 0));
         if let Some(said) = &choice.delta {
             let path = format!("{path}/delta");
+            let role = Text::get(said.role.as_ref());
+            self.labels.tell((item, u64::MAX), Label::Role, role, grant, heard);
             for told in said.content.iter().flat_map(Content::texts) {
                 let kind = if told.thinks { Kind::Reasoning } else { Kind::Text };
                 let path = format!("{path}/content{}", told.pointer);
@@ -442,10 +493,15 @@ impl Listener {
                 self.piece(heard, &path, name, text, channel(kind, 0));
             }
             let audio = said.audio.as_ref().and_then(|audio| audio.transcript.as_ref());
+            let id = said.audio.as_ref().and_then(|audio| Text::get(audio.id.as_ref()));
+            self.labels.tell((item, u64::MAX), Label::Id, id, grant, heard);
             let spoken = channel(Kind::Transcript, 0);
             self.piece(heard, &format!("{path}/audio"), "transcript", Text::get(audio), spoken);
             for (at, call) in said.tool_calls.iter().flatten().enumerate() {
                 let path = format!("{path}/tool_calls/{at}");
+                let place = (item, call.index.unwrap_or(at as u64));
+                let id = Text::get(call.id.as_ref());
+                self.labels.tell(place, Label::Id, id, grant, heard);
                 for (name, function) in [("function", &call.function), ("custom", &call.custom)] {
                     let Some(function) = function else { continue };
                     let path = format!("{path}/{name}");
@@ -475,6 +531,7 @@ impl Listener {
         heard: &mut Heard,
     ) {
         if let Some(name) = function.name.as_deref().filter(|name| !name.is_empty()) {
+            self.labels.tell((item, part), Label::Name, Some(name), grant, heard);
             self.begin(item, part, name, grant, heard);
         }
         let arguments = Text::get(function.arguments.as_ref());
@@ -490,9 +547,11 @@ impl Listener {
     /// An event of the responses API.
     fn event(&mut self, kind: &str, message: &Message<'_>, grant: &Grant, heard: &mut Heard) {
         let Some(name) = kind.strip_prefix("response.") else {
-            if kind == "error" {
-                heard.ends = Ends::All;
-            }
+            // What nobody knows says nothing of the text.
+            (heard.ends, heard.between) = match kind {
+                "error" => (Ends::All, false),
+                _ => (Ends::None, true),
+            };
             return;
         };
         let item = message.output_index.unwrap_or(0);
@@ -509,39 +568,132 @@ impl Listener {
             };
             Channel { kind, item, part: part.unwrap_or(0) }
         };
+        let response = message.response.as_deref();
         match name {
-            "completed" | "incomplete" | "failed" => (heard.ends, heard.last) = (Ends::All, true),
+            "created" => heard.unsound |= response.is_some_and(|response| !response.says_nothing()),
+            "queued" | "in_progress" => {
+                heard.wholes = response.map(|all| joined(all, "/response")).unwrap_or_default();
+            }
+            "completed" | "incomplete" | "failed" => {
+                (heard.ends, heard.last) = (Ends::All, true);
+                heard.wholes = response.map(|all| joined(all, "/response")).unwrap_or_default();
+            }
             "output_item.added" => {
                 if let Some(call) = message.item.as_ref().filter(|item| item.is_call()) {
                     self.begin(item, 0, call.name.as_deref().unwrap_or_default(), grant, heard);
+                }
+                if let Some(added) = &message.item {
+                    self.item_begins(item, added, heard);
+                    heard.between = added.is_message() && heard.pieces.is_empty();
                 }
             }
             "content_part.added" | "reasoning_summary_part.added" => {
                 let in_summary = name == "reasoning_summary_part.added";
                 let part = if in_summary { message.summary_index } else { message.content_index };
                 let place = Place { item, part: part.unwrap_or(0), in_summary };
-                if self.parts.len() < MAX_PARTS && !self.parts.contains(&place) {
-                    self.parts.push(place);
+                self.part_begins(place);
+                if let Some(part) = &message.part {
+                    for (name, text, kind) in part.texts(in_summary) {
+                        self.first(heard, format!("/part/{name}"), text, (kind, place));
+                    }
+                    heard.between = !in_summary && heard.pieces.is_empty();
                 }
             }
             "output_item.done" => {
                 heard.ends = Ends::Item(item);
                 self.items.end(item);
                 self.close_item(item, heard);
+                if let Some(done) = message.item.as_ref().filter(|item| item.is_message()) {
+                    done.joined("/item", &mut heard.wholes);
+                    (heard.pauses, heard.between) = (self.spoken.end(item, None), true);
+                }
+            }
+            "output_text.done" => {
+                let (pointer, channel) = ("/text".to_owned(), Channel::joined());
+                heard.wholes.extend(message.text.is_some().then_some(Piece { pointer, channel }));
+                (heard.pauses, heard.between) =
+                    (self.spoken.end(item, message.content_index), true);
+            }
+            "content_part.done" => {
+                let says = message.part.as_ref().is_some_and(|part| part.text.is_some());
+                let (pointer, channel) = ("/part/text".to_owned(), Channel::joined());
+                heard.wholes.extend(says.then_some(Piece { pointer, channel }));
+                (heard.pauses, heard.between) =
+                    (self.spoken.end(item, message.content_index), true);
             }
             _ => {
                 if let Some(name) = name.strip_suffix(".delta").filter(|name| *name != "audio") {
-                    let (text, channel) = (Text::get(message.delta.as_ref()), channel(name));
+                    let (text, mut channel) = (Text::get(message.delta.as_ref()), channel(name));
                     heard.unsound |= !self.has_place(channel);
+                    if channel.kind == Kind::Text {
+                        self.spoken.go_on(item, channel.part, heard);
+                        channel = Channel::joined();
+                    }
                     if matches!(channel.kind, Kind::Arguments | Kind::Input) {
                         self.went_on(item, 0, text.unwrap_or_default());
                     }
                     self.piece(heard, "", "delta", text, channel);
                 } else if let Some(name) = name.strip_suffix(".done") {
-                    heard.ends = Ends::One(channel(name));
+                    (heard.ends, heard.between) = (Ends::One(channel(name)), true);
+                } else {
+                    heard.between = true;
                 }
             }
         }
+    }
+
+    /// The texts that an item begins with: clients put what follows behind them.
+    fn item_begins(&mut self, item: u64, added: &Item<'_>, heard: &mut Heard) {
+        let written = [
+            ("arguments", &added.arguments, Kind::Arguments),
+            ("input", &added.input, Kind::Input),
+            ("code", &added.code, Kind::Input),
+        ];
+        for (name, text, kind) in written {
+            let text = Text::get(text.as_ref()).unwrap_or_default();
+            let place = Place { item, part: 0, in_summary: false };
+            self.first(heard, format!("/item/{name}"), text, (kind, place));
+            self.went_on(item, 0, text);
+        }
+        let said = if added.is_message() { Kind::Text } else { Kind::Reasoning };
+        for (name, content, kind) in
+            [("content", &added.content, said), ("summary", &added.summary, Kind::Summary)]
+        {
+            for told in content.iter().flat_map(Content::texts) {
+                let in_summary = kind == Kind::Summary;
+                let part = told.pointer.split('/').nth(1).and_then(|at| at.parse().ok());
+                let place = Place { item, part: part.unwrap_or(0), in_summary };
+                self.part_begins(place);
+                let pointer = format!("/item/{name}{}", told.pointer);
+                self.first(heard, pointer, told.text, (kind, place));
+            }
+        }
+    }
+
+    fn part_begins(&mut self, place: Place) {
+        if self.parts.len() < MAX_PARTS && !self.parts.contains(&place) {
+            self.parts.push(place);
+        }
+    }
+
+    /// The first piece of a text, where there is one.
+    fn first(
+        &mut self,
+        heard: &mut Heard,
+        pointer: String,
+        text: &str,
+        (kind, Place { item, part, .. }): (Kind, Place),
+    ) {
+        if text.is_empty() {
+            return;
+        }
+        let channel = if kind == Kind::Text {
+            self.spoken.begin(item, part, heard);
+            Channel::joined()
+        } else {
+            Channel { kind, item, part }
+        };
+        self.piece_at(heard, pointer, text, channel);
     }
 
     fn piece(
@@ -642,7 +794,67 @@ impl Function<'_> {
     }
 }
 
+impl Message<'_> {
+    /// Whether it has no texts in it yet.
+    fn says_nothing(&self) -> bool {
+        self.output.iter().flatten().all(|item| {
+            let written = [&item.arguments, &item.input, &item.code];
+            let contents = [&item.content, &item.summary].into_iter().flatten();
+            let empty =
+                |text: &Option<Text<'_>>| Text::get(text.as_ref()).is_none_or(str::is_empty);
+            written.into_iter().all(empty)
+                && contents.flat_map(Content::texts).all(|told| told.text.is_empty())
+        })
+    }
+}
+
+/// The texts of a whole answer that stands at `path` which clients join: the parts of a content, and all
+/// parts of all items of a response.
+fn joined(message: &Message<'_>, path: &str) -> Vec<Piece> {
+    let mut all = Vec::new();
+    for (at, choice) in message.choices().iter().enumerate() {
+        let content = choice.message.iter().filter_map(|said| said.content.as_ref());
+        for told in content.flat_map(Content::texts) {
+            let kind = if told.thinks { Kind::Reasoning } else { Kind::Text };
+            let channel = Channel { kind, item: at as u64, part: 0 };
+            let pointer = format!("{path}/choices/{at}/message/content{}", told.pointer);
+            all.push(Piece { pointer, channel });
+        }
+    }
+    for (at, item) in message.output.iter().flatten().enumerate().filter(|(_, i)| i.is_message()) {
+        item.joined(&format!("{path}/output/{at}"), &mut all);
+    }
+    all
+}
+
+impl Part<'_> {
+    /// What it says, and what that is.
+    fn texts(&self, in_summary: bool) -> [(&'static str, &str, Kind); 2] {
+        let kind = match Text::get(self.kind.as_ref()) {
+            _ if in_summary => Kind::Summary,
+            Some("reasoning_text") => Kind::Reasoning,
+            _ => Kind::Text,
+        };
+        let [text, refusal] =
+            [&self.text, &self.refusal].map(|text| Text::get(text.as_ref()).unwrap_or_default());
+        [("text", text, kind), ("refusal", refusal, Kind::Refusal)]
+    }
+}
+
 impl Item<'_> {
+    /// Whether it is a part of what the model says.
+    fn is_message(&self) -> bool {
+        matches!(self.kind.as_deref(), Some("message") | None)
+    }
+
+    /// Its texts, which are one text with those of all other items.
+    fn joined(&self, path: &str, all: &mut Vec<Piece>) {
+        let channel = Channel::joined();
+        let texts = self.content.iter().flat_map(Content::texts);
+        let pointer = |pointer: String| format!("{path}/content{pointer}");
+        all.extend(texts.map(|told| Piece { pointer: pointer(told.pointer), channel }));
+    }
+
     fn is_call(&self) -> bool {
         let kind = self.kind.as_deref();
         matches!(kind, Some("function_call" | "custom_tool_call" | "mcp_call"))

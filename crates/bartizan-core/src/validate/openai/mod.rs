@@ -2,6 +2,8 @@
 //! may use.
 
 mod answer;
+mod delta;
+mod labels;
 mod api;
 mod output;
 mod tools;
@@ -11,11 +13,12 @@ use serde_json::{Map, Value};
 
 use super::said::{Asked, Said, Unfit};
 use super::usage::{Asks, Tier};
-use super::{Estimate, Invalid, hidden, json, listener, prompt};
+use super::{Estimate, Invalid, hidden, json, listener, prompt, spelling};
 use crate::authorize::Denial;
 
 pub use answer::Listener;
 use api::Api;
+pub(super) use delta::went_on;
 
 /// The longest model name that is taken, in bytes.
 pub(super) const MAX_MODEL: usize = 256;
@@ -41,7 +44,9 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let mut changed = prompt::whole_numbers(&mut call);
     let models = prompt::models(&mut call, api.naming(), asked, &mut changed)?;
     changed |= tools::check(&mut call, asked.grant)?;
-    changed |= asked.grant.endpoint().profile.response.is_some() && keep_to_text(&mut call);
+    // They would spell out, token by token, what is masked in the text.
+    changed |=
+        asked.grant.endpoint().profile.response.is_some() && spelling::keep_to_text(&mut call);
     let streams = flag(&call, "stream")?;
     let mut added = Vec::new();
     let counted = prompt::is_counted(asked.grant, &models);
@@ -90,21 +95,6 @@ fn asks(call: &Map<String, Value>, api: Api) -> Asks {
     let tier = call.get("service_tier").and_then(Value::as_str).and_then(Tier::parse);
     // Of newer models a part of each prompt is written into the cache, asked or not.
     Asks { cache: true, audio, tier, pieces: api.pieces(call) }
-}
-
-/// Asks for no probabilities of single tokens: they would spell out, token by token, what is masked in
-/// the text. `true` where they were asked for.
-fn keep_to_text(call: &mut Map<String, Value>) -> bool {
-    let mut changed = false;
-    for member in ["logprobs", "top_logprobs"] {
-        changed |= call.remove(member).is_some();
-    }
-    if let Some(Value::Array(include)) = call.get_mut("include") {
-        let before = include.len();
-        include.retain(|part| !part.as_str().is_some_and(|part| part.ends_with("logprobs")));
-        changed |= include.len() < before;
-    }
-    changed
 }
 
 /// Has the usage told at the end of the stream. `true` where the client did not ask for it.
