@@ -79,7 +79,7 @@ async fn requests_come_over_tls_and_a_certificate_is_replaced_while_running() {
     let key_before = fs::read(&key).unwrap();
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     fs::write(&key, other.signing_key.serialize_pem()).unwrap();
-    program.says("do not fit together");
+    program.says("is not that of the certificate");
     assert!(ask(&program, &first, "http/1.1", "localhost").await.is_ok());
     fs::write(&key, key_before).unwrap();
 

@@ -175,12 +175,16 @@ fn with(media: &'static str, length: &'static str, body: Body) -> Response<Body>
 
 #[tokio::test]
 async fn a_picture_that_is_a_text_does_not_pass_unread() {
-    let picture = |media: &'static str| {
-        move |_| async move { Ok(with(media, "15", Body::full("ann@example.org"))) }
+    let picture = |media: &'static str, bytes: &'static str| {
+        move |_| async move { Ok(with(media, "15", Body::full(bytes))) }
     };
     let app = App::builder("Pictures")
-        .endpoint(endpoint("GET", "/svg").public().call(picture("image/svg+xml")))
-        .endpoint(endpoint("GET", "/png").public().call(picture("image/png")))
+        .endpoint(
+            endpoint("GET", "/svg").public().call(picture("image/svg+xml", "ann@example.org")),
+        )
+        .endpoint(
+            endpoint("GET", "/png").public().call(picture("image/png", "RIFF\0\0\0\0WEBPVP8")),
+        )
         .pii(&guide());
     let house = House::build(app).await;
     for (path, status) in [("/svg", 502), ("/png", 200)] {

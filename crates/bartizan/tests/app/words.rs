@@ -38,7 +38,7 @@ async fn everything_that_is_wrong_is_said_at_once() {
     for part in [
         "`ci`",
         "`agent1`",
-        "`mysql://db`",
+        "the store: write `memory`",
         "`syslog:`",
         "EMALI",
         "5/fortnight",
