@@ -186,6 +186,8 @@ struct Trip {
     /// The status that the client has seen.
     status: Option<u16>,
     spent: Spent,
+    /// Whether the last word of the answer has gone out: whoever goes then has heard it all.
+    told: bool,
 }
 
 impl Away {
@@ -194,8 +196,8 @@ impl Away {
         if let Some(id) = reservation {
             settle.0.heartbeat.begin(id, journey.endpoint().timeout);
         }
-        let journey = Some(journey);
-        Self(Box::new(Trip { journey, reservation, settle, client: None, status: None, spent }))
+        let (journey, client, status, told) = (Some(journey), None, None, false);
+        Self(Box::new(Trip { journey, reservation, settle, client, status, spent, told }))
     }
 
     /// Goes on without its client.
@@ -266,21 +268,16 @@ impl Away {
         trip.settle.now(release).await;
         let Some(journey) = trip.journey.take() else { return Receipt::Done };
         let now = clock::now();
-        if trip.client.as_ref().is_some_and(Presence::is_gone) {
+        if !trip.told && trip.client.as_ref().is_some_and(Presence::is_gone) {
             journey.break_off(Outcome::Abandoned, trip.status, &trip.spent, now);
             return Receipt::Done;
         }
         journey.end(trip.status.unwrap_or_default(), &trip.spent, now)
     }
 
-    /// The answer went out to its last word, behind which its client did not wait for the end.
-    pub(crate) fn told(mut self) {
-        let trip = &mut *self.0;
-        if let Some(journey) = trip.journey.take() {
-            trip.settle.soon(journey.release(&trip.spent));
-            // Nobody is left to hear that it is on record.
-            let _ = journey.end(trip.status.unwrap_or_default(), &trip.spent, clock::now());
-        }
+    /// The last word of the answer has gone out. Many clients go then, and do not wait for the end of it.
+    pub(crate) fn told(&mut self) {
+        self.0.told = true;
     }
 
     /// The call has become a conversation, which does not outlive its client.
@@ -339,6 +336,14 @@ impl Drop for Trip {
 
 impl Drop for Away {
     fn drop(&mut self) {
-        self.break_off(Outcome::Abandoned);
+        if !self.0.told {
+            return self.break_off(Outcome::Abandoned);
+        }
+        let trip = &mut *self.0;
+        if let Some(journey) = trip.journey.take() {
+            trip.settle.soon(journey.release(&trip.spent));
+            // Nobody is left to hear that it is on record.
+            let _ = journey.end(trip.status.unwrap_or_default(), &trip.spent, clock::now());
+        }
     }
 }

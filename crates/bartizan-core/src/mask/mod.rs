@@ -126,7 +126,7 @@ impl Guard {
     }
 
     /// What is told in the place of a path, a name or the like in which something stands that the operator has
-    /// added to what is looked for. What is built in is for whoever tells it: see [`told`](crate::audit::told).
+    /// added to what is looked for. What is built in is for whoever tells it: see [`crate::audit::told`].
     #[must_use]
     pub fn instead(&self, text: &str) -> Option<String> {
         let masked = self.own.as_ref()?.mask_text(text);

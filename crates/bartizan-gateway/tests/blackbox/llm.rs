@@ -249,6 +249,25 @@ async fn a_client_that_goes_at_the_last_word_has_had_its_answer() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_while_its_end_is_written_has_had_its_answer() {
+    let provider = Provider::start();
+    let gateway = Gateway::configured(&configuration(provider.address));
+    let calls = 20;
+    for _ in 0..calls {
+        hang_up(&gateway, "/v1/chat/completions", "smollm2-135m", "data: [DONE]\n\n").await;
+    }
+    let until = Instant::now() + Duration::from_secs(30);
+    let ends = || gateway.records().into_iter().filter(is_end).collect::<Vec<_>>();
+    while ends().len() < calls {
+        assert!(Instant::now() < until, "some exchanges do not end");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for end in ends() {
+        assert_eq!(end["outcome"], "allow", "{end}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_may_finish_does_so_without_its_client_and_is_charged_exactly() {
     let provider = Provider::start();
     let gateway = Gateway::configured(&configuration(provider.address));

@@ -207,6 +207,10 @@ impl Homebound {
         let Some(mut away) = self.away.take() else { return };
         away.detected(&self.screen.detections());
         self.screen.tell(&mut away);
+        // With nothing left to go out, a client that leaves while the record is written has heard all.
+        if last.is_none() && self.screen.is_told() {
+            away.told();
+        }
         self.last = last;
         self.closing = Some(Box::pin(async move { away.end().await.durable().await.is_ok() }));
     }
