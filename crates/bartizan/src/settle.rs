@@ -268,7 +268,7 @@ impl Away {
         trip.settle.now(release).await;
         let Some(journey) = trip.journey.take() else { return Receipt::Done };
         let now = clock::now();
-        if !trip.told && trip.client.as_ref().is_some_and(Presence::is_gone) {
+        if trip.client.as_ref().is_some_and(Presence::is_gone) {
             journey.break_off(Outcome::Abandoned, trip.status, &trip.spent, now);
             return Receipt::Done;
         }
