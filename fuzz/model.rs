@@ -65,9 +65,11 @@ pub(crate) fn grant_to(
         cost: Cost { max_output_tokens: 100, ..Cost::default() },
         profile: Profile::default(),
         timeout: Duration::from_secs(1),
+        body_timeout: Duration::from_secs(1),
         on_disconnect: OnDisconnect::Cancel,
         elsewhere: false,
         exchanges: false,
+        seen_as: 0,
         messages: None,
         about: About::default(),
     };
