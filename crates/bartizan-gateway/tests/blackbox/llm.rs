@@ -202,16 +202,22 @@ async fn hang_up(gateway: &Gateway, path: &str, model: &str, last: &str) {
     }
 }
 
-/// The end of the only exchange, once it is on record.
-async fn only_end(gateway: &Gateway) -> Value {
+/// The ends of so many exchanges, once they are on record.
+async fn ends(gateway: &Gateway, exchanges: usize) -> Vec<Value> {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
-        if let Some(end) = gateway.records().into_iter().find(is_end) {
-            return end;
+        let ends: Vec<_> = gateway.records().into_iter().filter(is_end).collect();
+        if ends.len() >= exchanges {
+            return ends;
         }
-        assert!(Instant::now() < until, "the exchange does not end");
+        assert!(Instant::now() < until, "some exchange does not end");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The end of the only exchange, once it is on record.
+async fn only_end(gateway: &Gateway) -> Value {
+    ends(gateway, 1).await.swap_remove(0)
 }
 
 #[tokio::test]
@@ -256,13 +262,7 @@ async fn a_client_that_goes_while_its_end_is_written_has_had_its_answer() {
     for _ in 0..calls {
         hang_up(&gateway, "/v1/chat/completions", "smollm2-135m", "data: [DONE]\n\n").await;
     }
-    let until = Instant::now() + Duration::from_secs(30);
-    let ends = || gateway.records().into_iter().filter(is_end).collect::<Vec<_>>();
-    while ends().len() < calls {
-        assert!(Instant::now() < until, "some exchanges do not end");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    for end in ends() {
+    for end in ends(&gateway, calls).await {
         assert_eq!(end["outcome"], "allow", "{end}");
     }
 }
