@@ -76,11 +76,14 @@ impl Chain {
     }
 }
 
-/// Reads a chain from its first line on, and stops at the first one that is not what it was.
+/// Reads a chain from its first line on, and stops at the first one that is not what it was. It may lie in
+/// several files, and a file may begin a chain of its own.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     line: u64,
     head: Head,
+    records: u64,
+    chains: u64,
 }
 
 /// The first record of a chain that is not what it was.
@@ -119,11 +122,16 @@ pub enum Why {
 
 impl Default for Verifier {
     fn default() -> Self {
-        Self { line: 0, head: Head::EMPTY }
+        Self { line: 0, head: Head::EMPTY, records: 0, chains: 0 }
     }
 }
 
 impl Verifier {
+    /// The next line is the first one of another file: it goes on with the chain, or begins one.
+    pub fn next_file(&mut self) {
+        self.line = 0;
+    }
+
     /// Takes the next line, its line feed included, and returns the record.
     ///
     /// # Errors
@@ -133,6 +141,10 @@ impl Verifier {
         let at = self.line;
         let broken = |seq, why| Broken { line: at, seq, why };
         let record = Record::parse(line).map_err(|why| broken(None, Why::Malformed(why)))?;
+        if at == 1 && (record.seq, record.prev) == (1, Hash::NONE) {
+            self.head = Head::EMPTY;
+            self.chains += 1;
+        }
         let expected = self.head.seq + 1;
         let why = match record.seq.cmp(&expected) {
             std::cmp::Ordering::Greater => Some(Why::Missing { expected }),
@@ -144,7 +156,20 @@ impl Verifier {
             return Err(broken(Some(record.seq), why));
         }
         self.head = Head { seq: record.seq, hash: record.hash };
+        self.records += 1;
         Ok(record)
+    }
+
+    /// How many records were sound.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// How many chains began.
+    #[must_use]
+    pub fn chains(&self) -> u64 {
+        self.chains
     }
 
     /// The last sound record.

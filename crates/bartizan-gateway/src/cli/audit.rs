@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bartizan_core::audit::Event;
-use bartizan_core::audit::chain::{Broken, Head, Verifier};
-use bartizan_core::audit::record::Record;
+use bartizan_core::audit::chain::{Broken, Head, Verifier, Why};
+use bartizan_core::audit::record::{Malformed, Record};
 use bartizan_core::authenticate::Principal;
 use bartizan_core::time::Timestamp;
 use clap::{Args, Subcommand, ValueEnum};
@@ -45,8 +45,9 @@ pub enum Audit {
 /// Arguments of `audit verify`.
 #[derive(Args, Clone, Debug)]
 pub struct Verify {
-    /// The log.
-    pub file: PathBuf,
+    /// The log; where parts of it were moved away, all of them, the oldest first.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
     /// How the result is written.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -55,8 +56,9 @@ pub struct Verify {
 /// Arguments of `audit query`. A record is shown when all of them match.
 #[derive(Args, Clone, Debug)]
 pub struct Query {
-    /// The log.
-    pub file: PathBuf,
+    /// The log, or several parts of it.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
     /// Only this event, such as `ACCESS_DENIED`; may be given several times.
     #[arg(long = "event", value_name = "EVENT", value_parser = event)]
     pub events: Vec<Event>,
@@ -96,8 +98,9 @@ pub struct Tail {
 /// Arguments of `audit export`.
 #[derive(Args, Clone, Debug)]
 pub struct Export {
-    /// The log.
-    pub file: PathBuf,
+    /// The log, or several parts of it.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
     /// The format.
     #[arg(long, value_enum, default_value_t)]
     pub format: ExportFormat,
@@ -146,29 +149,27 @@ pub fn run(command: &Audit, now: Timestamp, out: &mut dyn Write) -> anyhow::Resu
 /// # Errors
 /// The log cannot be read.
 pub fn verify(args: &Verify, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let mut lines = open(&args.file)?;
     let mut verifier = Verifier::default();
     let mut broken = None;
-    while let Some(line) = lines.next()? {
-        if let Err(first) = verifier.feed(line) {
-            broken = Some(first);
+    for file in &args.files {
+        verifier.next_file();
+        if let Some(first) = verify_file(file, &mut verifier)? {
+            broken = Some((file, first));
             break;
         }
     }
-    // While the gateway writes, the last line may be half there.
-    if broken.is_some() && lines.is_being_written()? {
-        broken = None;
-    }
     match args.format {
-        Format::Text => print_verdict(verifier.head(), broken, out)?,
+        Format::Text => print_verdict(&verifier, broken, args.files.len(), out)?,
         Format::Json => {
-            let Head { seq, hash } = verifier.head();
-            let broken = broken.map(|broken| {
-                json!({ "line": broken.line, "seq": broken.seq, "why": broken.why.to_string() })
+            let Head { hash, .. } = verifier.head();
+            let broken = broken.map(|(file, broken)| {
+                let (file, why) = (file.display().to_string(), broken.why.to_string());
+                json!({ "file": file, "line": broken.line, "seq": broken.seq, "why": why })
             });
-            let hash = hash.to_string();
+            let (hash, records, chains) = (hash.to_string(), verifier.records(), verifier.chains());
+            let sound = broken.is_none();
             let verdict = json!({
-                "sound": broken.is_none(), "records": seq, "head": hash, "broken": broken
+                "sound": sound, "records": records, "chains": chains, "head": hash, "broken": broken
             });
             writeln!(out, "{verdict}")?;
         }
@@ -176,14 +177,38 @@ pub fn verify(args: &Verify, out: &mut dyn Write) -> anyhow::Result<u8> {
     Ok(u8::from(broken.is_some()))
 }
 
-fn print_verdict(head: Head, broken: Option<Broken>, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Head { seq, hash } = head;
-    match broken {
-        None => writeln!(out, "sound: {seq} records, the last has the hash {hash}")?,
-        Some(broken) => {
-            writeln!(out, "broken: {broken}")?;
-            writeln!(out, "The {seq} records before it are sound.")?;
+/// The first record of a file that does not continue what came before.
+fn verify_file(file: &Path, verifier: &mut Verifier) -> anyhow::Result<Option<Broken>> {
+    let mut lines = open(file)?;
+    while let Some(line) = lines.next()? {
+        if let Err(broken) = verifier.feed(line) {
+            // While the gateway writes, the last line may be half there.
+            return Ok((!lines.is_being_written()?).then_some(broken));
         }
+    }
+    Ok(None)
+}
+
+fn print_verdict(
+    verifier: &Verifier,
+    broken: Option<(&PathBuf, Broken)>,
+    files: usize,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let (records, chains, hash) = (verifier.records(), verifier.chains(), verifier.head().hash);
+    let Some((file, broken)) = broken else {
+        let chains = if chains > 1 { format!(" in {chains} chains") } else { String::new() };
+        writeln!(out, "sound: {records} records{chains}, the last has the hash {hash}")?;
+        return Ok(());
+    };
+    let place = if files > 1 { format!("`{}`, ", file.display()) } else { String::new() };
+    writeln!(out, "broken: {place}{broken}")?;
+    writeln!(out, "The {records} records before it are sound.")?;
+    if broken.line == 1 && matches!(broken.why, Why::Missing { .. }) {
+        writeln!(
+            out,
+            "Where parts of the log were moved away, name all of them, the oldest first."
+        )?;
     }
     Ok(())
 }
@@ -195,10 +220,9 @@ fn print_verdict(head: Head, broken: Option<Broken>, out: &mut dyn Write) -> any
 /// others is shown all the same.
 pub fn query(args: &Query, now: Timestamp, out: &mut dyn Write) -> anyhow::Result<()> {
     let filter = Filter::new(args, now)?;
-    let mut lines = open(&args.file)?;
     let mut last = VecDeque::new();
     let limit = args.limit.unwrap_or(usize::MAX);
-    lines.each(|line, record| {
+    let unsound = each(&args.files, &mut |line, record| {
         if !filter.matches(&record) {
             return Ok(());
         }
@@ -214,7 +238,7 @@ pub fn query(args: &Query, now: Timestamp, out: &mut dyn Write) -> anyhow::Resul
     for (line, record) in &last {
         print::record(line, record, args.format, out)?;
     }
-    complain(&lines)
+    complain(unsound)
 }
 
 /// What a record must be like.
@@ -273,9 +297,13 @@ pub fn tail(
     while args.follow && go_on() {
         out.flush()?;
         std::thread::sleep(POLL);
+        let moved = lines.has_moved(&args.file);
         lines.each(|line, record| print::record(line, &record, args.format, out))?;
+        if moved {
+            lines = open(&args.file)?;
+        }
     }
-    complain(&lines)
+    complain(Unsound::of(&args.file, &lines))
 }
 
 /// Writes all records in another format.
@@ -286,25 +314,54 @@ pub fn export(args: &Export, out: &mut dyn Write) -> anyhow::Result<()> {
     if args.format == ExportFormat::Ocsf {
         bail!("the format `ocsf` is not supported by this version; use `jsonl` or `cef`");
     }
-    let mut lines = open(&args.file)?;
-    lines.each(|line, record| {
+    let unsound = each(&args.files, &mut |line, record| {
         match args.format {
             ExportFormat::Cef => writeln!(out, "{}", cef::line(&record))?,
             ExportFormat::Jsonl | ExportFormat::Ocsf => out.write_all(line)?,
         }
         Ok(())
     })?;
-    complain(&lines)
+    complain(unsound)
+}
+
+/// Hands every sound record of the files to `to`. Returns what was wrong with the first line that is none.
+fn each(
+    files: &[PathBuf],
+    to: &mut dyn FnMut(&[u8], Record) -> anyhow::Result<()>,
+) -> anyhow::Result<Option<Unsound>> {
+    let mut unsound = None;
+    for file in files {
+        let mut lines = open(file)?;
+        lines.each(&mut *to)?;
+        unsound = unsound.or_else(|| Unsound::of(file, &lines));
+    }
+    Ok(unsound)
+}
+
+/// A line that is no sound record.
+struct Unsound {
+    file: PathBuf,
+    line: u64,
+    why: Malformed,
+}
+
+impl Unsound {
+    fn of(file: &Path, lines: &Lines) -> Option<Self> {
+        let (line, why) = lines.first_unsound()?;
+        Some(Self { file: file.to_owned(), line, why })
+    }
 }
 
 fn open(path: &Path) -> anyhow::Result<Lines> {
     Lines::open(path).with_context(|| format!("the log `{}` cannot be read", path.display()))
 }
 
-fn complain(lines: &Lines) -> anyhow::Result<()> {
-    match lines.first_unsound() {
+fn complain(unsound: Option<Unsound>) -> anyhow::Result<()> {
+    match unsound {
         None => Ok(()),
-        Some((line, why)) => bail!("line {line}: {why}; see `bartizan audit verify`"),
+        Some(Unsound { file, line, why }) => {
+            bail!("`{}`, line {line}: {why}; see `bartizan audit verify`", file.display())
+        }
     }
 }
 

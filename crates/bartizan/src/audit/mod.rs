@@ -25,12 +25,19 @@
 //! Opening a file reads it once, from beginning to end. A last line that is not whole is moved
 //! to a file of its own beside the log, and every `REQUEST_START` without an end gets a
 //! `REQUEST_ERROR` with the outcome `abandoned`.
+//!
+//! # When the file is moved away
+//!
+//! Whoever keeps logs moves the file away, and the chain goes on in a new one of the same name. It is
+//! looked for before each time that something must be on the disk: a file that is deleted or emptied
+//! loses what stood in it, and nothing that comes later.
 
 mod queue;
 mod refusals;
 mod writer;
 mod sink;
 mod recover;
+mod interrupted;
 
 use std::io;
 use std::path::PathBuf;

@@ -1,21 +1,18 @@
 //! What did the last process leave behind? Its chain goes on; what a crash cut off is put in
 //! order.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use bartizan_core::audit::chain::{Chain, Head};
 use bartizan_core::audit::record::{MAX_LINE, Record};
 use bartizan_core::audit::{Entry, Event, Outcome};
 use bartizan_core::time::Timestamp;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
-use super::OpenError;
-use super::sink::{FileSink, Sink};
+use super::sink::{FileSink, Sink, create, folder, rights, sync_folder};
+use super::{OpenError, interrupted};
 
 /// How far from the end the last sound record is looked for, in bytes; mostly the first will do.
 /// A crash damages no more than the last group.
@@ -53,49 +50,27 @@ pub(super) fn open(
         );
         chain.append(&torn_entry(&torn, bytes, now), &mut lines);
     }
-    for start in open_starts(&mut file, end.at).map_err(io)? {
-        chain.append_members(abandoned(start, now), &mut lines);
+    for start in interrupted::starts(path, &mut file, end.at).map_err(io)? {
+        chain.append_members(interrupted::closed(start, now), &mut lines);
     }
-    let mut sink = FileSink::new(file, end.at);
+    let mut sink = FileSink::new(path, file, end.at);
     sink.cut().and_then(|()| sink.write(&lines)).and_then(|()| sink.sync()).map_err(io)?;
     sink.keep();
     Ok((sink, chain))
 }
 
-/// Only its owner may write what is made, and only its group may read it.
-fn rights(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o640);
-    options
-}
-
-/// Opens the file, and makes it and its folder where they are missing.
-fn create(path: &Path) -> io::Result<File> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let file = rights(&mut options).open(path)?;
-    sync_folder(folder)?;
-    Ok(file)
-}
-
-/// A new file is durable only when its folder is.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
-}
-
 /// Where the sound part of a file ends.
 #[derive(Debug)]
-struct End {
-    at: u64,
-    head: Head,
+pub(super) struct End {
+    /// After so many bytes.
+    pub(super) at: u64,
+    /// With this record.
+    pub(super) head: Head,
 }
 
 impl End {
     /// Looks for the last sound record, from the end on; none where the file is no log.
-    fn find(file: &mut File, length: u64) -> io::Result<Option<Self>> {
+    pub(super) fn find(file: &mut File, length: u64) -> io::Result<Option<Self>> {
         for reach in REACHES {
             let end = Self::within(file, length, reach)?;
             if end.is_some() || reach >= length {
@@ -152,7 +127,7 @@ fn save_torn(path: &Path, file: &mut File, end: &End) -> io::Result<PathBuf> {
                 io::copy(file, &mut torn)?;
                 torn.flush()?;
                 torn.sync_all()?;
-                sync_folder(name.parent().filter(|p| *p != "").unwrap_or(Path::new(".")))?;
+                sync_folder(folder(&name))?;
                 return Ok(name);
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -176,79 +151,4 @@ fn torn_entry(torn: &Path, bytes: u64, now: Timestamp) -> Entry {
         details,
         end: None,
     }
-}
-
-/// What is looked at of each record.
-#[derive(Deserialize)]
-struct Glance<'a> {
-    #[serde(borrow)]
-    event: Cow<'a, str>,
-    #[serde(borrow)]
-    request_id: Option<Cow<'a, str>>,
-}
-
-/// The START records before `end` that have no end, in their order.
-fn open_starts(file: &mut File, end: u64) -> io::Result<Vec<Record>> {
-    file.seek(SeekFrom::Start(0))?;
-    let mut lines = BufReader::with_capacity(1 << 16, file.take(end));
-    let mut open: HashMap<String, Vec<u64>> = HashMap::new();
-    let (mut at, mut line) = (0, Vec::new());
-    loop {
-        line.clear();
-        let length = lines.by_ref().take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
-        if length == 0 {
-            break;
-        }
-        glance(&line, at, &mut open);
-        at += length as u64;
-    }
-    let mut offsets: Vec<u64> = open.into_values().flatten().collect();
-    offsets.sort_unstable();
-    let records = offsets.into_iter().map(|offset| read_at(file, offset, &mut line));
-    records.filter_map(io::Result::transpose).collect()
-}
-
-/// Notes a START, and strikes out the one that this record ends. What cannot be read is left to
-/// `bartizan audit verify`.
-fn glance(line: &[u8], at: u64, open: &mut HashMap<String, Vec<u64>>) {
-    let Ok(Glance { event, request_id: Some(id) }) = serde_json::from_slice(line) else { return };
-    match Event::parse(&event) {
-        Some(Event::RequestStart) => open.entry(id.into_owned()).or_default().push(at),
-        Some(Event::RequestEnd | Event::RequestError) => {
-            if let Some(starts) = open.get_mut(&*id) {
-                starts.pop();
-                if starts.is_empty() {
-                    open.remove(&*id);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn read_at(file: &mut File, offset: u64, line: &mut Vec<u8>) -> io::Result<Option<Record>> {
-    file.seek(SeekFrom::Start(offset))?;
-    line.clear();
-    BufReader::new(file.take(MAX_LINE as u64)).read_until(b'\n', line)?;
-    Ok(Record::parse(line).ok())
-}
-
-/// The end of an exchange that was under way when the process died, made from its START.
-fn abandoned(start: Record, now: Timestamp) -> Map<String, Value> {
-    let event = Event::RequestError;
-    let started = start.seq;
-    let mut members = start.into_members();
-    let mut details = Map::new();
-    details.insert("started_seq".into(), started.into());
-    for (name, value) in [
-        ("event", event.as_str().into()),
-        ("outcome", Outcome::Abandoned.as_str().into()),
-        ("severity", event.severity().as_str().into()),
-        ("time", now.to_string().into()),
-        ("reason", "the gateway stopped before the exchange was over".into()),
-        ("details", Value::Object(details)),
-    ] {
-        members.insert(name.into(), value);
-    }
-    members
 }

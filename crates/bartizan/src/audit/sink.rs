@@ -1,11 +1,19 @@
-//! On what is the log written? On something that can be told to forget a half-written group.
+//! On what is the log written? On something that can be told to forget a half-written group, and that
+//! notices when somebody takes its file away.
 
 use std::fmt::Debug;
-use std::fs::File;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 /// A medium for whole groups of lines.
 pub(super) trait Sink: Debug + Send {
+    /// Sees to it that what is written next can be found by the name of the log. Nobody takes away what
+    /// has none.
+    fn look(&mut self) -> io::Result<Whereabouts> {
+        Ok(Whereabouts::Same)
+    }
+
     /// Appends bytes.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 
@@ -19,9 +27,21 @@ pub(super) trait Sink: Debug + Send {
     fn cut(&mut self) -> io::Result<()>;
 }
 
+/// What became of a file since it was last looked at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Whereabouts {
+    /// It is where it was.
+    Same,
+    /// It was moved away, or deleted: the chain goes on in a new file of the same name.
+    Moved,
+    /// It was emptied: so many bytes of the log are gone from it.
+    Emptied(u64),
+}
+
 /// A file that nobody else writes.
 #[derive(Debug)]
 pub(super) struct FileSink {
+    path: PathBuf,
     /// Locked for as long as it is open.
     file: File,
     kept: u64,
@@ -29,13 +49,42 @@ pub(super) struct FileSink {
 }
 
 impl FileSink {
-    /// Goes on at `length`, which is the file's.
-    pub(super) fn new(file: File, length: u64) -> Self {
-        Self { file, kept: length, written: length }
+    /// Goes on at `length` of the file that `path` names.
+    pub(super) fn new(path: &Path, file: File, length: u64) -> Self {
+        Self { path: path.to_owned(), file, kept: length, written: length }
+    }
+
+    /// Goes on in a new file of the same name; the old one is left whole on the disk.
+    fn renew(&mut self) -> io::Result<Whereabouts> {
+        self.file.sync_data()?;
+        let file = create(&self.path)?;
+        file.try_lock()?;
+        *self = Self::new(&self.path, file, 0);
+        Ok(Whereabouts::Moved)
     }
 }
 
 impl Sink for FileSink {
+    fn look(&mut self) -> io::Result<Whereabouts> {
+        let own = self.file.metadata()?;
+        let named = match fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.renew(),
+            named => named?,
+        };
+        match (is_same(&own, &named), named.len()) {
+            (true, length) if length >= self.written => Ok(Whereabouts::Same),
+            (true, 0) => {
+                let gone = std::mem::replace(&mut self.written, 0);
+                self.kept = 0;
+                self.file.seek(SeekFrom::Start(0))?;
+                Ok(Whereabouts::Emptied(gone))
+            }
+            (true, _) => Err(io::Error::other("a part of it was cut off: move it away")),
+            (false, 0) => self.renew(),
+            (false, _) => Err(io::Error::other("another file has its name: move that away")),
+        }
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
         self.written += bytes.len() as u64;
@@ -51,7 +100,10 @@ impl Sink for FileSink {
     }
 
     fn cut(&mut self) -> io::Result<()> {
-        self.file.set_len(self.kept)?;
+        // A file that somebody else cut shorter is not filled up.
+        if self.file.metadata()?.len() > self.kept {
+            self.file.set_len(self.kept)?;
+        }
         self.file.seek(SeekFrom::Start(self.kept))?;
         self.written = self.kept;
         Ok(())
@@ -78,4 +130,44 @@ impl Sink for StdoutSink {
     fn cut(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Where an open file cannot be moved away, its name is enough.
+#[cfg(not(unix))]
+fn is_same(_: &Metadata, _: &Metadata) -> bool {
+    true
+}
+
+/// Opens the file, and makes it and its folder where they are missing.
+pub(super) fn create(path: &Path) -> io::Result<File> {
+    let folder = folder(path);
+    fs::create_dir_all(folder)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = rights(&mut options).open(path)?;
+    sync_folder(folder)?;
+    Ok(file)
+}
+
+/// Only its owner may write what is made, and only its group may read it.
+pub(super) fn rights(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o640);
+    options
+}
+
+/// The folder of a file.
+pub(super) fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A new file is durable only when its folder is.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

@@ -22,7 +22,10 @@ use bartizan_core::id::RequestId;
 use parking_lot::{Condvar, Mutex as Lock};
 use serde_json::{Map, Value};
 
+use super::sink::Whereabouts;
 use super::*;
+
+mod moved;
 
 fn entry(event: Event, outcome: Outcome, id: u128) -> Entry {
     let facts = Facts {
@@ -454,6 +457,9 @@ fn a_file_keeps_nothing_of_a_write_that_failed_and_all_that_was_there_before() {
     #[derive(Debug)]
     struct Faulty(sink::FileSink, Disk);
     impl Sink for Faulty {
+        fn look(&mut self) -> io::Result<Whereabouts> {
+            self.0.look()
+        }
         fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
             let full = self.1.0.full.load(Ordering::SeqCst);
             let taken = if full { bytes.len() / 2 } else { bytes.len() };

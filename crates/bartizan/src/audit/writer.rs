@@ -7,11 +7,13 @@ use std::time::Instant;
 
 use bartizan_core::audit::chain::Chain;
 use bartizan_core::audit::{Entry, Event, Lost, Outcome};
+use bartizan_core::time::Timestamp;
 use serde_json::{Map, json};
 
 use super::Durability;
 use super::queue::{Group, Loss, Part, Shared, TICK};
-use super::sink::Sink;
+use super::sink::{Sink, Whereabouts};
+use crate::clock;
 
 /// How many bytes are handed to the system at once.
 const CHUNK: usize = 1 << 20;
@@ -27,6 +29,8 @@ pub(super) struct Writer {
     /// Ends of exchanges whose START is in the log, which a failing disk did not take.
     kept_back: Group,
     loss: Option<Loss>,
+    /// How many bytes somebody took out of the file, until a record says so.
+    emptied: Option<u64>,
     failing: bool,
     /// Since when something is written and not synced.
     unsynced: Option<Instant>,
@@ -48,6 +52,7 @@ impl Writer {
             group: Group::default(),
             kept_back: Group::default(),
             loss: None,
+            emptied: None,
             failing: false,
             unsynced: None,
         }
@@ -92,6 +97,9 @@ impl Writer {
             self.sink.cut()?;
         }
         self.buffer.clear();
+        if sync || self.unsynced.is_none() {
+            self.look()?;
+        }
         if let Some(loss) = self.loss {
             self.chain.append(&gap(loss), &mut self.buffer);
         }
@@ -106,6 +114,24 @@ impl Writer {
         if sync { self.sink.sync() } else { Ok(()) }
     }
 
+    /// Looks whether the log is where it was, and tells what was done to it.
+    fn look(&mut self) -> io::Result<()> {
+        match self.sink.look()? {
+            Whereabouts::Same => {}
+            Whereabouts::Moved => {
+                tracing::info!("the audit log was moved away: it goes on in a new file")
+            }
+            Whereabouts::Emptied(bytes) => {
+                tracing::error!(bytes, "the audit log was emptied by somebody else; it goes on");
+                self.emptied = Some(bytes);
+            }
+        }
+        if let Some(bytes) = self.emptied {
+            self.chain.append(&emptied(bytes, clock::now()), &mut self.buffer);
+        }
+        Ok(())
+    }
+
     fn succeed(&mut self, synced: bool) {
         self.sink.keep();
         self.unsynced = if synced { None } else { self.unsynced.or_else(|| Some(Instant::now())) };
@@ -115,6 +141,7 @@ impl Writer {
             tracing::info!("the audit log is written again");
         }
         self.loss = None;
+        self.emptied = None;
         self.kept_back.clear();
         self.group.items.iter_mut().for_each(|item| item.tell(Ok(())));
         self.group.clear();
@@ -149,6 +176,23 @@ impl Drop for Tombstone {
     fn drop(&mut self) {
         self.0.set_failing(std::thread::panicking());
         self.0.abandon();
+    }
+}
+
+/// The record of what is no longer in the log.
+fn emptied(bytes: u64, now: Timestamp) -> Entry {
+    let mut details = Map::new();
+    details.insert("emptied_bytes".into(), bytes.into());
+    Entry {
+        event: Event::SecurityAlert,
+        outcome: Outcome::Error,
+        time: now,
+        facts: None,
+        reason: Some(
+            "the log was emptied while it was written: what stood in it is not here".into(),
+        ),
+        details,
+        end: None,
     }
 }
 

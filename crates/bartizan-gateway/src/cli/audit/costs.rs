@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
-use super::{Format, complain, instant, open};
+use super::{Format, complain, each, instant};
 
 /// Arguments of `audit costs`.
 #[derive(Args, Clone, Debug)]
@@ -94,28 +94,23 @@ pub(super) fn costs(args: &Costs, now: Timestamp, out: &mut dyn Write) -> anyhow
     let since = since.map(|since| since.to_string());
     let period = args.period.map(|length| Period::Calendar(length.calendar(), zone));
     let mut sums: BTreeMap<(Option<Timestamp>, Vec<String>), Sum> = BTreeMap::new();
-    let mut unsound = Ok(());
-    for file in &args.files {
-        let mut lines = open(file)?;
-        lines.each(|_, record| {
-            let ended = ["REQUEST_END", "REQUEST_ERROR"].contains(&record.text(&["event"]));
-            let time = record.text(&["time"]);
-            // One that was only asked about (`TEST /action`) is no call.
-            let asked = record.members().get("details").and_then(|details| details.get("dry_run"));
-            let asked = asked.and_then(Value::as_bool).unwrap_or(false);
-            if !ended || asked || since.as_deref().is_some_and(|since| time < since) {
-                return Ok(());
-            }
-            let start = match &period {
-                Some(period) => Some(period.bounds(instant(time, now)?).0),
-                None => None,
-            };
-            let names = args.by.iter().map(|by| by.of(&record)).collect();
-            sums.entry((start, names)).or_default().add(&record);
-            Ok(())
-        })?;
-        unsound = unsound.and(complain(&lines));
-    }
+    let unsound = each(&args.files, &mut |_, record| {
+        let ended = ["REQUEST_END", "REQUEST_ERROR"].contains(&record.text(&["event"]));
+        let time = record.text(&["time"]);
+        // One that was only asked about (`TEST /action`) is no call.
+        let asked = record.members().get("details").and_then(|details| details.get("dry_run"));
+        let asked = asked.and_then(Value::as_bool).unwrap_or(false);
+        if !ended || asked || since.as_deref().is_some_and(|since| time < since) {
+            return Ok(());
+        }
+        let start = match &period {
+            Some(period) => Some(period.bounds(instant(time, now)?).0),
+            None => None,
+        };
+        let names = args.by.iter().map(|by| by.of(&record)).collect();
+        sums.entry((start, names)).or_default().add(&record);
+        Ok(())
+    })?;
     let mut rows: Vec<_> = sums.into_iter().filter(|(_, sum)| !sum.is_nothing()).collect();
     rows.sort_by(|((a, names), one), ((b, others), other)| {
         (a, other.usd_nano, names).cmp(&(b, one.usd_nano, others))
@@ -129,7 +124,7 @@ pub(super) fn costs(args: &Costs, now: Timestamp, out: &mut dyn Write) -> anyhow
             Format::Json => writeln!(out, "{}", sum.object(start, &args.by, names))?,
         }
     }
-    unsound
+    complain(unsound)
 }
 
 impl By {

@@ -1,7 +1,8 @@
 //! What stands in the log, line by line, also while it is written?
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use bartizan_core::audit::record::{MAX_LINE, Malformed, Record};
@@ -53,6 +54,15 @@ impl Lines {
     /// The first line that [`each`](Self::each) could not read, and why.
     pub(super) fn first_unsound(&self) -> Option<(u64, Malformed)> {
         self.unsound
+    }
+
+    /// Whether another file has the name by now: the log was moved away and goes on there.
+    pub(super) fn has_moved(&self, path: &Path) -> bool {
+        let place = |meta: io::Result<Metadata>| meta.map(|meta| (meta.dev(), meta.ino()));
+        match (place(self.file.get_ref().metadata()), place(fs::metadata(path))) {
+            (Ok(own), Ok(named)) => own != named,
+            _ => false,
+        }
     }
 
     /// Whether the line that was read last is not whole because somebody is writing it.

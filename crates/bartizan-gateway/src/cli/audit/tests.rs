@@ -170,6 +170,29 @@ fn verify_forgives_a_half_line_only_while_somebody_writes_it() {
 }
 
 #[test]
+fn verify_reads_parts_as_one_chain_and_misses_a_part() {
+    let log = Log::new();
+    let text = fs::read_to_string(log.path()).unwrap();
+    let parts = log.folder.path();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    for (name, lines) in [("1", &lines[..3]), ("2", &lines[3..6]), ("3", &lines[6..])] {
+        fs::write(parts.join(name), lines.concat()).unwrap();
+    }
+    let verify = |names: &str| {
+        let paths: Vec<String> =
+            names.chars().map(|name| format!("{}/{name}", parts.display())).collect();
+        log.run(&format!("verify {}", paths.join(" ")))
+    };
+    assert_eq!(verify("123").1, log.run("verify LOG").1);
+    for (names, place) in [("13", "3`, line 1"), ("23", "2`, line 1"), ("132", "3`, line 1")] {
+        let (code, out) = verify(names);
+        assert!(code == 1 && out.contains(place) && out.contains("name all of them"), "{out}");
+    }
+    let (code, out) = verify("1231");
+    assert!(code == 0 && out.starts_with("sound: 12 records in 2 chains"), "{out}");
+}
+
+#[test]
 fn verify_of_what_is_not_there_is_an_error() {
     let log = Log::new();
     let (result, _) = log.try_run("verify nowhere.jsonl");
@@ -206,7 +229,7 @@ fn query_shows_what_it_can_and_fails_where_a_line_is_unsound() {
     log.rewrite(|lines| lines[3] = lines[3].replace("SUMMARIZE", "FETCH"));
     let (result, out) = log.try_run("query LOG");
     assert_eq!(out.lines().count(), 8);
-    assert!(result.unwrap_err().to_string().starts_with("line 4: "));
+    assert!(result.unwrap_err().to_string().contains("audit.jsonl`, line 4: "));
 }
 
 #[test]
@@ -226,6 +249,26 @@ fn tail_shows_the_last_and_follows() {
     let out = String::from_utf8(out).unwrap();
     assert_eq!(out.lines().count(), 2);
     assert!(out.lines().last().unwrap().contains("\"seq\":10"));
+}
+
+#[test]
+fn tail_follows_a_log_that_is_moved_away() {
+    let mut log = Log::new();
+    let args = Tail { file: log.path(), lines: 0, follow: true, format: Format::Json };
+    let (mut out, mut rounds) = (Vec::new(), 0);
+    let mut go_on = || {
+        rounds += 1;
+        if rounds == 1 {
+            log.add(10);
+            fs::rename(log.path(), log.folder.path().join("old")).unwrap();
+            log.add(9);
+        }
+        rounds < 4
+    };
+    tail(&args, &mut out, &mut go_on).unwrap();
+    let out = String::from_utf8(out).unwrap();
+    assert_eq!(out.lines().count(), 2);
+    assert!(out.lines().last().unwrap().contains("\"seq\":11"));
 }
 
 #[test]
