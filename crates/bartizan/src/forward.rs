@@ -16,8 +16,7 @@ use std::time::Duration;
 
 use bartizan_core::exchange::{Agreed, Departure, Exchange, Journey, Refused};
 use bartizan_core::limit::Meter;
-use bartizan_core::refusal::{Refusal, Upstream};
-use bartizan_core::validate::Invalid;
+use bartizan_core::refusal::Refusal;
 use futures_util::FutureExt as _;
 
 use crate::body::Body;
@@ -60,7 +59,8 @@ impl Forward {
     /// Refused where what is about to happen cannot be put on record.
     pub async fn send(&self, exchange: Exchange<Agreed<Body>>) -> Result<Returned, Refused> {
         let (mut departure, journey) = self.depart(exchange).await?;
-        let away = Away::new(journey, self.settle.clone());
+        let mut away = Away::new(journey, self.settle.clone());
+        away.watch(&mut departure);
         let Some(handler) = self.handlers.get(departure.endpoint.index) else {
             return Ok(Returned { answer: Err(failed()), away });
         };
@@ -99,12 +99,7 @@ async fn answer(
     match tokio::time::timeout(patience, work).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_panic)) => Err(panicked()),
-        Err(_elapsed) => {
-            let by_client = owed.is_some_and(|owed| owed.is_open());
-            let refusal =
-                if by_client { Invalid::TooSlow.into() } else { Upstream::TooSlow.into() };
-            Err(Failure { refusal, departed: true })
-        }
+        Err(_elapsed) => Err(Failure::too_slow(owed)),
     }
 }
 

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use bartizan_core::audit::Note;
 use bartizan_core::exchange::Departure;
-use bartizan_core::refusal::Refusal;
+use bartizan_core::refusal::{Refusal, Upstream};
 use bartizan_core::settle::Reported;
+use bartizan_core::validate::Invalid;
 use http::Response;
 
 use crate::body::Body;
+use crate::owed::Owed;
 use crate::upstream::Ends;
 
 /// What a handler works on.
@@ -45,6 +47,15 @@ pub struct Failure {
     pub refusal: Refusal,
     /// Whether the call may have reached somebody who bills it.
     pub departed: bool,
+}
+
+impl Failure {
+    /// No answer began in time. Where the client still owes some of the body that is its own fault.
+    pub(crate) fn too_slow(owed: Option<Owed>) -> Self {
+        let by_client = owed.is_some_and(|owed| owed.is_open());
+        let refusal = if by_client { Invalid::TooSlow.into() } else { Upstream::TooSlow.into() };
+        Self { refusal, departed: true }
+    }
 }
 
 impl Answer {

@@ -39,6 +39,7 @@ mod aside;
 mod owed;
 mod paced;
 mod presence;
+mod resting;
 pub mod redact;
 pub mod clock;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan_core::audit::{Note, Outcome, Receipt};
-use bartizan_core::exchange::{Journey, Refused, Release};
+use bartizan_core::exchange::{Departure, Journey, Refused, Release};
 use bartizan_core::limit::permit::Returns;
 use bartizan_core::limit::{Draw, Meter, ReservationId, Settlement, Unavailable, Verdict};
 use bartizan_core::mask::{Detection, Profile, Vault};
@@ -16,8 +16,10 @@ use bartizan_core::validate::Listener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::body::Body;
 use crate::clock;
 use crate::presence::Presence;
+use crate::resting::Resting;
 
 mod heartbeat;
 
@@ -181,6 +183,8 @@ struct Trip {
     /// What is kept alive as long as this.
     reservation: Option<ReservationId>,
     settle: Settle,
+    /// Whether the call is in nobody's hand.
+    resting: Option<Resting>,
     /// Asked at the end of a call that goes on without its client.
     client: Option<Presence>,
     /// The status that the client has seen.
@@ -197,7 +201,13 @@ impl Away {
             settle.0.heartbeat.begin(id, journey.endpoint().timeout);
         }
         let (journey, client, status, told) = (Some(journey), None, None, false);
-        Self(Box::new(Trip { journey, reservation, settle, client, status, spent, told }))
+        let resting = None;
+        Self(Box::new(Trip { journey, reservation, settle, resting, client, status, spent, told }))
+    }
+
+    /// Knows from here on whether the call is in hand, where something is reserved for it.
+    pub(crate) fn watch(&mut self, departure: &mut Departure<Body>) {
+        self.0.resting = self.0.reservation.map(|_| Resting::watch(departure));
     }
 
     /// Goes on without its client.
@@ -336,6 +346,9 @@ impl Drop for Trip {
 
 impl Drop for Away {
     fn drop(&mut self) {
+        if self.0.resting.as_ref().is_some_and(Resting::is_on) {
+            self.0.spent = Spent::Nothing;
+        }
         if !self.0.told {
             return self.break_off(Outcome::Abandoned);
         }

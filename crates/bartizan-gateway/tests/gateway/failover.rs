@@ -2,6 +2,7 @@
 //! where something might have.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ enum Act {
 struct Scripted {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Value>>>,
+    /// How many of its answers were read to their end.
+    read: Arc<AtomicUsize>,
 }
 
 impl Scripted {
@@ -36,15 +39,21 @@ impl Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Mutex<Vec<Value>>>::default();
-        let book = Arc::clone(&seen);
+        let read = Arc::<AtomicUsize>::default();
+        let (book, count) = (Arc::clone(&seen), Arc::clone(&read));
         tokio::spawn(async move {
             loop {
-                let (socket, _) = listener.accept().await.unwrap();
-                let book = Arc::clone(&book);
-                tokio::spawn(async move { serve(socket, acts, &book).await });
+                let (mut socket, _) = listener.accept().await.unwrap();
+                let (book, count) = (Arc::clone(&book), Arc::clone(&count));
+                tokio::spawn(async move {
+                    serve(&mut socket, acts, &book).await;
+                    // Whoever has read an answer that closes the connection closes it, too.
+                    let _ = socket.read(&mut [0]).await;
+                    count.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { address, seen }
+        Self { address, seen, read }
     }
 
     fn calls(&self) -> usize {
@@ -52,7 +61,7 @@ impl Scripted {
     }
 }
 
-async fn serve(mut socket: TcpStream, acts: &[Act], book: &Mutex<Vec<Value>>) {
+async fn serve(socket: &mut TcpStream, acts: &[Act], book: &Mutex<Vec<Value>>) {
     let mut call = Vec::new();
     let mut piece = [0; 4096];
     let body = loop {
@@ -86,7 +95,7 @@ async fn serve(mut socket: TcpStream, acts: &[Act], book: &Mutex<Vec<Value>>) {
             let _ = socket.write_all(answer.as_bytes()).await;
         }
         Act::Silence => std::future::pending().await,
-        Act::HangUp => {}
+        Act::HangUp => drop(socket.shutdown().await),
         Act::Drip => {
             let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
             let _ = socket.write_all(head.as_bytes()).await;
@@ -276,6 +285,77 @@ async fn an_answer_that_never_ends_is_broken_off_in_time() {
     let program = gateway(&ways, "    timeouts: { total: 500ms }");
     let answer = call(&program, CHAT).await;
     assert!(answer.contains("still here") && !answer.ends_with("0\r\n\r\n"), "{answer}");
+}
+
+/// A gateway whose endpoint `/llm` costs money: what is charged shows in the log.
+fn dear(upstream: &Scripted, more: &str) -> Program {
+    let url = format!("http://{}", upstream.address);
+    Program::with(upstream.address, &[], |configuration| {
+        format!(
+            "{configuration}\n  - path: \"/llm/{{*rest}}\"\n    protocol: openai\n    public: true\n    \
+             upstream: {{ url: \"{url}\", retries: 2 }}\n{more}\n\
+             prices: {{ m: {{ input_per_million: 1.00, output_per_million: 2.00 }} }}\n\
+             budgets: [{{ name: b, by: global, usd: 5.00, period: month }}]\n"
+        )
+    })
+}
+
+/// What the log says that the one call cost, in nano-dollars.
+fn cost(program: &Program) -> Value {
+    let end = || {
+        let ends = |record: &Value| {
+            ["REQUEST_END", "REQUEST_ERROR"].map(Value::from).contains(&record["event"])
+        };
+        program.records().into_iter().find(ends)
+    };
+    until(|| end().is_some(), || format!("{:?}", program.records()));
+    end().unwrap()["usage"]["usd_nano"].clone()
+}
+
+/// An upstream that asks for patience makes the gateway charge for what was refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_call_is_free_where_there_is_no_time_for_another_attempt() {
+    let upstream = Scripted::start(&[Act::Say(429, "retry-after: 9\r\n")]).await;
+    let program = dear(&upstream, "    timeouts: { upstream: 8s }");
+    let answer = call(&program, CHAT).await;
+    assert_eq!((status(&answer), upstream.calls()), (429, 1), "{answer}");
+    assert_eq!(cost(&program), "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_goes_while_nobody_has_its_call_is_charged_nothing() {
+    let upstream = Scripted::start(&[Act::Say(429, "retry-after: 9\r\n")]).await;
+    let program = dear(&upstream, "");
+    let call = call(&program, CHAT);
+    let refused = async {
+        while upstream.read.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! { answer = call => panic!("{answer}"), () = refused => {} }
+    assert_eq!(cost(&program), "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_is_left_alone_for_as_long_as_it_asks_and_not_asked_where_it_says_never() {
+    let acts = &[Act::Say(429, "retry-after: 1\r\n"), Act::Say(200, "")];
+    let upstream = Scripted::start(acts).await;
+    let ways =
+        |upstream: &Scripted| format!("{{ url: \"http://{}\", retries: 2 }}", upstream.address);
+    let (program, began) = (gateway(&ways(&upstream), ""), Instant::now());
+    assert_eq!(status(&call(&program, CHAT).await), 200);
+    assert!(began.elapsed() >= Duration::from_secs(1));
+    let upstream = Scripted::start(&[Act::Say(503, "x-should-retry: false\r\n")]).await;
+    assert_eq!(status(&call(&gateway(&ways(&upstream), ""), CHAT).await), 503);
+    assert_eq!(upstream.calls(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_never_begins_is_given_up_in_time() {
+    let upstream = Scripted::start(&[Act::Silence]).await;
+    let ways = format!("{{ url: \"http://{}\" }}", upstream.address);
+    let program = gateway(&ways, "    timeouts: { total: 500ms }");
+    assert_eq!(status(&call(&program, CHAT).await), 504);
 }
 
 /// Sends the head of a call to `/http` with a body of `length` bytes.

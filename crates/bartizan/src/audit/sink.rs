@@ -32,10 +32,10 @@ pub(super) trait Sink: Debug + Send {
 pub(super) enum Whereabouts {
     /// It is where it was.
     Same,
-    /// It was moved away, or deleted: the chain goes on in a new file of the same name.
+    /// It was moved away: the chain goes on in a new file of the same name.
     Moved,
-    /// It was emptied: so many bytes of the log are gone from it.
-    Emptied(u64),
+    /// It was emptied or deleted: so many bytes of the log are gone. The chain goes on.
+    Gone(u64),
 }
 
 /// A file that nobody else writes.
@@ -59,8 +59,9 @@ impl FileSink {
         self.file.sync_data()?;
         let file = create(&self.path)?;
         file.try_lock()?;
-        *self = Self::new(&self.path, file, 0);
-        Ok(Whereabouts::Moved)
+        let old = std::mem::replace(self, Self::new(&self.path, file, 0));
+        let gone = is_deleted(&old.file.metadata()?).then_some(old.written);
+        Ok(gone.map_or(Whereabouts::Moved, Whereabouts::Gone))
     }
 }
 
@@ -77,7 +78,7 @@ impl Sink for FileSink {
                 let gone = std::mem::replace(&mut self.written, 0);
                 self.kept = 0;
                 self.file.seek(SeekFrom::Start(0))?;
-                Ok(Whereabouts::Emptied(gone))
+                Ok(Whereabouts::Gone(gone))
             }
             (true, _) => Err(io::Error::other("a part of it was cut off: move it away")),
             (false, 0) => self.renew(),
@@ -142,6 +143,17 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_same(_: &Metadata, _: &Metadata) -> bool {
     true
+}
+
+/// Whether no name leads to the file any more.
+#[cfg(unix)]
+fn is_deleted(file: &Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::nlink(file) == 0
+}
+
+#[cfg(not(unix))]
+fn is_deleted(_: &Metadata) -> bool {
+    false
 }
 
 /// Opens the file, and makes it and its folder where they are missing.

@@ -29,8 +29,8 @@ pub(super) struct Writer {
     /// Ends of exchanges whose START is in the log, which a failing disk did not take.
     kept_back: Group,
     loss: Option<Loss>,
-    /// How many bytes somebody took out of the file, until a record says so.
-    emptied: Option<u64>,
+    /// How many bytes somebody took away, until a record says so.
+    gone: Option<u64>,
     failing: bool,
     /// Since when something is written and not synced.
     unsynced: Option<Instant>,
@@ -52,7 +52,7 @@ impl Writer {
             group: Group::default(),
             kept_back: Group::default(),
             loss: None,
-            emptied: None,
+            gone: None,
             failing: false,
             unsynced: None,
         }
@@ -121,13 +121,16 @@ impl Writer {
             Whereabouts::Moved => {
                 tracing::info!("the audit log was moved away: it goes on in a new file")
             }
-            Whereabouts::Emptied(bytes) => {
-                tracing::error!(bytes, "the audit log was emptied by somebody else; it goes on");
-                self.emptied = Some(bytes);
+            Whereabouts::Gone(bytes) => {
+                tracing::error!(
+                    bytes,
+                    "the audit log was emptied or deleted by somebody else; it goes on"
+                );
+                self.gone = Some(bytes);
             }
         }
-        if let Some(bytes) = self.emptied {
-            self.chain.append(&emptied(bytes, clock::now()), &mut self.buffer);
+        if let Some(bytes) = self.gone {
+            self.chain.append(&missing(bytes, clock::now()), &mut self.buffer);
         }
         Ok(())
     }
@@ -141,7 +144,7 @@ impl Writer {
             tracing::info!("the audit log is written again");
         }
         self.loss = None;
-        self.emptied = None;
+        self.gone = None;
         self.kept_back.clear();
         self.group.items.iter_mut().for_each(|item| item.tell(Ok(())));
         self.group.clear();
@@ -180,16 +183,17 @@ impl Drop for Tombstone {
 }
 
 /// The record of what is no longer in the log.
-fn emptied(bytes: u64, now: Timestamp) -> Entry {
+fn missing(bytes: u64, now: Timestamp) -> Entry {
     let mut details = Map::new();
-    details.insert("emptied_bytes".into(), bytes.into());
+    details.insert("missing_bytes".into(), bytes.into());
     Entry {
         event: Event::SecurityAlert,
         outcome: Outcome::Error,
         time: now,
         facts: None,
         reason: Some(
-            "the log was emptied while it was written: what stood in it is not here".into(),
+            "the log was emptied or deleted while it was written: what stood in it is not here"
+                .into(),
         ),
         details,
         end: None,

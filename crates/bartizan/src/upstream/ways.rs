@@ -7,16 +7,17 @@
 //! once, and the answer that goes home is the only one that is charged.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bartizan_core::authorize::named;
 use bartizan_core::exchange::Departure;
-use bartizan_core::refusal::{self, Outage, Refusal};
+use bartizan_core::refusal::{Outage, Refusal};
+use bartizan_core::time::Timestamp;
 use bartizan_core::validate::Payload;
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, Response, StatusCode, header};
 use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::breaker::{Breaker, BreakerRules, Leave};
 use super::lifetime::Lifetime;
@@ -25,6 +26,7 @@ use crate::body::Body;
 use crate::clock;
 use crate::handler::{Answer, Failure, Handler, Work};
 use crate::owed::Owed;
+use crate::resting::Resting;
 
 /// One of the upstreams of an endpoint.
 #[derive(Clone, Debug)]
@@ -96,7 +98,12 @@ impl Upstreams {
 impl Handler for Upstreams {
     fn answer(&self, departure: Departure<Body>) -> Work {
         let (ways, patience) = (Arc::clone(&self.ways), self.patience);
-        Box::pin(async move { attempts(&ways, patience, departure).await })
+        let owed = departure.head.extensions.get::<Owed>().cloned();
+        Box::pin(async move {
+            let answer = attempts(&ways, patience, departure);
+            let Some(total) = patience.total else { return answer.await };
+            timeout(total, answer).await.unwrap_or_else(|_elapsed| Err(Failure::too_slow(owed)))
+        })
     }
 }
 
@@ -114,6 +121,8 @@ async fn attempts(
     departure: Departure<Body>,
 ) -> Result<Answer, Failure> {
     let began = Instant::now();
+    let longest = departure.endpoint.timeout.min(patience.total.unwrap_or(Duration::MAX));
+    let resting = departure.head.extensions.get::<Resting>().cloned().unwrap_or_default();
     let whole = matches!(departure.body, Payload::Whole(_));
     let mut spare = Some(departure);
     let mut last = None;
@@ -133,11 +142,11 @@ async fn attempts(
                 Outcome::Again(result, wait) => {
                     last = Some(way.names(result));
                     let pause = wait.unwrap_or_else(|| pause(attempt));
-                    if attempt < most && pause <= MAX_PAUSE {
-                        sleep(pause).await;
-                    } else {
+                    let ends_in_time = pause <= MAX_PAUSE && began.elapsed() + pause < longest;
+                    if attempt == most || !ends_in_time {
                         break;
                     }
+                    resting.for_a(pause).await;
                 }
             }
         }
@@ -224,6 +233,8 @@ impl Open {
         };
         match (leave, &result) {
             (None, _) => {}
+            // Too many calls: it is neither down nor back.
+            (Some(_), Ok(answer)) if answer.response.status() == StatusCode::TOO_MANY_REQUESTS => {}
             (Some(leave), Ok(answer)) if !answer.response.status().is_server_error() => {
                 leave.succeeded();
             }
@@ -232,14 +243,14 @@ impl Open {
             (Some(leave), Ok(_) | Err(_)) => leave.failed(clock::now()),
         }
         let again = match &result {
-            Ok(answer) => repeatable && is_refused(answer.response.status()),
+            Ok(answer) => repeatable && is_refused(&answer.response),
             Err(failure) => !failure.departed && is_of_the_upstream(&failure.refusal),
         };
         if !again {
             return Outcome::Done(result);
         }
         let wait = match &result {
-            Ok(answer) => asked_to_wait(answer.response.headers()),
+            Ok(answer) => asked_to_wait(answer.response.headers(), clock::now()),
             Err(_) => None,
         };
         Outcome::Again(result, wait)
@@ -252,10 +263,7 @@ async fn begun(mut work: Work, limit: Duration, owed: Option<Owed>) -> Result<An
         match timeout(limit, &mut work).await {
             Ok(result) => return result,
             Err(_elapsed) if owed.as_ref().is_some_and(Owed::is_open) => {}
-            Err(_elapsed) => {
-                let refusal = refusal::Upstream::TooSlow.into();
-                return Err(Failure { refusal, departed: true });
-            }
+            Err(_elapsed) => return Err(Failure::too_slow(None)),
         }
     }
 }
@@ -270,18 +278,26 @@ fn is_of_the_upstream(refusal: &Refusal) -> bool {
     matches!(refusal, Refusal::Upstream(_) | Refusal::Unavailable(Outage::Credential))
 }
 
-/// Whether an upstream says that it did not work on a call: too many, or not well.
-fn is_refused(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504 | 529)
+/// Whether an upstream says that it did not work on a call: too many, or not well; and does not say that
+/// it never will, as some providers do.
+fn is_refused(response: &Response<Body>) -> bool {
+    let never = response.headers().get("x-should-retry").is_some_and(|value| value == "false");
+    matches!(response.status().as_u16(), 429 | 500 | 502 | 503 | 504 | 529) && !never
 }
 
-/// How long an upstream wants to be left alone: `Retry-After` in seconds (RFC 9110 section 10.2.3),
-/// or `retry-after-ms`, which some providers send besides.
-fn asked_to_wait(headers: &HeaderMap) -> Option<Duration> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-    number("retry-after-ms")
-        .map(Duration::from_millis)
-        .or_else(|| number("retry-after").map(Duration::from_secs))
+/// How long an upstream wants to be left alone: `Retry-After` in seconds or as a date (RFC 9110 section
+/// 10.2.3), or `retry-after-ms`, which some providers send besides. Fractions count, too.
+fn asked_to_wait(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let span =
+        |text: &str, unit: f64| Duration::try_from_secs_f64(text.parse::<f64>().ok()? * unit).ok();
+    let until = |text: &str| {
+        let date = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(date.saturating_sub(Duration::from_micros(now.0)))
+    };
+    let in_millis = text("retry-after-ms").and_then(|text| span(text, 0.001));
+    in_millis
+        .or_else(|| text("retry-after").and_then(|text| span(text, 1.0).or_else(|| until(text))))
 }
 
 /// The pause before the next attempt: somewhere between half of the full one and all of it.
@@ -321,17 +337,26 @@ mod tests {
 
     #[test]
     fn an_upstream_is_left_alone_for_as_long_as_it_asks() {
+        // Sun, 06 Nov 1994 08:49:37 GMT
+        let now = Timestamp(784_111_777_000_000);
         let wait = |fields: &[(&'static str, &'static str)]| {
             let mut headers = HeaderMap::new();
             fields.iter().for_each(|(name, value)| {
                 headers.insert(*name, value.parse().unwrap());
             });
-            asked_to_wait(&headers)
+            asked_to_wait(&headers, now)
         };
         assert_eq!(wait(&[("retry-after", "3")]), Some(Duration::from_secs(3)));
         let both = [("retry-after", "3"), ("retry-after-ms", "2500")];
         assert_eq!(wait(&both), Some(Duration::from_millis(2500)));
-        assert_eq!(wait(&[("retry-after", "-1")]), None);
+        let date = |date| [("retry-after", date)];
+        assert_eq!(wait(&date("Sun, 06 Nov 1994 08:49:40 GMT")), Some(Duration::from_secs(3)));
+        assert_eq!(wait(&date("Sun, 06 Nov 1994 08:00:00 GMT")), Some(Duration::ZERO));
+        assert_eq!(wait(&[("retry-after", "1.5")]), Some(Duration::from_millis(1500)));
+        assert_eq!(wait(&[("retry-after-ms", "1500.5")]), Some(Duration::from_micros(1_500_500)));
+        for nonsense in ["-1", "NaN", "inf", "1e30", "soon"] {
+            assert_eq!(wait(&date(nonsense)), None, "{nonsense}");
+        }
         assert_eq!(wait(&[]), None);
     }
 }
