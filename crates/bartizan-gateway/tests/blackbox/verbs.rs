@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::gateway::{Gateway, is_end};
 use crate::http::{Answer, Ask, ask, tokens};
 use crate::origin;
+use crate::provider::started;
 
 /// Sends it once over HTTP/1.1 and once over HTTP/2.
 async fn both(ask: Ask, address: SocketAddr) -> [Answer; 2] {
@@ -53,6 +54,24 @@ async fn any_token_is_a_method_over_both_protocols() {
     for answer in both(ask("PUT", "/posted"), gateway.address).await {
         assert_eq!(answer.json()["method"], "PUT");
     }
+}
+
+/// Servers that refuse methods of one's own are the reason why they go on as POST.
+#[tokio::test]
+async fn a_server_of_node_hears_a_verb_that_its_parser_refuses() {
+    let (mut server, url) = started("verbs_server.mjs");
+    let address = url.strip_prefix("http://").unwrap().parse().unwrap();
+    let direct = ask("SUMMARIZE", "/document").body("text/plain", "x").at(address).await;
+    assert_eq!(direct.status, 400, "{}", direct.text());
+    let gateway = Gateway::configured(&format!(
+        "endpoints: [{{ path: /document, verbs: [SUMMARIZE], public: true, upstream: {{ url: \"{url}\" }} }}]"
+    ));
+    for answer in both(ask("SUMMARIZE", "/document").body("text/plain", "x"), gateway.address).await
+    {
+        assert_eq!(answer.json(), json!({ "method": "POST", "verb": "SUMMARIZE", "body": "x" }));
+    }
+    server.kill().unwrap();
+    server.wait().unwrap();
 }
 
 #[tokio::test]

@@ -81,6 +81,10 @@ endpoints:
     protocol: anthropic
     scopes: ["chat:write"]
     upstream: {{ url: "http://{upstream}/v1", credential: upstream-secret }}
+  - path: /text
+    verbs: [CONTINUE]
+    scopes: ["chat:write"]
+    upstream: {{ url: "http://{upstream}/v1/completions", credential: upstream-secret }}
 "#
     ));
     let output = Command::new(python())
@@ -99,6 +103,7 @@ endpoints:
     assert_eq!(told["chat stream usage"], false);
     assert!(!told["responses"].as_str().unwrap().is_empty());
     assert!(told["counted"].as_u64().unwrap() > 5);
+    assert!(!told["verb"].as_str().unwrap().is_empty(), "{told}");
     let records = gateway.records();
     let used = |record: &&Value| record["usage"]["tokens_out"].as_u64().unwrap_or(0) > 0;
     let ends: Vec<_> = records.iter().filter(|record| record["event"] == "REQUEST_END").collect();

@@ -3,6 +3,7 @@ print what came of it."""
 
 import json
 import sys
+import urllib.request
 
 import anthropic
 import openai
@@ -33,4 +34,9 @@ with client.messages.stream(messages=SAY, **WORDS, extra_body=COLD) as stream:
     told["messages stream"] = "".join(stream.text_stream)
 counted = client.messages.count_tokens(model="smollm2-135m", messages=SAY)
 told["counted"] = counted.input_tokens
+# A verb that the model's server does not know.
+ask = urllib.request.Request(f"{url}/text", method="CONTINUE", headers={"x-api-key": key, "content-type": "application/json"})
+ask.data = json.dumps({"model": "smollm2-135m", "prompt": "Once upon a time", "max_tokens": 8}).encode()
+with urllib.request.urlopen(ask, timeout=300) as answer:
+    told["verb"] = json.load(answer)["choices"][0]["text"]
 print(json.dumps(told))
