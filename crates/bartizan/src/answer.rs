@@ -67,6 +67,7 @@ pub async fn bring_home(
         away.asked_instead(model);
     }
     if let Some(refusal) = unwelcome(&away, &response) {
+        away.used(free());
         return refuse(away, refusal);
     }
     // Nobody needs it (RFC 9112 section 4), and anything could stand there.
@@ -83,8 +84,7 @@ pub async fn bring_home(
     // What an agent says of an error names no task.
     let listener = listener.filter(|ear| !ear.insists() || response.status().is_success());
     if listener.is_some() && !response.status().is_success() {
-        // Providers charge nothing for an error.
-        away.used(Spent::Reported(Reported { usd_nano: Some(0), ..Reported::default() }));
+        away.used(free());
     }
     let curious: Vec<_> = hooks.iter().filter(|hook| hook.looks_at_answers()).collect();
     let read = listener.as_ref().is_some_and(|ear| {
@@ -126,12 +126,20 @@ fn behead(away: &Away, response: &mut Response<Body>, hooked: bool) {
 }
 
 /// Where a server does not take what the gate shows it, that is not its client's business: a client of
-/// MCP would look for another token.
+/// MCP would look for another token, and one of a model for another key. What a provider says of it tells
+/// parts of the gate's own.
 fn unwelcome(away: &Away, response: &Response<Body>) -> Option<Refusal> {
     let status = response.status();
     let unauthorized =
         matches!(status, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED);
-    (unauthorized && speaks_mcp(away)).then_some(Refusal::Upstream(Upstream::Unauthorized))
+    let protocol = away.journey()?.endpoint().protocol;
+    let ours = protocol == Protocol::Mcp || protocol.has_models();
+    (unauthorized && ours).then_some(Refusal::Upstream(Upstream::Unauthorized))
+}
+
+/// Providers charge nothing for an error.
+fn free() -> Spent {
+    Spent::Reported(Reported { usd_nano: Some(0), ..Reported::default() })
 }
 
 /// Takes the body from an answer, and what describes it.

@@ -77,7 +77,11 @@ fn kill_after(path: &Path, answers: usize) -> Vec<String> {
 fn serve(path: &Path) -> ! {
     let trail = Arc::new(open(path));
     let base = u128::from(std::process::id()) << 64;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
         for lane in 0..AT_A_TIME {

@@ -121,7 +121,8 @@ pub enum Command {
 /// # Errors
 /// What went wrong, in words for the operator: exit code 2.
 pub fn dispatch(command: &Command) -> anyhow::Result<ExitCode> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    // Not locked: the gateway may write its audit log there, on a thread of its own.
+    let mut out = BufWriter::new(io::stdout());
     let code = match command {
         Command::Run(args) => return wait(run::run(args))?,
         Command::Check(args) => check::run(args, &mut out)?,

@@ -293,7 +293,7 @@ fn dear(upstream: &Scripted, more: &str) -> Program {
     Program::with(upstream.address, &[], |configuration| {
         format!(
             "{configuration}\n  - path: \"/llm/{{*rest}}\"\n    protocol: openai\n    public: true\n    \
-             upstream: {{ url: \"{url}\", retries: 2 }}\n{more}\n\
+             upstream: {{ url: \"{url}\", retries: 2, credential: upstream-key }}\n{more}\n\
              prices: {{ m: {{ input_per_million: 1.00, output_per_million: 2.00 }} }}\n\
              budgets: [{{ name: b, by: global, usd: 5.00, period: month }}]\n"
         )
@@ -334,6 +334,18 @@ async fn a_client_that_goes_while_nobody_has_its_call_is_charged_nothing() {
     };
     tokio::select! { answer = call => panic!("{answer}"), () = refused => {} }
     assert_eq!(cost(&program), "0");
+}
+
+/// A client that is told 401 throws its own good key away, and providers quote parts of the key that they refuse.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_credential_that_a_provider_refuses_is_the_gateways_own_and_costs_nothing() {
+    let upstream = Scripted::start(&[Act::Say(401, "")]).await;
+    let program = dear(&upstream, "");
+    let answer = call(&program, CHAT).await;
+    assert_eq!((status(&answer), upstream.calls()), (502, 1), "{answer}");
+    assert!(!answer.contains("choices"), "{answer}");
+    assert_eq!(cost(&program), "0");
+    program.says("does not accept the gateway's credential");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

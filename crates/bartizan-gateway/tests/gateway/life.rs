@@ -1,6 +1,9 @@
 //! From the start to the end: reloading, draining, health.
 
 use std::fs;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
 
 use crate::program::{Program, until};
 use crate::upstream::Upstream;
@@ -78,4 +81,31 @@ async fn health_is_told_to_this_machine_alone() {
     }
     let rebound = "GET /metrics HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
     assert_eq!(status(&crate::wire::raw(program.admin, rebound).await), 421);
+}
+
+#[tokio::test]
+async fn a_log_on_standard_output_is_written_there_and_holds_nobody_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("bartizan.yaml"), folder.path().join("out"));
+    let endpoint = "endpoints: [{ path: /health, verbs: [GET], public: true, handler: health }]";
+    fs::write(&file, format!("audit: {{ destination: \"stdout:\" }}\n{endpoint}\n")).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bartizan"))
+        .args(["run", "--port", "0", "--admin-port", "0", "--config"])
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stdout(fs::File::create(&out).unwrap())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let said = || fs::read_to_string(&out).unwrap();
+    until(|| said().contains("/metrics"), said);
+    let address =
+        said().lines().find_map(|line| line.strip_prefix("listening on http://")?.parse().ok());
+    assert_eq!(status(&ask(address.unwrap(), "GET /health", &[]).await), 200);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let said = said();
+    let events = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let events: Vec<_> = events.map(|record| record["event"].clone()).collect();
+    assert!(events.contains(&"REQUEST_END".into()), "{said}");
 }

@@ -44,6 +44,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bartizan_core::audit::chain::{Chain, Head};
 use bartizan_core::audit::{Entry, Event, Lost, Receipt, Trail};
@@ -54,6 +55,10 @@ use tokio::sync::oneshot;
 use queue::Shared;
 use sink::{Sink, StdoutSink};
 use writer::Writer;
+
+/// How long an entry is waited for. A medium that takes longer, such as a pipe that nobody reads or a disk
+/// far away that is gone, counts as one that fails.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What an audit log is to be.
 #[derive(Clone, Debug)]
@@ -202,7 +207,7 @@ impl FileTrail {
         }
     }
 
-    /// Whether the last attempt to write failed. Everything is [`Lost`] until one works.
+    /// Whether the last attempt to write failed, or does not end. Everything is [`Lost`] until one works.
     #[must_use]
     pub fn is_failing(&self) -> bool {
         self.shared.is_failing()
@@ -221,7 +226,9 @@ impl Trail for FileTrail {
         }
         let (honour, receipt) = oneshot::channel();
         match self.shared.push(entry, Some(honour)) {
-            Ok(()) => Receipt::Pending(Box::pin(async { receipt.await.unwrap_or(Err(Lost)) })),
+            // It is kept all the same: should the medium move again, it is written.
+            Ok(()) if self.shared.is_stuck() => lost(),
+            Ok(()) => Receipt::Pending(Box::pin(in_time(receipt, Arc::clone(&self.shared)))),
             Err(Lost) => lost(),
         }
     }
@@ -234,6 +241,20 @@ impl Trail for FileTrail {
 impl Drop for FileTrail {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// What becomes of an entry, or that nobody knows it in time.
+async fn in_time(
+    receipt: oneshot::Receiver<Result<(), Lost>>,
+    shared: Arc<Shared>,
+) -> Result<(), Lost> {
+    match tokio::time::timeout(PATIENCE, receipt).await {
+        Ok(told) => told.unwrap_or(Err(Lost)),
+        Err(_elapsed) => {
+            shared.set_stuck();
+            Err(Lost)
+        }
     }
 }
 

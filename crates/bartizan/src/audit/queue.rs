@@ -65,6 +65,8 @@ pub(super) struct Shared {
     wake: Condvar,
     gathers: bool,
     failing: AtomicBool,
+    /// Whether somebody waited for too long, and nothing was written since.
+    stuck: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -184,8 +186,8 @@ impl Shared {
             closed: false,
         };
         let gathers = settings.durability == Durability::Batch;
-        let failing = AtomicBool::new(false);
-        Self { queue: Mutex::new(queue), wake: Condvar::new(), gathers, failing }
+        let (failing, stuck) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { queue: Mutex::new(queue), wake: Condvar::new(), gathers, failing, stuck }
     }
 
     /// Takes an entry, if there is room for it.
@@ -245,7 +247,25 @@ impl Shared {
     }
 
     pub(super) fn is_failing(&self) -> bool {
-        self.failing.load(Ordering::Acquire)
+        self.failing.load(Ordering::Acquire) || self.is_stuck()
+    }
+
+    pub(super) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Acquire)
+    }
+
+    /// Nothing is promised until something was written.
+    pub(super) fn set_stuck(&self) {
+        if !self.stuck.swap(true, Ordering::AcqRel) {
+            tracing::error!("the audit log takes nothing: requests are refused until it does");
+        }
+    }
+
+    /// Something was written.
+    pub(super) fn set_moving(&self) {
+        if self.is_stuck() && self.stuck.swap(false, Ordering::AcqRel) {
+            tracing::info!("the audit log is written again");
+        }
     }
 
     pub(super) fn set_failing(&self, failing: bool) {

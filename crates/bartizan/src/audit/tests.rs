@@ -80,9 +80,14 @@ fn open(path: &Path) -> FileTrail {
     FileTrail::open(settings(path), Timestamp(7)).unwrap()
 }
 
+/// One whose clock runs, or leaps ahead whenever there is nothing to do.
+fn runtime(leaps: bool) -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(leaps).build().unwrap()
+}
+
 fn wait(receipt: Receipt) -> Result<(), Lost> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(receipt.durable())
+    runtime(false).block_on(receipt.durable())
 }
 
 fn records(bytes: &[u8]) -> Vec<Record> {
@@ -171,7 +176,11 @@ impl Sink for Disk {
 fn a_thousand_at_once_are_numbered_without_a_gap_and_in_order() {
     let disk = Disk::default();
     let trail = Arc::new(disk.trail(|_| ()));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_time()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let mut tasks = tokio::task::JoinSet::new();
         for id in 0..1000 {
@@ -215,12 +224,32 @@ fn an_entry_is_not_promised_before_it_is_on_the_disk() {
     let trail = disk.trail(|_| ());
     disk.set_stopped(true);
     let Receipt::Pending(mut receipt) = trail.append(&start(1)) else { panic!("not durable yet") };
+    let runtime = runtime(false);
+    let _within = runtime.enter();
     let waker = std::task::Waker::noop();
     let mut context = std::task::Context::from_waker(waker);
     assert!(receipt.as_mut().poll(&mut context).is_pending());
     disk.set_stopped(false);
-    assert_eq!(wait(Receipt::Pending(receipt)), Ok(()));
+    assert_eq!(runtime.block_on(Receipt::Pending(receipt).durable()), Ok(()));
     assert_eq!(*disk.0.syncs.lock(), 1);
+}
+
+/// A pipe that nobody reads holds every request for ever.
+#[test]
+fn a_medium_that_takes_nothing_is_waited_for_once_and_not_for_ever() {
+    let disk = Disk::default();
+    let trail = disk.trail(|_| ());
+    disk.set_stopped(true);
+    let receipt = trail.append(&start(1));
+    assert_eq!(runtime(true).block_on(receipt.durable()), Err(Lost));
+    assert!(trail.is_failing());
+    assert_eq!(wait(trail.append(&end(1))), Err(Lost));
+    disk.set_stopped(false);
+    while trail.is_failing() {
+        std::thread::yield_now();
+    }
+    assert_eq!(wait(trail.append(&end(2))), Ok(()));
+    assert_eq!(events(&disk.records()), ["REQUEST_START", "REQUEST_END", "REQUEST_END"]);
 }
 
 #[test]

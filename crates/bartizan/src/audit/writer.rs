@@ -137,6 +137,7 @@ impl Writer {
 
     fn succeed(&mut self, synced: bool) {
         self.sink.keep();
+        self.shared.set_moving();
         self.unsynced = if synced { None } else { self.unsynced.or_else(|| Some(Instant::now())) };
         if self.failing {
             self.failing = false;

@@ -68,6 +68,11 @@ impl Address {
         Ok(Self { scheme, authority, path })
     }
 
+    /// Host and port, as they stand in it.
+    pub(super) fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
     /// Whether it is reached over TLS.
     #[must_use]
     pub fn is_https(&self) -> bool {

@@ -74,19 +74,22 @@ impl Breaker {
 }
 
 impl Leave<'_> {
-    /// It answered.
-    pub(super) fn succeeded(mut self) {
+    /// It answered. Returns whether it is back: nobody was to ask it but for probes.
+    pub(super) fn succeeded(mut self) -> bool {
         self.told = true;
-        *self.breaker.state.lock() = State::Closed { failures: 0 };
+        let mut state = self.breaker.state.lock();
+        let before = std::mem::replace(&mut *state, State::Closed { failures: 0 });
+        !matches!(before, State::Closed { .. })
     }
 
-    /// It failed.
-    pub(super) fn failed(mut self, now: Timestamp) {
+    /// It failed. Returns whether it is left alone from now on, and was not before.
+    pub(super) fn failed(mut self, now: Timestamp) -> bool {
         self.told = true;
         let BreakerRules { failures: most, pause, .. } = self.breaker.rules;
         let mut state = self.breaker.state.lock();
         let open = State::Open { until: now.plus(pause) };
-        *state = match *state {
+        let before = *state;
+        *state = match before {
             State::Closed { failures } if failures + 1 < most => {
                 State::Closed { failures: failures + 1 }
             }
@@ -95,6 +98,7 @@ impl Leave<'_> {
             // One that was asked before all this came too late to say anything new.
             other => other,
         };
+        matches!(before, State::Closed { .. }) && *state == open
     }
 }
 
@@ -123,7 +127,8 @@ mod tests {
     }
 
     fn open(breaker: &Breaker) {
-        (0..3).for_each(|_| breaker.leave(at(0)).unwrap().failed(at(0)));
+        let failed = (0..3).map(|_| breaker.leave(at(0)).unwrap().failed(at(0)));
+        assert_eq!(failed.collect::<Vec<_>>(), [false, false, true]);
     }
 
     #[test]

@@ -136,16 +136,27 @@ impl Handler for Upstream {
 }
 
 impl Upstream {
+    /// Where it is, for the log.
+    pub(super) fn host(&self) -> &str {
+        self.target.address.authority().as_str()
+    }
+
     /// One call, with this credential.
     fn ask(&self, shown: Option<(HeaderName, HeaderValue)>, departure: Departure<Body>) -> Work {
+        let is_known = shown.is_some();
         match Outgoing::prepare(&self.target, &self.connections, shown, departure) {
-            Ok(outgoing) => Box::pin(send(outgoing, self.connections.clone())),
+            Ok(outgoing) => Box::pin(send(outgoing, self.connections.clone(), is_known)),
             Err(refusal) => Box::pin(ready(Err(Failure { refusal, departed: false }))),
         }
     }
 }
 
-async fn send(outgoing: Outgoing, connections: Connections) -> Result<Answer, Failure> {
+/// One call on its way; `is_known` says whether it shows a credential of the gate's own.
+async fn send(
+    outgoing: Outgoing,
+    connections: Connections,
+    is_known: bool,
+) -> Result<Answer, Failure> {
     let Outgoing { request, way, upgrade, patience, max_request_size } = outgoing;
     let host = request.uri().authority().cloned();
     let Some(answering) = connections.send(way, request) else {
@@ -159,6 +170,10 @@ async fn send(outgoing: Outgoing, connections: Connections) -> Result<Answer, Fa
     })?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return switch(response, upgrade, &connections, patience);
+    }
+    if is_known && response.status() == StatusCode::UNAUTHORIZED {
+        let host = host.as_ref().map(http::uri::Authority::as_str);
+        tracing::warn!(host, "an upstream does not accept the gateway's credential");
     }
     fields::clean_answer(response.headers_mut());
     // The version is that of one connection (RFC 9110 section 2.5): a client that is told of an old

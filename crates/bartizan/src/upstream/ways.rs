@@ -236,11 +236,18 @@ impl Open {
             // Too many calls: it is neither down nor back.
             (Some(_), Ok(answer)) if answer.response.status() == StatusCode::TOO_MANY_REQUESTS => {}
             (Some(leave), Ok(answer)) if !answer.response.status().is_server_error() => {
-                leave.succeeded();
+                if leave.succeeded() {
+                    tracing::info!(upstream = self.upstream.host(), "an upstream is back");
+                }
             }
             // Of a call that broke off before, the upstream is not to blame, nor does it prove it well.
             (Some(_), Err(failure)) if !is_of_the_upstream(&failure.refusal) => {}
-            (Some(leave), Ok(_) | Err(_)) => leave.failed(clock::now()),
+            (Some(leave), Ok(_) | Err(_)) => {
+                if leave.failed(clock::now()) {
+                    let upstream = self.upstream.host();
+                    tracing::warn!(upstream, "an upstream fails again and again: it is left alone");
+                }
+            }
         }
         let again = match &result {
             Ok(answer) => repeatable && is_refused(&answer.response),
