@@ -85,7 +85,8 @@ fn folded(name: &str) -> String {
 }
 
 fn is_among(rows: &[&str], folded_name: &str) -> bool {
-    rows.iter().any(|row| folded(row) == folded_name)
+    let is = |row: &&str| row.bytes().filter(|byte| *byte != b'_').eq(folded_name.bytes());
+    rows.iter().any(is)
 }
 
 fn spells(name: &str) -> bool {
