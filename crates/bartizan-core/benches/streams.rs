@@ -39,6 +39,18 @@ fn chat(padded: bool, line_end: &str) -> String {
     out
 }
 
+/// The same with an identifier and a time of its own in each event, as many servers write it.
+fn numbered() -> String {
+    words().fold(String::new(), |mut out, (at, word)| {
+        let (id, time) = (at.wrapping_mul(2_654_435_761) % 1_000_000_007, 1_795_338_169_000 + at);
+        let _ = write!(
+            out,
+            "data: {{\"id\":\"gen-{id:x}-yNys074mAbyjpI7Xc\",\"object\":\"chat.completion.chunk\",\"created\":{time},\"model\":\"gpt-4o-mini-2024-07-18\",\"system_fingerprint\":\"fp_44709d6fcb\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}},\"logprobs\":null,\"finish_reason\":null}}]}}\n\n"
+        );
+        out
+    })
+}
+
 /// The same in its responses API: each event has a number, and padding.
 fn responses() -> String {
     words().fold(String::new(), |mut out, (at, word)| {
@@ -85,8 +97,10 @@ fn streams(criterion: &mut Criterion) {
         ("padded", &open_ai, "/v1/chat/completions", &chat(true, "\n"), &guard),
         ("responses", &open_ai, "/v1/responses", &responses(), &guard),
         ("messages", &anthropic, "/v1/messages", &messages(), &guard),
+        ("returns", &open_ai, "/v1/chat/completions", &chat(false, "\r\n"), &guard),
+        ("numbered", &open_ai, "/v1/chat/completions", &numbered(), &guard),
         // No event of these is of a known form: each is read to its end.
-        ("read", &open_ai, "/v1/chat/completions", &chat(false, "\r\n"), &guard),
+        ("read", &open_ai, "/v1/chat/completions", &chat(false, "\r"), &guard),
     ] {
         group.throughput(Throughput::Bytes(answer.len() as u64));
         group.bench_function(name, |bencher| {

@@ -253,11 +253,16 @@ proptest! {
 
 /// The same stream with line ends of which no form is ever known: each of its events is read in full.
 pub(super) fn read_in_full(raw: &[u8]) -> Vec<u8> {
+    String::from_utf8(raw.to_vec()).unwrap().replace('\n', "\r").into_bytes()
+}
+
+/// The same stream with line ends of two bytes.
+pub(super) fn with_returns(raw: &[u8]) -> Vec<u8> {
     String::from_utf8(raw.to_vec()).unwrap().replace('\n', "\r\n").into_bytes()
 }
 
 pub(super) fn one_line_end(out: &[u8]) -> String {
-    String::from_utf8(out.to_vec()).unwrap().replace("\r\n", "\n")
+    String::from_utf8(out.to_vec()).unwrap().replace("\r\n", "\n").replace('\r', "\n")
 }
 
 #[test]
@@ -272,12 +277,14 @@ fn an_event_like_one_before_is_treated_like_one_that_is_read_in_full() {
             let raw = script(&said, pieces);
             let full = read_in_full(&raw);
             for action in [None, Some(Action::MASK), Some(Action::Detect), Some(Action::Block)] {
-                let like = run(&place, path, &asked(), action.clone(), &[&raw]);
-                let read = run(&place, path, &asked(), action, &[&full]);
-                assert_eq!(one_line_end(&like.out), one_line_end(&read.out), "{path} {pieces}");
-                assert_eq!(like.ended, read.ended);
-                assert_eq!(like.stream.detections(), read.stream.detections());
-                assert_eq!(like.stream.used_so_far(7), read.stream.used_so_far(7));
+                let read = run(&place, path, &asked(), action.clone(), &[&full]);
+                for raw in [raw.clone(), with_returns(&raw)] {
+                    let like = run(&place, path, &asked(), action.clone(), &[&raw]);
+                    assert_eq!(one_line_end(&like.out), one_line_end(&read.out), "{path} {pieces}");
+                    assert_eq!(like.ended, read.ended);
+                    assert_eq!(like.stream.detections(), read.stream.detections());
+                    assert_eq!(like.stream.used_so_far(7), read.stream.used_so_far(7));
+                }
             }
         }
     }
@@ -302,6 +309,36 @@ fn padding_and_numbers_of_events_change_nothing_and_hide_nothing() {
         assert_eq!(one_line_end(&like.out), one_line_end(&read.out));
         assert_eq!(like.stream.detections(), read.stream.detections());
         assert!(like.stream.detections().len() >= 3, "{:?}", like.stream.detections());
+    }
+}
+
+#[test]
+fn what_a_provider_writes_anew_in_each_event_is_searched_in_each() {
+    let place = Place::new(Protocol::OpenAi);
+    let ids =
+        ["gen-a1", "gen-b2/x", "ann@example.org", "gen-c3", "4012888888881881", "gen-\\u0061", "x"];
+    let times =
+        ["1795338169", "1795338170", "1795338170.25", "4012888888881881", "-1e2", "[7]", "1.5E+3"];
+    let pieces = ["my", " card", " is 4012", "888", "8888", "81881", ", or so"];
+    let events = pieces.into_iter().zip(ids).zip(times);
+    let raw: String = events
+        .map(|((piece, id), time)| {
+            let delta = json!({ "content": piece });
+            format!(
+                "data: {{\"id\":\"{id}\",\"created\":{time},\"choices\":[{{\"index\":0,\"delta\":{delta},\"card\":{time},\"finish_reason\":null}}]}}\n\n"
+            )
+        })
+        .collect();
+    let raw = raw.repeat(2);
+    for action in [None, Some(Action::MASK), Some(Action::Detect), Some(Action::Block)] {
+        let act = |raw: &[u8]| run(&place, CHAT, &asked(), action.clone(), &[raw]);
+        let read = act(&read_in_full(raw.as_bytes()));
+        for raw in [raw.as_bytes(), &with_returns(raw.as_bytes())] {
+            let like = act(raw);
+            assert_eq!(one_line_end(&like.out), one_line_end(&read.out));
+            assert_eq!(like.stream.detections(), read.stream.detections());
+            assert_eq!(like.ended, read.ended);
+        }
     }
 }
 
