@@ -74,6 +74,31 @@ fn messages() -> String {
     })
 }
 
+/// The same in blocks of ten words, which clients join: what ends one and begins the next waits for it.
+fn blocks() -> String {
+    let mut out = String::new();
+    for (at, (_, word)) in words().enumerate() {
+        let (block, word_in_block) = (at / 10, at % 10);
+        let mut event = |name: &str, members: &str| {
+            let _ = write!(
+                out,
+                "event: {name}\ndata: {{\"type\":\"{name}\",\"index\":{block}{members}}}\n\n"
+            );
+        };
+        if word_in_block == 0 {
+            event("content_block_start", ",\"content_block\":{\"type\":\"text\",\"text\":\"\"}");
+        }
+        event(
+            "content_block_delta",
+            &format!(",\"delta\":{{\"type\":\"text_delta\",\"text\":\"{word}\"}}"),
+        );
+        if word_in_block == 9 {
+            event("content_block_stop", "");
+        }
+    }
+    out
+}
+
 fn words() -> impl Iterator<Item = (usize, &'static str)> {
     WORDS.into_iter().cycle().enumerate().take(4000)
 }
@@ -97,6 +122,7 @@ fn streams(criterion: &mut Criterion) {
         ("padded", &open_ai, "/v1/chat/completions", &chat(true, "\n"), &guard),
         ("responses", &open_ai, "/v1/responses", &responses(), &guard),
         ("messages", &anthropic, "/v1/messages", &messages(), &guard),
+        ("blocks", &anthropic, "/v1/messages", &blocks(), &guard),
         ("returns", &open_ai, "/v1/chat/completions", &chat(false, "\r\n"), &guard),
         ("numbered", &open_ai, "/v1/chat/completions", &numbered(), &guard),
         // No event of these is of a known form: each is read to its end.

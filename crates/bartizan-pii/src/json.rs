@@ -14,8 +14,8 @@ use std::{borrow::Cow, fmt::Write as _, ops::Range};
 use serde::Serialize;
 
 use crate::{
-    Action, Entity, Finding, Masker, Vault, Window, digits::integer, mask::Found, reader::Reader,
-    recognizer::assignment::may_name,
+    Action, Entity, Finding, Masker, Scanner, Vault, Window, digits::integer, mask::Found,
+    reader::Reader, recognizer::assignment::may_name,
 };
 pub use places::push_name;
 use places::{Places, ROOM, end_of};
@@ -113,17 +113,6 @@ impl Masker {
         self.walk(json, None, Some(hand))
     }
 
-    /// Whether nothing is found in the value of a member of this name, a string in which nothing is
-    /// escaped and that is no document itself: as [`mask_json`](Self::mask_json) looks at it.
-    pub fn is_clear(&self, text: &str, name: &str) -> bool {
-        Walk::new(Some(self), None, "").scan(text, end_of(name, HINT)).is_empty()
-    }
-
-    /// The same for a number, as it is written.
-    pub fn is_clear_number(&self, number: &str, name: &str) -> bool {
-        integer(number).is_none_or(|digits| self.is_clear(&digits, name))
-    }
-
     fn walk<'j>(
         &self,
         json: &'j [u8],
@@ -135,6 +124,14 @@ impl Masker {
         walk.document("")?;
         let Walk { edits, places, blocked, .. } = walk;
         Ok(MaskedJson { bytes: edited(json, &edits), findings: places.into_located(), blocked })
+    }
+}
+
+impl Scanner {
+    /// Whether nothing is found in a number of a JSON document, as it is written there: the value of a
+    /// member of this name.
+    pub fn is_clear_number(&self, number: &str, name: &str) -> bool {
+        integer(number).is_none_or(|digits| self.scan_hinted(&digits, name).is_empty())
     }
 }
 
@@ -622,7 +619,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::{Config, Scanner};
+    use crate::Config;
 
     thread_local! {
         /// How many bytes were searched, and shown to another hand.

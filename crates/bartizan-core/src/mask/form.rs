@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use bartizan_pii::Vault;
+use bartizan_pii::{Scanner, Vault};
 
 use super::Guard;
 use crate::sse::Event;
@@ -58,6 +58,8 @@ struct Slot {
     place: Span,
     /// The same in the event that was looked at last.
     at: Span,
+    /// Whether it was another one there.
+    changed: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -167,7 +169,10 @@ impl Form {
             let same = self.raw.get(from..place.start)?;
             let rest = bytes.get(at..)?.strip_prefix(same)?;
             at += same.len();
+            let before = self.raw.get(place.clone())?;
+            slot.changed = slot.holds == Holds::Piece || !is_again(rest, before, slot.holds);
             let length = match slot.holds {
+                _ if !slot.changed => before.len(),
                 Holds::Number => number(rest)?,
                 Holds::Piece => closing(rest)?,
                 Holds::Label => label(rest)?,
@@ -197,19 +202,10 @@ impl Form {
         vault: Option<&Vault>,
     ) -> bool {
         let Self { raw, slots, .. } = self;
-        slots.iter().filter(|slot| slot.holds != Holds::Piece).all(|slot| {
+        let mut changed = slots.iter().filter(|slot| slot.changed && slot.holds != Holds::Piece);
+        changed.all(|slot| {
             let new = slot.at.part(bytes);
-            if new == slot.place.part(raw) {
-                return true;
-            }
-            let name = str::from_utf8(slot.name.part(raw)).unwrap_or_default();
-            let clear = str::from_utf8(new).is_ok_and(|new| {
-                let masker = guard.map(Guard::masker);
-                masker.is_none_or(|masker| match slot.holds {
-                    Holds::Number => masker.is_clear_number(new, name),
-                    Holds::Label | Holds::Piece => masker.is_clear(new, name),
-                })
-            });
+            let clear = guard.is_none_or(|guard| slot.is_clear(raw, new, guard));
             let stays =
                 vault.is_none_or(|vault| matches!(vault.restore_text(new), Cow::Borrowed(_)));
             if let Some(known) = raw.get_mut(slot.place.range()).filter(|_| clear && stays)
@@ -219,6 +215,18 @@ impl Form {
                 known.copy_from_slice(new);
             }
             clear && stays
+        })
+    }
+}
+
+impl Slot {
+    /// Whether nothing is found in what stands there now.
+    fn is_clear(&self, raw: &[u8], new: &[u8], guard: &Guard) -> bool {
+        let name = str::from_utf8(self.name.part(raw)).unwrap_or_default();
+        let scanner = guard.masker().scanner();
+        str::from_utf8(new).is_ok_and(|new| match self.holds {
+            Holds::Number => scanner.is_clear_number(new, name),
+            Holds::Label | Holds::Piece => scanner.scan_hinted(new, name).is_empty(),
         })
     }
 }
@@ -240,7 +248,7 @@ fn slots(raw: &[u8], data: Range<usize>, piece: &Piece) -> Option<Vec<Slot>> {
     let (mut slots, mut known) = (Vec::new(), false);
     let slot = |holds, name: Range<usize>, place: Range<usize>| {
         let place = Span::of(&place);
-        Slot { holds, name: Span::of(&name), place, at: place }
+        Slot { holds, name: Span::of(&name), place, at: place, changed: false }
     };
     for Member { name, value, depth } in members(raw, data) {
         let called = raw.get(name.clone())?;
@@ -257,6 +265,10 @@ fn slots(raw: &[u8], data: Range<usize>, piece: &Piece) -> Option<Vec<Slot>> {
             Scalar::String(place) if changes(called, depth) => Some((Holds::Label, place)),
             Scalar::Number(_) | Scalar::String(_) | Scalar::Other => None,
         };
+        // What is assigned to a name that says it is a secret is looked at in another way.
+        let known_name = str::from_utf8(called)
+            .is_ok_and(|name| name.len() <= LONGEST_LABEL && !Scanner::expects_secret(name));
+        let held = held.filter(|_| known_name);
         let spare = slots.len() + usize::from(!known) < MOST_SLOTS;
         slots.extend(held.filter(|_| spare).map(|(holds, place)| slot(holds, name, place)));
     }
@@ -271,6 +283,15 @@ fn is_read(name: &[u8]) -> bool {
 /// Whether a string of this name may be another one in each event, and says nothing but that.
 fn changes(name: &[u8], depth: usize) -> bool {
     name == b"obfuscation" || (depth == 1 && (name == b"id" || name.ends_with(b"_id")))
+}
+
+/// Whether the value that stood in the event that is kept stands here again.
+fn is_again(rest: &[u8], before: &[u8], holds: Holds) -> bool {
+    let behind = rest.strip_prefix(before).and_then(<[u8]>::first);
+    match holds {
+        Holds::Number => matches!(behind, Some(b',' | b'}' | b' ')),
+        Holds::Label | Holds::Piece => behind == Some(&b'"'),
+    }
 }
 
 /// A member of an object in an event.

@@ -97,6 +97,17 @@ impl<'a> Hands<'a> {
         Some(open.go_on(text, last))
     }
 
+    /// A string that is told as a whole, where some clients put together all that are told.
+    fn label(&mut self, text: &str) -> Option<String> {
+        let (channel, guard) = (self.trail.label_of_delta()?, self.guard?);
+        let threads = self.threads.get_or_insert_default();
+        if threads.labels.take(channel, text, guard) {
+            return None;
+        }
+        self.stopped = Some(Stopped::Blocked);
+        Some(String::new())
+    }
+
     /// One more piece of a text of which nobody knows what it is.
     fn unknown(
         &mut self,
@@ -178,7 +189,7 @@ impl Hand for Hands<'_> {
             return None;
         }
         match self.trail.stands() {
-            Stands::Whole => None,
+            Stands::Whole => self.label(text),
             Stands::Grows => self.grow(pointer, text),
             Stands::GoesOn(channel) => {
                 self.unknown += 1;

@@ -15,6 +15,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use serde_json::Value;
 
 use super::Guard;
+use super::again::Again;
 use super::open::with_whole_letters;
 use crate::validate::listener::Channel;
 
@@ -45,6 +46,8 @@ pub(super) struct Threads {
     /// The one that spoke last is at the end.
     known: VecDeque<Thread>,
     paths: Vec<Path>,
+    /// What is told as a whole, and put together by some.
+    pub(super) labels: Again,
 }
 
 /// What is known of the pieces under one path.

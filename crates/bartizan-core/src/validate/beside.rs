@@ -133,8 +133,11 @@ struct Step {
     outer: u8,
     inner: u8,
     choices: bool,
-    /// Whether it stands in a `message`, or another member, of a choice.
+    /// Whether it stands in the `message`, or in the `delta`, of a choice.
     message: bool,
+    delta: bool,
+    /// Whether its last name is one that has a reader of its own, or is never put together.
+    apart: bool,
     item: Option<u64>,
 }
 
@@ -153,7 +156,10 @@ impl Trail<'_> {
                 let at = step.parse().ok();
                 next.item = at.and_then(|at: usize| self.beside.items.get(at).copied());
             }
-            2 => next.message = next.item.is_some() && step == "message",
+            2 => {
+                next.message = next.item.is_some() && step == "message";
+                next.delta = next.item.is_some() && step == "delta";
+            }
             _ => {}
         }
         if !is_number(step) {
@@ -165,6 +171,14 @@ impl Trail<'_> {
     /// Goes back out of it.
     pub(crate) fn leave(&mut self) {
         self.steps.pop();
+    }
+
+    /// The text that some clients make of the strings here, although each is told as a whole: those of
+    /// the delta of a choice.
+    pub(crate) fn label_of_delta(&self) -> Option<Channel> {
+        let Step { delta, apart, item, place: part, .. } = *self.steps.last()?;
+        let item = item.filter(|_| delta && !apart)?;
+        Some(Channel { kind: Kind::Unknown, item, part })
     }
 
     /// How a string stands here.
@@ -188,6 +202,7 @@ impl Step {
         (self.place, name).hash(&mut place);
         self.place = place.finish();
         self.label = is_label(name);
+        self.apart = matches!(name, "id" | "index" | "name" | "role" | "type");
         for (row, (outer, inner)) in WHOLE_WITHIN.iter().enumerate() {
             self.outer |= u8::from(*outer == name) << row;
             self.inner |= u8::from(*inner == name) << row;
