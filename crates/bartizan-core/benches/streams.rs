@@ -2,6 +2,7 @@
 
 #![allow(
     missing_docs,
+    clippy::print_stderr,
     clippy::unwrap_used,
     clippy::panic,
     dead_code,
@@ -114,6 +115,10 @@ fn streams(criterion: &mut Criterion) {
     let scanner = Arc::new(Scanner::new(&Config::default()).unwrap());
     let guard = Some(Arc::new(Guard::new(Masker::new(scanner, Action::MASK))));
     let (open_ai, anthropic) = (Place::new(Protocol::OpenAi), Place::new(Protocol::Anthropic));
+    for (name, answer) in [("messages", messages()), ("blocks", blocks())] {
+        let held = held_back(&anthropic, &answer, guard.as_ref());
+        eprintln!("{name}: {held:.2} bytes of text are held back behind a delta, in the mean");
+    }
     let plain = chat(false, "\n");
     let mut group = criterion.benchmark_group("streams");
     for (name, place, path, answer, guard) in [
@@ -154,6 +159,29 @@ fn through(place: &Place, path: &str, answer: &str, guard: Option<&Arc<Guard>>) 
     }
     stream.finish(&grant, &mut out).unwrap();
     black_box(out.len())
+}
+
+/// How many bytes of the text are not out when its delta is through, in the mean over all deltas.
+fn held_back(place: &Place, answer: &str, guard: Option<&Arc<Guard>>) -> f64 {
+    let grant = place.grant();
+    let asked = r#"{"model":"m","stream":true,"max_tokens":9,"messages":[]}"#;
+    let mut call = place.read("/v1/messages", asked).unwrap();
+    let mut stream = AnswerStream::new(call.take_listener(), guard.cloned(), &grant);
+    let said = |events: &str| {
+        let texts = events.split("\"text\":\"").skip(1);
+        texts.filter_map(|text| text.split('"').next()).map(str::len).sum::<usize>()
+    };
+    let (mut came, mut held, mut deltas, mut out) = (0, 0, 0, Vec::new());
+    for event in answer.split_inclusive("\n\n") {
+        stream.feed(event.as_bytes(), &grant, &mut out).unwrap();
+        if event.contains("text_delta") {
+            came += said(event);
+            deltas += 1;
+            held += came - said(str::from_utf8(&out).unwrap());
+            (came, out) = (came - said(str::from_utf8(&out).unwrap()), Vec::new());
+        }
+    }
+    f64::from(u32::try_from(held).unwrap()) / f64::from(deltas)
 }
 
 criterion_group!(benches, streams);

@@ -372,6 +372,9 @@ fn long_value(length: usize, filling: &str) -> (Vault, String, String) {
     (vault, key, word)
 }
 
+/// How an answer gets its values back.
+type Way<'v> = &'v dyn Fn(&str) -> Vec<u8>;
+
 #[test]
 fn an_answer_that_repeats_a_placeholder_grows_to_its_bound_and_no_further() {
     for filling in ["MIGH", "\"\\\u{1}\n"] {
@@ -385,7 +388,7 @@ fn an_answer_that_repeats_a_placeholder_grows_to_its_bound_and_no_further() {
             let cuts: Vec<usize> = (0..text.len()).step_by(7).collect();
             restored(&vault, spelling, text, &cuts).into_bytes()
         };
-        let ways: [(&str, &dyn Fn(&str) -> Vec<u8>, &str); 5] = [
+        let ways: [(&str, Way<'_>, &str); 5] = [
             ("text", &|text| vault.restore_text(text.as_bytes()).into_owned(), &text),
             ("json", &|text| vault.restore_json(text.as_bytes()).into_owned(), &nested(&text)),
             ("json in json", &|text| vault.restore_json(text.as_bytes()).into_owned(), &twice),
@@ -400,7 +403,7 @@ fn an_answer_that_repeats_a_placeholder_grows_to_its_bound_and_no_further() {
             let one = 8 * key.len() as u64;
             assert!(grown <= most && grown + one > most, "{way}: {grown} of {most}");
             assert!(vault.is_spent(), "{way}");
-            assert!(out.ends_with(text[text.len() - 40..].as_bytes()), "{way}");
+            assert!(out.ends_with(&text.as_bytes()[text.len() - 40..]), "{way}");
             // The first one is there, and what has no room any more stays what it was.
             assert!(String::from_utf8_lossy(&out).contains("BEGIN PRIVATE KEY"), "{way}");
         }
