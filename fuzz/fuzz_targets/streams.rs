@@ -29,18 +29,28 @@ fuzz_target!(|input: (u8, u16, u16, &[u8])| {
     assert_eq!(whole, cut, "{}", String::from_utf8_lossy(raw));
     if !raw.contains(&b'\r') {
         // Of lines that end so no form is ever known.
-        let full = raw.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..]);
-        let (out, ended) = run(protocol, path, &[&full]);
-        let lines =
-            |out: Vec<u8>| out.into_iter().filter(|byte| *byte != b'\r').collect::<Vec<_>>();
-        assert_eq!(
-            (lines(out), ended),
-            (lines(whole.0), whole.1),
-            "{}",
-            String::from_utf8_lossy(raw)
-        );
+        let full = ends_with(raw, "\r");
+        // Of these there are forms.
+        let pairs = ends_with(raw, "\r\n");
+        for other in [full, pairs] {
+            let (out, ended) = run(protocol, path, &[&other]);
+            assert_eq!(
+                (lines(&out), &ended),
+                (lines(&whole.0), &whole.1),
+                "{}",
+                String::from_utf8_lossy(raw)
+            );
+        }
     }
 });
+
+fn ends_with(raw: &[u8], line_end: &str) -> Vec<u8> {
+    raw.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(line_end.as_bytes())
+}
+
+fn lines(out: &[u8]) -> String {
+    String::from_utf8_lossy(out).replace("\r\n", "\n").replace('\r', "\n")
+}
 
 fn run(protocol: Protocol, path: &str, chunks: &[&[u8]]) -> (Vec<u8>, Result<(), Stopped>) {
     let grant = model::grant(protocol, OnDeniedTool::Remove);

@@ -2,6 +2,7 @@
 
 #![allow(
     missing_docs,
+    clippy::print_stderr,
     clippy::unwrap_used,
     clippy::panic,
     dead_code,
@@ -39,6 +40,18 @@ fn chat(padded: bool, line_end: &str) -> String {
     out
 }
 
+/// The same with an identifier and a time of its own in each event, as many servers write it.
+fn numbered() -> String {
+    words().fold(String::new(), |mut out, (at, word)| {
+        let (id, time) = (at.wrapping_mul(2_654_435_761) % 1_000_000_007, 1_795_338_169_000 + at);
+        let _ = write!(
+            out,
+            "data: {{\"id\":\"gen-{id:x}-yNys074mAbyjpI7Xc\",\"object\":\"chat.completion.chunk\",\"created\":{time},\"model\":\"gpt-4o-mini-2024-07-18\",\"system_fingerprint\":\"fp_44709d6fcb\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{word}\"}},\"logprobs\":null,\"finish_reason\":null}}]}}\n\n"
+        );
+        out
+    })
+}
+
 /// The same in its responses API: each event has a number, and padding.
 fn responses() -> String {
     words().fold(String::new(), |mut out, (at, word)| {
@@ -62,6 +75,31 @@ fn messages() -> String {
     })
 }
 
+/// The same in blocks of ten words, which clients join: what ends one and begins the next waits for it.
+fn blocks() -> String {
+    let mut out = String::new();
+    for (at, (_, word)) in words().enumerate() {
+        let (block, word_in_block) = (at / 10, at % 10);
+        let mut event = |name: &str, members: &str| {
+            let _ = write!(
+                out,
+                "event: {name}\ndata: {{\"type\":\"{name}\",\"index\":{block}{members}}}\n\n"
+            );
+        };
+        if word_in_block == 0 {
+            event("content_block_start", ",\"content_block\":{\"type\":\"text\",\"text\":\"\"}");
+        }
+        event(
+            "content_block_delta",
+            &format!(",\"delta\":{{\"type\":\"text_delta\",\"text\":\"{word}\"}}"),
+        );
+        if word_in_block == 9 {
+            event("content_block_stop", "");
+        }
+    }
+    out
+}
+
 fn words() -> impl Iterator<Item = (usize, &'static str)> {
     WORDS.into_iter().cycle().enumerate().take(4000)
 }
@@ -77,6 +115,10 @@ fn streams(criterion: &mut Criterion) {
     let scanner = Arc::new(Scanner::new(&Config::default()).unwrap());
     let guard = Some(Arc::new(Guard::new(Masker::new(scanner, Action::MASK))));
     let (open_ai, anthropic) = (Place::new(Protocol::OpenAi), Place::new(Protocol::Anthropic));
+    for (name, answer) in [("messages", messages()), ("blocks", blocks())] {
+        let held = held_back(&anthropic, &answer, guard.as_ref());
+        eprintln!("{name}: {held:.2} bytes of text are held back behind a delta, in the mean");
+    }
     let plain = chat(false, "\n");
     let mut group = criterion.benchmark_group("streams");
     for (name, place, path, answer, guard) in [
@@ -85,8 +127,11 @@ fn streams(criterion: &mut Criterion) {
         ("padded", &open_ai, "/v1/chat/completions", &chat(true, "\n"), &guard),
         ("responses", &open_ai, "/v1/responses", &responses(), &guard),
         ("messages", &anthropic, "/v1/messages", &messages(), &guard),
+        ("blocks", &anthropic, "/v1/messages", &blocks(), &guard),
+        ("returns", &open_ai, "/v1/chat/completions", &chat(false, "\r\n"), &guard),
+        ("numbered", &open_ai, "/v1/chat/completions", &numbered(), &guard),
         // No event of these is of a known form: each is read to its end.
-        ("read", &open_ai, "/v1/chat/completions", &chat(false, "\r\n"), &guard),
+        ("read", &open_ai, "/v1/chat/completions", &chat(false, "\r"), &guard),
     ] {
         group.throughput(Throughput::Bytes(answer.len() as u64));
         group.bench_function(name, |bencher| {
@@ -114,6 +159,29 @@ fn through(place: &Place, path: &str, answer: &str, guard: Option<&Arc<Guard>>) 
     }
     stream.finish(&grant, &mut out).unwrap();
     black_box(out.len())
+}
+
+/// How many bytes of the text are not out when its delta is through, in the mean over all deltas.
+fn held_back(place: &Place, answer: &str, guard: Option<&Arc<Guard>>) -> f64 {
+    let grant = place.grant();
+    let asked = r#"{"model":"m","stream":true,"max_tokens":9,"messages":[]}"#;
+    let mut call = place.read("/v1/messages", asked).unwrap();
+    let mut stream = AnswerStream::new(call.take_listener(), guard.cloned(), &grant);
+    let said = |events: &str| {
+        let texts = events.split("\"text\":\"").skip(1);
+        texts.filter_map(|text| text.split('"').next()).map(str::len).sum::<usize>()
+    };
+    let (mut came, mut held, mut deltas, mut out) = (0, 0, 0, Vec::new());
+    for event in answer.split_inclusive("\n\n") {
+        stream.feed(event.as_bytes(), &grant, &mut out).unwrap();
+        if event.contains("text_delta") {
+            came += said(event);
+            deltas += 1;
+            held += came - said(str::from_utf8(&out).unwrap());
+            (came, out) = (came - said(str::from_utf8(&out).unwrap()), Vec::new());
+        }
+    }
+    f64::from(u32::try_from(held).unwrap()) / f64::from(deltas)
 }
 
 criterion_group!(benches, streams);

@@ -92,7 +92,7 @@ impl Reader {
     /// Passes over the next event, which is known to be `length` bytes long and to end with a line feed.
     pub fn pass(&mut self, length: usize) {
         self.open.advance(length.min(self.open.len()));
-        (self.seen, self.line, self.started) = (0, 0, true);
+        (self.seen, self.line, self.started, self.after_return) = (0, 0, true, false);
         self.data.clear();
     }
 

@@ -14,13 +14,13 @@ use std::{borrow::Cow, fmt::Write as _, ops::Range};
 use serde::Serialize;
 
 use crate::{
-    Action, Entity, Finding, Masker, Vault, Window, digits::integer, mask::Found, reader::Reader,
-    recognizer::assignment::may_name,
+    Action, Entity, Finding, Masker, Scanner, Vault, Window, digits::integer, mask::Found,
+    reader::Reader, recognizer::assignment::may_name,
 };
 pub use places::push_name;
 use places::{Places, ROOM, end_of};
 use text::raw_offsets;
-pub(crate) use text::{decode, escape_into, is_container, is_json};
+pub(crate) use text::{decode, escape_into, escaped, is_container, is_json};
 
 /// The deepest nesting of arrays and objects that is followed.
 pub const MAX_DEPTH: usize = 128;
@@ -108,7 +108,7 @@ impl Masker {
     pub fn mask_json_with<'j>(
         &self,
         json: &'j [u8],
-        hand: &mut dyn FnMut(&str, &str) -> Option<String>,
+        hand: &mut dyn Hand,
     ) -> Result<MaskedJson<'j>, JsonError> {
         self.walk(json, None, Some(hand))
     }
@@ -117,7 +117,7 @@ impl Masker {
         &self,
         json: &'j [u8],
         vault: Option<&mut Vault>,
-        hand: Option<Hand<'_>>,
+        hand: Option<&mut dyn Hand>,
     ) -> Result<MaskedJson<'j>, JsonError> {
         let mut walk = Walk::new(Some(self), vault, as_text(json)?);
         walk.hand = hand;
@@ -127,15 +127,20 @@ impl Masker {
     }
 }
 
+impl Scanner {
+    /// Whether nothing is found in a number of a JSON document, as it is written there: the value of a
+    /// member of this name.
+    pub fn is_clear_number(&self, number: &str, name: &str) -> bool {
+        integer(number).is_none_or(|digits| self.scan_hinted(&digits, name).is_empty())
+    }
+}
+
 /// A JSON document with some of its strings written by another hand, as
 /// [`Masker::mask_json_with`] has it written, and with nothing masked.
 ///
 /// # Errors
 /// Where the document is no JSON, or nested too deeply.
-pub fn rewrite_json<'j>(
-    json: &'j [u8],
-    hand: &mut dyn FnMut(&str, &str) -> Option<String>,
-) -> Result<Cow<'j, [u8]>, JsonError> {
+pub fn rewrite_json<'j>(json: &'j [u8], hand: &mut dyn Hand) -> Result<Cow<'j, [u8]>, JsonError> {
     let mut walk = Walk::new(None, None, as_text(json)?);
     walk.hand = Some(hand);
     walk.document("")?;
@@ -195,14 +200,30 @@ pub(crate) fn in_source(json: &str, raw: &Range<usize>, meant: &[Edit]) -> Vec<E
     meant.iter().zip(places.chunks_exact(2)).filter_map(outer).collect()
 }
 
-/// Whoever writes some of the strings instead.
-type Hand<'h> = &'h mut dyn FnMut(&str, &str) -> Option<String>;
+/// Whoever writes some of the strings of a document instead.
+pub trait Hand {
+    /// What is to stand at a JSON Pointer in place of a text; `None` where it is to stand as it would.
+    fn write(&mut self, pointer: &str, text: &str) -> Option<String>;
+
+    /// What follows stands in this member or element: the last step of its pointer. Whoever has to
+    /// know where a string stands need not read its whole pointer for each.
+    fn enter(&mut self, _step: &str) {}
+
+    /// What follows does not stand there any more.
+    fn leave(&mut self) {}
+}
+
+impl<F: FnMut(&str, &str) -> Option<String>> Hand for F {
+    fn write(&mut self, pointer: &str, text: &str) -> Option<String> {
+        self(pointer, text)
+    }
+}
 
 struct Walk<'m, 'h, 'j> {
     /// Nothing is looked for where there is none.
     masker: Option<&'m Masker>,
     vault: Option<&'m mut Vault>,
-    hand: Option<Hand<'h>>,
+    hand: Option<&'h mut dyn Hand>,
     json: &'j str,
     at: usize,
     /// What of the document must change, in its order.
@@ -250,7 +271,7 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
                 let (raw, text) = self.string()?;
                 #[cfg(test)]
                 tests::work(self.pointer.len());
-                match self.hand.as_mut().and_then(|hand| hand(&self.pointer, &text)) {
+                match self.hand.as_mut().and_then(|hand| hand.write(&self.pointer, &text)) {
                     Some(written) => self.put(raw, &text, written),
                     None => self.mask_string(raw, &text, hint),
                 }
@@ -276,8 +297,9 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
             self.space();
             self.expect(b':')?;
             self.space();
+            self.enter(parent);
             self.value(depth, end_of(&name, HINT))?;
-            self.pointer.truncate(parent);
+            self.leave(parent);
             self.space();
             if self.eat(b'}') {
                 return Ok(());
@@ -297,8 +319,9 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
         for index in 0_usize.. {
             // Writing to a string cannot fail.
             let _ = write!(self.pointer, "/{index}");
+            self.enter(parent);
             self.value(depth, hint)?;
-            self.pointer.truncate(parent);
+            self.leave(parent);
             self.space();
             if self.eat(b']') {
                 break;
@@ -309,9 +332,26 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
         Ok(())
     }
 
+    /// Tells the other hand that the pointer goes on behind `parent`.
+    fn enter(&mut self, parent: usize) {
+        if let Some(hand) = &mut self.hand {
+            hand.enter(self.pointer.get(parent + 1..).unwrap_or_default());
+        }
+    }
+
+    fn leave(&mut self, parent: usize) {
+        self.pointer.truncate(parent);
+        if let Some(hand) = &mut self.hand {
+            hand.leave();
+        }
+    }
+
     /// Masks the name of a member and adds it to the pointer, without what was found in it.
     fn enter_member(&mut self, raw: Range<usize>, name: &str) {
         let findings = self.scan(name, "");
+        if findings.is_empty() {
+            return push_name(&mut self.pointer, name);
+        }
         let mut public = Vec::new();
         let mut from = 0;
         for finding in &findings {
@@ -579,7 +619,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::{Config, Scanner};
+    use crate::Config;
 
     thread_local! {
         /// How many bytes were searched, and shown to another hand.

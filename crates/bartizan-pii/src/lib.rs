@@ -61,12 +61,14 @@ pub use anchor::Anchor;
 pub use config::{Config, ConfigError, MAX_REGIONS};
 pub use custom::CustomPattern;
 pub use entity::{Entity, EntityError};
-pub use json::{JsonError, Located, MAX_DEPTH, MaskedJson, push_name, rewrite_json, write_string};
+pub use json::{
+    Hand, JsonError, Located, MAX_DEPTH, MaskedJson, push_name, rewrite_json, write_string,
+};
 pub use key::{Decrypted, Key, KeyError, Keyring, OpenError};
 pub use mask::{Action, Masked, Masker, Tally};
 pub use recognizer::{CONTEXT_BOOST, COUNTER_WEIGHT, End, RECOGNIZERS, Recognizer, Run};
 pub use restore::{Restorer, Spelling};
 pub use scan::{Finding, Scanner};
 pub use stream::Stream;
-pub use vault::{Full, MAX_VALUES, Vault};
+pub use vault::{Full, GROWTH, GROWTH_TIMES, MAX_VALUES, Vault};
 pub use window::{LOOK_BEHIND, More, Peek, Window};

@@ -130,6 +130,14 @@ impl Vault {
                     out.extend_from_slice(text.get(from..start - 1).unwrap_or_default());
                     return start - 1;
                 }
+                _ if !self.takes(
+                    kept,
+                    length,
+                    usize::from(spelling == Spelling::Json && !quoted),
+                ) =>
+                {
+                    out.extend_from_slice(text.get(from..at).unwrap_or_default());
+                }
                 Some(b'"') if quoted => {
                     out.extend_from_slice(text.get(from..start - 1).unwrap_or_default());
                     out.extend_from_slice(kept.value);
@@ -172,6 +180,7 @@ impl Vault {
         while let Some(found) = find(text.as_bytes(), at, self.ending()) {
             at = found + self.ending().len();
             let known = text.as_bytes().get(from..at).and_then(|text| self.value_at_end(text));
+            let known = known.filter(|(kept, length)| self.takes(*kept, *length, nesting));
             if let Some((kept, length)) = known {
                 let value = String::from_utf8_lossy(kept.value).into_owned();
                 edits.push(Edit { start: at - length, end: at, value });
@@ -193,6 +202,9 @@ impl Vault {
             if source.contains('\\') { Cow::Owned(decode(source)) } else { Cow::Borrowed(source) };
         match self.value_at_end(meaning.as_bytes()) {
             Some((kept, length)) if kept.is_number && length == meaning.len() => {
+                if !self.takes(kept, length, 0) {
+                    return Vec::new();
+                }
                 let value = String::from_utf8_lossy(kept.value).into_owned();
                 return vec![Edit { start: raw.start - 1, end: raw.end + 1, value }];
             }

@@ -1,13 +1,28 @@
 //! Where does a value lie while a placeholder stands for it? In the vault of one request.
 
-use std::{cmp::Ordering, fmt, io::Write};
+use std::{
+    cmp::Ordering,
+    fmt,
+    io::Write,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use zeroize::Zeroizing;
 
-use crate::{Entity, mask::Found};
+use crate::{Entity, json::escaped, mask::Found};
 
 /// How many different values a vault holds at most. A message with more of them does not pass.
 pub const MAX_VALUES: usize = 16_384;
+
+/// So many bytes longer than it came an answer may be with the values that were put back into it,
+/// whatever they are.
+pub const GROWTH: u64 = 1024 * 1024;
+
+/// And so many times what was put aside.
+pub const GROWTH_TIMES: u64 = 4;
+
+/// How far an answer has grown in which there is no room any more.
+const SPENT: u64 = u64::MAX;
 
 /// The most digits of a number in a placeholder.
 const DIGITS: usize = 5;
@@ -23,6 +38,11 @@ const ENDING: usize = 1 + 8;
 ///
 /// It is made of capitals, digits and `_` so that it comes back as it went: no encoding of JSON,
 /// URLs, HTML or Markdown changes them. The values are wiped from memory when the vault is dropped.
+///
+/// Whoever answers decides how often a placeholder is there, and a value may be as long as the request
+/// was. So what comes back is bounded: all values together make an answer longer by [`GROWTH`] bytes
+/// and [`GROWTH_TIMES`] what was put aside, at most. From the first one on for which there is no room
+/// they stay the placeholders that they are, but for those that are no longer than these.
 pub struct Vault {
     ending: [u8; ENDING],
     rows: Vec<Row>,
@@ -31,6 +51,10 @@ pub struct Vault {
     /// The entities of the rows, each once.
     entities: Vec<Entity>,
     has_numbers: bool,
+    /// How many bytes the values are.
+    size: u64,
+    /// By how many bytes the answer has grown so far.
+    grown: AtomicU64,
 }
 
 struct Row {
@@ -61,7 +85,8 @@ impl Vault {
             chance /= 26;
         }
         let (rows, sorted, entities) = (Vec::new(), Vec::new(), Vec::new());
-        Self { ending, rows, sorted, entities, has_numbers: false }
+        let (size, grown) = (0, AtomicU64::new(0));
+        Self { ending, rows, sorted, entities, has_numbers: false, size, grown }
     }
 
     /// How many values it holds.
@@ -98,6 +123,7 @@ impl Vault {
         let is_number = found.number.is_some();
         self.has_numbers |= is_number;
         let value = Zeroizing::new(found.number.unwrap_or(found.value).to_vec());
+        self.size = self.size.saturating_add(value.len() as u64);
         self.rows.push(Row { entity, value, is_number });
         self.sorted.insert(at, place);
         Ok(place)
@@ -108,6 +134,36 @@ impl Vault {
         let kept = (&row.entity, row.value.as_slice(), row.is_number);
         let value = found.number.unwrap_or(found.value);
         kept.cmp(&(found.entity, value, found.number.is_some()))
+    }
+
+    /// What follows is another answer: what came back before counts no more.
+    pub fn begin_anew(&self) {
+        self.grown.store(0, Relaxed);
+    }
+
+    /// Whether a value stayed its placeholder because there was no room for it.
+    pub fn is_spent(&self) -> bool {
+        self.grown.load(Relaxed) == SPENT
+    }
+
+    /// Whether there is room for a value where its placeholder stood in so many bytes, in a text that
+    /// stands in so many strings. Then it is taken; else there is none any more, for a value that is
+    /// too long must not be looked at each time that somebody asks for it.
+    pub(crate) fn takes(&self, kept: Kept<'_>, placeholder: usize, strings: usize) -> bool {
+        if kept.value.len() > placeholder && self.is_spent() {
+            return false;
+        }
+        let growth = escaped(kept.value, strings).saturating_sub(placeholder) as u64;
+        if growth == 0 {
+            return true;
+        }
+        let most = GROWTH.saturating_add(self.size.saturating_mul(GROWTH_TIMES));
+        let take = |grown: u64| grown.checked_add(growth).filter(|grown| *grown <= most);
+        let taken = self.grown.fetch_update(Relaxed, Relaxed, take).is_ok();
+        if !taken {
+            self.grown.store(SPENT, Relaxed);
+        }
+        taken
     }
 
     /// Whether a number of a JSON document is among the values.

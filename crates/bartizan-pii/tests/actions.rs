@@ -11,8 +11,8 @@
 use std::sync::{Arc, LazyLock};
 
 use bartizan_pii::{
-    Action, Config, Entity, Key, Keyring, MAX_VALUES, Masker, Restorer, Scanner, Spelling, Vault,
-    report,
+    Action, Config, Entity, GROWTH, GROWTH_TIMES, Key, Keyring, MAX_VALUES, Masker, Restorer,
+    Scanner, Spelling, Vault, report,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -360,6 +360,64 @@ fn a_value_is_escaped_as_deep_as_it_stands() {
     assert_eq!(restored["said"], format!("it is {key}"));
     let arguments: Value = serde_json::from_str(restored["arguments"].as_str().unwrap()).unwrap();
     assert_eq!(arguments["key"], key);
+}
+
+/// A vault with one value of so many bytes, and its placeholder.
+fn long_value(length: usize, filling: &str) -> (Vault, String, String) {
+    let (begin, end) = ("-----BEGIN PRIVATE KEY-----\n", "\n-----END PRIVATE KEY-----");
+    let key = format!("{begin}MIGHAgEAMBMGByqG{}{end}", filling.repeat(length / filling.len()));
+    let mut vault = Vault::new(0);
+    let word = masker(Action::Tokenise).mask_text_into(&key, &mut vault).text.into_owned();
+    assert!(word == "PRIVATE_KEY_1_AAAAAAAA", "{} bytes: {:.80}", word.len(), word);
+    (vault, key, word)
+}
+
+/// How an answer gets its values back.
+type Way<'v> = &'v dyn Fn(&str) -> Vec<u8>;
+
+#[test]
+fn an_answer_that_repeats_a_placeholder_grows_to_its_bound_and_no_further() {
+    for filling in ["MIGH", "\"\\\u{1}\n"] {
+        let (vault, key, word) = long_value(100_000, filling);
+        let most = GROWTH + GROWTH_TIMES * key.len() as u64;
+        let text = format!("{word} ").repeat(200);
+        let nested = |text: &str| serde_json::json!({ "a": text }).to_string();
+        let twice = nested(&nested(&text));
+        let vault = Arc::new(vault);
+        let streamed = |spelling, text: &str| {
+            let cuts: Vec<usize> = (0..text.len()).step_by(7).collect();
+            restored(&vault, spelling, text, &cuts).into_bytes()
+        };
+        let ways: [(&str, Way<'_>, &str); 5] = [
+            ("text", &|text| vault.restore_text(text.as_bytes()).into_owned(), &text),
+            ("json", &|text| vault.restore_json(text.as_bytes()).into_owned(), &nested(&text)),
+            ("json in json", &|text| vault.restore_json(text.as_bytes()).into_owned(), &twice),
+            ("pieces", &|text| streamed(Spelling::Plain, text), &text),
+            ("pieces of json", &|text| streamed(Spelling::Json, text), &nested(&text)),
+        ];
+        for (way, restore, text) in ways {
+            vault.begin_anew();
+            let out = restore(text);
+            let grown = (out.len() - text.len()) as u64;
+            // There was no room for one more, whose escapes may be doubled twice.
+            let one = 8 * key.len() as u64;
+            assert!(grown <= most && grown + one > most, "{way}: {grown} of {most}");
+            assert!(vault.is_spent(), "{way}");
+            assert!(out.ends_with(&text.as_bytes()[text.len() - 40..]), "{way}");
+            // The first one is there, and what has no room any more stays what it was.
+            assert!(String::from_utf8_lossy(&out).contains("BEGIN PRIVATE KEY"), "{way}");
+        }
+    }
+}
+
+#[test]
+fn values_no_longer_than_their_placeholders_come_back_as_often_as_they_are_there() {
+    let mut vault = Vault::new(0);
+    let word = masker(Action::Tokenise).mask_text_into("10.0.0.1", &mut vault).text.into_owned();
+    let text = format!("{word} ").repeat(200_000);
+    let out = vault.restore_text(text.as_bytes());
+    assert_eq!(out.len(), "10.0.0.1 ".len() * 200_000);
+    assert!(!vault.is_spent());
 }
 
 #[test]

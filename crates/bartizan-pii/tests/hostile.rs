@@ -55,8 +55,9 @@ fn a_document_costs_a_small_multiple_of_its_size_in_memory() {
         let masking = allocated(&mut || drop(masker.mask_json(json).unwrap()));
         let tokenising =
             allocated(&mut || drop(masker.mask_json_into(json, &mut Vault::new(7)).unwrap()));
-        let rewriting =
-            allocated(&mut || drop(rewrite_json(json, &mut |_, _| Some("x".to_owned())).unwrap()));
+        let rewriting = allocated(&mut || {
+            drop(rewrite_json(json, &mut |_: &str, _: &str| Some("x".to_owned())).unwrap())
+        });
         for (how, factor) in
             [("masking", masking), ("tokenising", tokenising), ("rewriting", rewriting)]
         {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
+use serde_json::Map;
 
 use super::record::{By, detections_of, note_detections};
 use super::{Bill, Journey, Refused, Release};
@@ -192,6 +193,9 @@ impl Journey {
         spent: &Spent,
         now: Timestamp,
     ) -> Receipt {
+        if self.vault.as_ref().is_some_and(|vault| vault.is_spent()) {
+            self.note(repeated(), now);
+        }
         let usage = self.usage(spent);
         self.memory.dossier.close(Ending { outcome, time: now, status, reason, usage })
     }
@@ -210,4 +214,11 @@ pub(super) fn give_back(mut permit: Box<Permit>) -> Option<Box<Bill>> {
     let release = release(&permit, &Models::default(), &Spent::Nothing);
     permit.hand_over();
     release.map(|release| Box::new(Bill { release: Some(release), usage: Usage::default() }))
+}
+
+/// What the log is told about an answer in which placeholders stayed: something repeats them.
+fn repeated() -> Note {
+    let reason = "the answer repeats placeholders of long values: some are not put back";
+    let (reason, details) = (Some(reason.to_owned()), Map::new());
+    Note { event: Event::SecurityAlert, outcome: Outcome::Allow, reason, details }
 }

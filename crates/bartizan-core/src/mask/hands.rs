@@ -4,15 +4,15 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bartizan_pii::{Scanner, Tally, Vault, rewrite_json};
+use bartizan_pii::{Hand, Scanner, Tally, Vault, rewrite_json};
 use serde_json::{Map, Value};
 
 use super::found::Found;
-use super::open::{MAX_TEXTS, OpenText, Over, open, with_whole_letters};
+use super::open::{MAX_TEXTS, OpenText, Over, open};
 use super::stream::Stopped;
-use super::threads::{Threads, keys};
+use super::threads::{Read, Threads, Way};
 use super::{Detection, Guard, located};
-use crate::validate::beside::{Beside, Stands};
+use crate::validate::beside::{Beside, Stands, Trail};
 use crate::validate::listener::{Channel, Ends, Kind, Piece};
 
 /// Writes the pieces in an event.
@@ -21,12 +21,14 @@ pub(super) struct Hands<'a> {
     guard: Option<&'a Arc<Guard>>,
     vault: Option<&'a Arc<Vault>>,
     index: Index<'a>,
-    beside: &'a Beside,
+    /// Where it is in the event.
+    trail: Trail<'a>,
+    way: Way<'a>,
     ends: &'a Ends,
     over: Option<&'a Over>,
     threads: &'a mut Option<Box<Threads>>,
-    /// The event, read where it is needed.
-    event: Event<'a>,
+    /// How many strings nobody knows were in it so far.
+    unknown: usize,
     strays: Vec<Piece>,
     found: Found,
     stopped: Option<Stopped>,
@@ -38,52 +40,33 @@ impl<'a> Hands<'a> {
         (guard, vault): (Option<&'a Arc<Guard>>, Option<&'a Arc<Vault>>),
         (pieces, beside): (&'a [Piece], &'a Beside),
         (ends, over): (&'a Ends, Option<&'a Over>),
-        (data, threads): (&'a [u8], &'a mut Option<Box<Threads>>),
+        (event, threads): (Read<'a>, &'a mut Option<Box<Threads>>),
     ) -> Self {
-        let index = Index::of(pieces);
+        let (index, trail, way) = (Index::of(pieces), beside.trail(), Way::new(event));
         let (strays, found) = (Vec::new(), Found::default());
-        let (event, stopped) = (Event::Unread(data), None);
+        let (unknown, stopped) = (0, None);
         Self {
             texts,
             guard,
             vault,
             index,
-            beside,
+            trail,
+            way,
             ends,
             over,
             threads,
-            event,
+            unknown,
             strays,
             found,
             stopped,
         }
     }
 
-    /// What is to stand at `pointer` in place of `text`; `None` where it is a whole one.
-    pub(super) fn write(&mut self, pointer: &str, text: &str) -> Option<String> {
-        if let Some((Piece { channel, .. }, further)) = self.index.find(pointer) {
-            let covered = self.ends.cover(*channel);
-            let last = covered && further.iter().all(|one| one.channel != *channel);
-            return self.go_on(*channel, pointer, text, last);
-        }
-        if text.is_empty() {
-            return None;
-        }
-        match self.beside.stands(pointer) {
-            Stands::Whole => None,
-            Stands::Grows => self.grow(pointer, text),
-            Stands::GoesOn(channel) => {
-                if let Err(stopped) = self.begin(channel, pointer) {
-                    self.stopped = Some(stopped);
-                    return Some(String::new());
-                }
-                self.go_on(channel, pointer, text, false)
-            }
-        }
-    }
-
     /// Opens the text of which a piece was met, and keeps where its last one stands.
     fn begin(&mut self, channel: Channel, pointer: &str) -> Result<(), Stopped> {
+        if self.unknown > MOST_UNKNOWN || pointer.len() > LONGEST_POINTER {
+            return Err(Stopped::Unreadable);
+        }
         if self.ends.cover(channel) {
             // It would have been told before, were its name one that may be told.
             return if self.index.knows(channel) { Ok(()) } else { Err(Stopped::Unreadable) };
@@ -114,6 +97,17 @@ impl<'a> Hands<'a> {
         Some(open.go_on(text, last))
     }
 
+    /// A string that is told as a whole, where some clients put together all that are told.
+    fn label(&mut self, text: &str) -> Option<String> {
+        let (channel, guard) = (self.trail.label_of_delta()?, self.guard?);
+        let threads = self.threads.get_or_insert_default();
+        if threads.labels.take(channel, text, guard) {
+            return None;
+        }
+        self.stopped = Some(Stopped::Blocked);
+        Some(String::new())
+    }
+
     /// One more piece of a text of which nobody knows what it is.
     fn unknown(
         &mut self,
@@ -126,7 +120,7 @@ impl<'a> Hands<'a> {
         let open = self.texts.iter_mut().find(|open| open.channel == channel)?;
         let Some(guard) = self.guard else { return Some(open.go_on(&text, last)) };
         let threads = self.threads.get_or_insert_default();
-        let (name, keys) = (name_of(pointer), keys(self.event.read(), pointer));
+        let (name, keys) = (name_of(pointer), self.way.keys(pointer));
         let text = threads.part(channel, keys, text);
         let searched = open.search(&text, last);
         let Some(text) = threads.take((channel, &name), searched, guard) else {
@@ -181,26 +175,50 @@ impl<'a> Hands<'a> {
     }
 }
 
-/// The data of an event.
-enum Event<'a> {
-    /// As they came.
-    Unread(&'a [u8]),
-    /// As a document.
-    Read(Value),
-}
-
-impl Event<'_> {
-    fn read(&mut self) -> &Value {
-        if let Self::Unread(data) = self {
-            let whole = |_| serde_json::from_slice(&with_whole_letters(data));
-            *self = Self::Read(serde_json::from_slice(data).or_else(whole).unwrap_or_default());
+impl Hand for Hands<'_> {
+    fn write(&mut self, pointer: &str, text: &str) -> Option<String> {
+        if self.stopped.is_some() {
+            return Some(String::new());
         }
-        match self {
-            Self::Read(event) => event,
-            Self::Unread(_) => &Value::Null,
+        if let Some((Piece { channel, .. }, further)) = self.index.find(pointer) {
+            let covered = self.ends.cover(*channel);
+            let last = covered && further.iter().all(|one| one.channel != *channel);
+            return self.go_on(*channel, pointer, text, last);
+        }
+        if text.is_empty() {
+            return None;
+        }
+        match self.trail.stands() {
+            Stands::Whole => self.label(text),
+            Stands::Grows => self.grow(pointer, text),
+            Stands::GoesOn(channel) => {
+                self.unknown += 1;
+                if let Err(stopped) = self.begin(channel, pointer) {
+                    self.stopped = Some(stopped);
+                    return Some(String::new());
+                }
+                self.go_on(channel, pointer, text, false)
+            }
         }
     }
+
+    fn enter(&mut self, step: &str) {
+        self.trail.enter(step);
+        self.way.enter();
+    }
+
+    fn leave(&mut self) {
+        self.trail.leave();
+        self.way.leave();
+    }
 }
+
+/// So many strings that nobody knows may stand in one event: each is searched in every way in which it may
+/// be read, and that is thousands of times the work for a letter that is known.
+const MOST_UNKNOWN: usize = 4096;
+
+/// The longest pointer to such a string, in bytes.
+const LONGEST_POINTER: usize = 1024;
 
 /// The name of the member in which a string stands, at whatever depth of arrays.
 pub(super) fn name_of(pointer: &str) -> String {
@@ -219,26 +237,45 @@ pub(super) fn strays(
     pieces: &[Piece],
     beside: &Beside,
 ) -> Result<Vec<Piece>, Stopped> {
-    let mut strays = Vec::new();
     if !beside.goes_on() {
-        return Ok(strays);
+        return Ok(Vec::new());
     }
-    let index = Index::of(pieces);
-    let mut too_many = false;
-    let look = &mut |pointer: &str, text: &str| {
-        if let (None, false, Stands::GoesOn(channel)) =
-            (index.find(pointer), text.is_empty(), beside.stands(pointer))
-        {
-            if !moves(&mut strays, channel, pointer) {
-                too_many |= strays.len() >= MAX_TEXTS;
-                strays.push(Piece { pointer: pointer.to_owned(), channel });
-            }
-            strays.truncate(MAX_TEXTS);
+    let (index, trail) = (Index::of(pieces), beside.trail());
+    let mut look = Look { index, trail, strays: Vec::new(), too_many: false };
+    rewrite_json(data, &mut look).map_err(|_| Stopped::Unreadable)?;
+    if look.too_many { Err(Stopped::Unreadable) } else { Ok(look.strays) }
+}
+
+/// Looks for what goes on beside known pieces.
+struct Look<'a> {
+    index: Index<'a>,
+    trail: Trail<'a>,
+    strays: Vec<Piece>,
+    too_many: bool,
+}
+
+impl Hand for Look<'_> {
+    fn write(&mut self, pointer: &str, text: &str) -> Option<String> {
+        if text.is_empty() || self.too_many || self.index.find(pointer).is_some() {
+            return None;
+        }
+        let Stands::GoesOn(channel) = self.trail.stands() else { return None };
+        if pointer.len() > LONGEST_POINTER {
+            self.too_many = true;
+        } else if !moves(&mut self.strays, channel, pointer) {
+            self.too_many = self.strays.len() >= MAX_TEXTS;
+            self.strays.push(Piece { pointer: pointer.to_owned(), channel });
         }
         None
-    };
-    rewrite_json(data, look).map_err(|_| Stopped::Unreadable)?;
-    if too_many { Err(Stopped::Unreadable) } else { Ok(strays) }
+    }
+
+    fn enter(&mut self, step: &str) {
+        self.trail.enter(step);
+    }
+
+    fn leave(&mut self) {
+        self.trail.leave();
+    }
 }
 
 /// Moves the piece of a text to another place, if the text has one: only its last piece matters.
@@ -250,7 +287,8 @@ fn moves(strays: &mut [Piece], channel: Channel, pointer: &str) -> bool {
 /// Finds pieces by where they stand.
 enum Index<'a> {
     Few(&'a [Piece]),
-    Many(&'a [Piece], HashMap<&'a str, usize>),
+    /// With the length of the longest: what is longer is not looked up.
+    Many(&'a [Piece], HashMap<&'a str, usize>, usize),
 }
 
 /// So many are found faster one by one.
@@ -262,12 +300,13 @@ impl<'a> Index<'a> {
             return Self::Few(pieces);
         }
         let places = pieces.iter().enumerate().map(|(at, piece)| (&*piece.pointer, at));
-        Self::Many(pieces, places.collect())
+        let longest = pieces.iter().map(|piece| piece.pointer.len()).max().unwrap_or(0);
+        Self::Many(pieces, places.collect(), longest)
     }
 
     /// Whether any of them is of that text.
     fn knows(&self, channel: Channel) -> bool {
-        let (Self::Few(pieces) | Self::Many(pieces, _)) = self;
+        let (Self::Few(pieces) | Self::Many(pieces, ..)) = self;
         pieces.iter().any(|piece| piece.channel == channel)
     }
 
@@ -277,7 +316,8 @@ impl<'a> Index<'a> {
             Self::Few(pieces) => {
                 (*pieces, pieces.iter().position(|piece| piece.pointer == pointer)?)
             }
-            Self::Many(pieces, places) => (*pieces, *places.get(pointer)?),
+            Self::Many(.., longest) if pointer.len() > *longest => return None,
+            Self::Many(pieces, places, _) => (*pieces, *places.get(pointer)?),
         };
         pieces.get(at..)?.split_first()
     }

@@ -1,6 +1,7 @@
 //! What must not pass? Texts in, the same texts without it out; and back, where it was only put
 //! aside.
 
+mod again;
 mod bare;
 mod form;
 mod found;

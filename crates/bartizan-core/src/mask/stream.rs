@@ -13,20 +13,21 @@
 //! placeholders over events like anything else.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bartizan_pii::{Vault, rewrite_json, write_string};
 use bytes::Bytes;
 
-use super::form::{Fit, Forms, PADDING, meaning};
+use super::form::{Fit, Forms, meaning};
 use super::found::Found;
 use super::hands::{Hands, name_of, strays};
 use super::join;
 use super::open::{OpenText, Over, carry};
 use super::restore::restore;
 use super::seam::{Turn, Waits};
-use super::threads::Threads;
+use super::threads::{Read, Threads};
 use super::{Blocked, Detection, Guard, Screened};
 use crate::audit::Note;
 use crate::authorize::Grant;
@@ -386,10 +387,8 @@ impl AnswerStream {
             return Ok(true);
         }
         let open = texts.iter_mut().find(|open| open.channel == channel);
-        let padding = part(fit.padding.clone());
-        let (Some(open), true) = (open, is_clear(guard.as_deref(), padding)) else {
-            return Ok(false);
-        };
+        let is_clear = form.is_clear(event, guard.as_deref(), vault.as_deref());
+        let Some(open) = open.filter(|_| is_clear) else { return Ok(false) };
         listener.hear_on(channel, &text);
         let written = open.go_on(&text, false);
         let changed = (written != *text).then_some(&*written);
@@ -471,20 +470,20 @@ impl AnswerStream {
         for piece in pieces {
             super::open::open(texts, piece, guard, vault)?;
         }
-        let over = over.as_ref();
+        let (over, value) = (over.as_ref(), OnceCell::new());
+        let event = Read { data, value: &value };
         let mut hands =
-            Hands::new(texts, (guard, vault), (pieces, beside), (ends, over), (data, threads));
-        let mut hand = |pointer: &str, text: &str| hands.write(pointer, text);
+            Hands::new(texts, (guard, vault), (pieces, beside), (ends, over), (event, threads));
         let (mut found, mut blocked, mut readable) = (Vec::new(), false, true);
         let bytes = match guard {
             Some(guard) => {
-                let masked = guard.masker().mask_json_with(data, &mut hand);
+                let masked = guard.masker().mask_json_with(data, &mut hands);
                 let masked = masked.map_err(|_| Stopped::Blocked)?;
                 (found, blocked) = (super::located(masked.findings), masked.blocked);
                 masked.bytes
             }
             // What nobody can read has its placeholders still.
-            None => rewrite_json(data, &mut hand).unwrap_or_else(|_| {
+            None => rewrite_json(data, &mut hands).unwrap_or_else(|_| {
                 readable = false;
                 Cow::Borrowed(data)
             }),
@@ -592,13 +591,6 @@ const NAMES: [&[u8]; 9] = [
 
 fn is_known_name(line: &[u8]) -> bool {
     line.strip_prefix(b"event: ").is_some_and(|name| NAMES.contains(&name))
-}
-
-/// Whether nothing is found in padding.
-fn is_clear(guard: Option<&Guard>, padding: &[u8]) -> bool {
-    let Some(guard) = guard.filter(|_| !padding.is_empty()) else { return true };
-    let scanner = guard.masker().scanner();
-    str::from_utf8(padding).is_ok_and(|text| scanner.scan_hinted(text, PADDING).is_empty())
 }
 
 /// Writes an event of a known form, with another piece if `changed` says so.

@@ -97,7 +97,10 @@ impl Talk {
     pub fn restore(&self, text: Bytes) -> Bytes {
         let vaults = [self.opening.as_deref(), self.vault.as_ref()];
         let filled = vaults.into_iter().flatten().filter(|vault| !vault.is_empty());
-        filled.fold(text, |text, vault| restore(vault, Media::Text, text))
+        filled.fold(text, |text, vault| {
+            vault.begin_anew();
+            restore(vault, Media::Text, text)
+        })
     }
 
     /// What was found so far in what a side has said.

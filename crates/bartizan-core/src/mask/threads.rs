@@ -8,12 +8,15 @@
 //! held back any more: an answer in which a value becomes whole so ends before the piece that would do it.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::Value;
 
 use super::Guard;
+use super::again::Again;
+use super::open::with_whole_letters;
 use crate::validate::listener::Channel;
 
 /// By what a client may tell texts of one path apart: the places in lists, numbers, names, kinds, and all
@@ -43,6 +46,8 @@ pub(super) struct Threads {
     /// The one that spoke last is at the end.
     known: VecDeque<Thread>,
     paths: Vec<Path>,
+    /// What is told as a whole, and put together by some.
+    pub(super) labels: Again,
 }
 
 /// What is known of the pieces under one path.
@@ -162,38 +167,149 @@ fn tells(tail: &str, last: usize, name: &str, guard: &Guard) -> bool {
     stream.is_blocked() || (out != tail.as_bytes() && same.count() < last)
 }
 
-/// By what the string at `pointer` may be told apart from others of its path.
-pub(super) fn keys(event: &Value, pointer: &str) -> Keys {
-    let mut hashes: [DefaultHasher; WAYS] = Default::default();
-    let [places, numbers, names, kinds, all] = &mut hashes;
-    let mut value = Some(event);
-    for step in pointer.split('/').skip(1) {
+/// A way through an event, and by what the strings at its end may be told apart from others of their
+/// path. Each value on it is looked at once, however many strings stand in it.
+#[derive(Debug)]
+pub(super) struct Way<'e> {
+    event: Read<'e>,
+    /// The event, and what stands in it on the way, as far as it was asked for.
+    values: Vec<Option<Passed<'e>>>,
+}
+
+/// The data of an event, read where they are needed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read<'e> {
+    pub(super) data: &'e [u8],
+    pub(super) value: &'e OnceCell<Value>,
+}
+
+impl<'e> Read<'e> {
+    fn get(self) -> &'e Value {
+        let whole = |_| serde_json::from_slice(&with_whole_letters(self.data));
+        self.value
+            .get_or_init(|| serde_json::from_slice(self.data).or_else(whole).unwrap_or_default())
+    }
+}
+
+/// A value on the way, and the keys of what stands in it.
+#[derive(Clone, Debug)]
+struct Passed<'e> {
+    value: Option<&'e Value>,
+    hashes: [DefaultHasher; WAYS],
+}
+
+impl<'e> Way<'e> {
+    pub(super) fn new(event: Read<'e>) -> Self {
+        Self { event, values: vec![None] }
+    }
+
+    pub(super) fn enter(&mut self) {
+        self.values.push(None);
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.values.pop();
+    }
+
+    /// The keys of the string here, to which `pointer` leads.
+    pub(super) fn keys(&mut self, pointer: &str) -> Keys {
+        let known = self
+            .values
+            .iter()
+            .enumerate()
+            .rev()
+            .find_map(|(at, value)| value.clone().map(|value| (at, value)));
+        let (from, mut here) = known.unwrap_or_else(|| {
+            let root = Passed { value: Some(self.event.get()), hashes: Default::default() };
+            (0, root.with_members())
+        });
+        for (at, step) in pointer.split('/').skip(1).enumerate().skip(from) {
+            let next = here.step(step).with_members();
+            if let Some(known) = self.values.get_mut(at) {
+                *known = Some(std::mem::replace(&mut here, next));
+            }
+        }
+        here.hashes.map(|hash| hash.finish())
+    }
+}
+
+impl Passed<'_> {
+    /// What stands in it, by the next step of a pointer.
+    fn step(&self, step: &str) -> Self {
+        let mut hashes = self.hashes.clone();
         let name = step.replace("~1", "/").replace("~0", "~");
-        match value {
+        let value = match self.value {
             Some(Value::Array(elements)) => {
+                let [places, .., all] = &mut hashes;
                 step.hash(places);
                 step.hash(all);
-                value = name.parse().ok().and_then(|at: usize| elements.get(at));
+                name.parse().ok().and_then(|at: usize| elements.get(at))
             }
-            Some(Value::Object(members)) => {
-                for (name, value) in members {
-                    let is =
-                        |list: &[&str], end: &str| list.contains(&&**name) || name.ends_with(end);
-                    let text = || (name, value.to_string());
-                    if is(&["index", "number"], "_index") {
-                        text().hash(numbers);
-                        text().hash(all);
-                    } else if is(&["id", "key"], "_id") {
-                        text().hash(names);
-                    } else if is(&["channel", "name", "recipient", "role"], "type") {
-                        text().hash(kinds);
-                        text().hash(all);
-                    }
-                }
-                value = members.get(&name);
-            }
-            _ => value = None,
-        }
+            Some(Value::Object(members)) => members.get(&name),
+            _ => None,
+        };
+        Self { value, hashes }
     }
-    hashes.map(|hash| hash.finish())
+
+    /// The same with what its members say of each other.
+    fn with_members(mut self) -> Self {
+        let Some(Value::Object(members)) = self.value else { return self };
+        let [_, numbers, names, kinds, all] = &mut self.hashes;
+        for (name, value) in members {
+            #[cfg(test)]
+            tests::work(1);
+            if value.is_array() || value.is_object() {
+                continue;
+            }
+            let is = |list: &[&str], end: &str| list.contains(&&**name) || name.ends_with(end);
+            let text = || (name, value.to_string());
+            if is(&["index", "number"], "_index") {
+                text().hash(numbers);
+                text().hash(all);
+            } else if is(&["id", "key"], "_id") {
+                text().hash(names);
+            } else if is(&["channel", "name", "recipient", "role"], "type") {
+                text().hash(kinds);
+                text().hash(all);
+            }
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    thread_local! {
+        /// How many members were looked at.
+        static WORK: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn work(members: usize) {
+        WORK.set(WORK.get() + members);
+    }
+
+    #[test]
+    fn each_member_of_an_event_is_looked_at_once_however_many_strings_stand_beside_it() {
+        let members: String = (0..1000).map(|at| format!("\"{at}\":\"x\",")).collect();
+        let data = format!("{{{members}\"index\":7,\"list\":[{{\"id\":\"a\"}},\"b\",\"c\"]}}");
+        let value = OnceCell::new();
+        let mut way = Way::new(Read { data: data.as_bytes(), value: &value });
+        WORK.set(0);
+        let mut keys = |steps: &[&str]| {
+            steps.iter().for_each(|_| way.enter());
+            let keys = way.keys(&format!("/{}", steps.join("/")));
+            steps.iter().for_each(|_| way.leave());
+            keys
+        };
+        let first = keys(&["0"]);
+        for at in 1..1000 {
+            assert_eq!(keys(&[&at.to_string()]), first);
+        }
+        assert_ne!(keys(&["list", "1"]), keys(&["list", "2"]));
+        assert_eq!(WORK.get(), 1002);
+    }
 }

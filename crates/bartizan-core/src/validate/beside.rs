@@ -106,48 +106,113 @@ impl Beside {
         self.goes_on
     }
 
-    /// How the string at `pointer` stands there.
-    #[must_use]
-    pub fn stands(&self, pointer: &str) -> Stands {
-        if !self.goes_on {
-            return Stands::Whole;
-        }
-        let mut path = pointer.split('/').skip(1);
-        let (first, second, third) = (path.next(), path.next(), path.next());
-        if first.is_some_and(|first| self.whole.contains(&first)) {
-            return Stands::Whole;
-        }
-        let (mut name, mut place) = ("", DefaultHasher::new());
-        for step in names(pointer) {
-            let is_whole = WHOLES.contains(&step)
-                || WHOLE_WITHIN.iter().any(|(within, whole)| {
-                    *whole == step && names(pointer).any(|outer| outer == *within)
-                });
-            if is_whole {
-                return Stands::Whole;
-            }
-            step.hash(&mut place);
-            name = step;
-        }
-        if is_label(name) {
-            return Stands::Whole;
-        }
-        let item = match (first, second.and_then(|at| at.parse::<usize>().ok())) {
-            (Some("choices"), Some(at)) => self.items.get(at).copied(),
-            _ => None,
-        };
-        if item.is_some() && third == Some("message") {
-            return Stands::Grows;
-        }
-        let (item, part) = (item.unwrap_or(NO_ITEM), place.finish());
-        Stands::GoesOn(Channel { kind: Kind::Unknown, item, part })
+    /// A way through the event, from its root on.
+    pub(crate) fn trail(&self) -> Trail<'_> {
+        Trail { beside: self, steps: Vec::new() }
     }
 }
 
-/// The names on the way to a string, without the numbers.
-fn names(pointer: &str) -> impl Iterator<Item = &str> {
-    let is_number = |step: &&str| !step.is_empty() && step.bytes().all(|b| b.is_ascii_digit());
-    pointer.split('/').skip(1).filter(move |step| !is_number(step))
+/// Where one is in an event. What is known of the way is kept for each step of it: an event may have
+/// as many strings as bytes, and each of them stand as deep as documents go.
+#[derive(Debug)]
+pub(crate) struct Trail<'b> {
+    beside: &'b Beside,
+    steps: Vec<Step>,
+}
+
+/// What is known of a member or an element by the steps that lead to it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    /// The names on the way, without the numbers.
+    place: u64,
+    /// Whether something on the way is told as a whole.
+    whole: bool,
+    /// Whether the last name is that of a label.
+    label: bool,
+    /// Which rows of [`WHOLE_WITHIN`] the way has the outer name of, and which the inner one.
+    outer: u8,
+    inner: u8,
+    choices: bool,
+    /// Whether it stands in the `message`, or in the `delta`, of a choice.
+    message: bool,
+    delta: bool,
+    /// Whether its last name is one that has a reader of its own, or is never put together.
+    apart: bool,
+    item: Option<u64>,
+}
+
+impl Trail<'_> {
+    /// Goes into a member or an element.
+    pub(crate) fn enter(&mut self, step: &str) {
+        #[cfg(test)]
+        tests::work(step.len());
+        let mut next = self.steps.last().copied().unwrap_or_default();
+        match self.steps.len() {
+            0 => {
+                next.whole = self.beside.whole.contains(&step);
+                next.choices = step == "choices";
+            }
+            1 if next.choices => {
+                let at = step.parse().ok();
+                next.item = at.and_then(|at: usize| self.beside.items.get(at).copied());
+            }
+            2 => {
+                next.message = next.item.is_some() && step == "message";
+                next.delta = next.item.is_some() && step == "delta";
+            }
+            _ => {}
+        }
+        if !is_number(step) {
+            next.name(step);
+        }
+        self.steps.push(next);
+    }
+
+    /// Goes back out of it.
+    pub(crate) fn leave(&mut self) {
+        self.steps.pop();
+    }
+
+    /// The text that some clients make of the strings here, although each is told as a whole: those of
+    /// the delta of a choice.
+    pub(crate) fn label_of_delta(&self) -> Option<Channel> {
+        let Step { delta, apart, item, place: part, .. } = *self.steps.last()?;
+        let item = item.filter(|_| delta && !apart)?;
+        Some(Channel { kind: Kind::Unknown, item, part })
+    }
+
+    /// How a string stands here.
+    pub(crate) fn stands(&self) -> Stands {
+        let step = self.steps.last().copied().unwrap_or_default();
+        match step {
+            _ if !self.beside.goes_on => Stands::Whole,
+            Step { whole: true, .. } | Step { label: true, .. } => Stands::Whole,
+            Step { message: true, .. } => Stands::Grows,
+            Step { place: part, item, .. } => {
+                let item = item.unwrap_or(NO_ITEM);
+                Stands::GoesOn(Channel { kind: Kind::Unknown, item, part })
+            }
+        }
+    }
+}
+
+impl Step {
+    fn name(&mut self, name: &str) {
+        let mut place = DefaultHasher::new();
+        (self.place, name).hash(&mut place);
+        self.place = place.finish();
+        self.label = is_label(name);
+        self.apart = matches!(name, "id" | "index" | "name" | "role" | "type");
+        for (row, (outer, inner)) in WHOLE_WITHIN.iter().enumerate() {
+            self.outer |= u8::from(*outer == name) << row;
+            self.inner |= u8::from(*inner == name) << row;
+        }
+        self.whole |= WHOLES.contains(&name) || self.outer & self.inner != 0;
+    }
+}
+
+fn is_number(step: &str) -> bool {
+    !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Which parts of an answer have begun and go on. A piece of a part that never began has no place: some
@@ -194,7 +259,38 @@ impl Begun {
 #[cfg(test)]
 #[allow(clippy::panic, reason = "a test may panic")]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// How many bytes of steps were read.
+        static WORK: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn work(bytes: usize) {
+        WORK.set(WORK.get() + bytes);
+    }
+
+    fn stands(beside: &Beside, pointer: &str) -> Stands {
+        let mut trail = beside.trail();
+        pointer.split('/').skip(1).for_each(|step| trail.enter(step));
+        trail.stands()
+    }
+
+    #[test]
+    fn the_work_for_a_string_does_not_grow_with_the_way_to_it() {
+        let beside = Beside::but(&[]).with_items(vec![0]);
+        let mut trail = beside.trail();
+        (0..100).for_each(|_| trail.enter(&"name".repeat(30)));
+        WORK.set(0);
+        for _ in 0..1000 {
+            trail.enter("1");
+            assert!(matches!(trail.stands(), Stands::GoesOn(_)));
+            trail.leave();
+        }
+        assert_eq!(WORK.get(), 1000);
+    }
 
     #[test]
     fn what_has_a_known_name_is_whole_and_anything_else_goes_on() {
@@ -209,17 +305,17 @@ mod tests {
             "/item_id",
             "/whole/text",
         ] {
-            assert_eq!(beside.stands(pointer), Stands::Whole, "{pointer}");
+            assert_eq!(stands(&beside, pointer), Stands::Whole, "{pointer}");
         }
-        assert_eq!(beside.stands("/choices/0/message/content"), Stands::Grows);
-        let text = |pointer: &str| match beside.stands(pointer) {
+        assert_eq!(stands(&beside, "/choices/0/message/content"), Stands::Grows);
+        let text = |pointer: &str| match stands(&beside, pointer) {
             Stands::GoesOn(channel) => channel,
             other => panic!("{pointer}: {other:?}"),
         };
         assert_eq!(text("/choices/0/delta/x/0/y"), text("/choices/0/delta/x/7/y"));
         assert_ne!(text("/choices/0/delta/x"), text("/choices/0/delta/y"));
         assert_ne!(text("/data"), text("/name"));
-        assert_eq!(Beside::default().stands("/x"), Stands::Whole);
+        assert_eq!(stands(&Beside::default(), "/x"), Stands::Whole);
     }
 
     #[test]

@@ -18,108 +18,117 @@ use crate::authorize::{Denial, Grant};
 /// What bounds an answer where neither the call nor the endpoint does.
 pub(super) const UNBOUNDED: u64 = 4096;
 
+/// What is decided on a member of a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum On {
+    /// It is a number of something, and says what the call costs.
+    Number,
+    /// By it routers between the gate and the providers choose another model than is asked, or another
+    /// call than is sent (OpenRouter, LiteLLM, TensorZero, Vercel).
+    Route,
+    Other,
+}
+
+use On::{Number, Other, Route};
+
 /// Members on which something is decided.
-const MEANT: [&str; 71] = [
-    "background",
-    "batch_size",
-    "best_of",
-    "cachedContent",
-    "cached_content",
-    "chat_template",
-    "compound_custom",
-    "container",
-    "content_policy_fallbacks",
-    "context_window_fallbacks",
-    "conversation",
-    "data_sources",
-    "enable_search",
-    "extra_body",
-    "fallbacks",
-    "function_call",
-    "functions",
-    "google",
-    "include",
-    "input",
-    "logprobs",
-    "max_completion_tokens",
-    "max_new_tokens",
-    "max_output_tokens",
-    "max_tokens",
-    "mcp_servers",
-    "messages",
-    "min_tokens",
-    "modalities",
-    "model",
-    "models",
-    "n",
-    "n_cmpl",
-    "n_iter",
-    "n_predict",
-    "n_samples",
-    "numberOfImages",
-    "numberResults",
-    "num_completions",
-    "num_generations",
-    "num_images",
-    "num_images_per_prompt",
-    "num_outputs",
-    "num_predict",
-    "num_return_sequences",
-    "number_of_images",
-    "plugins",
-    "prediction",
-    "preset",
-    "previous_response_id",
-    "prompt",
-    "prompt_embeds",
-    "prompt_id",
-    "providerOptions",
-    "reasoning",
-    "reasoning_effort",
-    "route",
-    "sampleCount",
-    "samples",
-    "search_options",
-    "search_parameters",
-    "service_tier",
-    "speed",
-    "stream",
-    "stream_options",
-    "system",
-    "thinking",
-    "tool_choice",
-    "tools",
-    "vector_store_ids",
-    "web_search_options",
+const MEANT: [(&str, On); 76] = [
+    ("background", Other),
+    ("batch_size", Number),
+    ("best_of", Number),
+    ("cachedContent", Other),
+    ("cached_content", Other),
+    ("chat_template", Other),
+    ("compound_custom", Other),
+    ("container", Other),
+    ("content_policy_fallbacks", Route),
+    ("context_window_fallbacks", Route),
+    ("conversation", Other),
+    ("data_sources", Other),
+    ("enable_search", Other),
+    ("extra_body", Route),
+    ("fallbacks", Route),
+    ("function_call", Other),
+    ("functions", Other),
+    ("google", Other),
+    ("include", Other),
+    ("input", Other),
+    ("logprobs", Other),
+    ("max_completion_tokens", Number),
+    ("max_new_tokens", Number),
+    ("max_output_tokens", Number),
+    ("max_tokens", Number),
+    ("mcp_servers", Other),
+    ("messages", Other),
+    ("min_tokens", Number),
+    ("modalities", Other),
+    ("model", Other),
+    ("models", Other),
+    ("n", Number),
+    ("n_cmpl", Number),
+    ("n_iter", Number),
+    ("n_predict", Number),
+    ("n_samples", Number),
+    ("num_completions", Number),
+    ("num_generations", Number),
+    ("num_images", Number),
+    ("num_images_per_prompt", Number),
+    ("num_outputs", Number),
+    ("num_predict", Number),
+    ("num_return_sequences", Number),
+    ("numberOfImages", Number),
+    ("numberResults", Number),
+    ("number_of_images", Number),
+    ("plugins", Other),
+    ("prediction", Other),
+    ("preset", Route),
+    ("previous_response_id", Other),
+    ("prompt", Other),
+    ("prompt_embeds", Other),
+    ("prompt_id", Route),
+    ("providerOptions", Route),
+    ("reasoning", Other),
+    ("reasoning_effort", Other),
+    ("route", Route),
+    ("sampleCount", Number),
+    ("samples", Number),
+    ("search_options", Other),
+    ("search_parameters", Other),
+    ("service_tier", Other),
+    ("speed", Other),
+    ("stream", Other),
+    ("stream_options", Other),
+    ("system", Other),
+    ("tensorzero::extra_body", Route),
+    ("tensorzero::extra_headers", Route),
+    ("tensorzero::internal_dynamic_variant_config", Route),
+    ("tensorzero::params", Route),
+    ("tensorzero::variant_name", Route),
+    ("thinking", Other),
+    ("tool_choice", Other),
+    ("tools", Other),
+    ("vector_store_ids", Other),
+    ("web_search_options", Other),
 ];
 
-/// Members that are a number of something, and decide on what a call costs.
-const NUMBERS: [&str; 24] = [
-    "batch_size",
-    "best_of",
-    "max_completion_tokens",
-    "max_new_tokens",
-    "max_output_tokens",
-    "max_tokens",
-    "min_tokens",
-    "n",
-    "n_cmpl",
-    "n_iter",
-    "n_predict",
-    "n_samples",
-    "numberOfImages",
-    "numberResults",
-    "num_completions",
-    "num_generations",
-    "num_images",
-    "num_images_per_prompt",
-    "num_outputs",
-    "num_predict",
-    "num_return_sequences",
-    "number_of_images",
-    "sampleCount",
-    "samples",
-];
+/// Their names.
+const NAMES: [&str; MEANT.len()] = {
+    let mut names = [""; MEANT.len()];
+    let mut at = 0;
+    while at < MEANT.len() {
+        #[expect(clippy::indexing_slicing, reason = "the compiler counts")]
+        {
+            names[at] = MEANT[at].0;
+        }
+        at += 1;
+    }
+    names
+};
+
+/// The names of those on which the same is decided.
+fn names(on: On) -> impl Iterator<Item = &'static str> {
+    MEANT.iter().filter(move |(_, is)| *is == on).map(|(name, _)| *name)
+}
 
 /// The largest whole number up to which a broken one tells every whole number.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -129,7 +138,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 /// were some.
 pub(super) fn whole_numbers(call: &mut Map<String, Value>) -> bool {
     let mut changed = false;
-    for name in NUMBERS {
+    for name in names(Number) {
         let Some(value) = call.get_mut(name).filter(|value| value.is_f64()) else { continue };
         let whole = value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..=EXACT).contains(n));
         if let Some(whole) = whole {
@@ -148,14 +157,13 @@ pub(super) fn whole_numbers(call: &mut Map<String, Value>) -> bool {
 
 /// The member that a name, in small letters, means something as.
 pub(super) fn meant(name: &str) -> Option<&'static str> {
-    let mut all = MEANT.into_iter().chain(ROUTING);
-    all.find(|meant| meant.eq_ignore_ascii_case(name))
+    NAMES.into_iter().find(|meant| meant.eq_ignore_ascii_case(name))
 }
 
 /// Refuses other spellings of names that mean something: servers that do not care for case would find
 /// another member than we do.
 pub(super) fn exact(call: &Map<String, Value>) -> Result<(), Invalid> {
-    if jsonrpc::exact(call, &MEANT) { Ok(()) } else { Err(Invalid::Member("body")) }
+    if jsonrpc::exact(call, &NAMES) { Ok(()) } else { Err(Invalid::Member("body")) }
 }
 
 /// Whether a call comes by the verb that its part of the API has. A model is asked by `POST` alone:
@@ -184,24 +192,6 @@ pub(super) enum Naming {
     /// This one is meant where it names none.
     Or(&'static str),
 }
-
-/// Members by which routers between the gate and the providers choose another model than is asked, or
-/// another call than is sent (OpenRouter, LiteLLM, TensorZero, Vercel).
-const ROUTING: [&str; 13] = [
-    "content_policy_fallbacks",
-    "context_window_fallbacks",
-    "extra_body",
-    "fallbacks",
-    "preset",
-    "prompt_id",
-    "providerOptions",
-    "route",
-    "tensorzero::extra_body",
-    "tensorzero::extra_headers",
-    "tensorzero::internal_dynamic_variant_config",
-    "tensorzero::params",
-    "tensorzero::variant_name",
-];
 
 /// The most models that a call may name besides.
 const MAX_OTHERS: usize = 16;
@@ -261,15 +251,15 @@ pub(super) fn models(
 
 /// Refuses what leaves the choice of a model, or of its price, to somebody behind the gate.
 fn not_routed(call: &Map<String, Value>, asked: &Asked<'_>) -> Result<(), Invalid> {
-    let said = |name: &&&str| match call.get(**name) {
+    let said = |name: &&str| match call.get(*name) {
         None | Some(Value::Null) => false,
         // What Google's own form of this API has there is read.
-        Some(Value::Object(body)) if **name == "extra_body" => {
+        Some(Value::Object(body)) if *name == "extra_body" => {
             body.keys().any(|name| name != "google")
         }
         Some(_) => true,
     };
-    if let Some(member) = ROUTING.iter().find(said) {
+    if let Some(member) = names(Route).find(said) {
         return Err(Invalid::Routing(member));
     }
     routing::steered(asked.head).map_or(Ok(()), |name| Err(Invalid::Steered(name)))

@@ -60,8 +60,15 @@ const ASKS: [&str; 25] = [
 ];
 
 /// Members of calls whose members are read like those of the call.
-const WITHIN: [&str; 6] =
-    ["extra_body", "generation_config", "options", "parameters", "provider", "sampling_params"];
+const WITHIN: [&str; 7] = [
+    "chat_template_kwargs",
+    "extra_body",
+    "generation_config",
+    "options",
+    "parameters",
+    "provider",
+    "sampling_params",
+];
 
 /// What holds words of somebody else, in which any name may stand for anything.
 const OPAQUE: [&str; 9] = [
@@ -85,7 +92,8 @@ fn folded(name: &str) -> String {
 }
 
 fn is_among(rows: &[&str], folded_name: &str) -> bool {
-    rows.iter().any(|row| folded(row) == folded_name)
+    let is = |row: &&str| row.bytes().filter(|byte| *byte != b'_').eq(folded_name.bytes());
+    rows.iter().any(is)
 }
 
 fn spells(name: &str) -> bool {
@@ -243,11 +251,12 @@ mod tests {
         let asked = json!({ "model": "m", "n_probs": 3, "prompt_logprobs": 1, "returnTokenIds": true,
             "Logprobs": true, "extra_body": { "logprobs": true, "google": {} },
             "options": { "top_logprobs": 2, "seed": 1 },
+            "chat_template_kwargs": { "logprobs": true, "enable_thinking": false },
             "include": ["message.output_text.logprobs", "x"] });
         let mut call = asked.as_object().cloned().unwrap();
         assert!(keep_to_text(&mut call));
         let left = json!({ "model": "m", "extra_body": { "google": {} }, "options": { "seed": 1 },
-            "include": ["x"] });
+            "chat_template_kwargs": { "enable_thinking": false }, "include": ["x"] });
         assert_eq!(Value::Object(call.clone()), left);
         assert!(!keep_to_text(&mut call));
     }

@@ -11,9 +11,12 @@
 
 mod a2a;
 mod calls;
+mod forms;
 mod mcp;
 mod place;
 mod price;
+mod restored;
 mod seams;
 mod spread;
 mod streams;
+mod usage;

@@ -8,8 +8,9 @@ use bartizan_pii::Action;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::forms::{one_line_end, read_in_full};
 use super::place::Place;
-use super::streams::{CHAT, asked, masker, one_line_end, read_in_full, run};
+use super::streams::{CHAT, asked, masker, run};
 
 pub(super) const RESPONSES: &str = "/v1/responses";
 pub(super) const MESSAGES: &str = "/v1/messages";
@@ -507,4 +508,35 @@ fn what_stands_beside_the_data_of_an_event_is_searched() {
     }
     let lower = "event: jordan.smith\n";
     assert_eq!(masker(Action::MASK).mask_text(lower).text, lower, "a name of its kind is no value");
+}
+
+#[test]
+fn labels_that_one_sdk_puts_together_never_become_a_value() {
+    let run = |texts: &[&str], name: &str| {
+        let said = |text: &&str| chunk(0, &json!({ "content": "a ", name: text }));
+        let raw = sse(&texts.iter().map(said).collect::<Vec<_>>());
+        let run = run(&Place::new(Protocol::OpenAi), CHAT, &asked(), Some(Action::MASK), &[&raw]);
+        (run.ended, String::from_utf8(run.out).unwrap())
+    };
+    for name in ["signature", "system_fingerprint", "parent_id", "images"] {
+        let (ended, out) = run(&["see", "ann@", "example.org", "after"], name);
+        assert_eq!(ended, Err(Stopped::Blocked), "{name}");
+        assert!(out.contains("ann@") && !out.contains("example.org"), "{name}: {out}");
+        let (ended, out) = run(&["aGk", "4012", "4012", "4012", "4012", "b2s="], name);
+        assert_eq!(ended, Ok(()), "{name}: what is the same again is no piece: {out}");
+    }
+}
+
+#[test]
+fn an_event_of_thousands_of_strings_that_nobody_knows_does_not_pass() {
+    let run = |delta: &Value| {
+        let raw = sse(&[chunk(0, delta)]);
+        run(&Place::new(Protocol::OpenAi), CHAT, &asked(), Some(Action::MASK), &[&raw]).ended
+    };
+    assert_eq!(run(&json!({ "x": vec!["a"; 4096] })), Ok(()));
+    assert_eq!(run(&json!({ "x": vec!["a"; 4097] })), Err(Stopped::Unreadable));
+    let deep =
+        |steps: usize| (0..steps).fold(json!("a"), |inner, _| json!({ "x".repeat(50): inner }));
+    assert_eq!(run(&deep(10)), Ok(()));
+    assert_eq!(run(&deep(40)), Err(Stopped::Unreadable));
 }

@@ -109,6 +109,9 @@ pub fn push_name(pointer: &mut String, name: &str) {
 }
 
 fn escape(pointer: &mut String, name: &str) {
+    if !name.bytes().any(|byte| matches!(byte, b'~' | b'/')) {
+        return pointer.push_str(name);
+    }
     for character in name.chars() {
         match character {
             '~' => pointer.push_str("~0"),

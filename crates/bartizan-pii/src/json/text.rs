@@ -62,6 +62,23 @@ pub(crate) fn escape_into(text: &str, out: &mut Vec<u8>) {
     }
 }
 
+/// How many bytes a text is as the source of a string that stands in so many strings.
+pub(crate) fn escaped(text: &[u8], times: usize) -> usize {
+    let Some(again) = times.checked_sub(1) else { return text.len() };
+    // A backslash is two, which are four, and so on.
+    let slash = 1_usize << again.min(MAX_TIMES);
+    let bytes = text.iter().map(|byte| match byte {
+        b'"' | b'\\' => 2 * slash,
+        b'\n' | b'\r' | b'\t' | 0x08 | 0x0C => slash + 1,
+        0..0x20 => slash + 5,
+        _ => 1,
+    });
+    bytes.fold(0, usize::saturating_add)
+}
+
+/// Deeper nothing is followed.
+const MAX_TIMES: usize = 16;
+
 /// The character that is written at `at`, and how many bytes of source it takes.
 fn unit(source: &str, at: usize) -> Option<(char, usize)> {
     let rest = source.get(at..)?;
