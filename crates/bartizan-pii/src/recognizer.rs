@@ -242,6 +242,29 @@ mod tests {
     }
 
     #[test]
+    fn a_number_without_gaps_is_found_as_a_spreadsheet_writes_it() {
+        let (mut missed, mut tried) = (Vec::new(), 0);
+        for row in RECOGNIZERS {
+            let entities = Some(vec![row.entity.clone()]);
+            let scanner = Scanner::new(&Config { entities, ..Config::default() }).expect("sound");
+            for text in row.yes {
+                let last = scanner.scan(text).pop().filter(|last| last.end == text.len());
+                let Some(last) = last.filter(|last| last.end - last.start >= 7) else { continue };
+                if !text[last.start..].bytes().all(|byte| byte.is_ascii_digit()) {
+                    continue;
+                }
+                tried += 1;
+                let float = format!("{text}.0");
+                if scanner.scan(&float).pop().is_none_or(|found| found.end != float.len()) {
+                    missed.push(format!("{} in {float:?}", row.entity));
+                }
+            }
+        }
+        assert!(missed.is_empty(), "{missed:#?}");
+        assert!(tried > 60, "{tried}");
+    }
+
+    #[test]
     fn a_row_with_forms_is_not_asked_everywhere() {
         let everywhere = RECOGNIZERS.iter().filter(|row| {
             matches!(row.anchors, [Anchor::Forms(_)])
