@@ -46,8 +46,8 @@ pub struct Scan {
     #[arg(long)]
     pub no_ignore: bool,
     /// Looks for names of people, organisations and places besides, by the model in this folder. Needs a
-    /// program that is built with the feature `names`.
-    #[arg(long, value_name = "FOLDER", conflicts_with = "mask")]
+    /// program that is built with the feature `names`. `--mask` reads each input whole then.
+    #[arg(long, value_name = "FOLDER")]
     pub names: Option<PathBuf>,
     /// The file of ONNX Runtime for `--names`; else the system looks for `libonnxruntime.so`.
     #[arg(long, value_name = "FILE", requires = "names")]
