@@ -34,7 +34,9 @@ pub(super) fn run(args: &Scan, out: &mut dyn Write) -> anyhow::Result<u8> {
         entities: if args.all_entities { Some(Config::all_entities()) } else { named() },
         min_confidence: args.min_confidence,
         phone_regions: args.phone_regions.clone(),
-        ..Config::default()
+        allow: args.allow.clone(),
+        block: args.block.clone(),
+        custom: args.pattern.clone(),
     })?;
     let scanner = Arc::new(scanner);
     let mut failed = false;
@@ -88,6 +90,7 @@ fn mask_all(
 ) -> anyhow::Result<()> {
     let mut mask = |input| match eye.readers {
         Some(_) => mask_whole(eye, masker, input, out),
+        None if eye.args.json => mask_json(masker, input, out),
         None => mask(masker, input, out),
     };
     inputs.iter().try_for_each(|input| told.input(input, mask(input)))
@@ -104,6 +107,32 @@ fn mask_whole(
     let findings = eye.find(&bytes)?;
     out.write_all(&masker.mask_found(&bytes, &findings).0)?;
     Ok(!findings.is_empty())
+}
+
+/// The same for a JSON document, or else for lines of which each is one. Nothing goes out before all of it was
+/// read: half a document is none.
+fn mask_json(masker: &Masker, input: &Input, out: &mut dyn Write) -> anyhow::Result<bool> {
+    let Some(bytes) = whole(input)? else { return Ok(false) };
+    if let Ok(masked) = masker.mask_json(&bytes) {
+        out.write_all(&masked.bytes)?;
+        return Ok(!masked.findings.is_empty());
+    }
+    let (mut lines, mut found) = (Vec::with_capacity(bytes.len()), false);
+    for (number, line) in (1_u64..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+        if line.trim_ascii().is_empty() {
+            lines.extend_from_slice(line);
+            continue;
+        }
+        let masked = masker.mask_json(line).map_err(|_| {
+            anyhow!(
+                "no JSON document, and no JSON lines: line {number} is none. Leave out `--json`"
+            )
+        })?;
+        found |= !masked.findings.is_empty();
+        lines.extend_from_slice(&masked.bytes);
+    }
+    out.write_all(&lines)?;
+    Ok(found)
 }
 
 /// All of an input, where it is text.
