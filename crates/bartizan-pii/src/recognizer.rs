@@ -7,6 +7,7 @@ mod checksum;
 mod crypto;
 mod date;
 mod device;
+mod first_name;
 mod form;
 mod geo;
 mod health;
@@ -250,7 +251,7 @@ mod tests {
             for text in row.yes {
                 let last = scanner.scan(text).pop().filter(|last| last.end == text.len());
                 let Some(last) = last.filter(|last| last.end - last.start >= 7) else { continue };
-                if !text[last.start..].bytes().all(|byte| byte.is_ascii_digit()) {
+                if !text.bytes().skip(last.start).all(|byte| byte.is_ascii_digit()) {
                     continue;
                 }
                 tried += 1;
