@@ -316,9 +316,13 @@ fn is_surname(text: &[u8]) -> bool {
         && !is_one_of(text, NOT_SURNAMES)
 }
 
-/// How long the `'s` is at the end of a word.
+/// How long the `'s` is at the end of a word, or the quotation mark.
 fn possessive(text: &[u8]) -> usize {
-    if text.ends_with(b"'s") { 2 } else { 0 }
+    match text {
+        [.., b'\'', b's'] => 2,
+        [.., b'\''] => 1,
+        _ => 0,
+    }
 }
 
 fn announced(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
