@@ -25,24 +25,29 @@ impl fmt::Display for Count {
 }
 
 impl Count {
-    /// The sum of the closing lines of `cargo nextest` and `cargo test`. `None` if there is none: nothing ran.
+    /// The sum of the closing lines of `cargo nextest`, or of those of `cargo test`. `None` if there is none:
+    /// nothing ran. nextest shows what a failed test printed, the closing line of its own process with it,
+    /// which would be that test once more.
     pub(crate) fn read(lines: &[String]) -> Option<Self> {
-        let counts = lines.iter().filter_map(|line| closing(&plain(line)));
-        counts.reduce(Add::add)
+        let plain: Vec<String> = lines.iter().map(|line| plain(line)).collect();
+        let sum = |of: fn(&str) -> Option<Self>| {
+            plain.iter().filter_map(|line| of(line.trim_start())).reduce(Add::add)
+        };
+        sum(nextest).or_else(|| sum(libtest))
     }
 }
 
-/// The count of one closing line.
-///
-/// nextest: `Summary [   1.2s] 5 tests run: 4 passed (1 slow), 1 failed, 2 skipped`;
-/// libtest: `test result: ok. 4 passed; 0 failed; 0 ignored; …`.
-fn closing(line: &str) -> Option<Count> {
-    let line = line.trim_start();
-    let results = if line.starts_with("Summary [") {
-        line.split_once("run:")?.1
-    } else {
-        line.strip_prefix("test result: ")?.split_once(". ")?.1
-    };
+/// `Summary [   1.2s] 5 tests run: 4 passed (1 slow), 1 failed, 2 skipped`
+fn nextest(line: &str) -> Option<Count> {
+    Some(summed(line.strip_prefix("Summary [")?.split_once("run:")?.1))
+}
+
+/// `test result: ok. 4 passed; 0 failed; 0 ignored; …`
+fn libtest(line: &str) -> Option<Count> {
+    Some(summed(line.strip_prefix("test result: ")?.split_once(". ")?.1))
+}
+
+fn summed(results: &str) -> Count {
     let mut count = Count::default();
     for result in results.split([',', ';']) {
         let Some((number, word)) = result.trim().split_once(' ') else { continue };
@@ -53,7 +58,7 @@ fn closing(line: &str) -> Option<Count> {
             _ => {}
         }
     }
-    Some(count)
+    count
 }
 
 /// The line without its colours.
@@ -79,12 +84,20 @@ mod tests {
     }
 
     #[test]
-    fn both_runners_are_understood_and_summed() {
+    fn a_failed_test_counts_once_although_its_own_process_closes_with_a_count() {
         let text = "\
-     Summary [   1.204s] 7 tests run: 4 passed (1 slow), 1 failed, 1 timed out, 1 exec failed, 2 skipped
+        FAIL [   0.004s] (1/7) xtask count::tests::x
+test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out; finished in 0.00s
+     Summary [   1.204s] 7 tests run: 4 passed (1 slow), 1 failed, 1 timed out, 1 exec failed, 2 skipped";
+        assert_eq!(read(text), Some(Count { passed: 4, failed: 3 }));
+    }
+
+    #[test]
+    fn the_programs_of_libtest_are_summed() {
+        let text = "\
 test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.21s
 test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s";
-        assert_eq!(read(text), Some(Count { passed: 8, failed: 5 }));
+        assert_eq!(read(text), Some(Count { passed: 4, failed: 2 }));
     }
 
     #[test]

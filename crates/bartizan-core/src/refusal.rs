@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::admit::Misdirected;
-use crate::audit::told;
 use crate::authenticate::Rejection;
 use crate::authorize::approval::Approval;
 use crate::authorize::{Denial, Denied};
@@ -83,9 +82,9 @@ pub enum Refusal {
 
 impl Refusal {
     /// As it may be told, to the client and to the log: the names in it that the client chose, or a
-    /// model did, may hold what nobody is to read.
+    /// model did, may hold what nobody is to read. `told` says how a name may be told.
     #[must_use]
-    pub fn told(mut self) -> Self {
+    pub fn told(mut self, told: impl FnOnce(&Arc<str>) -> Arc<str>) -> Self {
         match &mut self {
             Self::Forbidden(
                 Denial::Arguments { tool: name, .. }
@@ -96,7 +95,7 @@ impl Refusal {
                 | Denial::Skill(name)
                 | Denial::Tool(name),
             )
-            | Self::Unpriced(Unpriced(name)) => *name = told::name(name),
+            | Self::Unpriced(Unpriced(name)) => *name = told(name),
             _ => {}
         }
         self

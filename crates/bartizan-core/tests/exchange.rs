@@ -18,7 +18,7 @@ use bartizan_core::mask::{Guard, Profile};
 use bartizan_core::settle::Spent;
 use bartizan_core::time::Timestamp;
 use bartizan_core::validate::{Payload, Protocol};
-use bartizan_pii::{Action, Config, Masker, Scanner};
+use bartizan_pii::{Action, Config, CustomPattern, Masker, Scanner};
 use bytes::Bytes;
 use http::{Method, Request};
 use serde_json::json;
@@ -60,7 +60,10 @@ impl Book {
 }
 
 fn policy(action: Action) -> Policy {
-    let scanner = Arc::new(Scanner::new(&Config::default()).unwrap());
+    // What the operator has added to what is looked for.
+    let project = CustomPattern::new("PROJECT".parse().unwrap(), "ACME-[0-9]{4}");
+    let config = Config { custom: vec![project], ..Config::default() };
+    let scanner = Arc::new(Scanner::new(&config).unwrap());
     let guard = Arc::new(Guard::new(Masker::new(scanner, action)));
     let length = Duration::from_secs(60);
     let rate = Rule::new("calls", Measure::Requests, Shape::Window { limit: 9, length });
@@ -197,13 +200,14 @@ fn models(limit: Limit) -> Policy {
 fn no_secret_in_the_place_of_a_models_name_becomes_the_key_of_a_counter() {
     let rule = Rule::new("at-once", Measure::Concurrent, Shape::Concurrency { limit: 9 });
     let (book, policy) = (Arc::new(Book::default()), models(Limit::new(rule.into(), By::Model)));
-    for model in ["ann.secret@example.org", "gpt-4o"] {
+    for model in ["ann.secret@example.org", "gpt-4o", "tuned-ACME-1234"] {
         let call = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
         drop(walk(&book, &policy, "/v1/chat/completions", &call.to_string()).unwrap());
     }
     let till = book.1.0.lock().unwrap();
     let keys: Vec<_> = till.iter().map(|(_, draws)| draws[0].key.as_str()).collect();
     assert!(keys[0].ends_with("/<EMAIL_ADDRESS>") && keys[1].ends_with("/gpt-4o"), "{keys:?}");
+    assert!(keys[2].ends_with("/tuned-<PROJECT>"), "{keys:?}");
 }
 
 #[test]
@@ -211,7 +215,8 @@ fn no_secret_in_the_place_of_a_models_name_is_recorded_or_told() {
     let shape = Shape::Budget { limit: 9, period: Period::utc(Calendar::Day) };
     let money = Arc::new(Rule::new("money", Measure::NanoUsd, shape));
     let policy = models(Limit::new(money, By::User));
-    for model in ["ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8", "ann.secret@example.org"] {
+    for model in ["ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8", "ann.secret@example.org", "ACME-1234"]
+    {
         let book = Arc::new(Book::default());
         let call = json!({"model": model, "messages": [{"role": "user", "content": "hi"}]});
         let refused = walk(&book, &policy, "/v1/chat/completions", &call.to_string()).unwrap_err();

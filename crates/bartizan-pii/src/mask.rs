@@ -128,29 +128,43 @@ impl Masker {
         self.mask(text, Some(vault))
     }
 
-    fn mask<'t>(&self, text: &'t str, mut vault: Option<&mut Vault>) -> Masked<'t> {
+    fn mask<'t>(&self, text: &'t str, vault: Option<&mut Vault>) -> Masked<'t> {
         let findings = self.scanner.scan(text);
         if findings.iter().all(|f| *self.action(&f.entity) == Action::Detect) {
             return Masked { text: Cow::Borrowed(text), findings, blocked: false };
         }
-        let (mut out, mut from, mut blocked) = (Vec::with_capacity(text.len()), 0, false);
-        for finding in &findings {
-            out.extend_from_slice(part(text.as_bytes(), from, finding.start));
-            let found = Found {
-                entity: &finding.entity,
-                value: part(text.as_bytes(), finding.start, finding.end),
-                number: None,
-            };
-            let action = self.action(found.entity);
-            blocked = *action == Action::Block
-                || found.act(action, vault.as_deref_mut(), &mut out).is_err();
-            from = if blocked { text.len() } else { finding.end };
-            if blocked {
-                break;
-            }
-        }
-        out.extend_from_slice(part(text.as_bytes(), from, text.len()));
+        let (out, blocked) = self.replace(text.as_bytes(), &findings, vault);
         Masked { text: Cow::Owned(into_text(out)), findings, blocked }
+    }
+
+    /// A whole input with everything masked that was found in it, by a scanner or by something else; it
+    /// need not be UTF-8. `findings` come in its order, and none overlaps another. The second value says
+    /// whether it was cut off by [`Action::Block`].
+    #[must_use]
+    pub fn mask_found(&self, input: &[u8], findings: &[Finding]) -> (Vec<u8>, bool) {
+        self.replace(input, findings, None)
+    }
+
+    fn replace(
+        &self,
+        text: &[u8],
+        findings: &[Finding],
+        mut vault: Option<&mut Vault>,
+    ) -> (Vec<u8>, bool) {
+        let (mut out, mut from) = (Vec::with_capacity(text.len()), 0);
+        for Finding { entity, start, end, .. } in findings {
+            out.extend_from_slice(part(text, from, *start));
+            let found = Found { entity, value: part(text, *start, *end), number: None };
+            let action = self.action(entity);
+            if *action == Action::Block
+                || found.act(action, vault.as_deref_mut(), &mut out).is_err()
+            {
+                return (out, true);
+            }
+            from = *end;
+        }
+        out.extend_from_slice(part(text, from, text.len()));
+        (out, false)
     }
 
     /// What stands in place of a value that somebody else has taken out of its text, where there is no

@@ -7,6 +7,7 @@ mod checksum;
 mod crypto;
 mod date;
 mod device;
+mod first_name;
 mod form;
 mod geo;
 mod health;
@@ -239,6 +240,29 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn a_number_without_gaps_is_found_as_a_spreadsheet_writes_it() {
+        let (mut missed, mut tried) = (Vec::new(), 0);
+        for row in RECOGNIZERS {
+            let entities = Some(vec![row.entity.clone()]);
+            let scanner = Scanner::new(&Config { entities, ..Config::default() }).expect("sound");
+            for text in row.yes {
+                let last = scanner.scan(text).pop().filter(|last| last.end == text.len());
+                let Some(last) = last.filter(|last| last.end - last.start >= 7) else { continue };
+                if !text.bytes().skip(last.start).all(|byte| byte.is_ascii_digit()) {
+                    continue;
+                }
+                tried += 1;
+                let float = format!("{text}.0");
+                if scanner.scan(&float).pop().is_none_or(|found| found.end != float.len()) {
+                    missed.push(format!("{} in {float:?}", row.entity));
+                }
+            }
+        }
+        assert!(missed.is_empty(), "{missed:#?}");
+        assert!(tried > 60, "{tried}");
     }
 
     #[test]

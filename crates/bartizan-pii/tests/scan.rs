@@ -209,3 +209,21 @@ fn each_action_does_what_it_says() {
     let key = "sk-proj-4f9aK2LmN8pQ7rS6tU5v";
     assert_eq!(masker(keep(3, 3)).mask_text(key).text, "#".repeat(key.len()));
 }
+
+#[test]
+fn hundreds_of_ones_own_patterns_are_found_beside_all_that_is_built_in() {
+    let ours = |number: usize| format!("OURS_{number}").parse().unwrap();
+    let pattern = |number| CustomPattern::new(ours(number), format!("QZ{number}-[0-9]{{4}}x"));
+    let config = Config {
+        entities: Some(Config::all_entities()),
+        custom: (0..400).map(pattern).collect(),
+        phone_regions: ["AT", "CH", "DE", "ES", "FR", "GB", "IT", "NL"].map(String::from).into(),
+        ..Config::default()
+    };
+    let scanner = Scanner::new(&config).unwrap();
+    for number in 0..400 {
+        let text = format!("see QZ{number}-1234x, or jane@example.com");
+        let found: Vec<_> = scanner.scan(&text).into_iter().map(|found| found.entity).collect();
+        assert_eq!(found, [ours(number), Entity::EMAIL_ADDRESS], "{text}");
+    }
+}

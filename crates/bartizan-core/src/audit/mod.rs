@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::admit::ClientAddress;
 use crate::authenticate::Caller;
+use crate::authorize::endpoint::Endpoint;
 use crate::id::RequestId;
 use crate::time::Timestamp;
 use record::Pieces;
@@ -363,6 +364,8 @@ pub struct Dossier {
     opened: Timestamp,
     closed: bool,
     trail: Arc<dyn Trail>,
+    /// Where it leads, if something is looked for there that the operator has added.
+    own: Option<Arc<Endpoint>>,
 }
 
 /// Something that happened on the way, and is worth a record of its own.
@@ -397,13 +400,32 @@ impl Dossier {
     /// Opens the dossier of an exchange that began at `opened`.
     #[must_use]
     pub fn open(facts: Facts, opened: Timestamp, trail: Arc<dyn Trail>) -> Self {
-        Self { facts: Arc::new(facts.into()), opened, closed: false, trail }
+        Self { facts: Arc::new(facts.into()), opened, closed: false, trail, own: None }
     }
 
     /// What is known so far.
     #[must_use]
     pub fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    /// The endpoint is known whose operator may have added something to what is looked for.
+    pub fn belongs_to(&mut self, endpoint: &Arc<Endpoint>) {
+        self.own = endpoint.profile.has_own().then(|| Arc::clone(endpoint));
+    }
+
+    /// A name that a caller or a model chose, as it may be told.
+    #[must_use]
+    pub fn told(&self, name: &Arc<str>) -> Arc<str> {
+        match &self.own {
+            Some(endpoint) => endpoint.profile.told(name),
+            None => told::name(name),
+        }
+    }
+
+    /// What is told in the place of a text in which something stands that the operator has added.
+    fn instead(&self, text: &str) -> Option<String> {
+        self.own.as_ref()?.profile.instead(text)
     }
 
     /// Adds what a stage has learnt.
@@ -423,11 +445,15 @@ impl Dossier {
         if !self.trail.keeps(event) {
             return Receipt::Done;
         }
-        if let Some(Value::String(tool)) = details.get_mut("tool")
-            && let Some(masked) = told::instead(tool)
-        {
-            *tool = masked;
+        if let Some(Value::String(tool)) = details.get_mut("tool") {
+            if let Some(masked) = told::instead(tool) {
+                *tool = masked;
+            }
+            if let Some(masked) = self.instead(tool) {
+                *tool = masked;
+            }
         }
+        let reason = reason.map(|reason| self.instead(&reason).unwrap_or(reason));
         let facts = Some(Arc::clone(&self.facts));
         self.trail.append(&Entry { event, outcome, time, facts, reason, details, end: None })
     }
@@ -445,6 +471,7 @@ impl Dossier {
         };
         let duration_us = u64::try_from(time.since(self.opened).as_micros()).unwrap_or(u64::MAX);
         let end = Some(End { status, duration_us, usage });
+        let reason = reason.map(|reason| self.instead(&reason).unwrap_or(reason));
         let (facts, details) = (Some(Arc::clone(&self.facts)), Map::new());
         self.closed = true;
         self.trail.append(&Entry { event, outcome, time, facts, reason, details, end })

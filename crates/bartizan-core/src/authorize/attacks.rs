@@ -275,6 +275,26 @@ fn a_missing_claim_satisfies_no_condition() {
 }
 
 #[test]
+fn the_operator_reads_what_of_a_policy_a_caller_misses() {
+    let mut allow = statement("level", Effect::Allow);
+    let claim = |path: &str| Claim { path: arc(path), values: vec![arc("3"), arc("chief")] };
+    allow.when.claims = vec![claim("team.level"), claim("rank")];
+    allow.when.scopes = vec![arc("x:read")];
+    let policy = with(policy(vec![endpoint("GET", "/x", Access::Authenticated)]), vec![allow]);
+    let bare = Identity::bare(Principal::parse("corp:ann"));
+    let claims = json!({ "team": { "level": "2" } }).as_object().unwrap().clone().into();
+    let ann = Caller::assert(Identity { claims, ..bare });
+    let endpoint = policy.routes.endpoints().next().unwrap();
+    let told = policy.reasons(&ann, endpoint, &super::tests::at("/x"));
+    let told: Vec<_> = told.iter().map(|reason| (reason.holds, &*reason.what)).collect();
+    let missed = "the policy `level` would allow it, and does not hold: \
+        the caller lacks the scope `x:read`; \
+        the claim `team.level` is `2`, and must be `3` or `chief`; \
+        there is no claim `rank`, which must be `3` or `chief`";
+    assert!(told.contains(&(false, missed)), "{told:#?}");
+}
+
+#[test]
 fn an_address_in_another_spelling_is_the_same_address() {
     let mut deny = statement("outside", Effect::Deny);
     deny.unless = Some(Conditions {

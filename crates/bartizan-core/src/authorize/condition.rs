@@ -109,6 +109,45 @@ impl Conditions {
             && self.is_principal(caller)
     }
 
+    /// What of it does not hold, in words for the operator.
+    pub(super) fn missed(&self, asked: &Asked<'_>) -> Vec<String> {
+        let Asked { caller, held, .. } = asked;
+        let mut missed = Vec::new();
+        let mut must = |holds: bool, what: &dyn Fn() -> String| {
+            if !holds {
+                missed.push(what());
+            }
+        };
+        let principal = caller.principal();
+        must(self.is_principal(caller), &|| format!("`{principal}` is none of its `principals`"));
+        let (methods, method) = (&self.methods, caller.method());
+        must(any(methods, |one| method == *one), &|| {
+            format!("the caller was recognised by `{}`", method.as_str())
+        });
+        must(any(&self.roles, |role| asked.roles.hold(held, role)), &|| {
+            format!("the caller has none of the roles `{}`", self.roles.join("`, `"))
+        });
+        for scope in &self.scopes {
+            let holds = asked.scopes.hold(caller.scopes(), scope);
+            must(holds, &|| format!("the caller lacks the scope `{scope}`"));
+        }
+        must(any(&self.tenants, |tenant| caller.tenant() == Some(tenant)), &|| {
+            format!("the caller belongs to none of the tenants `{}`", self.tenants.join("`, `"))
+        });
+        for claim in &self.claims {
+            must(claim.holds(caller), &|| claim.missed(caller));
+        }
+        let address = asked.circumstances.address.to_canonical();
+        must(any(&self.addresses, |net| net.contains(&address)), &|| {
+            format!("`{address}` is in none of its `addresses`")
+        });
+        let now = asked.circumstances.now;
+        must(self.hours.as_ref().is_none_or(|hours| hours.contain(now)), &|| {
+            "it is not one of its `hours`".to_owned()
+        });
+        missed
+    }
+
     fn is_principal(&self, caller: &Caller) -> bool {
         if self.principals.is_empty() {
             return true;
@@ -138,6 +177,19 @@ impl Claim {
             Some(Value::Array(items)) => items.iter().any(is),
             Some(value) => is(value),
             None => false,
+        }
+    }
+
+    /// Why it does not hold. What the caller's token says is shown: the operator has it in hand.
+    fn missed(&self, caller: &Caller) -> String {
+        let Self { path, values } = self;
+        let wanted = values.join("` or `");
+        match caller.claims().find(path) {
+            Some(value) => {
+                let is = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+                format!("the claim `{path}` is `{is}`, and must be `{wanted}`")
+            }
+            None => format!("there is no claim `{path}`, which must be `{wanted}`"),
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn reasons(
         );
     }
     for (statement, holds) in policy.statements.look(endpoint, &asked) {
-        told.statement(&statement, holds);
+        told.statement(&statement, holds, &asked);
     }
     match policy.judge(caller, endpoint, &held, circumstances) {
         Ok(Some(need)) => told.need(&need),
@@ -74,7 +74,7 @@ impl Told {
         }
     }
 
-    fn statement(&mut self, statement: &Statement, holds: bool) {
+    fn statement(&mut self, statement: &Statement, holds: bool, asked: &Asked<'_>) {
         let Statement { name, effect, .. } = statement;
         let (speaks_for, what) = match (effect, holds) {
             (Effect::Deny, true) => (false, "denies it"),
@@ -84,7 +84,12 @@ impl Told {
             (Effect::RequireApproval, true) => (true, "asks for an approval"),
             (Effect::RequireApproval, false) => (true, "asks for no approval"),
         };
-        self.add(speaks_for, format!("the policy `{name}` {what}"));
+        let mut told = format!("the policy `{name}` {what}");
+        let missed = if holds { Vec::new() } else { statement.missed(asked) };
+        if !missed.is_empty() {
+            told = format!("{told}: {}", missed.join("; "));
+        }
+        self.add(speaks_for, told);
     }
 
     fn need(&mut self, Need { because, .. }: &Need) {

@@ -211,6 +211,15 @@ impl Spoken {
 }
 
 impl Statement {
+    /// Why it does not hold, in words for the operator; nothing where its path decides.
+    pub(super) fn missed(&self, asked: &Asked<'_>) -> Vec<String> {
+        let mut missed = self.when.missed(asked);
+        if self.unless.as_ref().is_some_and(|unless| unless.hold(asked)) {
+            missed.push("what stands under its `unless` holds".to_owned());
+        }
+        missed
+    }
+
     /// A statement that denies and names no path speaks of everything. The gateway's own endpoints
     /// are spoken of by one that allows where it names their path, and are never waited for: nobody
     /// could decide any more.

@@ -96,6 +96,7 @@ impl<B> Exchange<Received<B>> {
                     if head.method != Method::HEAD || endpoint.verb != Method::GET {
                         head.method = endpoint.verb.clone();
                     }
+                    dossier.belongs_to(endpoint);
                     dossier.learn(|facts| {
                         facts.verb = Some(head.method.clone());
                         facts.endpoint = Some(Arc::clone(&endpoint.path));

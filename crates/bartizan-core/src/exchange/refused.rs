@@ -29,8 +29,8 @@ impl Refused {
     /// Records the refusal, and words it for the client.
     pub fn answer(self, realm: &Realm, now: Timestamp) -> Answered {
         let Self { refusal, memory, protocol, bill } = self;
-        let refusal = refusal.told();
         let Memory { dossier, standings, echo, .. } = *memory;
+        let refusal = refusal.told(|name| dossier.told(name));
         let metadata = realm.metadata(dossier.facts().endpoint.as_deref());
         let context = Context {
             request_id: dossier.facts().request_id,
@@ -51,7 +51,7 @@ impl Refused {
     /// Records that an open WebSocket was ended, and words it for its client.
     pub fn hang_up(self, now: Timestamp) -> (Closing, Receipt) {
         let Self { refusal, memory, bill, .. } = self;
-        let refusal = refusal.told();
+        let refusal = refusal.told(|name| memory.dossier.told(name));
         let receipt = close(memory.dossier, &refusal, bill, OPENED, now);
         (closing(&refusal), receipt)
     }

@@ -72,6 +72,20 @@ pub enum Proof {
     Public,
 }
 
+impl Proof {
+    /// Why something else does not do.
+    fn missed(&self) -> &'static str {
+        match self {
+            Self::Secret(_) => "it is registered with a secret, and showed none",
+            Self::Keys(_) => "it is registered with keys, and showed no `client_assertion`",
+            Self::Certificate(_) => {
+                "it is registered with a certificate, which no secret or assertion stands for"
+            }
+            Self::Public => "it is registered as a public client, which has nothing to show",
+        }
+    }
+}
+
 /// The public keys of a client, as they were registered.
 #[derive(Clone)]
 pub struct PublicKeys {
@@ -86,7 +100,7 @@ impl Client {
     /// no second proof for others.
     ///
     /// # Errors
-    /// [`Refused::InvalidClient`], whatever is wrong.
+    /// [`Refused::InvalidClient`], which says for the log what is wrong.
     pub fn prove(
         &self,
         shown: &Shown,
@@ -96,7 +110,7 @@ impl Client {
         now: Timestamp,
     ) -> Result<Option<Once>, Refused> {
         if self.disabled {
-            return Err(Refused::InvalidClient);
+            return Err(Refused::InvalidClient("it is disabled"));
         }
         match (&self.proof, shown) {
             (Proof::Secret(hash), Shown::Secret(secret))
@@ -113,9 +127,13 @@ impl Client {
                 Ok(None)
             }
             (Proof::Public, Shown::Nothing) => Ok(None),
-            (Proof::Secret(_) | Proof::Keys(_) | Proof::Certificate(_) | Proof::Public, _) => {
-                Err(Refused::InvalidClient)
+            (Proof::Secret(_), Shown::Secret(_)) => {
+                Err(Refused::InvalidClient("its secret is wrong"))
             }
+            (Proof::Certificate(_), Shown::Nothing) => {
+                Err(Refused::InvalidClient("its connection has no certificate of its name"))
+            }
+            (proof, _) => Err(Refused::InvalidClient(proof.missed())),
         }
     }
 
@@ -262,7 +280,7 @@ mod tests {
         let worker = client(Proof::Certificate("san_dns:a.example".parse().unwrap()));
         for shown in [Shown::Nothing, Shown::Secret("san_dns:a.example".into())] {
             let proved = worker.prove(&shown, None, None, &["us"], Timestamp(0));
-            assert_eq!(proved.err(), Some(Refused::InvalidClient));
+            assert!(matches!(proved, Err(Refused::InvalidClient(_))), "{proved:?}");
         }
     }
 

@@ -19,9 +19,10 @@ pub enum Refused {
     /// The request cannot be read.
     #[error("{0}")]
     InvalidRequest(&'static str),
-    /// The client did not prove who it is.
+    /// The client did not prove who it is; why not is for the log. One text for every reason: whoever
+    /// asks with other names and secrets learns nothing of which there are.
     #[error("the client is not known, or did not prove who it is")]
-    InvalidClient,
+    InvalidClient(&'static str),
     /// The password or the refresh token is not right. One text for every reason.
     #[error("{0}")]
     InvalidGrant(&'static str),
@@ -58,7 +59,7 @@ impl Refused {
     pub fn code(&self) -> &'static str {
         match self {
             Self::InvalidRequest(_) => "invalid_request",
-            Self::InvalidClient => "invalid_client",
+            Self::InvalidClient(_) => "invalid_client",
             Self::InvalidGrant(_) => "invalid_grant",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
@@ -66,6 +67,15 @@ impl Refused {
             Self::InvalidTarget => "invalid_target",
             Self::Throttled(_) => "slow_down",
             Self::Busy | Self::Unavailable => "temporarily_unavailable",
+        }
+    }
+
+    /// What the log has of it: also what the client is not told.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::InvalidClient(why) => format!("{self}: {why}"),
+            _ => self.to_string(),
         }
     }
 
@@ -77,7 +87,7 @@ impl Refused {
             | Self::UnsupportedGrantType
             | Self::InvalidScope
             | Self::InvalidTarget => StatusCode::BAD_REQUEST,
-            Self::InvalidClient => StatusCode::UNAUTHORIZED,
+            Self::InvalidClient(_) => StatusCode::UNAUTHORIZED,
             Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -90,7 +100,7 @@ impl Refused {
         let mut answer = json_answer(self.status(), &body);
         let headers = answer.headers_mut();
         match self {
-            Self::InvalidClient => {
+            Self::InvalidClient(_) => {
                 let challenge =
                     HeaderValue::from_static("Basic realm=\"token\", charset=\"UTF-8\"");
                 headers.insert(WWW_AUTHENTICATE, challenge);
@@ -227,7 +237,7 @@ mod tests {
                 r#"400 {"error":"invalid_grant","error_description":"Incorrect username or password"}"#,
             ),
             (
-                Refused::InvalidClient,
+                Refused::InvalidClient("no client has this id"),
                 r#"401 Basic realm="token", charset="UTF-8" {"error":"invalid_client","error_description":"the client is not known, or did not prove who it is"}"#,
             ),
             (

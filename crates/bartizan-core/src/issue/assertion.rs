@@ -38,14 +38,14 @@ pub struct Once {
 /// # Errors
 /// [`Refused::InvalidClient`] where it cannot be read.
 pub fn unverified_client(assertion: &SecretString) -> Result<String, Refused> {
-    let token = Token::parse(assertion.expose_secret()).map_err(|_| Refused::InvalidClient)?;
-    token.unverified_issuer().map(ToOwned::to_owned).ok_or(Refused::InvalidClient)
+    let named = read(assertion)?.unverified_issuer().map(ToOwned::to_owned);
+    named.ok_or(Refused::InvalidClient("its assertion has no `iss`, which names the client"))
 }
 
 /// Checks an assertion of `client` for us, who are called by each of `audiences`.
 ///
 /// # Errors
-/// [`Refused::InvalidClient`], whatever is wrong.
+/// [`Refused::InvalidClient`], which says for the log what is wrong.
 pub fn verify(
     assertion: &SecretString,
     client: &str,
@@ -53,11 +53,24 @@ pub fn verify(
     audiences: &[&str],
     now: Timestamp,
 ) -> Result<Once, Refused> {
-    let token = Token::parse(assertion.expose_secret()).map_err(|_| Refused::InvalidClient)?;
-    let claims = token.verified_by(keys).map_err(|_| Refused::InvalidClient)?;
-    let checked = is_statement(token.kind()) && is_of(claims, client) && is_for(claims, audiences);
-    let once = checked.then(|| once(claims, client, now)).flatten();
-    once.ok_or(Refused::InvalidClient)
+    let token = read(assertion)?;
+    let claims = token
+        .verified_by(keys)
+        .map_err(|_| Refused::InvalidClient("none of its registered keys signed its assertion"))?;
+    let holds = |holds, otherwise| if holds { Ok(()) } else { Err(otherwise) };
+    holds(is_statement(token.kind()), "the `typ` of its assertion is that of another token")
+        .and_then(|()| holds(is_of(claims, client), "`iss` and `sub` must both be the client's id"))
+        .and_then(|()| holds(is_for(claims, audiences), AUDIENCE))
+        .and_then(|()| once(claims, client, now))
+        .map_err(Refused::InvalidClient)
+}
+
+const AUDIENCE: &str = "`aud` of its assertion must be the issuer or the address of the token \
+     endpoint, and nobody else";
+
+fn read(assertion: &SecretString) -> Result<Token<'_>, Refused> {
+    Token::parse(assertion.expose_secret())
+        .map_err(|_| Refused::InvalidClient("its assertion is no signed token"))
 }
 
 /// An access token of the same key is no statement about its holder.
@@ -83,15 +96,26 @@ fn is_for(claims: &Claims, audiences: &[&str]) -> bool {
     }
 }
 
-fn once(claims: &Claims, client: &str, now: Timestamp) -> Option<Once> {
-    let expires = date(claims, "exp").ok()??;
-    let (issued, not_before) = (date(claims, "iat").ok()?, date(claims, "nbf").ok()?);
+/// What of it may count only once; or why it does not count now.
+fn once(claims: &Claims, client: &str, now: Timestamp) -> Result<Once, &'static str> {
+    let no_time = |_| "a time in its assertion is no number of seconds";
+    let expires = date(claims, "exp").map_err(no_time)?.ok_or("its assertion has no `exp`")?;
+    let issued = date(claims, "iat").map_err(no_time)?;
+    let not_before = date(claims, "nbf").map_err(no_time)?;
     let (until, soon) = (expires.plus(LEEWAY), now.plus(LEEWAY));
-    let early = issued.is_some_and(|at| at > soon) || not_before.is_some_and(|at| at > soon);
+    if now >= until {
+        return Err("its assertion has expired");
+    }
+    if [issued, not_before].into_iter().flatten().any(|at| at > soon) {
+        return Err("its assertion counts only later: `iat` or `nbf` lies ahead");
+    }
+    if expires.since(now) > LONGEST + LEEWAY {
+        return Err("its assertion lives longer than an hour");
+    }
     let id = claims.get("jti").and_then(Value::as_str);
-    let id = id.filter(|id| (1..=MAX_ID).contains(&id.len()))?;
-    let counts = now < until && !early && expires.since(now) <= LONGEST + LEEWAY;
-    counts.then(|| Once { id: format!("{client} {id}"), until })
+    let id = id.filter(|id| (1..=MAX_ID).contains(&id.len()));
+    let id = id.ok_or("its assertion has no `jti` of 1 to 256 bytes")?;
+    Ok(Once { id: format!("{client} {id}"), until })
 }
 
 #[cfg(test)]
@@ -159,7 +183,13 @@ mod tests {
                 value => claims[name] = value,
             }
             let refused = checked(&key, "JWT", &claims).unwrap_err();
-            assert_eq!(refused, Refused::InvalidClient, "{name} {claims}");
+            let about = refused.reason();
+            // Of times it says what is wrong with them.
+            let tells = match name {
+                "exp" => ["expired", "number", "hour", "`exp`"].iter().any(|w| about.contains(w)),
+                name => about.contains(&format!("`{name}`")),
+            };
+            assert!(tells && !refused.to_string().contains("assertion"), "{about} {claims}");
         }
         for aud in [json!("https://gate.example"), json!([US[0], US[1]])] {
             let mut claims = good();

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::price::{self, Price};
 use super::{Draw, Exhausted, Measure, ReservationId, Standing, Verdict, not_sent};
 use crate::admit::ClientAddress;
-use crate::audit::told;
 use crate::authenticate::{Caller, Kind};
 use crate::authorize::endpoint::{By, Limit, Traits};
 use crate::authorize::{Endpoint, Grant};
@@ -204,6 +203,8 @@ fn cost<B>(endpoint: &Endpoint, call: &Call<B>) -> Result<u64, Unpriced> {
 fn subject(grant: &Grant, traits: Traits<'_>, bucket: IpAddr, by: &By) -> String {
     const NOBODY: &str = "-";
     let caller = grant.caller();
+    // A name that the caller chose, as it may stand in a store. Those that may not share a counter.
+    let named = |name| grant.endpoint().profile.told(name).to_string();
     match by {
         By::Claim(name) => claim(caller, name).unwrap_or_else(|| NOBODY.into()),
         By::Endpoint => format!("{} {}", grant.endpoint().verb, grant.endpoint().path),
@@ -219,11 +220,6 @@ fn subject(grant: &Grant, traits: Traits<'_>, bucket: IpAddr, by: &By) -> String
         By::User => caller.principal().name(),
         By::Verb => grant.endpoint().verb.to_string(),
     }
-}
-
-/// A name that the caller chose, as it may stand in a store. Those that may not share a counter.
-fn named(name: &Arc<str>) -> String {
-    told::name(name).to_string()
 }
 
 fn claim(caller: &Caller, name: &str) -> Option<String> {

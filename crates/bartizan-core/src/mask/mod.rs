@@ -53,8 +53,22 @@ impl Profile {
     /// A name that a caller or a model chose, as it may be told.
     #[must_use]
     pub fn told(&self, name: &Arc<str>) -> Arc<str> {
+        let told = told::name(name);
+        self.instead(&told).map_or(told, Arc::from)
+    }
+
+    /// What is told in the place of a text in which something stands that the operator has added to what is
+    /// looked for, in either direction.
+    #[must_use]
+    pub fn instead(&self, text: &str) -> Option<String> {
         let guards = self.request.iter().chain(&self.response);
-        guards.fold(told::name(name), |name, guard| guard.instead(&name).map_or(name, Arc::from))
+        guards.fold(None, |told, guard| guard.instead(told.as_deref().unwrap_or(text)).or(told))
+    }
+
+    /// Whether anything was added to what is built in.
+    #[must_use]
+    pub fn has_own(&self) -> bool {
+        self.request.iter().chain(&self.response).any(|guard| guard.has_own())
     }
 }
 

@@ -53,12 +53,25 @@ pub(crate) fn find(
         let mut plain = Plain { bytes: [0; MOST], length: 0 };
         if let Some(end) = follow(window, at, form.as_bytes(), &mut plain)?
             && valid(plain.as_bytes())
-            && may_end(window, end)?
+            && let Some(end) = last(window, at, end)?
         {
             return Ok(Some(End::At(end)));
         }
     }
     Ok(None)
+}
+
+/// Where a value from `at` on ends whose form ends before `end`. Digits in one run may have `.0` behind
+/// them, as spreadsheets and tables of data write whole numbers; `.00` is an amount of money.
+fn last(window: &Window<'_>, at: usize, end: usize) -> Peek<Option<usize>> {
+    if may_end(window, end)? {
+        return Ok(Some(end));
+    }
+    let is_float = window.is(end, |byte| byte == b'.')?
+        && window.is(end + 1, |byte| byte == b'0')?
+        && may_end(window, end + 2)?
+        && window.bytes().get(at..end).is_some_and(|value| value.iter().all(u8::is_ascii_digit));
+    Ok(is_float.then_some(end + 2))
 }
 
 /// Whether a value of one of `forms` may begin with this byte.
@@ -72,7 +85,7 @@ fn may_begin_with(form: &[u8], byte: u8) -> bool {
         || (optional && form.get(2).is_some_and(|place| fits(*place, byte)))
 }
 
-/// The most bytes that a value of one of `forms` needs to be decided, the two behind it with it.
+/// The most bytes that a value of one of `forms` needs to be decided, `.0` and the two behind it with it.
 pub(crate) const fn longest(mut forms: &[&str]) -> usize {
     let mut longest = 0;
     while let Some((form, rest)) = forms.split_first() {
@@ -81,7 +94,7 @@ pub(crate) const fn longest(mut forms: &[&str]) -> usize {
         }
         forms = rest;
     }
-    longest + 2
+    longest + 4
 }
 
 fn follow(window: &Window<'_>, at: usize, form: &[u8], plain: &mut Plain) -> Peek<Option<usize>> {
@@ -209,6 +222,16 @@ mod tests {
         }
         assert_eq!(end("de~99~9", "DE-12 3."), Some(7));
         assert_eq!(end("A?999", "123"), Some(3));
+    }
+
+    #[test]
+    fn a_number_may_have_come_out_of_a_spreadsheet() {
+        assert_eq!(end("999_99_9", "123456.0"), Some(8));
+        assert_eq!(end("999_99_9", "123456.0, 1"), Some(8));
+        for other in ["123456.00", "123456.5", "123456.0.1", "123456.0x", "123-45-6.0"] {
+            assert_eq!(end("999_99_9", other), None, "{other}");
+        }
+        assert_eq!(end("A999", "A123.0"), None);
     }
 
     #[test]

@@ -1,11 +1,15 @@
-//! Is this the name of a person? Only where a title, a label, a phrase or a signature announces it.
+//! Is this the name of a person? Only where a title, a label, a phrase or a signature announces it, or where
+//! it begins with a usual first name.
 //!
-//! A cheap guess without a model: of the names in running text, which nothing announces, it finds
-//! none. The evaluation states how many that are.
+//! A cheap guess without a model: of the names in running text it finds those of two words or more whose first
+//! one is on a short list. The evaluation states how many that are.
 
 use std::sync::LazyLock;
 
-use crate::{Anchor, End, Entity, Peek, Recognizer, Window, pairs::Pairs, window::is_word};
+use crate::{
+    Anchor, End, Entity, Peek, Recognizer, Window, pairs::Pairs,
+    recognizer::first_name::is_first_name, window::is_word,
+};
 
 /// What stands right before a name, in small letters; longer before shorter where one ends another.
 const CUES: &[&str] = &[
@@ -160,6 +164,73 @@ const NOT_NAMES: &[&str] = &[
     "string",
 ];
 
+/// Words with a capital that follow a first name and make a street, a house, a day of it.
+const NOT_SURNAMES: &[&str] = &[
+    "street",
+    "avenue",
+    "road",
+    "lane",
+    "drive",
+    "square",
+    "place",
+    "boulevard",
+    "bridge",
+    "park",
+    "garden",
+    "university",
+    "college",
+    "school",
+    "hospital",
+    "institute",
+    "foundation",
+    "museum",
+    "church",
+    "cathedral",
+    "airport",
+    "station",
+    "county",
+    "city",
+    "island",
+    "river",
+    "lake",
+    "bank",
+    "award",
+    "prize",
+    "cup",
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "straße",
+    "strasse",
+    "platz",
+    "and",
+    "or",
+    "is",
+    "was",
+    "has",
+    "i",
+    "he",
+    "she",
+    "they",
+    "we",
+];
+
 /// Small words inside of names.
 const LINKS: &[&str] =
     &["de", "la", "del", "van", "von", "der", "den", "da", "dos", "di", "bin", "al", "le", "y"];
@@ -170,7 +241,7 @@ const MAX_LEN: usize = (MAX_WORD + 2) * (MAX_WORDS + 2);
 
 pub(crate) const ROWS: &[Recognizer] = &[Recognizer {
     entity: Entity::PERSON,
-    finds: "one to four words with capitals behind a title, a label, a greeting or a phrase",
+    finds: "words with capitals behind a title, a label, a greeting or a phrase, or of which a usual first name is the first",
     starts: |b| b.is_ascii_uppercase() || (0xC3..=0xD0).contains(&b),
     anchors: &[Anchor::Announced],
     check,
@@ -185,14 +256,76 @@ pub(crate) const ROWS: &[Recognizer] = &[Recognizer {
         "\"customer\": \"Jane O'Neill\"",
         "Best regards,\nJohn Q. Public",
         "Frau Maria van der Berg",
+        "we met Katarzyna Nowak there",
+        "ask Hans-Peter von Thun",
     ],
-    no: &["Dear Sir or Madam", "Dan Tailor", "name: string", "the Mr. of old"],
+    no: &[
+        "Dear Sir or Madam",
+        "Orfeo Tailor",
+        "name: string",
+        "the Mr. of old",
+        "Anna said",
+        "Elizabeth Street",
+    ],
 }];
 
 fn check(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
-    if window.before(at, 1).is_some_and(|b| is_word(b) || b >= 0x80) || !is_announced(window, at) {
+    if window.before(at, 1).is_some_and(|b| is_word(b) || b >= 0x80) {
         return Ok(None);
     }
+    if is_announced(window, at) { announced(window, at) } else { full(window, at) }
+}
+
+/// A first name, perhaps more of them and initials, and a surname. What follows that is taken for the text's.
+fn full(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
+    let mut next = at;
+    for index in 0..MAX_WORDS + 2 {
+        let length = word(window, next)?;
+        let text = window.bytes().get(next..next + length).unwrap_or_default();
+        let (first, link) = (is_first_name(text), is_one_of(text, LINKS));
+        let initial = length == 1 && text.first().is_some_and(u8::is_ascii_uppercase);
+        if index == 0 && !first {
+            return Ok(None);
+        }
+        if !first && !link && !initial {
+            return Ok(is_surname(text).then_some(End::At(next + length - possessive(text))));
+        }
+        let behind =
+            next + length + usize::from(initial && window.is(next + length, |b| b == b'.')?);
+        // A first name may be a surname, too: Peter Paul, Carlos Martin.
+        if !window.is(behind, |b| b == b' ')? || !window.is(behind + 1, begins)? {
+            return Ok((index > 0 && first).then_some(End::At(next + length)));
+        }
+        next = behind + 1;
+    }
+    Ok(None)
+}
+
+/// Whether a word of a name may begin with this byte; those that link its parts are small.
+fn begins(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte >= 0x80
+}
+
+fn is_surname(text: &[u8]) -> bool {
+    let capital = text.first().is_some_and(|b| b.is_ascii_uppercase() || *b >= 0xC3);
+    let small = text.get(1..).is_some_and(|rest| rest.iter().any(u8::is_ascii_lowercase));
+    capital
+        && small
+        && text.len() < MAX_WORD
+        && !is_one_of(text, NOT_NAMES)
+        && !is_one_of(text, NOT_SURNAMES)
+}
+
+/// How long the `'s` is at the end of a word, or the quotation mark.
+fn possessive(text: &[u8]) -> usize {
+    match text {
+        [.., b'\'', b's'] => 2,
+        [.., b'\''] => 1,
+        _ => 0,
+    }
+}
+
+fn announced(window: &Window<'_>, at: usize) -> Peek<Option<End>> {
     let mut end = None;
     let mut next = at;
     for index in 0..MAX_WORDS + 2 {
@@ -226,12 +359,29 @@ fn is_announced(window: &Window<'_>, at: usize) -> bool {
         || is_labelled(window, at)
 }
 
-/// Whether a name may be announced at `at` of a text: a quick no for the most of what is none.
+/// Whether a name may be announced at `at` of a text, or begin with a first name: a quick no for the most of
+/// what is none.
 pub(crate) fn may_be_announced(text: &[u8], at: usize) -> bool {
-    let left = text.get(..at).unwrap_or_default();
+    let (left, right) = text.split_at_checked(at).unwrap_or_default();
+    if may_begin_with_first_name(right) {
+        return true;
+    }
     let last = left.get(left.len().saturating_sub(4)..).unwrap_or_default();
     last.iter().any(|b| matches!(b, b':' | b'='))
         || last_letters(left).is_some_and(|pair| CUE_ENDS.has(pair))
+}
+
+/// Whether a first name stands here, or the text ends before that is known.
+fn may_begin_with_first_name(text: &[u8]) -> bool {
+    let Some((first, rest)) = text.split_first() else { return false };
+    if !first.is_ascii_uppercase() && !(0xC3..=0xD0).contains(first) {
+        return false;
+    }
+    let length = 1 + rest.iter().take(MAX_WORD).take_while(|byte| in_word(**byte)).count();
+    match text.get(length) {
+        Some(behind) => *behind == b' ' && is_first_name(text.get(..length).unwrap_or_default()),
+        None => true,
+    }
 }
 
 /// The two bytes before the last one, in small letters.
@@ -283,7 +433,11 @@ fn is_labelled(window: &Window<'_>, at: usize) -> bool {
 }
 
 fn word(window: &Window<'_>, at: usize) -> Peek<usize> {
-    window.count(at, MAX_WORD, |b| b.is_ascii_alphabetic() || b >= 0x80 || b == b'\'' || b == b'-')
+    window.count(at, MAX_WORD, in_word)
+}
+
+fn in_word(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte >= 0x80 || byte == b'\'' || byte == b'-'
 }
 
 fn is_one_of(text: &[u8], words: &[&str]) -> bool {

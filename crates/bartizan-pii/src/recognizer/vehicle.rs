@@ -64,7 +64,7 @@ pub(crate) const ROWS: &[Recognizer] = formed![
         ["AAA-999AA", "AAA 999AA", "AAA999AA"], plain, 0.3, PLATE,
         yes ["plate number is ABJ-123XY"], no ["ABJ-001AA", "plate AB-1234CD"];
     DE_KFZ, "a plate with hyphens and the letters of a district, beside a word",
-        ["AA?A?-AA?-99?9?9?A?", "AA?A?-AA? 99?9?9?A?"], german, 0.2, PLATE,
+        ["AA?A?-AA?-99?9?9?A?"], german, 0.2, PLATE,
         at [Anchor::Marks { mark: b'-', apart: (2, 3), count: 2, word: (1, 3) }],
         yes ["Kennzeichen B-AB-1234", "Kfz MIL-EF-1234E"], no ["B-AB-1234", "Kennzeichen B-1234"];
     LICENSE_PLATE, "letters and digits in the forms of many countries, beside a word",
@@ -80,7 +80,7 @@ pub(crate) const SPACED: &[Recognizer] = &[Recognizer {
     entity: Entity::DE_KFZ,
     finds: "a plate in capitals with spaces, beside a word",
     starts: |b| b.is_ascii_uppercase(),
-    // Three letters, a space, two letters and a space.
+    // Three letters, a space or a hyphen, two letters and a space.
     anchors: &[Anchor::BeforeDigit(8)],
     check: |window, at| {
         let found = form::find(window, at, SPACED_FORMS, german)?;
@@ -90,11 +90,16 @@ pub(crate) const SPACED: &[Recognizer] = &[Recognizer {
     context: &[],
     against: &[],
     max_len: form::longest(SPACED_FORMS),
-    yes: &["Kennzeichen MIL EF 1234E", "Kfz B AB 1234"],
+    yes: &[
+        "Kennzeichen MIL EF 1234E",
+        "Kfz B AB 1234",
+        "Kennzeichen B-AB 1234",
+        "Kfz MIL-EF 1234E",
+    ],
     no: &["MIL EF 1234E", "Kennzeichen B 1234", "in an 12"],
 }];
 
-const SPACED_FORMS: &[&str] = &["AA?A? AA? 99?9?9?A?"];
+const SPACED_FORMS: &[&str] = &["AA?A? AA? 99?9?9?A?", "AA?A?-AA? 99?9?9?A?"];
 
 fn plain(_: &[u8]) -> bool {
     true

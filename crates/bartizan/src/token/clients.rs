@@ -36,12 +36,19 @@ impl TokenEndpoint {
         let Some(Presented { id, shown }) = presented else { return Ok(None) };
         let attempt = self.attempt(&format!("client {id}"), address, now).await?;
         let proved = match self.known(&id).await {
-            Ok(Some(client)) => self.proved(client, &shown, head, now).await,
-            Ok(None) => Err(Refused::InvalidClient),
+            Ok(Some(client)) => {
+                let proved = self.proved(client, &shown, head, now).await;
+                if let Err(Refused::InvalidClient(why)) = proved {
+                    tracing::info!(client = id, why, "a client did not prove who it is");
+                }
+                proved
+            }
+            Ok(None) => Err(Refused::InvalidClient("there is no client of this id")),
             Err(refused) => Err(refused),
         };
         // An outage is nobody's wrong guess.
-        self.close(attempt, !matches!(proved, Err(Refused::InvalidClient)), now).await;
+        let failed = matches!(proved, Err(Refused::InvalidClient(_)));
+        self.close(attempt, !failed, now).await;
         proved.map(Some)
     }
 
@@ -68,8 +75,7 @@ impl TokenEndpoint {
         if let Some(once) = client.prove(shown, certificate, Some(&self.pepper), &names, now)? {
             let first = self.identities.use_once(&once.id, once.until, now).await;
             if !first.map_err(|error| out_of_reach(&error))? {
-                tracing::warn!(client = %client.id, "an assertion was shown twice");
-                return Err(Refused::InvalidClient);
+                return Err(Refused::InvalidClient("its assertion was shown before"));
             }
         }
         Ok(client)

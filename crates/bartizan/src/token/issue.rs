@@ -22,6 +22,9 @@ use serde_json::{Map, Value};
 use super::{Decided, TokenEndpoint, client_principal, out_of_reach, read, user_principal};
 use crate::clock;
 
+const UNNAMED: Refused =
+    Refused::InvalidClient("the grant is for a client that proves who it is, and none is named");
+
 /// No token, and who did not get it, if that is known.
 struct Denied {
     refused: Refused,
@@ -114,7 +117,7 @@ impl TokenEndpoint {
                 return Err(Denied::of(Refused::UnauthorizedClient, client_principal(&client.id)));
             }
         } else if sort.needs_proof() {
-            return Err(Refused::InvalidClient.into());
+            return Err(UNNAMED.into());
         }
         let (scopes, resource) = (request.scopes.as_deref(), request.resource.as_deref());
         // Never what somebody wrote: only what is ours.
@@ -132,9 +135,7 @@ impl TokenEndpoint {
             (Grant::TokenExchange(token), Some(client)) => {
                 self.exchange(&token, &client, &asked).await
             }
-            (Grant::ClientCredentials | Grant::TokenExchange(_), None) => {
-                Err(Refused::InvalidClient.into())
-            }
+            (Grant::ClientCredentials | Grant::TokenExchange(_), None) => Err(UNNAMED.into()),
         }
     }
 

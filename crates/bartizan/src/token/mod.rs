@@ -282,7 +282,7 @@ impl Decided {
 
     fn refused(refused: &Refused, principal: Option<Principal>) -> Self {
         let event = match refused {
-            Refused::InvalidClient
+            Refused::InvalidClient(_)
             | Refused::InvalidGrant(_)
             | Refused::InvalidScope
             | Refused::InvalidTarget
@@ -291,7 +291,7 @@ impl Decided {
             Refused::Busy | Refused::Unavailable => Some((Event::AuthFailure, Outcome::Error)),
             Refused::InvalidRequest(_) | Refused::UnsupportedGrantType => None,
         };
-        let reason = Some(refused.to_string());
+        let reason = Some(refused.reason());
         Self { event, principal, reason, ..Self::quietly(refused.answer()) }
     }
 }

@@ -18,6 +18,9 @@ use serde_json::{Map, Value};
 use super::{Decided, TokenEndpoint, client_principal, out_of_reach, read};
 use crate::authenticate::revoked;
 
+const UNPROVEN: Refused =
+    Refused::InvalidClient("only a client that proves who it is may ask about tokens");
+
 impl TokenEndpoint {
     /// Takes a token back (RFC 7009).
     pub(super) async fn revoke(
@@ -83,7 +86,7 @@ impl TokenEndpoint {
     ) -> Decided {
         let told = async {
             let (client, form) = self.neighbour(head, body, address, now).await?;
-            client.filter(|client| !client.is_public()).ok_or(Refused::InvalidClient)?;
+            client.filter(|client| !client.is_public()).ok_or(UNPROVEN)?;
             let token = form.secret("token").ok_or(Refused::InvalidRequest("token is missing"))?;
             let found = self.identities.refresh(&refresh::digest(&token)).await;
             match found.map_err(|error| out_of_reach(&error))? {

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use bartizan_pii::{Action, Entity, Key};
+use bartizan_pii::{Action, CustomPattern, Entity, Key};
 use zeroize::Zeroizing;
 
 /// Finds personal data and secrets in files and on standard input.
@@ -42,12 +42,22 @@ pub struct Scan {
     /// Finds telephone numbers as they are written within these regions, such as `DE,AT`.
     #[arg(long, value_delimiter = ',', value_name = "REGIONS")]
     pub phone_regions: Vec<String>,
+    /// A value that is never reported, in any case of its letters; may be given several times.
+    #[arg(long, value_name = "VALUE")]
+    pub allow: Vec<String>,
+    /// A term that is always reported, as `BLOCKED_TERM`; may be given several times.
+    #[arg(long, value_name = "TERM")]
+    pub block: Vec<String>,
+    /// A pattern of one's own, such as `TICKET=OPS-[0-9]{4,6}`, in linear time: no look-around, no
+    /// references. May be given several times.
+    #[arg(long, value_name = "ENTITY=REGEX", value_parser = pattern)]
+    pub pattern: Vec<CustomPattern>,
     /// Scans also what `.gitignore` and `.ignore` name.
     #[arg(long)]
     pub no_ignore: bool,
     /// Looks for names of people, organisations and places besides, by the model in this folder. Needs a
-    /// program that is built with the feature `names`.
-    #[arg(long, value_name = "FOLDER", conflicts_with = "mask")]
+    /// program that is built with the feature `names`. `--mask` reads each input whole then.
+    #[arg(long, value_name = "FOLDER")]
     pub names: Option<PathBuf>,
     /// The file of ONNX Runtime for `--names`; else the system looks for `libonnxruntime.so`.
     #[arg(long, value_name = "FILE", requires = "names")]
@@ -55,6 +65,10 @@ pub struct Scan {
     /// Prints the inputs with everything masked, instead of what was found.
     #[arg(long, conflicts_with_all = ["jsonl", "format"])]
     pub mask: bool,
+    /// Takes the inputs of `--mask` for JSON documents or JSON lines, and they stay such: a number in which
+    /// something is found becomes a string.
+    #[arg(long, requires = "mask", conflicts_with = "names")]
+    pub json: bool,
     /// What `--mask` does to what is found.
     #[arg(long, value_enum, default_value = "mask", requires = "mask")]
     pub action: Treatment,
@@ -148,6 +162,14 @@ impl Treatment {
             Self::EncryptDigits => Action::EncryptDigits(key(key_file)?),
         })
     }
+}
+
+/// A pattern of the command line, `ENTITY=REGEX`.
+fn pattern(text: &str) -> Result<CustomPattern, String> {
+    let wrong = || format!("`{text}` is no pattern: write `ENTITY=REGEX`");
+    let (entity, pattern) = text.split_once('=').ok_or_else(wrong)?;
+    let entity: Entity = entity.trim().parse().map_err(|why| format!("{why}"))?;
+    Ok(CustomPattern::new(entity, pattern))
 }
 
 /// The variable of the environment that holds the key.
@@ -246,6 +268,41 @@ mod tests {
             scan.mask = true;
         });
         assert_eq!((code, text.as_str()), (1, "nothing here\nbut ****************\n"));
+    }
+
+    #[test]
+    fn a_masked_json_document_and_masked_json_lines_stay_such() {
+        let folder = folder();
+        let file = folder.path().join("a.json");
+        for (text, expected) in [
+            (
+                "{ \"card\": 4111111111111111, \"n\": 1 }",
+                "{ \"card\": \"****************\", \"n\": 1 }",
+            ),
+            ("{\"m\":\"a@b.example\"}\r\n\n[7]\n", "{\"m\":\"***********\"}\r\n\n[7]\n"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let masked = scan(|s| (s.files, s.mask, s.json) = (vec![file.clone()], true, true));
+            assert_eq!(masked, (1, expected.to_owned()));
+        }
+        std::fs::write(&file, "{\"m\":1}\nmail a@b.example\n").unwrap();
+        let refused = scan(|s| (s.files, s.mask, s.json) = (vec![file.clone()], true, true));
+        assert_eq!(refused, (2, String::new()), "what cannot be read does not pass");
+    }
+
+    #[test]
+    fn ones_own_values_terms_and_patterns_count() {
+        let folder = folder();
+        let file = folder.path().join("own.txt");
+        std::fs::write(&file, "JANE@example.com wrote OPS-1234 on Nightjar\n").unwrap();
+        let (code, text) = scan(|s| {
+            (s.files, s.allow) = (vec![file.clone()], vec!["jane@example.com".into()]);
+            s.block = vec!["nightjar".into()];
+            s.pattern = vec![pattern("TICKET=OPS-[0-9]{4}").unwrap()];
+        });
+        let found: Vec<&str> = text.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+        assert_eq!((code, found), (1, vec!["TICKET", "BLOCKED_TERM"]));
+        assert!(pattern("OPS").is_err() && pattern("=x").is_err());
     }
 
     #[test]

@@ -18,7 +18,8 @@ use super::output::{Output, Piece};
 use super::progress::Progress;
 use super::{Scan, complain, is_broken_pipe};
 
-/// The largest input that is scanned as a whole. Masking has no bound: it works on a stream.
+/// The largest input that is scanned as a whole. Masking has no bound without `--names`: it works on a
+/// stream.
 const MAX_INPUT: u64 = 1 << 30;
 
 /// Larger files are read one at a time, so that memory holds only one of them.
@@ -33,18 +34,21 @@ pub(super) fn run(args: &Scan, out: &mut dyn Write) -> anyhow::Result<u8> {
         entities: if args.all_entities { Some(Config::all_entities()) } else { named() },
         min_confidence: args.min_confidence,
         phone_regions: args.phone_regions.clone(),
-        ..Config::default()
+        allow: args.allow.clone(),
+        block: args.block.clone(),
+        custom: args.pattern.clone(),
     })?;
     let scanner = Arc::new(scanner);
     let mut failed = false;
     let inputs = inputs(&args.files, args.no_ignore, &mut failed);
     let mut told = Told { found: false, failed, progress: Progress::new(inputs.len()) };
+    let readers = Readers::open(args)?;
+    let eye = Eye { args, scanner, readers, large: Mutex::new(()) };
     if args.mask {
         let action = args.action.action(args.key_file.as_deref())?;
-        mask_all(&Masker::new(scanner, action), &inputs, &mut told, out)?;
+        let masker = Masker::new(Arc::clone(&eye.scanner), action);
+        mask_all(&eye, &masker, &inputs, &mut told, out)?;
     } else {
-        let readers = Readers::open(args)?;
-        let eye = Eye { args, scanner, readers, large: Mutex::new(()) };
         scan_all(&eye, &inputs, &mut told, out)?;
     }
     told.progress.clear();
@@ -78,12 +82,67 @@ impl Told {
 
 /// Writes all inputs with everything masked, in their order.
 fn mask_all(
+    eye: &Eye<'_>,
     masker: &Masker,
     inputs: &[Input],
     told: &mut Told,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    inputs.iter().try_for_each(|input| told.input(input, mask(masker, input, out)))
+    let mut mask = |input| match eye.readers {
+        Some(_) => mask_whole(eye, masker, input, out),
+        None if eye.args.json => mask_json(masker, input, out),
+        None => mask(masker, input, out),
+    };
+    inputs.iter().try_for_each(|input| told.input(input, mask(input)))
+}
+
+/// The same where a model of names has a say, which reads sentences and not pieces of them.
+fn mask_whole(
+    eye: &Eye<'_>,
+    masker: &Masker,
+    input: &Input,
+    out: &mut dyn Write,
+) -> anyhow::Result<bool> {
+    let Some(bytes) = whole(input)? else { return Ok(false) };
+    let findings = eye.find(&bytes)?;
+    out.write_all(&masker.mask_found(&bytes, &findings).0)?;
+    Ok(!findings.is_empty())
+}
+
+/// The same for a JSON document, or else for lines of which each is one. Nothing goes out before all of it was
+/// read: half a document is none.
+fn mask_json(masker: &Masker, input: &Input, out: &mut dyn Write) -> anyhow::Result<bool> {
+    let Some(bytes) = whole(input)? else { return Ok(false) };
+    if let Ok(masked) = masker.mask_json(&bytes) {
+        out.write_all(&masked.bytes)?;
+        return Ok(!masked.findings.is_empty());
+    }
+    let (mut lines, mut found) = (Vec::with_capacity(bytes.len()), false);
+    for (number, line) in (1_u64..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
+        if line.trim_ascii().is_empty() {
+            lines.extend_from_slice(line);
+            continue;
+        }
+        let masked = masker.mask_json(line).map_err(|_| {
+            anyhow!(
+                "no JSON document, and no JSON lines: line {number} is none. Leave out `--json`"
+            )
+        })?;
+        found |= !masked.findings.is_empty();
+        lines.extend_from_slice(&masked.bytes);
+    }
+    out.write_all(&lines)?;
+    Ok(found)
+}
+
+/// All of an input, where it is text.
+fn whole(input: &Input) -> anyhow::Result<Option<Vec<u8>>> {
+    let Some((mut bytes, rest)) = input.text()? else { return Ok(None) };
+    rest.take(MAX_INPUT + 1 - bytes.len() as u64).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_INPUT {
+        return Err(anyhow!("larger than 1 GiB: split it"));
+    }
+    Ok(Some(bytes))
 }
 
 /// Whether something was found.
@@ -202,11 +261,7 @@ impl Eye<'_> {
     fn input(&self, input: &Input) -> anyhow::Result<Seen> {
         let _one_at_a_time = (input.size() > LARGE).then(|| self.large.lock());
         let mut seen = Seen { pieces: Vec::new(), found: false, wrong: None };
-        let Some((mut bytes, rest)) = input.text()? else { return Ok(seen) };
-        rest.take(MAX_INPUT + 1 - bytes.len() as u64).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_INPUT {
-            return Err(anyhow!("larger than 1 GiB: split it"));
-        }
+        let Some(bytes) = whole(input)? else { return Ok(seen) };
         let (name, offsets) = (input.name(), self.args.format.offsets(self.args.offsets));
         let Some(field) = &self.args.jsonl else {
             let findings = self.find(&bytes)?;

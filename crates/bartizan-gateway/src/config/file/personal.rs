@@ -170,7 +170,7 @@ pub struct Custom {
     pub pattern: Located<Word>,
     /// How sure a match is. Default: 1.0.
     pub confidence: Option<Located<Fraction>>,
-    /// Words of which one stands before the value: then it counts 0.35 more.
+    /// Words of which one stands before the value: then it counts 0.4 more.
     #[serde(default)]
     pub context: Vec<Located<Word>>,
     /// The longest match in bytes, up to 4096; what lies beyond is not looked at. Default: 256.

@@ -21,7 +21,15 @@ const TAX_ID: &[&str] = &[
 ];
 const TAX_NUMBER: &[&str] = &["steuer", "steuernummer", "stnr", "nr", "finanzamt", "tax"];
 const VAT_ID: &[&str] = &["ust", "ustid", "idnr", "umsatzsteuer", "vat", "mwst", "nummer"];
-const CARD: &[&str] = &["personalausweis", "ausweis", "ausweisnummer", "perso", "identity", "card"];
+const CARD: &[&str] = &[
+    "personalausweis",
+    "personalausweisnummer",
+    "ausweis",
+    "ausweisnummer",
+    "perso",
+    "identity",
+    "card",
+];
 const PENSION: &[&str] = &[
     "sozialversicherung",
     "sozialversicherungsnummer",
@@ -64,11 +72,12 @@ pub(crate) const ROWS: &[Recognizer] = formed![
         yes ["St.-Nr. 123/456/78901", "Steuernummer 12/345/67890"],
         no ["123/456/78901", "Steuernummer 028150815012"];
     DE_ID_CARD, "the serial number of an identity card with its check digit, beside a word",
-        ["AXXXXXXX9"], id_card, 0.3, CARD,
-        yes ["Personalausweis: L01X00T44", "Ausweis T00000000"], no ["L01X00T44", "Ausweis L01X00T47"];
+        ["AXXXXXXX9", "AXXXXXXXX9"], id_card, 0.3, CARD,
+        yes ["Personalausweis: L01X00T44", "Ausweis T00000000", "Personalausweisnummer L01X00T471"],
+        no ["L01X00T44", "Ausweis L01X00T47", "Ausweis T220001290"];
     DE_PASSPORT, "the number of a passport with its check digit, beside a word",
-        ["AXXXXXXX9"], passport, 0.3, PASSPORT,
-        yes ["Reisepass C01234565"], no ["C01234565", "Reisepass C01234567"];
+        ["AXXXXXXX9", "AXXXXXXXX9"], passport, 0.3, PASSPORT,
+        yes ["Reisepass C01234565", "Reisepass C01X00T478"], no ["C01234565", "Reisepass C01234567"];
     DE_SOCIAL_SECURITY, "a pension insurance number with the birthday and a check digit",
         ["99_999999_A_999"], pension, 0.6, PENSION,
         yes ["15070649C103", "65 070803 A 019"], no ["15070649C100", "15071349C103"];
@@ -127,7 +136,7 @@ fn id_card(text: &[u8]) -> bool {
     let old = text
         .split_first()
         .is_some_and(|(first, rest)| *first == b'T' && rest.iter().all(u8::is_ascii_digit));
-    old || (unmistakable(text) && icao(text))
+    (old && text.len() == 9) || (unmistakable(text) && icao(text))
 }
 
 fn passport(text: &[u8]) -> bool {
