@@ -35,6 +35,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "meter", include_str!("migrations/0001_meter.sql")),
     (2, "identities", include_str!("migrations/0002_identities.sql")),
     (10, "approvals", include_str!("migrations/0010_approvals.sql")),
+    (11, "shown", include_str!("migrations/0011_shown.sql")),
     (20, "ledger", include_str!("migrations/0020_ledger.sql")),
 ];
 
