@@ -33,8 +33,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "changes", include_str!("migrations/0004_changes.sql")),
     (5, "account", include_str!("migrations/0005_account.sql")),
     (10, "approvals", include_str!("migrations/0010_approvals.sql")),
-    (11, "shown", include_str!("migrations/0011_shown.sql")),
     (20, "ledger", include_str!("migrations/0020_ledger.sql")),
+    (21, "shown", include_str!("migrations/0021_shown.sql")),
 ];
 
 const READERS: u32 = 4;
