@@ -196,7 +196,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
         Refusal::Invalid(invalid) => match invalid {
             Invalid::Incomplete => &INCOMPLETE,
             Invalid::Json(_) => &INVALID_JSON,
-            Invalid::Media => &MEDIA,
+            Invalid::Illegible | Invalid::Media => &MEDIA,
             Invalid::Member(_)
             | Invalid::Message(_)
             | Invalid::Method

@@ -193,12 +193,58 @@ impl Event {
         write(&lines, data, out);
     }
 
+    /// The same with what `change` makes of its id, by which a client takes its stream up again; with an
+    /// empty one, which says nothing, where that is none.
+    #[must_use]
+    pub fn with_id(self, change: impl Fn(&str) -> Option<String>) -> Self {
+        let lines = || self.raw.split_inclusive(|byte| is_line_end(*byte));
+        if lines().all(|line| id_of(line).is_none()) {
+            return self;
+        }
+        let mut raw = Vec::with_capacity(self.raw.len() + 64);
+        let (mut data, mut from) = (Vec::with_capacity(self.data.len()), 0);
+        for line in lines() {
+            let (at, end) = (raw.len(), from + line.len());
+            let values = self.data.iter().filter(|value| value.start >= from && value.end < end);
+            let rest = self.data.iter().filter(|value| value.start >= from && value.end == end);
+            let rest = rest.filter(|_| !line.last().is_some_and(|byte| is_line_end(*byte)));
+            data.extend(
+                values.chain(rest).map(|value| at + value.start - from..at + value.end - from),
+            );
+            match id_of(line) {
+                Some(Range { start, end }) => {
+                    let id = line.get(start..end).and_then(|id| std::str::from_utf8(id).ok());
+                    let id = id.and_then(|id| change(id.trim())).unwrap_or_default();
+                    raw.extend_from_slice(line.get(..start).unwrap_or_default());
+                    raw.extend_from_slice(id.as_bytes());
+                    raw.extend_from_slice(line.get(end..).unwrap_or_default());
+                }
+                None => raw.extend_from_slice(line),
+            }
+            from = end;
+        }
+        Self { raw: raw.into(), data }
+    }
+
     /// The line feed that belongs to the line end of the event before, if that ended with the carriage
     /// return of both.
     #[must_use]
     pub fn lead(&self) -> &[u8] {
         if self.raw.starts_with(b"\n") { b"\n" } else { b"" }
     }
+}
+
+const fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
+/// Where in a line the id stands that it gives its event.
+fn id_of(line: &[u8]) -> Option<Range<usize>> {
+    let field = line.strip_suffix(b"\n").or_else(|| line.strip_suffix(b"\r")).unwrap_or(line);
+    let plain = field.strip_prefix(b"\xef\xbb\xbf").unwrap_or(field);
+    let id = plain.strip_prefix(b"id:")?;
+    let id = id.strip_prefix(b" ").unwrap_or(id);
+    (!id.is_empty()).then(|| field.len() - id.len()..field.len())
 }
 
 /// Writes an event of these lines and this data.
@@ -279,6 +325,25 @@ mod tests {
         second.write(b"c\nd", &mut out);
         let expected = "event: e\r\ndata: new\r\nid: 1\r\n\r\nid: 2\ndata: c\ndata: d\n\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn another_id_leaves_the_rest_as_it_was() {
+        for (before, after) in [
+            ("id: 7\ndata: a\n\n", "id: <7>\ndata: a\n\n"),
+            ("data: a\r\nid:7 \r\ndata: b\r\n\r\n", "data: a\r\nid:<7>\r\ndata: b\r\n\r\n"),
+            ("\u{feff}id: 7\rid\rid: 8\rdata\r\r", "\u{feff}id: <7>\rid\rid: <8>\rdata\r\r"),
+            ("data: id: 7\nidle: 7\n\n", "data: id: 7\nidle: 7\n\n"),
+            ("id: none\ndata: a", "id: \ndata: a"),
+            ("id: 7\ndata", "id: <7>\ndata"),
+        ] {
+            let mut reader = Reader::default();
+            reader.push(before.as_bytes());
+            let read = reader.next_event().unwrap().or_else(|| reader.rest()).unwrap();
+            let changed = read.clone().with_id(|id| (id != "none").then(|| format!("<{id}>")));
+            assert_eq!(String::from_utf8_lossy(&changed.raw), after, "{before:?}");
+            assert_eq!((changed.data(), changed.has_data()), (read.data(), read.has_data()));
+        }
     }
 
     proptest! {

@@ -117,15 +117,24 @@ fn walk(
     uri: &str,
     body: &str,
 ) -> Result<Exchange<Masked<()>>, Refused> {
-    let request = Request::post(uri)
-        .header("host", "gate.example")
-        .header("authorization", "Bearer secret")
-        .header(
-            "content-type",
-            if body.starts_with('{') { "application/json" } else { "text/plain" },
-        )
-        .body(())
-        .unwrap();
+    let media = if body.starts_with('{') { "application/json" } else { "text/plain" };
+    walk_with(book, policy, uri, body, &[("content-type", media)])
+}
+
+/// The same with header fields of one's own.
+fn walk_with(
+    book: &Arc<Book>,
+    policy: &Policy,
+    uri: &str,
+    body: &str,
+    fields: &[(&str, &str)],
+) -> Result<Exchange<Masked<()>>, Refused> {
+    let mut request =
+        Request::post(uri).header("host", "gate.example").header("authorization", "Bearer secret");
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(()).unwrap();
     let arrival = Arrival {
         id: RequestId(7),
         now: Timestamp(1),
@@ -297,6 +306,38 @@ fn an_approval_is_of_one_call_and_not_of_another() {
     for (uri, body) in [("/notes", "pay 50"), ("/notes", ""), ("/notes?x=1", "pay 5")] {
         assert_ne!(digest(uri, body), first, "{uri} {body}");
     }
+    // Nor what is read otherwise: a second type would be another call to whoever takes the last.
+    let typed = |types: &[&str]| {
+        let fields: Vec<_> = types.iter().map(|kind| ("content-type", *kind)).collect();
+        walk_with(&book, &policy, "/notes", "pay 5", &fields)
+            .map(|masked| masked.petition().unwrap().approval)
+    };
+    assert_ne!(typed(&["text/html"]).unwrap().digest, first);
+    assert!(typed(&["text/plain", "text/html"]).is_err(), "nobody knows as what they agree to it");
     // What is masked alike was not the same call.
     assert_ne!(digest("/notes", "mail a@example.org"), digest("/notes", "mail b@example.org"));
+}
+
+#[test]
+fn whoever_agrees_is_told_what_the_call_says_beside_its_path() {
+    use bartizan_core::authorize::approval::Approval;
+    let book = Arc::new(Book::default());
+    let mut endpoint = Endpoint::clone(policy(Action::Redact).routes.endpoints().next().unwrap());
+    endpoint.approval = true;
+    let mut policy = Policy::default();
+    policy.routes.add(endpoint).unwrap();
+    let json = [("content-type", "application/json")];
+    let told = |uri: &str, body: &str, fields: &[(&str, &str)]| {
+        walk_with(&book, &policy, uri, body, fields)
+            .map(|masked| masked.petition().unwrap().approval)
+    };
+    let approval = told("/notes?to=eve&by=a@example.org", "{}", &json).unwrap();
+    assert_eq!(approval.query.as_deref(), Some("to=eve&by="));
+    assert_eq!((approval.media.as_deref(), approval.length), (Some("application/json"), Some(2)));
+    assert!(approval.is_cut(), "nothing of the body is shown yet");
+    let whole = Approval { shown: Some("{}".into()), ..approval };
+    assert!(!whole.is_cut());
+    // Two readers would read two calls.
+    assert!(told("/notes", r#"{"to":"ann","to":"eve"}"#, &json).is_err());
+    assert!(told("/notes", "{}", &[json[0], ("content-encoding", "gzip")]).is_err());
 }

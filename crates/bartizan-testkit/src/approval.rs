@@ -38,6 +38,9 @@ fn approval(id: u128, requester: &str) -> Approval {
         verb: "DELETE".into(),
         endpoint: "/documents/{id}".into(),
         path: "/documents/7".into(),
+        query: Some("why=old".into()),
+        media: Some("application/json".into()),
+        length: Some(13),
         digest: digest(id),
         because: "deletions".into(),
         shown: Some("{\"why\":\"old\"}".into()),
@@ -68,7 +71,9 @@ async fn an_approval_comes_back_as_it_was_asked_for(book: &dyn Approvals) {
     let asked = approval(1, "corp:ann");
     assert_eq!(book.ask(asked.clone(), NOW).await.unwrap(), Asked::New(asked.clone()));
     assert_eq!(book.approval(ApprovalId(1), NOW).await.unwrap(), Some(asked.clone()));
-    let bare = Approval { tenant: None, shown: None, ..approval(2, "key:ci") };
+    let bare = approval(2, "key:ci");
+    let bare = Approval { tenant: None, query: None, media: None, length: None, ..bare };
+    let bare = Approval { shown: None, ..bare };
     book.ask(bare.clone(), NOW).await.unwrap();
     assert_eq!(book.approval(ApprovalId(2), NOW).await.unwrap(), Some(bare));
     let decided = approve(book, 1, NOW).await;

@@ -27,6 +27,7 @@ impl<B: Send> Stage<Exchange<Masked<B>>> for Approve {
     async fn pass(&self, exchange: Exchange<Masked<B>>) -> Result<Self::Out, Refused> {
         let Some(petition) = exchange.petition() else { return exchange.agree(None) };
         let shown = self.approvers.show_body.then(|| shown(&exchange.bytes())).flatten();
+        let petition = if self.approvers.show_body { petition } else { without_query(petition) };
         // Boxed, because this way is rare, and every request would carry room for it.
         let ruling = Box::pin(self.rule(petition, shown)).await;
         exchange.agree(Some(ruling))
@@ -57,7 +58,7 @@ impl Approve {
                 let Approval { requester, digest, .. } = &approval;
                 Ok(match self.book.redeem(id, requester, digest, now).await? {
                     Redeemed::Lapsed(lapse) => Ruling::Lapsed(lapse),
-                    Redeemed::Taken(approval) => Ruling::Taken(approval),
+                    Redeemed::Taken(approval) => Ruling::Taken(Box::new(approval)),
                     Redeemed::Waiting(approval) => waiting(approval, false),
                 })
             }
@@ -67,6 +68,13 @@ impl Approve {
 
 fn waiting(approval: Approval, new: bool) -> Ruling {
     Ruling::Waiting { approval: Box::new(approval), new }
+}
+
+/// Leaves of the query nothing but that there is one: what no query can look like.
+fn without_query(mut petition: Petition) -> Petition {
+    let query = petition.approval.query.take();
+    petition.approval.query = query.map(|_| "…".into());
+    petition
 }
 
 /// The beginning of a body that is text, for whoever decides.

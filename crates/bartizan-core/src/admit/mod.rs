@@ -1,6 +1,7 @@
 //! Is this a request at all, and is there room at the door? Before any credential is looked at.
 
 pub mod target;
+pub mod fields;
 pub mod address;
 pub mod inquiry;
 pub mod cors;

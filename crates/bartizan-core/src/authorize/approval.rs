@@ -35,6 +35,12 @@ pub struct Approval {
     pub endpoint: Arc<str>,
     /// The path of the call, masked as the audit log has it.
     pub path: Arc<str>,
+    /// The query of the call as it would be sent; for whoever decides.
+    pub query: Option<Arc<str>>,
+    /// The media type of the body, as the requester wrote it.
+    pub media: Option<Arc<str>>,
+    /// How long the body is, in bytes, shown or not; none where it was not written down.
+    pub length: Option<u64>,
     /// Which call exactly.
     pub digest: CallDigest,
     /// What asks for the approval: the name of a statement, or `endpoint`.
@@ -87,7 +93,7 @@ pub struct Approvers {
     pub across_tenants: bool,
     /// How long a call waits for a decision, and then how long it may be made.
     pub patience: Duration,
-    /// Whether those who decide are shown the body.
+    /// Whether those who decide are shown the body and the query.
     pub show_body: bool,
 }
 
@@ -235,7 +241,7 @@ pub enum Ruling {
     /// What was shown cannot be used.
     Lapsed(Lapse),
     /// An approval was used: the call may be made.
-    Taken(Approval),
+    Taken(Box<Approval>),
     /// Somebody must decide first. `new` where it was asked for by this very call.
     Waiting {
         /// What is waited for.
@@ -253,6 +259,13 @@ impl Approval {
             self.state = State::Expired;
         }
         self
+    }
+
+    /// Whether there is more of the body than is shown.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        let shown = self.shown.as_ref().map_or(0, |shown| shown.len());
+        self.length.is_none_or(|length| length > shown as u64)
     }
 
     /// Whether it waits or may be used.
@@ -373,6 +386,14 @@ fn is_own(caller: &Caller, approval: &Approval) -> bool {
     let Principal { issuer, subject, .. } = caller.principal();
     let own = approval.requester.split_once(':');
     !caller.is_anonymous() && own == Some((&**issuer, &**subject))
+}
+
+impl fmt::Display for CallDigest {
+    /// `sha256:` and 64 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 impl CallDigest {

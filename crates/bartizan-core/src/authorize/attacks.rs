@@ -197,6 +197,14 @@ fn another_tenant_is_reached_neither_by_path_nor_by_header() {
     {
         assert_eq!(fields(values), crossed, "{values:?}");
     }
+    for other in ["x_tenant", "x.tenant"] {
+        for value in ["evil", "acme"] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name.clone(), "acme".parse().unwrap());
+            headers.insert(other, value.parse().unwrap());
+            assert_eq!(outcome(&policy, acme(), "/files", Some(&headers)), crossed, "{other}");
+        }
+    }
 }
 
 #[test]

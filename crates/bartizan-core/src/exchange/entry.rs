@@ -13,6 +13,7 @@ use super::{
     Admitted, Arrival, Authenticated, Authorized, Exchange, Memory, Preflight, Preflighted,
     Received, Refused, Routed, Situated,
 };
+use crate::admit::fields::take_out_listed;
 use crate::admit::target::{names_a_method, take_override};
 use crate::admit::{Misdirected, Purpose, Target};
 use crate::audit::{Dossier, Event, Facts, Outcome, Trail, told};
@@ -28,6 +29,8 @@ impl<B> Exchange<Received<B>> {
     /// Opens an exchange. From here on it leaves exactly one end in the log.
     pub fn open(request: Request<B>, arrival: Arrival, trail: Arc<dyn Trail>) -> Self {
         let (mut head, body) = request.into_parts();
+        // Here, so that whatever is decided on from now on is what goes on.
+        take_out_listed(&mut head.headers);
         for secret in [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE] {
             if let Some(value) = head.headers.get_mut(secret) {
                 value.set_sensitive(true);

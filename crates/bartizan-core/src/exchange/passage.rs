@@ -84,6 +84,9 @@ impl Exchange<Authorized<()>> {
             if let (true, Some(digest)) = (grant.need().is_some(), call.digest()) {
                 grant.is_for(digest);
             }
+            if grant.need().is_some() {
+                call.check_legible(head)?;
+            }
             for (name, value) in call.take_fields() {
                 match value {
                     Some(value) => drop(head.headers.insert(name, value)),
@@ -254,6 +257,9 @@ impl<B> Exchange<Masked<B>> {
             verb: endpoint.verb.as_str().into(),
             endpoint: Arc::clone(&endpoint.path),
             path: facts.path.clone().unwrap_or_default(),
+            query: self.head.uri.query().map(Arc::from),
+            media: written(&self.head, &header::CONTENT_TYPE).map(Arc::from),
+            length: Some(self.bytes().len() as u64),
             // Without one it is nobody's call, and no approval fits it.
             digest: digest.unwrap_or(CallDigest([0; 32])),
             because: Arc::clone(because),
@@ -282,7 +288,7 @@ impl<B> Exchange<Masked<B>> {
             (true, None) => Err(unavailable("nobody was asked")),
             (true, Some(Err(unreachable))) => Err(unavailable(&unreachable.reason)),
             (true, Some(Ok(ruling))) => match ruling {
-                Ruling::Taken(approval) => Ok(Some(Box::new(approval))),
+                Ruling::Taken(approval) => Ok(Some(approval)),
                 Ruling::Full => Err(unavailable("too many wait for somebody to decide")),
                 Ruling::Lapsed(lapse) => Err(Refusal::Forbidden(Denial::Approval(lapse))),
                 Ruling::Waiting { approval, new } => {
@@ -381,6 +387,9 @@ impl<B> Exchange<Announced<B>> {
             }
         }
         let caller = permit.grant().caller().clone();
+        if let Some(tenant) = &endpoint.tenant {
+            tenant.tell(&caller, &mut head.headers);
+        }
         let (models, estimate) = (call.models(), call.estimate());
         let listener = call.take_listener();
         let roles = permit.grant().roles().to_vec();
@@ -439,6 +448,11 @@ fn shown(headers: &http::HeaderMap) -> Option<Result<ApprovalId, Lapse>> {
     Some(id.filter(|_| values.next().is_none()).ok_or(Lapse::Foreign))
 }
 
+/// A field as it was written, where it is text.
+fn written<'a>(head: &'a Parts, name: &header::HeaderName) -> Option<&'a str> {
+    head.headers.get(name)?.to_str().ok()
+}
+
 /// What of a call stands in an error about it.
 fn echoed<B>(grant: &Grant, head: &Parts, body: &Payload<B>) -> Option<Box<Echo>> {
     let endpoint = grant.endpoint();
@@ -453,13 +467,17 @@ fn echoed<B>(grant: &Grant, head: &Parts, body: &Payload<B>) -> Option<Box<Echo>
 /// Which call this is: what a caller might change after somebody has agreed.
 fn digest<B>(head: &Parts, body: &Payload<B>) -> Result<CallDigest, Invalid> {
     let Payload::Whole(bytes) = body else { return Err(Invalid::Unread) };
-    let field = |name| head.headers.get(name).map_or(&[][..], http::HeaderValue::as_bytes);
+    // All of a name: a second one would be another call to whoever takes the last.
+    let field = |name| {
+        let values = head.headers.get_all(name).iter();
+        values.map(http::HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"\n"[..])
+    };
     Ok(CallDigest::of(&[
         head.method.as_str().as_bytes(),
         head.uri.path().as_bytes(),
         head.uri.query().unwrap_or_default().as_bytes(),
-        field(header::CONTENT_TYPE),
-        field(header::CONTENT_ENCODING),
+        &field(header::CONTENT_TYPE),
+        &field(header::CONTENT_ENCODING),
         bytes,
     ]))
 }

@@ -34,7 +34,7 @@ use crate::authorize::Grant;
 use crate::sse::{self, Event, Reader};
 use crate::validate::beside::Beside;
 use crate::validate::listener::{Channel, Ends, Heard, Piece};
-use crate::validate::{Listener, Media, Protocol, Reported};
+use crate::validate::{Listener, Media, Protocol, Reported, mcp};
 
 /// An answer in events on its way to the client.
 #[derive(Debug)]
@@ -193,6 +193,7 @@ impl AnswerStream {
     }
 
     fn event(&mut self, event: Event, grant: &Grant, out: &mut Vec<u8>) -> Result<(), Stopped> {
+        let event = mcp::seal_event(event, grant);
         let listener = self.listener.as_mut().filter(|_| event.has_data());
         let heard = listener.map(|ear| ear.hear(&event.data(), grant)).unwrap_or_default();
         self.take(event, heard, grant, out)

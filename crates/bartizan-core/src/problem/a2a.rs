@@ -43,7 +43,8 @@ fn of(refusal: &Refusal) -> Fault {
             Invalid::Method => METHOD,
             Invalid::Rpc(_) => REQUEST,
             Invalid::Member(_) | Invalid::Schema(_) => PARAMS,
-            Invalid::Media
+            Invalid::Illegible
+            | Invalid::Media
             | Invalid::Message(_)
             | Invalid::Routing(_)
             | Invalid::Steered(_)

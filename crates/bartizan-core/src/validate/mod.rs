@@ -32,7 +32,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, header};
 use serde_json::Value;
 
 pub use listener::{Heard, Listener};
@@ -96,6 +96,12 @@ pub enum Invalid {
     /// The connection ended before the body did.
     #[error("the body ended early")]
     Incomplete,
+    /// A body that somebody must read before they agree, and could not.
+    #[error(
+        "somebody must read the body before they agree: send it with one `content-type`, and without \
+         `content-encoding`"
+    )]
+    Illegible,
     /// Not JSON, or JSON that two readers may read differently.
     #[error("the body is not sound JSON: {0}")]
     Json(Unsound),
@@ -216,6 +222,22 @@ impl<B> Call<B> {
             None => body,
         };
         Ok(Self { body, media, said, document })
+    }
+
+    /// Looks whether whoever must agree to the call can read it as whoever answers it does: it is not
+    /// encoded, and where it is JSON, no name stands twice in it.
+    pub(crate) fn check_legible(&self, head: &Parts) -> Result<(), Invalid> {
+        let encoded = |coding: &HeaderValue| coding != "identity";
+        let encoded = head.headers.get_all(header::CONTENT_ENCODING).iter().any(encoded);
+        if encoded || head.headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
+            return Err(Invalid::Illegible);
+        }
+        match &self.body {
+            Payload::Whole(bytes) if self.media == Media::Json => {
+                json::document(bytes, self.media).map(drop)
+            }
+            Payload::Whole(_) | Payload::Stream(_) => Ok(()),
+        }
     }
 
     /// What kind of text the body is.

@@ -6,6 +6,7 @@ use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
 use super::prompt;
+use crate::admit::fields::plain;
 
 /// A header field that steers a call, or the beginning of such ones.
 struct Steers {
@@ -68,12 +69,13 @@ pub(super) fn steered(head: &Parts) -> Option<&'static str> {
 fn by_field(headers: &HeaderMap) -> Option<&'static str> {
     let steers = |name: &str, field: &str| match field.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),
-        // Servers that read fields as CGI does take the two signs for one.
-        None => name.len() == field.len() && name.replace('_', "-") == field.replace('_', "-"),
+        None => name.len() == field.len() && name == field.replace('_', "-"),
     };
     let mut names = headers.keys();
     names.find_map(|name| {
-        let row = FIELDS.iter().find(|row| steers(name.as_str(), row.field));
+        // Servers that read fields as CGI does take all signs for one.
+        let name = plain(name);
+        let row = FIELDS.iter().find(|row| steers(&name, row.field));
         row.map(|row| row.field)
     })
 }

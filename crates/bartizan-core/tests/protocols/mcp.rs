@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bartizan_core::authenticate::{Caller, Identity, Principal};
 use bartizan_core::authorize::{Denial, Grant, Named, OnDeniedTool};
 use bartizan_core::id::RequestId;
+use bartizan_core::mask::AnswerStream;
 use bartizan_core::problem::{self, Context};
 use bartizan_core::refusal::Refusal;
 use bartizan_core::validate::echo::Echo;
@@ -262,8 +263,8 @@ fn a12_a_session_is_of_whoever_opened_it_and_of_nobody_else() {
     }
     // A stream that is taken up again is somebody's, too.
     assert!(read_with(&ann, &Method::GET, &[("last-event-id", "7")], "").is_err());
-    let both = [("last-event-id", "7"), ("mcp-session-id", &*shown)];
-    assert!(read_with(&ann, &Method::GET, &both, "").is_ok());
+    let of_nobody = [("last-event-id", "7"), ("mcp-session-id", &*shown)];
+    assert!(read_with(&ann, &Method::GET, &of_nobody, "").is_err());
     // Where sessions do not exist, the field means nothing and goes no further.
     let fields = [
         ("mcp-protocol-version", MODERN),
@@ -274,6 +275,48 @@ fn a12_a_session_is_of_whoever_opened_it_and_of_nobody_else() {
         read_with(&bob, &Method::POST, &fields, &asked("tools/list", &json!({})).to_string())
             .is_ok()
     );
+}
+
+/// What this caller sees of a server's stream.
+fn seen(grant: &Grant, stream: &str) -> String {
+    let listener = read_with(grant, &Method::GET, &[], "").unwrap().take_listener();
+    let (mut events, mut out) = (AnswerStream::new(listener, None, grant), Vec::new());
+    events.feed(stream.as_bytes(), grant, &mut out).unwrap();
+    events.finish(grant, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_stream_is_taken_up_again_by_whoever_heard_it_and_by_nobody_else() {
+    let place = place();
+    let (ann, bob) = (place.grant(), somebody_else(&place));
+    let session = |grant| {
+        let mut answer = HeaderMap::new();
+        answer.insert("mcp-session-id", HeaderValue::from_static("server-s-own"));
+        mcp::clean_answer(&mut answer, grant);
+        answer["mcp-session-id"].to_str().unwrap().to_owned()
+    };
+    let (of_ann, of_bob) = (session(&ann), session(&bob));
+    // An event that only keeps a place has an id, too.
+    let message = json!({ "jsonrpc": "2.0", "method": "notifications/message" });
+    for stream in ["id: 41\ndata:\n\n".to_owned(), format!("data: {message}\nid: 41\n\n")] {
+        let stream = &stream;
+        let told = seen(&ann, stream);
+        assert_eq!(seen(&ann, &told), told, "what was told stays as it was");
+        let id = told.lines().find_map(|line| line.strip_prefix("id: ")).unwrap();
+        assert!(id != "41" && id.ends_with(".41"), "{told}");
+        let resume = |grant, session: &str, id: &str| {
+            let fields = [("mcp-session-id", session), ("last-event-id", id)];
+            read_with(grant, &Method::GET, &fields, "")
+        };
+        assert!(resume(&ann, &of_ann, id).is_ok());
+        for (grant, session, id) in
+            [(&bob, &of_bob, id), (&bob, &of_bob, "41"), (&ann, &of_ann, "41"), (&ann, &of_ann, "")]
+        {
+            let (refusal, ..) = refused(resume(grant, session, id));
+            assert_eq!(refusal, Refusal::Forbidden(Denial::Session), "{id}");
+        }
+    }
 }
 
 #[test]

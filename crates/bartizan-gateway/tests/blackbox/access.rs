@@ -99,6 +99,36 @@ async fn gateway() -> Gateway {
 }
 
 #[tokio::test]
+async fn whoever_agrees_is_shown_what_they_agree_to() {
+    let configuration = configuration(origin::start().await);
+    let open = configuration.replace("    schema: { type: object, required: [amount]", "    # {");
+    assert_ne!(open, configuration);
+    let gateway = Gateway::configured(&open);
+    let shown = async |id: &str| {
+        of("bob", "GET", &format!("/approvals/{id}")).at(gateway.address).await.json()
+    };
+    let asked = waits(&gateway, of("ann", "TRANSFER", "/pay?to=eve&amount=1000000")).await;
+    let row = shown(&asked).await;
+    assert_eq!((&row["path"], &row["query"]), (&json!("/pay"), &json!("to=eve&amount=1000000")));
+    assert_eq!((&row["because"], &row["body_truncated"]), (&json!("endpoint"), &json!(false)));
+    assert!(row["digest"].as_str().unwrap().starts_with("sha256:"), "{row}");
+
+    let long = json!({ "to": "ann", "note": "thanks ".repeat(700), "too": "eve" }).to_string();
+    let asked =
+        waits(&gateway, of("ann", "TRANSFER", "/pay").body("application/json", long.clone())).await;
+    let row = shown(&asked).await;
+    assert_eq!((&row["body_bytes"], &row["body_truncated"]), (&json!(long.len()), &json!(true)));
+    assert_eq!(row["content_type"], "application/json");
+
+    let twice = r#"{"to":"ann","to":"eve"}"#;
+    let twice = of("ann", "TRANSFER", "/pay").body("application/json", twice);
+    twice.at(gateway.address).await.is_problem(400, "invalid-json");
+    let packed = of("ann", "TRANSFER", "/pay").header("content-encoding", "gzip");
+    let packed = packed.body("application/json", "\u{1f}packed").at(gateway.address).await;
+    packed.is_problem(415, "unsupported-media-type");
+}
+
+#[tokio::test]
 async fn a_call_waits_is_approved_by_another_and_is_made_once() {
     let gateway = gateway().await;
     let id = waits(&gateway, pay("ann", 5)).await;

@@ -149,6 +149,11 @@ impl Site {
             let answer = call.at(self.proxy).await;
             assert!(matches!(answer.status, 401 | 403), "{forged:?}: {answer:?}");
         }
+        let undone = "x-bartizan-subject, X-Bartizan-Scopes, close";
+        let call = ask("GET", "/reports/7").header("x-api-key", ANN).header("connection", undone);
+        let answer = call.at(self.proxy).await;
+        let told = || answer.json()["headers"]["x-bartizan-subject"] == "key:ann";
+        assert!(answer.status == 400 || told(), "passes as nobody: {answer:?}");
         let open = ask("GET", "/open").header("x-bartizan-subject", "forged").at(self.proxy).await;
         assert_eq!(open.status, 200);
         assert!(!open.json().to_string().contains("forged"), "{open:?}");

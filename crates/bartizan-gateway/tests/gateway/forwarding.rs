@@ -90,6 +90,52 @@ async fn nothing_that_means_one_connection_passes_in_either_direction() {
 }
 
 #[tokio::test]
+async fn the_tenant_that_was_decided_on_is_the_one_that_is_sent() {
+    let upstream = Upstream::start().await;
+    let program = Program::with(upstream.address, &[], |configuration| {
+        let own = format!(
+            "  - {{ path: /files, verbs: [GET, POST], authenticated: true, tenant: {{ header: X-Tenant }}, \
+             upstream: {{ url: \"http://{}\" }} }}\n",
+            upstream.address
+        );
+        let configuration = configuration.replace("id: ci,", "id: ci, tenant: acme,");
+        assert!(configuration.contains("tenant: acme"), "{configuration}");
+        configuration.replacen("endpoints:\n", &format!("endpoints:\n{own}"), 1)
+    });
+    let key = format!("X-API-Key: {KEY}");
+    let call = async |fields: &[&str]| {
+        let fields = [&[key.as_str()], fields].concat();
+        status(&ask(program.address, "GET /files", &fields).await)
+    };
+    assert_eq!(call(&["X-Tenant: acme"]).await, 200);
+    assert_eq!(upstream.only().headers["x-tenant"], "acme");
+    for fields in [
+        &["X-Tenant: globex"][..],
+        &["X-Tenant: acme", "Connection: X-Tenant"],
+        &["X-Tenant: acme", "Connection: x-tenant", "X_Tenant: globex"],
+        &["X-Tenant: acme", "X_Tenant: globex"],
+        &["X-Tenant: acme", "X.Tenant: globex"],
+        &["X_Tenant: acme"],
+    ] {
+        assert_eq!(call(fields).await, 403, "{fields:?}");
+    }
+    assert_eq!(upstream.seen().len(), 1, "nothing of it was sent");
+}
+
+#[tokio::test]
+async fn what_connection_names_is_not_there_for_whoever_decides() {
+    let upstream = Upstream::start().await;
+    let program = Program::start(upstream.address);
+    let key = format!("X-API-Key: {KEY}");
+    let named = ["X-API-Key", "x-api-key, close", "keep-alive, X-Api-Key;q=1"];
+    for named in named {
+        let fields = [key.as_str(), &format!("Connection: {named}")];
+        let answer = ask(program.address, "GET /guarded", &fields).await;
+        assert_eq!(status(&answer), 401, "{named}");
+    }
+}
+
+#[tokio::test]
 async fn where_a_request_came_from_is_ours_to_say() {
     let upstream = Upstream::start().await;
     let program = Program::start(upstream.address);

@@ -207,6 +207,12 @@ impl From<i64> for Cell {
     }
 }
 
+impl From<Option<i64>> for Cell {
+    fn from(integer: Option<i64>) -> Self {
+        Self::Integer(integer)
+    }
+}
+
 impl From<usize> for Cell {
     fn from(count: usize) -> Self {
         Self::Integer(Some(i64::try_from(count).unwrap_or(i64::MAX)))

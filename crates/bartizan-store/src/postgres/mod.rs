@@ -36,6 +36,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "identities", include_str!("migrations/0002_identities.sql")),
     (10, "approvals", include_str!("migrations/0010_approvals.sql")),
     (20, "ledger", include_str!("migrations/0020_ledger.sql")),
+    (21, "shown", include_str!("migrations/0021_shown.sql")),
 ];
 
 /// How long the schema may take to be brought up to date: another gateway may be at it.

@@ -34,6 +34,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "account", include_str!("migrations/0005_account.sql")),
     (10, "approvals", include_str!("migrations/0010_approvals.sql")),
     (20, "ledger", include_str!("migrations/0020_ledger.sql")),
+    (21, "shown", include_str!("migrations/0021_shown.sql")),
 ];
 
 const READERS: u32 = 4;

@@ -225,6 +225,9 @@ pub fn row(approval: &Approval) -> Value {
         "verb": &*approval.verb,
         "path": &*approval.path,
         "endpoint": &*approval.endpoint,
+        "because": &*approval.because,
+        "digest": approval.digest.to_string(),
+        "body_truncated": approval.is_cut(),
         "requested_at": at(approval.asked),
         "expires_at": at(approval.expires),
     });
@@ -234,8 +237,13 @@ pub fn row(approval: &Approval) -> Value {
         }
     };
     add("tenant", approval.tenant.as_ref());
+    add("query", approval.query.as_ref());
+    add("content_type", approval.media.as_ref());
     add("body", approval.shown.as_ref());
     add("decided_by", approval.decided_by.as_ref());
+    if let (Some(members), Some(length)) = (row.as_object_mut(), approval.length) {
+        members.insert("body_bytes".into(), length.into());
+    }
     row
 }
 

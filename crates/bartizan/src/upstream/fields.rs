@@ -1,22 +1,10 @@
 //! Which header fields may pass from one connection to the next?
 
+use std::borrow::Cow;
+
+use bartizan_core::admit::fields::{elements, is_hop_by_hop, plain, take_out_listed};
 use bartizan_core::exchange::claims_identity;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-
-/// Fields that mean one connection only (RFC 9110 section 7.6.1). `te` is among them; its one
-/// value that may pass is set anew.
-const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Fields that a client may not set, beside those that claim an identity: where it comes from,
 /// which verb it means, and a path other than the one that was decided on.
@@ -41,12 +29,32 @@ const OURS_TO_SAY: [&str; 15] = [
 /// Fields that this side writes anew, or that it has answered already.
 const WRITTEN_ANEW: [&str; 4] = ["authorization", "content-length", "expect", "host"];
 
-/// What of a client's fields may reach an upstream.
+/// Fields that something is decided on, and the beginnings of such: in another spelling they would
+/// be read by the upstream alone.
+const DECIDED_ON: [&str; 12] = [
+    "a2a-",
+    "accept-encoding",
+    "content-encoding",
+    "content-range",
+    "content-type",
+    "if-range",
+    "last-event-id",
+    "mcp-",
+    "sec-websocket-",
+    "x-api-key",
+    "x-approval-id",
+    "x-request-id",
+];
+
+/// What of a client's fields may reach an upstream. What its `Connection` names went when it
+/// arrived, and has no say in what is written here.
 pub(super) fn clean_request(headers: &mut HeaderMap) {
-    let trailers = wants_trailers(headers);
-    remove_listed(headers);
+    let trailers = elements(headers, &header::TE).any(|te| te.eq_ignore_ascii_case("trailers"));
     remove_where(headers, |name| {
-        is_hop_by_hop(name) || WRITTEN_ANEW.contains(&name.as_str()) || is_ours_to_say(name)
+        is_of_one_connection(name)
+            || WRITTEN_ANEW.contains(&name.as_str())
+            || is_ours_to_say(name)
+            || is_misspelt(name)
     });
     if trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
@@ -69,38 +77,45 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// What of an upstream's fields may reach a client.
 pub(super) fn clean_answer(headers: &mut HeaderMap) {
-    remove_listed(headers);
+    take_out_listed(headers);
     // `Alt-Svc` would show clients a way around the gate.
-    remove_where(headers, |name| is_hop_by_hop(name) || *name == header::ALT_SVC);
+    remove_where(headers, |name| is_of_one_connection(name) || *name == header::ALT_SVC);
+}
+
+/// Sets a field of ours, and takes every other spelling of it away.
+pub(super) fn set_alone(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    remove_where(headers, |other| plain(other) == plain(&name));
+    headers.insert(name, value);
 }
 
 /// The protocols that a message wants to change to: those of `Upgrade`, if `Connection` says so.
 pub(super) fn upgrade_of(headers: &HeaderMap) -> Option<&HeaderValue> {
-    let asked = tokens(headers, &header::CONNECTION).any(|t| t.eq_ignore_ascii_case("upgrade"));
+    let asked = elements(headers, &header::CONNECTION).any(|t| t.eq_ignore_ascii_case("upgrade"));
     let mut protocols = headers.get_all(header::UPGRADE).iter();
     let protocol = protocols.next().filter(|_| asked)?;
     protocols.next().is_none().then_some(protocol)
 }
 
-fn is_hop_by_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(&name.as_str())
+fn is_of_one_connection(name: &HeaderName) -> bool {
+    is_hop_by_hop(name.as_str())
 }
 
 /// In any spelling: some servers cannot tell `_` from `-`.
 fn is_ours_to_say(name: &HeaderName) -> bool {
-    let ours = |name: &str| name.starts_with("x-forwarded-") || OURS_TO_SAY.contains(&name);
-    let plain = name.as_str();
-    claims_identity(name) || ours(plain) || (plain.contains('_') && ours(&plain.replace('_', "-")))
+    let plain = plain(name);
+    claims_identity(name) || plain.starts_with("x-forwarded-") || OURS_TO_SAY.contains(&&*plain)
 }
 
-/// Removes what `Connection` declares to be of this connection only.
-fn remove_listed(headers: &mut HeaderMap) {
-    let names: Vec<_> = tokens(headers, &header::CONNECTION)
-        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
-        .collect();
-    for name in names {
-        headers.remove(name);
-    }
+/// Whether it is a field that is read or written here, to a server that cannot tell `_` from `-`.
+fn is_misspelt(name: &HeaderName) -> bool {
+    let Cow::Owned(plain) = plain(name) else { return false };
+    let decided = |field: &str| match field.strip_suffix('-') {
+        Some(_) => plain.starts_with(field),
+        None => plain == field,
+    };
+    is_hop_by_hop(&plain)
+        || WRITTEN_ANEW.contains(&plain.as_str())
+        || DECIDED_ON.into_iter().any(decided)
 }
 
 fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
@@ -108,18 +123,6 @@ fn remove_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool)
     for name in names {
         headers.remove(name);
     }
-}
-
-fn wants_trailers(headers: &HeaderMap) -> bool {
-    tokens(headers, &header::TE).any(|token| token.eq_ignore_ascii_case("trailers"))
-}
-
-/// The elements of a comma-separated list, without their parameters.
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values
-        .flat_map(|value| value.split(','))
-        .map(|token| token.split(';').next().unwrap_or_default().trim())
 }
 
 #[cfg(test)]
@@ -143,9 +146,7 @@ mod tests {
     #[test]
     fn nothing_that_means_one_connection_passes() {
         let mut headers = map(&[
-            ("connection", "close, X-Once"),
-            ("connection", "keep-alive"),
-            ("x-once", "1"),
+            ("connection", "close, X-Kept"),
             ("keep-alive", "timeout=5"),
             ("te", "gzip, trailers;q=1"),
             ("trailer", "x"),
@@ -180,6 +181,32 @@ mod tests {
         ]);
         clean_request(&mut headers);
         assert_eq!(names(&headers), ["cookie"]);
+    }
+
+    #[test]
+    fn what_is_decided_on_reaches_nobody_in_another_spelling() {
+        let mut headers = map(&[
+            ("content_type", "text/html"),
+            ("content_encoding", "gzip"),
+            ("transfer_encoding", "chunked"),
+            ("content_length", "5"),
+            ("accept.encoding", "gzip"),
+            ("mcp_session_id", "s"),
+            ("last_event_id", "7"),
+            ("x_api_key", "k"),
+            ("serve_multiplexed_model_id", "m"),
+        ]);
+        clean_request(&mut headers);
+        assert_eq!(names(&headers), ["serve_multiplexed_model_id"]);
+    }
+
+    #[test]
+    fn a_field_of_ours_stands_alone() {
+        let mut headers = map(&[("x_vendor_key", "theirs"), ("x-vendor-key", "theirs")]);
+        let (name, value) = (HeaderName::from_static("x-vendor-key"), "ours");
+        set_alone(&mut headers, name, HeaderValue::from_static(value));
+        assert_eq!(names(&headers), ["x-vendor-key"]);
+        assert_eq!(headers["x-vendor-key"], "ours");
     }
 
     #[test]

@@ -74,8 +74,7 @@ impl Outgoing {
         let origin = peer.map(|peer| Origin::read(peer, connections.proxies(), &head.headers));
         let Parts { method, mut headers, .. } = *head;
 
-        // First everything goes that may not pass; what the gate says itself comes after, so
-        // that no `Connection` of a client can take it away.
+        // First everything goes that may not pass; what the gate says itself comes after.
         fields::clean_request(&mut headers);
         if is_read(&endpoint) {
             headers.remove(header::ACCEPT_ENCODING);
@@ -86,7 +85,7 @@ impl Outgoing {
         }
         told::name(id, &mut headers);
         if let Some((name, credential)) = shown {
-            headers.insert(name, credential);
+            fields::set_alone(&mut headers, name, credential);
         }
         if let Some(upgrade) = &upgrade {
             ask_for_websocket(&mut headers);

@@ -11,7 +11,7 @@ mod structure;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -23,6 +23,7 @@ use super::{Invalid, json};
 use crate::audit::canonical;
 use crate::authorize::approval::CallDigest;
 use crate::authorize::{Denial, Grant};
+use crate::sse::Event;
 
 pub use answer::Listener;
 pub use headers::{HEADER_MISMATCH, REVISIONS, UNSUPPORTED_VERSION};
@@ -38,6 +39,10 @@ static APPROVAL: HeaderName = HeaderName::from_static("x-approval-id");
 
 /// Where a call may show its approval, for clients that set no header field for one call.
 const APPROVAL_META: &str = "bartizan/approval-id";
+
+/// What of `_meta` is another one each time: how a client calls the progress of this message, and in which
+/// trace it stands (W3C Trace Context).
+const EACH_TIME: [&str; 4] = ["baggage", "progressToken", "traceparent", "tracestate"];
 
 /// Where a request of 2026-07-28 says what its client can be asked.
 const CAPABILITIES_META: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -112,8 +117,9 @@ fn opened_or_ended(asked: &Asked<'_>, rules: &Rules) -> Result<Said, Unfit> {
     }
     let mut said = Said { listener: listener(Listener::of_stream()), ..Said::default() };
     let has_session = session(headers, rules, asked.grant, &mut said)?;
-    if !has_session && headers.contains_key(&LAST_EVENT) {
-        // Whose stream that was, nobody could say.
+    let goes_on = sealed((&LAST_EVENT, Sealed::Event), headers, rules, asked.grant, &mut said)?;
+    if goes_on && !has_session {
+        // Of which session that was, nobody could say.
         return Err(Denial::Session.into());
     }
     Ok(said)
@@ -128,6 +134,10 @@ fn posted(asked: &Asked<'_>, rules: &Rules) -> Result<Said, Unfit> {
             said.fields.push((SESSION.clone(), None));
         } else {
             session(headers, rules, asked.grant, &mut said)?;
+        }
+        if headers.contains_key(&LAST_EVENT) {
+            // Streams are taken up again with GET alone.
+            said.fields.push((LAST_EVENT.clone(), None));
         }
         Ok(said)
     });
@@ -302,13 +312,40 @@ fn tool(
     if asked.grant.tool(name).is_some_and(|right| right.approval) {
         said.approval = Some(format!("tool {name}").into());
     }
-    // Whoever agrees, agrees to the tool and its arguments; the number of the message is another
-    // one each time.
-    let mut text = Vec::new();
-    canonical::object(arguments, &mut text);
-    let path = asked.head.uri.path();
-    said.digest = Some(CallDigest::of(&[b"mcp tool", path.as_bytes(), name.as_bytes(), &text]));
+    if said.approval.is_some() || asked.grant.need().is_some() {
+        said.digest = Some(agreed(name, arguments, params, &asked.head.uri));
+    }
     Ok(call)
+}
+
+/// To what whoever agrees to a call of a tool agrees.
+fn agreed(
+    tool: &str,
+    arguments: &Map<String, Value>,
+    params: &Map<String, Value>,
+    uri: &Uri,
+) -> CallDigest {
+    let (mut text, mut beside) = (Vec::new(), Vec::new());
+    canonical::object(arguments, &mut text);
+    canonical::object(&agreed_beside(params), &mut beside);
+    let [path, query, tool] =
+        [uri.path(), uri.query().unwrap_or_default(), tool].map(str::as_bytes);
+    CallDigest::of(&[b"mcp tool", path, query, tool, &text, &beside])
+}
+
+/// What stands beside the tool and its arguments, but for what is another one each time, as the number of
+/// the message is.
+fn agreed_beside(params: &Map<String, Value>) -> Map<String, Value> {
+    let members = params.iter().filter(|(name, _)| !["name", "arguments"].contains(&name.as_str()));
+    let mut beside: Map<_, _> =
+        members.map(|(name, value)| (name.clone(), value.clone())).collect();
+    if let Some(Value::Object(meta)) = beside.get_mut("_meta") {
+        meta.retain(|name, _| name != APPROVAL_META && !EACH_TIME.contains(&name.as_str()));
+        if meta.is_empty() {
+            beside.remove("_meta");
+        }
+    }
+    beside
 }
 
 /// The arguments as they were written: what the log has the digest of.
@@ -373,13 +410,35 @@ fn session(
     grant: &Grant,
     said: &mut Said,
 ) -> Result<bool, Denial> {
-    let mut shown = headers.get_all(&SESSION).iter();
+    sealed((&SESSION, Sealed::Session), headers, rules, grant, said)
+}
+
+/// Takes the seal from a field that was told to this caller; `true` where there is one.
+fn sealed(
+    (field, what): (&HeaderName, Sealed),
+    headers: &HeaderMap,
+    rules: &Rules,
+    grant: &Grant,
+    said: &mut Said,
+) -> Result<bool, Denial> {
+    let mut shown = headers.get_all(field).iter();
     let Some(first) = shown.next() else { return Ok(false) };
     let open = first.to_str().ok().filter(|_| shown.next().is_none());
-    let open = open.and_then(|shown| rules.key.open(Sealed::Session, shown, grant));
+    let open = open.and_then(|shown| rules.key.open(what, shown, grant));
     let name = open.and_then(|name| HeaderValue::from_str(name).ok()).ok_or(Denial::Session)?;
-    said.fields.push((SESSION.clone(), Some(name)));
+    said.fields.push((field.clone(), Some(name)));
     Ok(true)
+}
+
+/// The event with an id that only this caller can show again.
+#[must_use]
+pub fn seal_event(event: Event, grant: &Grant) -> Event {
+    let Some(rules) = &grant.endpoint().mcp else { return event };
+    event.with_id(|id| match rules.key.open(Sealed::Event, id, grant) {
+        // An answer in which something is put back is read twice.
+        Some(_) => Some(id.to_owned()),
+        None => rules.key.seal(Sealed::Event, id, grant),
+    })
 }
 
 /// What of an answer's header fields may reach the client, and how: the session behind its seal, and no
@@ -410,4 +469,40 @@ fn text<'a>(
 /// Parameters that the method does not take.
 fn bad(detail: &str) -> Invalid {
     Invalid::Rpc(Fault::new(INVALID_PARAMS, detail.to_owned()).answering())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whoever_agrees_agrees_to_all_that_the_server_reads() {
+        let digest = |uri: &'static str, params: &Value| {
+            let params = params.as_object().unwrap();
+            let arguments = params.get("arguments").and_then(Value::as_object).unwrap();
+            agreed("pay", arguments, params, &Uri::from_static(uri))
+        };
+        let call = json!({ "name": "pay", "arguments": { "to": "ann", "amount": 1 } });
+        let first = digest("/mcp", &call);
+        let again = json!({
+            "_meta": { "progressToken": 7, "bartizan/approval-id": "apr_1", "traceparent": "00-1" },
+            "arguments": { "amount": 1, "to": "ann" }, "name": "pay"
+        });
+        assert_eq!(digest("/mcp", &again), first, "the same call, shown with its approval");
+        assert_ne!(digest("/mcp?as=eve", &call), first);
+        assert_ne!(digest("/mcp/eve", &call), first);
+        for (member, value) in [
+            ("arguments", json!({ "to": "eve", "amount": 1 })),
+            ("_meta", json!({ "account": "eve" })),
+            ("inputResponses", json!({ "confirm": { "action": "accept" } })),
+            ("requestState", json!("eve")),
+        ] {
+            let mut other = call.clone();
+            other.as_object_mut().unwrap().insert(member.into(), value);
+            assert_ne!(digest("/mcp", &other), first, "{member}");
+        }
+    }
 }

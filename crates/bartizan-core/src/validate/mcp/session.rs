@@ -2,8 +2,9 @@
 //!
 //! The gate keeps no table of sessions. What a server calls a session goes to the client behind a
 //! seal (HMAC-SHA256) over the endpoint, the caller and that name. With another caller the seal is
-//! not the right one, and the session is as unknown as one that never was. Gateways with the same
-//! key know each other's sessions.
+//! not the right one, and the session is as unknown as one that never was. So it is with the ids of
+//! events: many servers look them up without asking whose session they were written in. Gateways with
+//! the same key know each other's sessions.
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
@@ -25,6 +26,8 @@ pub struct SessionKey(hmac::Key);
 /// What is sealed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Sealed {
+    /// The id of an event, with which a stream is taken up again, `Last-Event-ID`.
+    Event,
     /// The name of a session, `Mcp-Session-Id`.
     Session,
     /// What a server wants to be told again with the next try of a call, `requestState`.
@@ -57,6 +60,7 @@ impl SessionKey {
     fn tag(&self, what: Sealed, name: &str, grant: &Grant) -> String {
         let caller = grant.caller();
         let kind = match what {
+            Sealed::Event => "mcp event",
             Sealed::Session => "mcp session",
             Sealed::State => "mcp state",
         };

@@ -12,6 +12,9 @@ use bartizan_core::authorize::approval::{
     Approval, ApprovalId, Approvals as Book, Decision, NotTheirs, State,
 };
 
+use bartizan_core::json;
+use serde_json::Value;
+
 use super::{Desk, span};
 use crate::config::settings::Deciders;
 
@@ -181,26 +184,60 @@ fn of_another_tenant(approval: &Approval, decider: &Caller) -> anyhow::Error {
 /// The most characters of a body in a line.
 const SUMMARY: usize = 160;
 
+/// How deep a body may nest that is told in short.
+const MAX_DEPTH: usize = 127;
+
 fn line(approval: &Approval) -> String {
-    let Approval { id, requester, verb, path, expires, digest, .. } = approval;
+    let Approval { id, requester, verb, path, because, expires, digest, .. } = approval;
     let until = String::from_utf8_lossy(&expires.rfc3339()).into_owned();
     let digest: String = digest.0.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let query = approval.query.as_deref().map(|query| format!("?{}", plain(query)));
+    let query = query.unwrap_or_default();
     let what = approval.shown.as_deref().map(|body| format!("  {}", summary(body)));
-    let what = what.unwrap_or_default();
-    format!("{id}  {requester}  {verb} {path}{what}  sha256:{digest}…  until {until}")
+    let what = what.unwrap_or_default() + &unseen(approval);
+    let because = plain(because);
+    format!(
+        "{id}  {requester}  {verb} {path}{query}{what}  because of {because}  sha256:{digest}…  until {until}"
+    )
 }
 
-/// What is asked for, in short: the tool and its arguments where one is called, else the body.
-/// Whoever asks has written it: it cannot steer a terminal.
+/// How much of the body those do not see who decide, where there is more of it.
+fn unseen(approval: &Approval) -> String {
+    let shown = approval.shown.as_ref().map_or(0, |shown| shown.len());
+    match approval.length {
+        _ if !approval.is_cut() => String::new(),
+        Some(length) => format!("  ({shown} of {length} bytes are shown)"),
+        None => "  (perhaps not all is shown)".to_owned(),
+    }
+}
+
+/// What is asked for, in short: the tool and its arguments where a body says that and nothing else,
+/// else the body.
 fn summary(body: &str) -> String {
-    let call: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-    let text = match (call.pointer("/params/name"), call.pointer("/params/arguments")) {
-        (Some(serde_json::Value::String(tool)), arguments) => {
-            let arguments = arguments.map(ToString::to_string).unwrap_or_default();
-            format!("tool `{tool}` {arguments}")
-        }
-        _ => body.split_whitespace().collect::<Vec<_>>().join(" "),
-    };
+    match tool_call(body) {
+        Some(call) => plain(&call),
+        None => plain(&body.split_whitespace().collect::<Vec<_>>().join(" ")),
+    }
+}
+
+/// The call of a tool (MCP) in short. A member more, or one that stands twice, may be what the call is
+/// about where another protocol is spoken.
+fn tool_call(body: &str) -> Option<String> {
+    let mut call = json::object(body.as_bytes(), MAX_DEPTH).ok()?;
+    let [version, method] = ["jsonrpc", "method"].map(|member| call.remove(member));
+    let spoken = version.is_some_and(|version| version == "2.0");
+    let called = method.is_some_and(|method| method == "tools/call");
+    let numbered = call.remove("id").is_some_and(|id| id.is_string() || id.is_number());
+    let Some(Value::Object(mut params)) = call.remove("params") else { return None };
+    let Some(Value::String(tool)) = params.remove("name") else { return None };
+    let arguments = params.remove("arguments").map(|all| format!(" {all}")).unwrap_or_default();
+    let beside = params.remove("_meta").map(|all| format!(" with {all}")).unwrap_or_default();
+    let alone = spoken && called && numbered && call.is_empty() && params.is_empty();
+    alone.then(|| format!("tool `{tool}`{arguments}{beside}"))
+}
+
+/// A text as one line can show it. Whoever asks has written it: it cannot steer a terminal.
+fn plain(text: &str) -> String {
     let safe = |c: char| if c.is_control() || is_invisible(c) { '\u{fffd}' } else { c };
     let mut short: String = text.trim().chars().take(SUMMARY).map(safe).collect();
     if text.trim().chars().count() > SUMMARY {
@@ -222,6 +259,14 @@ mod tests {
     fn whoever_decides_reads_which_tool_and_with_what_and_is_not_deceived() {
         let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pay","arguments":{"amount":9}}}"#;
         assert_eq!(summary(call), "tool `pay` {\"amount\":9}");
+        for more in [
+            r#"{"params":{"name":"list","arguments":{}},"to":"eve"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list","arguments":{},"to":"eve"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list","name":"pay"}}"#,
+            r#"{"jsonrpc":"2.0","id":{"to":"eve"},"method":"tools/call","params":{"name":"list"}}"#,
+        ] {
+            assert_eq!(summary(more), more, "nothing of it is left out");
+        }
         assert_eq!(summary("{\n  \"a\": 1\n}"), "{ \"a\": 1 }");
         let steering = summary("\u{1b}[2K\u{202e}cheap");
         assert!(!steering.contains(['\u{1b}', '\u{202e}']), "{steering}");

@@ -188,7 +188,7 @@ pub struct Approvals {
     pub across_tenants: Option<bool>,
     /// How long a call waits for a decision, and then how long it may be made. Default: `1h`.
     pub expires: Option<Located<Span>>,
-    /// `false`: those who decide are not shown the body. Default: `true`, its first 4 KiB as they
-    /// would be sent.
+    /// `false`: those who decide are shown neither the query nor the body. Default: `true`, the query
+    /// and the first 4 KiB of the body as they would be sent.
     pub show_body: Option<bool>,
 }
