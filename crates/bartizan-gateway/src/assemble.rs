@@ -33,6 +33,8 @@ pub async fn assemble(
     extra: Vec<Served>,
 ) -> anyhow::Result<App> {
     standing.alerts.watch(settings);
+    let bodies = standing.metrics.bodies();
+    bodies.allow(settings.server.http.max_body_memory);
     let mut app = App::builder(&settings.title)
         .rules(
             settings.access.scopes.clone(),
@@ -46,6 +48,7 @@ pub async fn assemble(
         .body_timeout(settings.server.timeouts.body)
         .timeout(settings.server.timeouts.upstream)
         .settle_timeout(settings.server.timeouts.settle)
+        .bodies(Arc::clone(bodies))
         .proxies(Proxies::new(settings.server.trusted_proxies.clone()))
         .profile((*settings.pii).clone())
         .actions(built_in(settings))
