@@ -34,7 +34,6 @@ pub async fn assemble(
 ) -> anyhow::Result<App> {
     standing.alerts.watch(settings);
     let bodies = standing.metrics.bodies();
-    bodies.allow(settings.server.http.max_body_memory);
     let mut app = App::builder(&settings.title)
         .rules(
             settings.access.scopes.clone(),
@@ -101,7 +100,10 @@ pub async fn assemble(
             Arc::clone(&standing.metrics),
         )),
     };
-    Ok(app.build_with(works)?)
+    let app = app.build_with(works)?;
+    // Not before: what cannot be built changes nothing.
+    bodies.allow(settings.server.http.max_body_memory);
+    Ok(app)
 }
 
 /// The app, and what tells its callers, for commands that look at both and send nothing.

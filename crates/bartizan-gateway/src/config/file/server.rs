@@ -74,7 +74,8 @@ pub struct Timeouts {
     pub body: Option<Located<Span>>,
     /// For the upstream's answer to begin, and between its parts. Default: `5m`.
     pub upstream: Option<Located<Span>>,
-    /// For the next request on a connection. Default: `60s`.
+    /// For the next request on a connection, and for a client that takes nothing of its answer. Pings are
+    /// neither. Default: `60s`.
     pub idle: Option<Located<Span>>,
     /// For requests under way when the gateway stops. Default: `30s`.
     pub drain: Option<Located<Span>>,
