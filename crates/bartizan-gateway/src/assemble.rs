@@ -33,6 +33,7 @@ pub async fn assemble(
     extra: Vec<Served>,
 ) -> anyhow::Result<App> {
     standing.alerts.watch(settings);
+    let bodies = standing.metrics.bodies();
     let mut app = App::builder(&settings.title)
         .rules(
             settings.access.scopes.clone(),
@@ -46,6 +47,7 @@ pub async fn assemble(
         .body_timeout(settings.server.timeouts.body)
         .timeout(settings.server.timeouts.upstream)
         .settle_timeout(settings.server.timeouts.settle)
+        .bodies(Arc::clone(bodies))
         .proxies(Proxies::new(settings.server.trusted_proxies.clone()))
         .profile((*settings.pii).clone())
         .actions(built_in(settings))
@@ -98,7 +100,10 @@ pub async fn assemble(
             Arc::clone(&standing.metrics),
         )),
     };
-    Ok(app.build_with(works)?)
+    let app = app.build_with(works)?;
+    // Not before: what cannot be built changes nothing.
+    bodies.allow(settings.server.http.max_body_memory);
+    Ok(app)
 }
 
 /// The app, and what tells its callers, for commands that look at both and send nothing.

@@ -7,6 +7,7 @@ pub mod assemble;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod descriptors;
 pub mod reload;
 mod mcp;
 pub mod shared;

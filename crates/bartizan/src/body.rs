@@ -95,6 +95,11 @@ pub(crate) trait Attendant: Send + Unpin {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         Pin::new(body).poll_frame(cx)
     }
+
+    /// How many bytes it has taken from the body and not given on.
+    fn in_hand(&self) -> usize {
+        0
+    }
 }
 
 impl<W: Attendant> HttpBody for Attended<W> {
@@ -110,11 +115,18 @@ impl<W: Attendant> HttpBody for Attended<W> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.by.in_hand() == 0 && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (mut size, in_hand) = (self.body.size_hint(), self.by.in_hand() as u64);
+        if in_hand > 0 {
+            if let Some(upper) = size.upper() {
+                size.set_upper(upper.saturating_add(in_hand));
+            }
+            size.set_lower(size.lower().saturating_add(in_hand));
+        }
+        size
     }
 }
 

@@ -37,7 +37,7 @@ use crate::presence::{Detached, Presence};
 use crate::redact::Redactor;
 use crate::settle::{Settle, Settler};
 use crate::stage::Stage;
-use crate::validate::Validate;
+use crate::validate::{Bodies, Validate};
 
 /// Every request travels this road, and there is no other.
 #[derive(Debug)]
@@ -94,6 +94,8 @@ pub struct Parts {
     pub realm: Realm,
     /// How long the body of a question may take that a proxy asks about somebody else's call.
     pub body_timeout: Duration,
+    /// The room for bodies that are read whole.
+    pub bodies: Arc<Bodies>,
     /// How much longer than its answer may take to begin a reservation stands, before it is
     /// charged by itself.
     pub settle_timeout: Duration,
@@ -131,6 +133,7 @@ impl Road {
     pub fn build(parts: Parts) -> (Self, Settler) {
         let Parts { policy, authenticate, meter, trail, handlers, mask, proxies, .. } = parts;
         let Parts { realm, body_timeout, settle_timeout, tasks, approvals, approvers, .. } = parts;
+        let bodies = parts.bodies;
         let (settle, settler) = Settle::new(Arc::clone(&meter), settle_timeout);
         let asked = policy.routes.endpoints().any(|endpoint| endpoint.elsewhere);
         let redactor = Redactor::new(policy.routes.endpoints().map(|endpoint| &endpoint.profile));
@@ -138,7 +141,7 @@ impl Road {
             admit: Admit { policy: Arc::clone(&policy), meter: Arc::clone(&meter) },
             authenticate,
             authorize: Authorize { policy },
-            validate: Validate,
+            validate: Validate { bodies },
             limit: Limit {
                 meter: Arc::clone(&meter),
                 returns_to: Arc::new(settle.clone()),

@@ -1,12 +1,15 @@
 //! Is the call sound? Takes its body in, bounded in size and time.
 
+mod held;
+
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bartizan_core::exchange::{Authorized, Exchange, Refused, Validated};
 use bartizan_core::validate::{Intake, Invalid, Payload};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
@@ -14,25 +17,35 @@ use crate::aside::aside;
 use crate::body::{Body, BodyError};
 use crate::paced::Paced;
 use crate::stage::Stage;
+pub use held::{Bodies, MAX_BODY_MEMORY};
+use held::{Full, Gathering, Room};
 
 /// The fourth stage.
-#[derive(Clone, Copy, Debug)]
-pub struct Validate;
+#[derive(Clone, Debug)]
+pub struct Validate {
+    pub(crate) bodies: Arc<Bodies>,
+}
 
 impl Stage<Exchange<Authorized<Body>>> for Validate {
     type Out = Exchange<Validated<Body>>;
 
     async fn pass(&self, exchange: Exchange<Authorized<Body>>) -> Result<Self::Out, Refused> {
         let (intake, patience) = (exchange.intake(), exchange.grant().endpoint().body_timeout);
+        let client = exchange.facts().client;
         let (exchange, body) = exchange.take_body();
         let body = match intake {
             Intake::Whole(max) => {
+                let max = max.min(self.bodies.most_of_one());
                 let whole = match body.whole() {
                     Some(whole) if whole.len() as u64 <= max => Ok(whole),
                     Some(_) => Err(Invalid::TooLarge(max)),
                     None => {
-                        let read = tokio::time::timeout(patience, read(body, max)).await;
-                        read.unwrap_or(Err(Invalid::TooSlow))
+                        let reading = read(body, max, self.bodies.room(client));
+                        match tokio::time::timeout(patience, reading).await {
+                            Ok(Ok(read)) => read,
+                            Ok(Err(Full)) => return Err(exchange.overloaded()),
+                            Err(_) => Err(Invalid::TooSlow),
+                        }
                     }
                 };
                 whole.map(Payload::Whole)
@@ -47,30 +60,25 @@ impl Stage<Exchange<Authorized<Body>>> for Validate {
     }
 }
 
-/// Reads a body of at most `max` bytes, declared or chunked.
-async fn read(mut body: Body, max: u64) -> Result<Bytes, Invalid> {
-    if body.size_hint().lower() > max {
-        return Err(Invalid::TooLarge(max));
+/// Reads a body of at most `max` bytes, declared or chunked; where it is not sound, why.
+///
+/// # Errors
+/// [`Full`] where there is no room for it.
+async fn read(mut body: Body, max: u64, room: Room<'_>) -> Result<Result<Bytes, Invalid>, Full> {
+    let size = body.size_hint();
+    if size.lower() > max {
+        return Ok(Err(Invalid::TooLarge(max)));
     }
-    let mut first = Bytes::new();
-    let mut more = BytesMut::new();
+    let mut gathering = Gathering::new(room, size.upper().map_or(max, |upper| upper.min(max)));
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Invalid::Incomplete)?;
+        let Ok(frame) = frame else { return Ok(Err(Invalid::Incomplete)) };
         let Ok(data) = frame.into_data() else { continue };
-        if (first.len() + more.len() + data.len()) as u64 > max {
-            return Err(Invalid::TooLarge(max));
+        if (gathering.len() + data.len()) as u64 > max {
+            return Ok(Err(Invalid::TooLarge(max)));
         }
-        // Most bodies come in one frame: that one is not copied.
-        if first.is_empty() && more.is_empty() {
-            first = data;
-        } else {
-            if more.is_empty() {
-                more.extend_from_slice(&std::mem::take(&mut first));
-            }
-            more.extend_from_slice(&data);
-        }
+        gathering.add(data)?;
     }
-    Ok(if more.is_empty() { first } else { more.freeze() })
+    Ok(Ok(gathering.whole()))
 }
 
 /// Lets a body pass in chunks, and breaks it off after `max` bytes, or where nothing comes for
@@ -140,6 +148,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_chunked_body_cannot_be_longer_than_a_declared_one() {
+        let bodies = Arc::new(Bodies::default());
+        let client = std::net::IpAddr::from([192, 0, 2, 1]);
+        let read = |body, max| {
+            let bodies = Arc::clone(&bodies);
+            async move { read(body, max, bodies.room(client.into())).await.unwrap() }
+        };
         assert_eq!(read(chunks(&[3, 3, 4]), 10).await.unwrap().len(), 10);
         assert_eq!(read(chunks(&[3, 3, 5]), 10).await, Err(Invalid::TooLarge(10)));
         assert_eq!(read(Body::full("x".repeat(11)), 10).await, Err(Invalid::TooLarge(10)));

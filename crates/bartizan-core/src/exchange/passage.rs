@@ -50,6 +50,11 @@ impl<B> Exchange<Authorized<B>> {
 }
 
 impl Exchange<Authorized<()>> {
+    /// Goes no further, since there is no room for its body.
+    pub fn overloaded(self) -> Refused {
+        self.refuse(Outage::Overload)
+    }
+
     /// Looks whether the call is sound.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bartizan::serve::Pressure;
+use bartizan::validate::Bodies;
 use bartizan_core::audit::{End, Entry, Event, Receipt, Trail};
 use bartizan_core::exchange::is_standard;
 use bartizan_store::redis::Health;
@@ -24,6 +25,8 @@ pub struct Metrics {
     refused_reloads: AtomicU64,
     /// Of the listener for clients.
     connections: Arc<Pressure>,
+    /// Of every app, so that what a replaced one still holds counts, too.
+    bodies: Arc<Bodies>,
 }
 
 /// What is counted of one endpoint.
@@ -108,6 +111,12 @@ impl Metrics {
         &self.connections
     }
 
+    /// The room for bodies.
+    #[must_use]
+    pub fn bodies(&self) -> &Arc<Bodies> {
+        &self.bodies
+    }
+
     fn count(&self, entry: &Entry) {
         if let Some(count) = self.events.get(entry.event as usize) {
             count.fetch_add(1, Ordering::Relaxed);
@@ -148,6 +157,7 @@ impl Metrics {
             page.row("bartizan_config_reloads_total", &[("result", result)], &count);
         }
         connections(&mut page, &self.connections);
+        room(&mut page, &self.bodies);
         if let Some(shared) = shared {
             store(&mut page, shared);
         }
@@ -235,14 +245,27 @@ fn usage(page: &mut Page, endpoints: &BTreeMap<Arc<str>, Row>) {
 fn connections(page: &mut Page, pressure: &Pressure) {
     let name = "bartizan_connection_bounds_reached_total";
     page.family(name, "counter", "How often there was no room for one more connection.");
-    for (bound, reached) in
-        [("max_connections", pressure.all()), ("max_connections_per_address", pressure.of_one())]
-    {
+    for (bound, reached) in [
+        ("max_connections", pressure.all()),
+        ("max_connections_per_address", pressure.of_one()),
+        ("descriptors", pressure.system()),
+        ("tls_handshakes", pressure.handshakes()),
+    ] {
         page.row(name, &[("bound", bound)], &reached.to_string());
     }
     let name = "bartizan_unreadable_requests_total";
     page.family(name, "counter", "Requests that could not be read.");
     page.row(name, &[], &pressure.unreadable().to_string());
+}
+
+/// How much of the room for bodies is taken, and how often it was not enough.
+fn room(page: &mut Page, bodies: &Bodies) {
+    let name = "bartizan_body_memory_bytes";
+    page.family(name, "gauge", "Bytes of bodies that are read whole.");
+    page.row(name, &[], &bodies.held().to_string());
+    let name = "bartizan_bodies_without_room_total";
+    page.family(name, "counter", "Bodies for which there was no room.");
+    page.row(name, &[], &bodies.refused().to_string());
 }
 
 /// How the store does that gateways share.

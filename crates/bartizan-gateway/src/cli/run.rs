@@ -31,6 +31,7 @@ use crate::config::seen::Files;
 use crate::config::settings::server::Timeouts;
 use crate::config::{self, Findings, Overrides, Paint, Settings};
 use crate::demo::Demo;
+use crate::descriptors;
 use crate::reload::{self, Cause, Loaded, Outcome, Watcher};
 use crate::telemetry::{self, LogFormat};
 
@@ -229,7 +230,11 @@ impl Gateway {
             Arc::new(Workers::start(Workers::cores()).context("no threads can be started")?);
         let options =
             options(&running.load().settings, Arc::clone(&tls), Some(Arc::clone(&workers)));
-        let options = Options { pressure: Arc::clone(admin.metrics.connections()), ..options };
+        let options = Options {
+            pressure: Arc::clone(admin.metrics.connections()),
+            max_connections: served(options.max_connections),
+            ..options
+        };
         let drain = options.drain_timeout;
         let apps = InForce(Arc::clone(&running));
         let public = tasks.spawn(serve(public, apps, options, shutdown.clone()));
@@ -446,6 +451,19 @@ fn options(
         workers,
         pressure: Arc::default(),
     }
+}
+
+/// How many of so many connections there are descriptors for.
+fn served(wanted: usize) -> usize {
+    let descriptors = descriptors::raise();
+    let served = descriptors::connections(wanted, descriptors);
+    if let Some(descriptors) = descriptors.filter(|_| served < wanted) {
+        tracing::warn!(
+            "`max_connections` is {served}, not {wanted}: the process may open {descriptors} files and sockets; raise \
+             the limit (`ulimit -n`, `LimitNOFILE=`, `--ulimit nofile=`)"
+        );
+    }
+    served
 }
 
 /// What the admin listener allows.

@@ -44,16 +44,34 @@ impl Program {
         change: impl FnOnce(String) -> String,
         trusted: Option<&Path>,
     ) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
+        command.envs(trusted.map(|file| ("SSL_CERT_FILE", file)));
+        Self::run(command, upstream, arguments, change)
+    }
+
+    /// Starts the program where it may open so many files and sockets: at first, and at the most.
+    pub(crate) fn within(upstream: SocketAddr, soft: u32, hard: u32) -> Self {
+        let limited = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &limited, env!("CARGO_BIN_EXE_bartizan")]);
+        Self::run(command, upstream, &[], |configuration| configuration)
+    }
+
+    fn run(
+        mut command: Command,
+        upstream: SocketAddr,
+        arguments: &[&str],
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("bartizan.yaml");
         std::fs::write(&file, change(configuration(upstream, folder.path()))).unwrap();
         let log = std::fs::File::create(folder.path().join("stderr")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_bartizan"))
+        let mut child = command
             .args(["run", "--port", "0", "--admin-port", "0", "--config"])
             .arg(&file)
             .args(arguments)
             .env_remove("RUST_LOG")
-            .envs(trusted.map(|file| ("SSL_CERT_FILE", file)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

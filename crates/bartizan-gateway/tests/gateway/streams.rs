@@ -100,3 +100,47 @@ async fn a_body_that_comes_in_chunks_with_a_get_is_not_lost_on_the_way() {
     let answer = raw(program.address, request).await;
     assert!(answer.contains("5 bytes"), "{answer}");
 }
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_is_reset_alone_although_its_client_answers_pings() {
+    let upstream = Upstream::start().await;
+    let program = Program::start(upstream.address);
+    let io = TokioIo::new(TcpStream::connect(program.address).await.unwrap());
+    let shut =
+        http2::Builder::new(TokioExecutor::new()).initial_stream_window_size(0).handshake(io);
+    let (client, connection) = shut.await.unwrap();
+    tokio::spawn(connection);
+    let request = |path: &str, body: &'static str| {
+        let uri = format!("http://{}{path}", program.address);
+        let body = http_body_util::Full::new(Bytes::from(body));
+        let sending = client.clone().send_request(Request::post(uri).body(body).unwrap());
+        async { timeout(PATIENCE, sending).await.unwrap().unwrap() }
+    };
+    // Still under way when the others have been given up: only its own answer counts against a stream.
+    let waiting = tokio::spawn(request("/open/wait", ""));
+    let (first, second) = tokio::join!(request("/open/x", ""), request("/open/mirror", "much"));
+    for mut answer in [first, second] {
+        assert_eq!(answer.status(), 200);
+        let frame = timeout(PATIENCE / 2, answer.frame()).await.expect("it is held for ever");
+        assert!(frame.is_some_and(|frame| frame.is_err()));
+    }
+    upstream.gate.add_permits(1);
+    assert_eq!(waiting.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_long_answer_passes_whole_through_small_windows() {
+    let upstream = Upstream::start().await;
+    let program = Program::start(upstream.address);
+    let io = TokioIo::new(TcpStream::connect(program.address).await.unwrap());
+    let narrow =
+        http2::Builder::new(TokioExecutor::new()).initial_stream_window_size(1_000).handshake(io);
+    let (mut client, connection) = narrow.await.unwrap();
+    tokio::spawn(connection);
+    let whole: Bytes = (0..60_000_u32).map(|number| (number % 251) as u8).collect();
+    let uri = format!("http://{}/open/mirror", program.address);
+    let request = Request::post(uri).body(http_body_util::Full::new(whole.clone())).unwrap();
+    let answer = timeout(PATIENCE, client.send_request(request)).await.unwrap().unwrap();
+    let read = timeout(PATIENCE, answer.collect()).await.unwrap().unwrap();
+    assert_eq!(read.to_bytes(), whole);
+}

@@ -97,6 +97,37 @@ async fn requests_come_over_tls_and_a_certificate_is_replaced_while_running() {
 }
 
 #[tokio::test]
+async fn handshakes_that_do_not_go_on_hold_up_nobody_else() {
+    let upstream = Upstream::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = certify(folder.path());
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (key, cert) = (path("key.pem"), path("cert.pem"));
+    let program = Program::with(
+        upstream.address,
+        &["--ssl-keyfile", &key, "--ssl-certfile", &cert],
+        |configuration| configuration.replace("header: 1s", "header: 15s"),
+    );
+    // More of each kind than there is room for handshakes: who says nothing, and who begins and stops.
+    let mut held = Vec::new();
+    for said in [&[][..], &[22, 3, 1, 2, 0, 1]] {
+        for _ in 0..300 {
+            let mut socket = TcpStream::connect(program.address).await.unwrap();
+            socket.write_all(said).await.unwrap();
+            held.push(socket);
+        }
+    }
+    let began = std::time::Instant::now();
+    let (_, answer) = ask(&program, &trusted, "http/1.1", "localhost").await.unwrap();
+    assert_eq!(status(&answer), 200, "{answer}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(4), "it waited for others");
+    let metrics = crate::wire::ask(program.admin, "GET /metrics", &[]).await;
+    let name = "bartizan_connection_bounds_reached_total{bound=\"tls_handshakes\"} ";
+    let row = metrics.lines().find_map(|line| line.strip_prefix(name));
+    assert!(row.is_some_and(|row| row != "0"), "{metrics}");
+}
+
+#[tokio::test]
 async fn a_key_without_its_certificate_does_not_start() {
     let (code, _, error) = command(&["run", "--ssl-keyfile", "key.pem"], "");
     assert_eq!(code, 2);

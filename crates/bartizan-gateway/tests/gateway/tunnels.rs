@@ -3,7 +3,7 @@
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use crate::program::Program;
+use crate::program::{KEY, PATIENCE, Program};
 use crate::upstream::Upstream;
 use crate::wire::{raw, read_until, rest, status};
 
@@ -69,4 +69,40 @@ async fn a_tunnel_does_not_outlive_the_gate() {
     program.signal("TERM");
     assert_eq!(rest(&mut socket).await, "");
     assert!(program.end().success());
+}
+
+#[tokio::test]
+async fn one_caller_does_not_open_every_tunnel_there_is() {
+    bartizan_gateway::descriptors::raise();
+    let upstream = Upstream::start().await;
+    let program = Program::with(upstream.address, &[], |usual| {
+        let socket =
+            "endpoints:\n  - path: /socket\n    verbs: [GET]\n    scopes: [\"data:read\"]\n";
+        let upstream = format!("    upstream: {{ url: \"http://{}\" }}\n", upstream.address);
+        usual.replace("endpoints:\n", &format!("{socket}{upstream}"))
+    });
+    let open = async |path: &str, credential: &str| {
+        let mut socket = TcpStream::connect(program.address).await.unwrap();
+        let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{credential}{ASK}");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let answer = read_until(&mut socket, "\r\n\r\n").await;
+        (status(&answer), socket)
+    };
+    let key = format!("X-API-Key: {KEY}\r\n");
+    let mut held = Vec::new();
+    let refused = loop {
+        let (status, socket) = open("/socket", &key).await;
+        if status != 101 {
+            break status;
+        }
+        held.push(socket);
+    };
+    assert_eq!((refused, held.len()), (503, 512), "half of all");
+    assert_eq!(open("/open/socket", "").await.0, 101, "somebody else still may");
+    // A place is given back with its tunnel.
+    drop(held.pop());
+    let begun = std::time::Instant::now();
+    while open("/socket", &key).await.0 != 101 {
+        assert!(begun.elapsed() < PATIENCE / 2, "the place was not given back");
+    }
 }

@@ -25,6 +25,7 @@ use crate::limits::Limits;
 use crate::mask::Mask;
 use crate::pii::Pii;
 use crate::pipeline::{Parts, Road};
+use crate::validate::Bodies;
 use crate::works::sources::Sources;
 
 mod policy;
@@ -57,6 +58,7 @@ pub struct AppBuilder {
     realm: Realm,
     resources: Option<Arc<Resources>>,
     settle_timeout: Duration,
+    bodies: Arc<Bodies>,
     actions: BuiltIn,
     tasks: TaskTracker,
     /// What was written and cannot be used.
@@ -99,6 +101,7 @@ impl AppBuilder {
             realm: Realm::default(),
             resources: None,
             settle_timeout: SETTLE_TIMEOUT,
+            bodies: Arc::default(),
             actions: BuiltIn::default(),
             tasks: TaskTracker::new(),
             flaws: Vec::new(),
@@ -212,6 +215,14 @@ impl AppBuilder {
     /// long. Longer than the longest stream; [`SETTLE_TIMEOUT`] where nothing is said.
     pub fn settle_timeout(mut self, timeout: Duration) -> Self {
         self.settle_timeout = timeout;
+        self
+    }
+
+    /// The room for bodies that are read whole; apps that are given the same share it. Where nothing is said,
+    /// [`MAX_BODY_MEMORY`](crate::validate::MAX_BODY_MEMORY) for
+    /// this app. A body of more than half of it is too large.
+    pub fn bodies(mut self, bodies: Arc<Bodies>) -> Self {
+        self.bodies = bodies;
         self
     }
 
@@ -333,6 +344,7 @@ impl AppBuilder {
             realm,
             body_timeout: self.defaults.body_timeout,
             settle_timeout: self.settle_timeout,
+            bodies: self.bodies,
             tasks: self.tasks.clone(),
         });
         let road = Arc::new(road);

@@ -21,7 +21,6 @@ use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -29,10 +28,13 @@ use tokio_util::task::TaskTracker;
 
 use super::arrive::arrive;
 use super::extended::{self, Hold};
+use super::handshakes::Handshakes;
+use super::stream::taken;
 use super::unread::Unread;
 use super::vigil::{Limits, UnderWay, Vigil, Watched};
-use super::{MAX_HANDSHAKES, Options, Service};
+use super::{MAX_HANDSHAKES, Options, SILENCE, Service};
 use crate::body::Attended;
+use crate::clock;
 use crate::peer::{Peer, Tls};
 
 /// What all connections of one listener share.
@@ -41,7 +43,7 @@ pub(super) struct Listener<S> {
     options: Options,
     one: http1::Builder,
     either: auto::Builder<Streams>,
-    handshakes: Semaphore,
+    handshakes: Handshakes,
     shutdown: CancellationToken,
 }
 
@@ -50,6 +52,8 @@ pub(super) struct Listener<S> {
 struct Streams {
     tasks: TaskTracker,
     abort: CancellationToken,
+    /// How long a client may take nothing of its answer.
+    patience: Duration,
 }
 
 impl<F> Executor<F> for Streams
@@ -58,8 +62,8 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let abort = self.abort.clone();
-        self.tasks.spawn(async move { abort.run_until_cancelled(stream).await });
+        let (abort, patience) = (self.abort.clone(), self.patience);
+        self.tasks.spawn(async move { abort.run_until_cancelled(taken(stream, patience)).await });
     }
 }
 
@@ -77,9 +81,10 @@ impl<S: Service> Listener<S> {
         shutdown: &CancellationToken,
         abort: &CancellationToken,
     ) -> Self {
-        let streams = Streams { tasks: tasks.clone(), abort: abort.clone() };
+        let patience = options.idle_timeout;
+        let streams = Streams { tasks: tasks.clone(), abort: abort.clone(), patience };
         let (one, either) = (one(&options), either(&options, streams));
-        let handshakes = Semaphore::new(MAX_HANDSHAKES);
+        let handshakes = Handshakes::new(MAX_HANDSHAKES);
         Self { service, options, one, either, handshakes, shutdown: shutdown.clone() }
     }
 
@@ -117,11 +122,7 @@ impl<S: Service> Listener<S> {
 
     /// Takes requests behind a TLS handshake.
     async fn secure(&self, tls: Arc<ServerConfig>, socket: TcpStream, address: SocketAddr) {
-        let acceptor = TlsAcceptor::from(tls);
-        let handshake = async {
-            let _room = self.handshakes.acquire().await;
-            acceptor.accept(socket).await
-        };
+        let handshake = self.shake_hands(tls, socket, address);
         let handshake = tokio::time::timeout(self.options.header_timeout, handshake);
         match self.shutdown.run_until_cancelled(Box::pin(handshake)).await {
             Some(Ok(Ok(stream))) => {
@@ -138,6 +139,28 @@ impl<S: Service> Listener<S> {
             Some(Ok(Err(error))) => tracing::debug!(%address, %error, "no TLS"),
             Some(Err(_)) => tracing::debug!(%address, "the TLS handshake took too long"),
             None => {}
+        }
+    }
+
+    /// Nothing is set up, and no place taken, for who says nothing.
+    async fn shake_hands(
+        &self,
+        tls: Arc<ServerConfig>,
+        socket: TcpStream,
+        address: SocketAddr,
+    ) -> io::Result<TlsStream<TcpStream>> {
+        tokio::time::timeout(SILENCE, socket.readable()).await??;
+        let (place, full) = self.handshakes.begin(address.ip());
+        if full && let Some(times) = self.options.pressure.handshakes.reach(clock::now()) {
+            tracing::warn!(
+                times,
+                "{MAX_HANDSHAKES} TLS handshakes are under way: the oldest of the address with most gives way"
+            );
+        }
+        tokio::select! {
+            biased;
+            done = TlsAcceptor::from(tls).accept(socket) => done,
+            () = place.gives_way() => Err(io::Error::other("the handshake gave way to others")),
         }
     }
 
@@ -235,7 +258,7 @@ fn answerer<S: Service>(
     Future: Send + 'static,
 > {
     service_fn(move |mut request: Request<Incoming>| {
-        let under_way = vigil.begin();
+        let mut under_way = vigil.begin();
         if request.version() == Version::HTTP_2 {
             under_way.speaks_frames();
         }

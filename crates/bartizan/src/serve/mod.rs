@@ -3,13 +3,15 @@
 //! hyper parses; everything that keeps a stranger from taking the server's memory, tasks or
 //! time stands here: so many connections, so many handshakes, and none that stands still.
 
-mod addresses;
 mod app;
 mod arrive;
 mod connection;
 mod extended;
 mod farewell;
+mod handshakes;
 mod pressure;
+mod shares;
+mod stream;
 mod unread;
 mod vigil;
 mod workers;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use bartizan_core::admit::ClientAddress;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use rustls::ServerConfig;
@@ -32,10 +35,11 @@ use tokio_util::task::TaskTracker;
 use crate::body::Body;
 use crate::clock;
 use crate::peer::Peer;
-use addresses::Addresses;
 use connection::Listener;
 pub(crate) use extended::{Extended, Hold};
+pub(crate) use pressure::Bound;
 pub use pressure::Pressure;
+pub(crate) use shares::{Place, Shares};
 pub use unread::Unread;
 pub use workers::Workers;
 pub(crate) use workers::here;
@@ -63,7 +67,7 @@ pub struct Options {
     /// The most connections; further ones wait in the listener's backlog.
     pub max_connections: usize,
     /// The most connections of one address, of IPv6 of a /64; further ones are closed. `None` for as
-    /// many as there may be.
+    /// many as are left for all others: alone half of them, of two each a third.
     pub max_connections_per_address: Option<usize>,
     /// Who serves them; `None` for the runtime that runs [`serve`].
     pub workers: Option<Arc<Workers>>,
@@ -120,8 +124,11 @@ where
     }
 }
 
-/// How many TLS handshakes may be under way: they are the dearest thing a stranger can ask for.
+/// How many TLS handshakes may be under way, of which each may hold 64 KiB of what its client has said so far.
 const MAX_HANDSHAKES: usize = 256;
+
+/// How long the first byte of a TLS handshake may take: clients send it as soon as they are connected.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// How long to wait when the system has no more file descriptors.
 const NO_ROOM: Duration = Duration::from_millis(100);
@@ -136,17 +143,18 @@ pub async fn serve<S: Service>(
 ) {
     let (drain, max) = (options.drain_timeout, options.max_connections);
     let room = Arc::new(Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS)));
-    let addresses = options.max_connections_per_address.map(Addresses::new);
+    let addresses = Shares::new(max.max(1), options.max_connections_per_address);
     let (tasks, abort) = (TaskTracker::new(), CancellationToken::new());
     let (workers, pressure) = (options.workers.clone(), Arc::clone(&options.pressure));
     let listener = Arc::new(Listener::new(service, options, &tasks, &shutdown, &abort));
     while let Some(Ok(place)) = shutdown.run_until_cancelled(one_more(&room, max, &pressure)).await
     {
-        let Some((socket, address)) = shutdown.run_until_cancelled(accept(&sockets)).await else {
+        let Some((socket, address)) =
+            shutdown.run_until_cancelled(accept(&sockets, &pressure)).await
+        else {
             break;
         };
-        let counted = addresses.as_ref().map(|addresses| addresses.take(address.ip()));
-        if let Some(None) = counted {
+        let Some(counted) = addresses.take(ClientAddress::from(address.ip()).bucket()) else {
             if let Some(times) = pressure.of_one.reach(clock::now()) {
                 tracing::warn!(
                     %address, times,
@@ -154,8 +162,8 @@ pub async fn serve<S: Service>(
                 );
             }
             continue;
-        }
-        let place = (place, counted);
+        };
+        let place = (counted, place);
         let (listener, abort) = (Arc::clone(&listener), abort.clone());
         let Some(seat) = workers.as_ref().and_then(|workers| workers.seat()) else {
             tasks.spawn(async move {
@@ -208,13 +216,15 @@ async fn one_more(
 
 /// The next connection. Errors of one that was gone before it was taken do not end the loop, and
 /// where the system has no room the loop does not spin.
-async fn accept(sockets: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(sockets: &TcpListener, pressure: &Pressure) -> (TcpStream, SocketAddr) {
     loop {
         match sockets.accept().await {
             Ok(accepted) => return accepted,
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "no connection can be taken");
+                if let Some(times) = pressure.system.reach(clock::now()) {
+                    tracing::warn!(%error, times, "no connection can be taken");
+                }
                 tokio::time::sleep(NO_ROOM).await;
             }
         }

@@ -15,12 +15,16 @@ pub struct Pressure {
     pub(super) all: Bound,
     /// `max_connections_per_address`: the connection was closed.
     pub(super) of_one: Bound,
+    /// What the system lets the process have: the next connection waits.
+    pub(super) system: Bound,
+    /// TLS handshakes: the oldest gave way.
+    pub(super) handshakes: Bound,
     unread: AtomicU64,
 }
 
 /// One of the bounds.
 #[derive(Debug, Default)]
-pub(super) struct Bound {
+pub(crate) struct Bound {
     reached: AtomicU64,
     told: Mutex<Told>,
 }
@@ -39,13 +43,25 @@ impl Pressure {
     /// How often all connections were open that there may be, since the start.
     #[must_use]
     pub fn all(&self) -> u64 {
-        self.all.reached.load(Ordering::Relaxed)
+        self.all.reached()
     }
 
     /// How many connections were closed since their address had as many as it may, since the start.
     #[must_use]
     pub fn of_one(&self) -> u64 {
-        self.of_one.reached.load(Ordering::Relaxed)
+        self.of_one.reached()
+    }
+
+    /// How often the system had no room for one more connection, since the start.
+    #[must_use]
+    pub fn system(&self) -> u64 {
+        self.system.reached()
+    }
+
+    /// How many TLS handshakes gave way to others, since the start.
+    #[must_use]
+    pub fn handshakes(&self) -> u64 {
+        self.handshakes.reached()
     }
 
     /// How many requests could not be read, since the start.
@@ -62,7 +78,7 @@ impl Pressure {
 
 impl Bound {
     /// It was reached; how often since the last line, where it is time for the next one.
-    pub(super) fn reach(&self, now: Timestamp) -> Option<u64> {
+    pub(crate) fn reach(&self, now: Timestamp) -> Option<u64> {
         let reached = self.reached.fetch_add(1, Ordering::Relaxed) + 1;
         let mut told = self.told.lock();
         // A clock that goes back silences nothing.
@@ -72,6 +88,11 @@ impl Bound {
         let since = reached.saturating_sub(told.reached);
         *told = Told { at: Some(now), reached };
         Some(since)
+    }
+
+    /// How often it was reached, since the start.
+    pub(crate) fn reached(&self) -> u64 {
+        self.reached.load(Ordering::Relaxed)
     }
 }
 

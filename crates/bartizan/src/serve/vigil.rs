@@ -8,12 +8,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body::{Body as _, Frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, sleep_until};
 
 use super::farewell::Farewell;
+use super::stream::{Asked, note};
 use super::unread::{self, Told};
-use crate::body::Attendant;
+use crate::body::{Attendant, Body, BodyError};
 
 /// What is known of a connection's movements. All times are milliseconds since it opened, plus
 /// one, so that zero means never.
@@ -79,7 +81,7 @@ impl Vigil {
         self.served.store(true, Ordering::Relaxed);
         self.answering.store(true, Ordering::Relaxed);
         self.head_began.store(0, Ordering::Relaxed);
-        UnderWay(Arc::clone(self))
+        UnderWay { vigil: Arc::clone(self), frames: false, in_hand: Bytes::new() }
     }
 
     /// Ends when the connection has stood still for longer than it may.
@@ -121,18 +123,29 @@ impl Vigil {
         u64::try_from(millis).unwrap_or(u64::MAX - 1) + 1
     }
 
+    /// Between the requests of HTTP/2 only pings, and what the windows are, go to and fro: who asks for nothing
+    /// does not stay for them.
+    fn idles(&self) -> bool {
+        self.frames.load(Ordering::Relaxed) && self.under_way.load(Ordering::Relaxed) == 0
+    }
+
     fn read(&self) {
+        if self.idles() {
+            return;
+        }
         let now = self.now();
         self.moved.store(now, Ordering::Relaxed);
         let between = self.under_way.load(Ordering::Relaxed) == 0;
         let begins = self.head_began.load(Ordering::Relaxed) == 0;
-        if between && begins && !self.frames.load(Ordering::Relaxed) {
+        if between && begins {
             self.head_began.store(now, Ordering::Relaxed);
         }
     }
 
     fn wrote(&self) {
-        self.moved.store(self.now(), Ordering::Relaxed);
+        if !self.idles() {
+            self.moved.store(self.now(), Ordering::Relaxed);
+        }
         self.blocked.store(0, Ordering::Relaxed);
     }
 
@@ -168,24 +181,42 @@ impl Vigil {
 
 /// A request under way.
 #[derive(Debug)]
-pub(super) struct UnderWay(Arc<Vigil>);
+pub(super) struct UnderWay {
+    vigil: Arc<Vigil>,
+    /// Whether its answer goes out in frames of HTTP/2,
+    frames: bool,
+    /// and what of it was given, and is not in a frame yet.
+    in_hand: Bytes,
+}
+
+/// The most that goes into one frame of an answer over HTTP/2, in bytes: the least that clients must take
+/// (RFC 9113 section 6.5.2). What is handed to the stream beyond its window, the connection keeps.
+const FRAME: usize = 16_384;
 
 impl UnderWay {
     /// The request came over HTTP/2.
-    pub(super) fn speaks_frames(&self) {
-        self.0.frames.store(true, Ordering::Relaxed);
+    pub(super) fn speaks_frames(&mut self) {
+        self.frames = true;
+        self.vigil.frames.store(true, Ordering::Relaxed);
     }
 
     /// Its answer hands the connection over to another protocol.
     pub(super) fn hands_over(&self) {
-        self.0.handed_over.store(true, Ordering::Relaxed);
+        self.vigil.handed_over.store(true, Ordering::Relaxed);
+    }
+
+    /// The next frame of what is in hand.
+    fn hand_out(&mut self) -> Frame<Bytes> {
+        let length = self.in_hand.len().min(FRAME);
+        Frame::data(self.in_hand.split_to(length))
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.moved.store(self.0.now(), Ordering::Relaxed);
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        let Self { vigil, .. } = self;
+        vigil.moved.store(vigil.now(), Ordering::Relaxed);
+        vigil.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -290,11 +321,42 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<T> {
 }
 
 /// It stays with an answer's body until that is out.
-impl Attendant for UnderWay {}
+impl Attendant for UnderWay {
+    fn poll_frame(
+        &mut self,
+        body: &mut Body,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if !self.frames {
+            return Pin::new(body).poll_frame(cx);
+        }
+        if self.in_hand.is_empty() {
+            let frame = Pin::new(body).poll_frame(cx);
+            note(if frame.is_ready() { Asked::Given } else { Asked::NotYet });
+            match frame {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => self.in_hand = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                other => return other,
+            }
+        }
+        note(Asked::Given);
+        Poll::Ready(Some(Ok(self.hand_out())))
+    }
+
+    fn in_hand(&self) -> usize {
+        self.in_hand.len()
+    }
+}
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
+    use http_body_util::BodyExt as _;
+
     use super::*;
+    use crate::body::Attended;
 
     const LIMITS: Limits = Limits {
         header: Duration::from_secs(10),
@@ -344,6 +406,37 @@ mod tests {
         assert_eq!(ends(two).await, 65);
         let one = |vigil: Arc<Vigil>| async move { drop(vigil.begin()) };
         assert_eq!(ends(one).await, 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_are_no_reason_to_stay() {
+        let pings = |vigil: Arc<Vigil>| async move {
+            vigil.begin().speaks_frames();
+            for _ in 0..20 {
+                after(20).await;
+                vigil.read();
+                vigil.wrote();
+            }
+        };
+        assert_eq!(ends(pings).await, 60);
+    }
+
+    #[tokio::test]
+    async fn an_answer_over_http_2_goes_out_in_frames_that_are_the_whole() {
+        let mut under_way = Vigil::new(LIMITS).begin();
+        under_way.speaks_frames();
+        let whole: Bytes = (0..40_000_u32).map(|n| (n % 251) as u8).collect();
+        let mut body = Attended { body: Body::full(whole.clone()), by: under_way };
+        assert_eq!(body.size_hint().exact(), Some(40_000));
+        let mut frames = Vec::new();
+        while let Some(frame) = body.frame().await {
+            frames.push(frame.unwrap().into_data().unwrap());
+            let (left, taken) =
+                (body.size_hint().exact(), frames.iter().map(Bytes::len).sum::<usize>());
+            assert_eq!(left, Some(40_000 - taken as u64));
+            assert_eq!(body.is_end_stream(), taken == 40_000);
+        }
+        assert!(frames.len() == 3 && frames.concat() == whole);
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bartizan_core::admit::ClientAddress;
+use bartizan_core::authenticate::Caller;
 use bartizan_core::authorize::Endpoint;
 use bartizan_core::exchange::{Departure, is_standard};
 use bartizan_core::refusal::{Outage, Refusal};
@@ -67,9 +69,10 @@ impl Outgoing {
         shown: Option<(HeaderName, HeaderValue)>,
         departure: Departure<Body>,
     ) -> Result<Self, Refusal> {
-        let Departure { id, mut head, body, caller, roles, endpoint, .. } = departure;
+        let Departure { id, client, mut head, body, caller, roles, endpoint, .. } = departure;
         let uri = target.address.place(&endpoint.path, &head.uri).ok_or(Refusal::Failed)?;
-        let upgrade = upgrade(target, connections, &endpoint, &body, &mut head)?;
+        let party = (&caller, client);
+        let upgrade = upgrade(target, connections, &endpoint, party, &body, &mut head)?;
         let peer = head.extensions.get::<Peer>();
         let origin = peer.map(|peer| Origin::read(peer, connections.proxies(), &head.headers));
         let Parts { method, mut headers, .. } = *head;
@@ -155,6 +158,7 @@ fn upgrade(
     target: &Target,
     connections: &Connections,
     endpoint: &Endpoint,
+    (caller, address): (&Caller, ClientAddress),
     body: &Payload<Body>,
     head: &mut Parts,
 ) -> Result<Option<Upgrade>, Refusal> {
@@ -176,7 +180,7 @@ fn upgrade(
     if (versions.next().map(HeaderValue::as_bytes), versions.next()) != (Some(b"13"), None) {
         return Err(Invalid::WebSocketVersion { upgrades: extended.is_none() }.into());
     }
-    let room = connections.tunnels().room();
+    let room = connections.tunnels().room(caller, address);
     let room = room.ok_or(Refusal::Unavailable(Outage::Overload))?;
     let (hold, accept) = extended.map(|Extended { hold, accept }| (hold, accept)).unzip();
     let read = endpoint.reads_messages().is_some();

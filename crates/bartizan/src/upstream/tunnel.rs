@@ -8,29 +8,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bartizan_core::admit::ClientAddress;
+use bartizan_core::authenticate::Caller;
 use bartizan_core::refusal::Refusal;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::authenticate::Standing;
-use crate::serve::Hold;
+use crate::serve::{Hold, Place, Shares};
 
 /// All tunnels of the gateway: so many at a time, and none that outlives it.
 #[derive(Clone, Debug)]
 pub(super) struct Tunnels {
     tasks: TaskTracker,
     closing: CancellationToken,
-    room: Arc<Semaphore>,
+    /// By the name of the caller, or the address of one who has none.
+    room: Arc<Shares<String>>,
 }
 
 /// Room for one tunnel.
 #[derive(Debug)]
-pub(super) struct Room(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+pub(super) struct Room(#[expect(dead_code, reason = "held, not read")] Place<String>);
 
 /// The two ends of a connection that is about to change its protocol.
 #[derive(Debug)]
@@ -58,16 +60,20 @@ pub(crate) struct Both {
 
 impl Tunnels {
     pub(super) fn new(max: usize) -> Self {
-        let room = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
+        let room = Arc::new(Shares::new(max, None));
         Self { tasks: TaskTracker::new(), closing: CancellationToken::new(), room }
     }
 
-    /// Room for one more, to be taken before the upstream is asked.
-    pub(super) fn room(&self) -> Option<Room> {
+    /// Room for one more of this caller, to be taken before the upstream is asked.
+    pub(super) fn room(&self, caller: &Caller, client: ClientAddress) -> Option<Room> {
         if self.closing.is_cancelled() {
             return None;
         }
-        Arc::clone(&self.room).try_acquire_owned().ok().map(Room)
+        let whose = match caller.is_anonymous() {
+            true => client.bucket().to_string(),
+            false => caller.principal().name(),
+        };
+        self.room.take(whose).map(Room)
     }
 
     pub(super) async fn close(&self) {

@@ -74,7 +74,8 @@ pub struct Timeouts {
     pub body: Option<Located<Span>>,
     /// For the upstream's answer to begin, and between its parts. Default: `5m`.
     pub upstream: Option<Located<Span>>,
-    /// For the next request on a connection. Default: `60s`.
+    /// For the next request on a connection, and for a client that takes nothing of its answer. Pings are
+    /// neither. Default: `60s`.
     pub idle: Option<Located<Span>>,
     /// For requests under way when the gateway stops. Default: `30s`.
     pub drain: Option<Located<Span>>,
@@ -107,12 +108,20 @@ pub struct Http {
     /// The most HTTP/2 streams on one connection. Default: 100.
     pub max_streams: Option<Located<Count>>,
     /// The most connections; further ones wait. Reaching it is told in the log, once a minute at the
-    /// most, and counted in `bartizan_connection_bounds_reached_total`. Default: 10000.
+    /// most, and counted in `bartizan_connection_bounds_reached_total`. Where the process may not open twice as
+    /// many files and sockets (`ulimit -n`, which is raised to its hard limit), it is less, and that is told.
+    /// Default: 10000.
     pub max_connections: Option<Located<Count>>,
     /// The most connections of one address, of IPv6 of a /64; further ones are closed at once, and
-    /// that is told and counted likewise. Leave it out behind a load balancer, whose address all connections have. Default: no bound but
-    /// `max_connections`.
+    /// that is told and counted likewise. Behind a load balancer, whose address all connections have, write
+    /// the number of `max_connections`. Default: as many as are left for all others, alone half of them.
     pub max_connections_per_address: Option<Located<Count>>,
+    /// The room for bodies that are read whole, since something must inspect them, until the last byte of
+    /// them has gone. An address, of IPv6 a /64, has at most as much of it as is left for all others: alone
+    /// half, of two each a third. Bodies beyond it are answered 503 with `Retry-After`; that is told in the log,
+    /// once a minute at the most, and counted in `bartizan_bodies_without_room_total`. Bodies of up to 4 KiB
+    /// are not counted; one that is larger than half of it is answered 413. Default: `128MiB`.
+    pub max_body_memory: Option<Located<Size>>,
 }
 
 /// Which web pages may call, by CORS. Where this is written, upstreams have no say in it: the gateway

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bartizan::core::admit::Cors;
+use bartizan::validate::MAX_BODY_MEMORY;
 use http::HeaderName;
 use ipnet::IpNet;
 
@@ -97,6 +98,8 @@ pub struct Http {
     pub max_connections: usize,
     /// The most connections of one address.
     pub max_connections_per_address: Option<usize>,
+    /// The room for bodies that are read whole, in bytes.
+    pub max_body_memory: u64,
 }
 
 impl Default for Timeouts {
@@ -120,6 +123,7 @@ impl Default for Http {
             max_streams: 100,
             max_connections: 10_000,
             max_connections_per_address: None,
+            max_body_memory: MAX_BODY_MEMORY,
         }
     }
 }
@@ -150,7 +154,7 @@ pub(super) fn resolve(
     Some(Server {
         public_url,
         tls,
-        max_request_size: resolver.size(file.max_request_size.as_ref(), 1_000_000),
+        max_request_size: max_request_size(resolver, file),
         trusted_proxies: networks(resolver, &file.trusted_proxies),
         timeouts: timeouts(resolver, file.timeouts.as_ref(), Timeouts::default()),
         danger_allow_plaintext: danger,
@@ -346,6 +350,27 @@ fn pem(resolver: &mut Resolver<'_>, place: &Place, name: &str, path: &Path, labe
     }
 }
 
+/// The largest body; told where one could never be read whole.
+fn max_request_size(resolver: &mut Resolver<'_>, file: &file::Server) -> u64 {
+    let size = resolver.size(file.max_request_size.as_ref(), 1_000_000);
+    let written = file.http.as_ref().and_then(|http| http.max_body_memory.as_ref());
+    let room = resolver.size(written, MAX_BODY_MEMORY);
+    let places =
+        [written.map(|text| &text.place), file.max_request_size.as_ref().map(|s| &s.place)];
+    if let Some(place) = places.into_iter().flatten().next().filter(|_| room / 2 < size) {
+        let message = format!(
+            "bodies of more than {} bytes, half of `max_body_memory`, are refused where something must inspect them",
+            room / 2
+        );
+        let help = format!(
+            "write `http: {{ max_body_memory: {} }}` or more, or a smaller `max_request_size`",
+            size.saturating_mul(4)
+        );
+        resolver.warn(place, message, help);
+    }
+    size
+}
+
 fn networks(resolver: &mut Resolver<'_>, texts: &[Located<Network>]) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for text in texts {
@@ -393,6 +418,7 @@ fn http(resolver: &mut Resolver<'_>, file: Option<&Located<file::Http>>) -> Http
     let each = each.map(|count| resolver.count(Some(count), connections, 1..=connections));
     Http {
         max_connections_per_address: each.and_then(|each| usize::try_from(each).ok()),
+        max_body_memory: resolver.size(file.max_body_memory.as_ref(), base.max_body_memory),
         max_header_bytes: usize::try_from(bytes).unwrap_or(base.max_header_bytes),
         max_headers: usize::try_from(headers).unwrap_or(base.max_headers),
         max_streams: u32::try_from(streams).unwrap_or(base.max_streams),
