@@ -159,14 +159,6 @@ impl<const N: usize> ManyKinds<N> {
         }
     }
 
-    /// Makes the last two blocks the first two.
-    #[inline(always)]
-    pub(crate) fn take_last_two(&mut self) {
-        for (to, from) in (0..N).zip(N - 2..N) {
-            self.put(to, &self.one(from));
-        }
-    }
-
     /// Sets those of one block.
     #[inline(always)]
     pub(crate) fn put(&mut self, index: usize, kinds: &Kinds) {

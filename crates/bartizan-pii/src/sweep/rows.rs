@@ -66,7 +66,8 @@ impl Sweep {
     #[inline]
     fn bits_from(&self, at: usize, kind: impl Fn(&Kinds) -> u64) -> u64 {
         let (block, bit) = (at / BLOCK, (at % BLOCK) as u32);
-        bits::from(self.kinds.one(block, &kind), self.kinds.one(block + 1, &kind), bit)
+        let of = |block: usize| kind(&self.blocks.one(block));
+        bits::from(of(block), of(block + 1), bit)
     }
 
     fn number_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize, byte: u8) -> Rows {
