@@ -85,16 +85,14 @@ impl Vocabulary {
         let text = text.get(end.saturating_sub(ascii::MOST)..).unwrap_or_default();
         let length = end.min(ascii::MOST);
         let earliest = length.saturating_sub(REACH);
-        ascii::each_word(self.isa, &self.tables, text, length, |start, end| {
-            let word = text.get(start..end).unwrap_or_default();
-            // A plural begins as its singular does, if that has three letters.
-            let known = word.len() <= BEGINNING || self.begins_some(word);
-            if start >= earliest && word.len() > 1 && known {
+        ascii::each_word(self.isa, &self.tables, text, length, earliest, |word| {
+            if self.begins_some(word) {
                 self.look_up_with_stem(word, said);
             }
         });
     }
 
+    #[inline(never)]
     fn look_up_with_stem(&self, word: &[u8], said: &mut Said) {
         self.look_up(word, said);
         if let Some(stem) = stem(word) {
@@ -102,7 +100,7 @@ impl Vocabulary {
         }
     }
 
-    /// Whether any word begins with the same three letters.
+    /// Whether any word, or its plural, begins with the same three letters.
     #[inline]
     fn begins_some(&self, word: &[u8]) -> bool {
         let (place, bit) = beginning(word);
@@ -110,13 +108,6 @@ impl Vocabulary {
     }
 
     fn look_up(&self, word: &[u8], said: &mut Said) {
-        if self.begins_some(word) {
-            self.look_up_hashed(word, said);
-        }
-    }
-
-    #[inline(never)]
-    fn look_up_hashed(&self, word: &[u8], said: &mut Said) {
         let mut slot = hash(word);
         while let Some(Some(entry)) = self.slots.get(slot & (self.slots.len() - 1)) {
             if entry.word.as_bytes().eq_ignore_ascii_case(word) {
@@ -129,9 +120,10 @@ impl Vocabulary {
     }
 
     fn add(&mut self, word: &'static str, note: impl Fn(&mut Said)) {
-        let (place, bit) = beginning(word.as_bytes());
-        if let Some(bits) = self.beginnings.get_mut(place) {
-            *bits |= 1 << bit;
+        for (place, bit) in [beginning(word.as_bytes()), beginning(format!("{word}s").as_bytes())] {
+            if let Some(bits) = self.beginnings.get_mut(place) {
+                *bits |= 1 << bit;
+            }
         }
         let mask = self.slots.len() - 1;
         let mut slot = hash(word.as_bytes());
@@ -157,17 +149,20 @@ fn hash(word: &[u8]) -> usize {
     (hash ^ hash >> 15) as usize
 }
 
-/// So many letters are a beginning.
-const BEGINNING: usize = 3;
-
 /// Three letters of five bits each, 64 of them in each number.
 const BEGINNINGS: usize = 1 << 15 >> 6;
 
 /// The place of the first three letters, in any case, in a table of bits.
 #[inline]
 fn beginning(word: &[u8]) -> (usize, u32) {
-    let letter = |place: usize| word.get(place).map_or(0, |byte| usize::from(byte & 31));
-    let place = letter(0) << 10 | letter(1) << 5 | letter(2);
+    let place = |a: &u8, b: &u8, c: u8| {
+        usize::from(a & 31) << 10 | usize::from(b & 31) << 5 | usize::from(c & 31)
+    };
+    let place = match word {
+        [a, b, c, ..] => place(a, b, *c),
+        [a, b] => place(a, b, 0),
+        _ => 0,
+    };
     (place / 64, (place % 64) as u32)
 }
 
@@ -357,10 +352,8 @@ mod tests {
                 for behind in ["", "next"] {
                     let mut found = Vec::new();
                     let text = [&text, behind.as_bytes()].concat();
-                    ascii::each_word(isa, &ascii::tables(), &text, length, |start, end| {
-                        if start >= earliest && end - start > 1 {
-                            found.push(text[start..end].to_vec());
-                        }
+                    ascii::each_word(isa, &ascii::tables(), &text, length, earliest, |word| {
+                        found.push(word.to_vec());
                     });
                     assert_eq!(expected, found, "{isa:?} {}", String::from_utf8_lossy(&text));
                 }

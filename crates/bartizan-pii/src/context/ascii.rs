@@ -10,14 +10,15 @@ pub(super) fn tables() -> Tables {
     Tables { set: Some(Set::new(|byte| byte == b'_')), ..Tables::default() }
 }
 
-/// Gives where each word begins and ends among the first `length` bytes of a text, in the sense of
-/// [`mentions`](super::mentions).
+/// Gives the words of two letters and more, in the sense of [`mentions`](super::mentions), that begin at
+/// `earliest` or later among the first `length` bytes of a text.
 pub(super) fn each_word(
     isa: Isa,
     tables: &Tables,
     text: &[u8],
     length: usize,
-    mut take: impl FnMut(usize, usize),
+    earliest: usize,
+    mut take: impl FnMut(&[u8]),
 ) {
     let Bits { letter, small, digit } = isa.run(Classify { tables, text, length });
     let inside = letter | digit;
@@ -25,14 +26,16 @@ pub(super) fn each_word(
     let leading = digit & !(inside << 1);
     let behind_digits = digit.wrapping_add(leading) & !digit;
     let capital_behind_small = letter & !small & small << 1;
-    let mut starts = letter & (!(inside << 1) | behind_digits) | capital_behind_small;
+    let starts = letter & (!(inside << 1) | behind_digits) | capital_behind_small;
     let ends = !inside | capital_behind_small;
+    // One that ends with its first letter is none.
+    let mut starts = starts & !(ends >> 1 | 1 << (BLOCK - 1)) & u64::MAX << earliest;
     while starts != 0 {
         let start = starts.trailing_zeros();
         starts &= starts - 1;
         let length = 1 + (ends >> start >> 1).trailing_zeros();
         let end = (start + length).min(u64::BITS);
-        take(start as usize, end as usize);
+        take(text.get(start as usize..end as usize).unwrap_or_default());
     }
 }
 
