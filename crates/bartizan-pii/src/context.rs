@@ -2,6 +2,8 @@
 
 mod ascii;
 
+use ascii::Words;
+
 use crate::{
     dispatch::Rows,
     simd::{Isa, Tables},
@@ -85,11 +87,9 @@ impl Vocabulary {
         let text = text.get(end.saturating_sub(ascii::MOST)..).unwrap_or_default();
         let length = end.min(ascii::MOST);
         let earliest = length.saturating_sub(REACH);
-        ascii::each_word(self.isa, &self.tables, text, length, earliest, |word| {
-            if self.begins_some(word) {
-                self.look_up_with_stem(word, said);
-            }
-        });
+        Words::of(self.isa, &self.tables, text, length, earliest)
+            .beginning_with(|letters| self.begins_some(letters))
+            .each(|word| self.look_up_with_stem(word, said));
     }
 
     #[inline(never)]
@@ -102,8 +102,8 @@ impl Vocabulary {
 
     /// Whether any word, or its plural, begins with the same three letters.
     #[inline]
-    fn begins_some(&self, word: &[u8]) -> bool {
-        let (place, bit) = beginning(word);
+    fn begins_some(&self, letters: [u8; 3]) -> bool {
+        let (place, bit) = beginning(letters);
         self.beginnings.get(place).is_some_and(|bits| bits >> bit & 1 == 1)
     }
 
@@ -120,7 +120,10 @@ impl Vocabulary {
     }
 
     fn add(&mut self, word: &'static str, note: impl Fn(&mut Said)) {
-        for (place, bit) in [beginning(word.as_bytes()), beginning(format!("{word}s").as_bytes())] {
+        // A plural begins with other letters where a word has two.
+        let [first, second, third] = first_three(word.as_bytes());
+        let plural = [first, second, if third == 0 { b's' } else { third }];
+        for (place, bit) in [beginning([first, second, third]), beginning(plural)] {
             if let Some(bits) = self.beginnings.get_mut(place) {
                 *bits |= 1 << bit;
             }
@@ -152,17 +155,15 @@ fn hash(word: &[u8]) -> usize {
 /// Three letters of five bits each, 64 of them in each number.
 const BEGINNINGS: usize = 1 << 15 >> 6;
 
-/// The place of the first three letters, in any case, in a table of bits.
+/// The first three letters of a word of two and more.
+fn first_three(word: &[u8]) -> [u8; 3] {
+    [0, 1, 2].map(|place| word.get(place).copied().unwrap_or_default())
+}
+
+/// The place of three letters, in any case, in a table of bits.
 #[inline]
-fn beginning(word: &[u8]) -> (usize, u32) {
-    let place = |a: &u8, b: &u8, c: u8| {
-        usize::from(a & 31) << 10 | usize::from(b & 31) << 5 | usize::from(c & 31)
-    };
-    let place = match word {
-        [a, b, c, ..] => place(a, b, *c),
-        [a, b] => place(a, b, 0),
-        _ => 0,
-    };
+fn beginning(letters: [u8; 3]) -> (usize, u32) {
+    let place = letters.iter().fold(0, |place, letter| place << 5 | usize::from(letter & 31));
     (place / 64, (place % 64) as u32)
 }
 
@@ -352,9 +353,8 @@ mod tests {
                 for behind in ["", "next"] {
                     let mut found = Vec::new();
                     let text = [&text, behind.as_bytes()].concat();
-                    ascii::each_word(isa, &ascii::tables(), &text, length, earliest, |word| {
-                        found.push(word.to_vec());
-                    });
+                    Words::of(isa, &ascii::tables(), &text, length, earliest)
+                        .each(|word| found.push(word.to_vec()));
                     assert_eq!(expected, found, "{isa:?} {}", String::from_utf8_lossy(&text));
                 }
             }

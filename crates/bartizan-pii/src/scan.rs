@@ -205,16 +205,20 @@ impl Scanner {
             }
         }
         if sweep.is_encoded(place) {
-            let spread = encoded::spread(window, place.at)?;
-            let words = encoded::words(window, place.at)?.into_iter().flatten();
-            for decoded in words.chain(spread) {
-                if let Some(candidate) = self.inside(place.at, &decoded) {
+            encoded::each(window, place.at, |decoded| {
+                if let Some(candidate) = self.inside(place.at, decoded) {
                     best = Some(preferred(best, candidate));
                 }
-            }
+            })?;
         }
         let mut rows = sweep.rows(&self.dispatch, window, place);
         let mut said = None;
+        let weak = rows.and(self.dispatch.weak);
+        if !weak.is_empty() {
+            // Without a word for them, their answer does not matter.
+            let said = said.insert(self.said(sweep, window, place.at));
+            rows = rows.without(weak.without(said.support));
+        }
         while let Some(place_of_row) = rows.take_first() {
             let Some(&row) = self.rows.get(place_of_row) else { continue };
             let answer = (row.check)(window, place.at);
@@ -228,9 +232,6 @@ impl Scanner {
                 continue;
             }
             let said = said.get_or_insert_with(|| self.said(sweep, window, place.at));
-            if self.dispatch.weak.has(place_of_row) && !said.support.has(place_of_row) {
-                continue;
-            }
             let Some(end) = answer? else { continue };
             let score = score(row, place_of_row, said);
             if score >= self.min_confidence {
