@@ -126,6 +126,8 @@ impl Marks {
 pub(crate) struct Dispatch {
     /// The rows of which a value may begin with a byte.
     starts: [Rows; 256],
+    /// The rows of which one may go on with a byte: told apart where a row has forms.
+    seconds: [Rows; 256],
     /// By the length of the first run, by what follows it.
     numbers: [ByNext; LONGEST_RUN + 1],
     /// By the digits within reach and before any letter or comma.
@@ -207,6 +209,7 @@ impl Dispatch {
     ) -> Box<Self> {
         let mut dispatch = Box::new(Self {
             starts: [Rows::default(); 256],
+            seconds: [Rows::default(); 256],
             numbers: [[Rows::default(); NEXT_KINDS]; LONGEST_RUN + 1],
             number_digits: [Rows::default(); NUMBER_REACH + 1],
             leads: [false; 256],
@@ -246,9 +249,13 @@ impl Dispatch {
             signals: Signals::default(),
         });
         for (place, row) in rows.iter().enumerate() {
-            for (byte, rows) in (0..=u8::MAX).zip(&mut dispatch.starts) {
+            let bytes = (0..=u8::MAX).zip(&mut dispatch.starts).zip(&mut dispatch.seconds);
+            for ((byte, starts), seconds) in bytes {
                 if (row.starts)(byte) {
-                    rows.insert(place);
+                    starts.insert(place);
+                }
+                if forms::may_be_second(anchors(row), byte) {
+                    seconds.insert(place);
                 }
             }
             dispatch.secret = row.entity.is_secret();
@@ -493,6 +500,12 @@ impl Dispatch {
     #[inline]
     pub(crate) fn starts(&self, byte: u8) -> Rows {
         self.starts.get(usize::from(byte)).copied().unwrap_or_default()
+    }
+
+    /// The rows of which a value may have this byte behind its first one.
+    #[inline]
+    pub(crate) fn seconds(&self, byte: u8) -> Rows {
+        self.seconds.get(usize::from(byte)).copied().unwrap_or_default()
     }
 
     /// Whether any value begins with letters and then a digit.

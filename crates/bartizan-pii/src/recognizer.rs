@@ -7,7 +7,7 @@ mod checksum;
 mod crypto;
 mod date;
 mod device;
-mod form;
+pub(crate) mod form;
 mod geo;
 mod health;
 mod id;

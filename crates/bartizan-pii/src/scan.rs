@@ -255,7 +255,7 @@ impl Scanner {
     /// What the words before `at` say of the rows.
     fn said(&self, sweep: &Sweep, window: &Window<'_>, at: usize) -> Said {
         let mut said = Said::default();
-        if sweep.words_before(window, at) {
+        if sweep.words_before(at) {
             let left = window.left(at).len();
             let text = window.bytes().get(at - left..).unwrap_or_default();
             self.vocabulary.said(text, left, &mut said);

@@ -1,7 +1,7 @@
 //! With what do the values of a form begin? A row that is a form gets its anchors from it.
 
 use super::{Dispatch, NUMBER_REACH};
-use crate::Anchor;
+use crate::{Anchor, recognizer::form::fits};
 
 impl Dispatch {
     /// What is common to all values of a form: its first run, and what follows that.
@@ -65,6 +65,27 @@ impl Dispatch {
             false => self.anywhere.insert(row),
         }
     }
+}
+
+/// Whether a value with such anchors may have a byte behind its first one: a quick no for forms, of which
+/// many begin with the same mark.
+pub(super) fn may_be_second(anchors: &[Anchor], byte: u8) -> bool {
+    anchors.iter().any(|anchor| match anchor {
+        Anchor::Forms(forms) => {
+            forms.iter().any(|form| may_stand(&places(form.as_bytes()), 1, byte))
+        }
+        _ => true,
+    })
+}
+
+/// Whether a byte may stand so far behind the beginning of some places of a form.
+fn may_stand(places: &[(u8, bool)], distance: usize, byte: u8) -> bool {
+    let Some(((place, optional), rest)) = places.split_first() else { return true };
+    let stands = match distance.checked_sub(1) {
+        Some(before) => may_stand(rest, before, byte),
+        None => fits(*place, byte),
+    };
+    stands || (*optional || matches!(place, b'_' | b'~')) && may_stand(rest, distance, byte)
 }
 
 /// How many digits a form has: in all, and before its first place for a letter or comma.

@@ -37,29 +37,25 @@ impl Sweep {
         if self.is(place, Kind::Other) {
             rows = rows.or(self.other_rows(dispatch, bytes, at));
         }
-        self.audible(dispatch, window, at, rows.and(dispatch.starts(byte)))
+        let rows = rows.and(dispatch.starts(byte));
+        let rows = bytes.get(at + 1).map_or(rows, |second| rows.and(dispatch.seconds(*second)));
+        self.audible(dispatch, at, rows)
     }
 
     /// Those of some rows that may speak here: others need a word before.
     #[inline(always)]
-    pub(super) fn audible(
-        &self,
-        dispatch: &Dispatch,
-        window: &Window<'_>,
-        at: usize,
-        rows: Rows,
-    ) -> Rows {
+    pub(super) fn audible(&self, dispatch: &Dispatch, at: usize, rows: Rows) -> Rows {
         let weak = rows.and(dispatch.weak);
-        let all = weak.is_empty() || self.hinted || self.words_before(window, at);
+        let all = weak.is_empty() || self.hinted || self.words_before(at);
         if all { rows } else { rows.without(weak) }
     }
 
     /// Whether words may stand closely before `at`: two letters side by side, or other scripts.
     #[inline]
-    pub(crate) fn words_before(&self, window: &Window<'_>, at: usize) -> bool {
+    pub(crate) fn words_before(&self, at: usize) -> bool {
         let Some(first) = (at - self.origin).checked_sub(BLOCK) else { return true };
         let letters = self.bits_from(first, |kinds| kinds.letter);
-        letters & letters >> 1 != 0 || !window.left(at).is_ascii()
+        letters & letters >> 1 | self.bits_from(first, |kinds| kinds.beyond) != 0
     }
 
     /// The 64 bits of a kind from a distance from the origin on.
