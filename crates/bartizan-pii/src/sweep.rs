@@ -17,7 +17,7 @@ mod signals;
 
 use crate::{
     Window,
-    dispatch::Dispatch,
+    dispatch::{Dispatch, Rows},
     simd::{BLOCK, Isa, Kernel, Kinds, Work, with_block},
 };
 use blocks::Blocks;
@@ -56,6 +56,8 @@ pub(crate) struct Sweep {
     told: Told,
     blocks: Blocks,
     found: Ring,
+    /// The number that was marked last, and the rows that may speak of it.
+    number: (usize, Rows),
 }
 
 /// Where numbers and codes may begin, what stands before an `@`, what stands around each of the marks,
@@ -201,6 +203,7 @@ impl Sweep {
         let first = usize::from(from >= BLOCK);
         (self.marked, self.ready) = (first, first);
         self.told.forget();
+        self.number.0 = usize::MAX;
         self.blocks.begin(first);
         self.found.clear(first);
     }

@@ -48,8 +48,12 @@ impl<'t> Words<'t> {
         while rest != 0 {
             let start = rest.trailing_zeros();
             rest &= rest - 1;
-            let letter = |place: u32| self.text.get((start + place) as usize).copied();
-            let [first, second, third] = [0, 1, 2].map(|place| letter(place).unwrap_or_default());
+            let here = self.text.get(start as usize..).unwrap_or_default();
+            let [first, second, third] = match here {
+                [first, second, third, ..] => [*first, *second, *third],
+                [first, second] => [*first, *second, 0],
+                _ => [0; 3],
+            };
             let third = if self.ends >> start >> 2 & 1 == 1 { 0 } else { third };
             self.starts |= u64::from(holds([first, second, third])) << start;
         }

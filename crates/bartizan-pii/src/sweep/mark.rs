@@ -122,6 +122,8 @@ impl Sweep {
         let (text, place) = (window.bytes(), self.origin + at);
         let rows = self.rows_of_number(dispatch, text, at, bits);
         let rows = self.audible(dispatch, place, rows);
+        // They will be asked at its places.
+        self.number = (at, rows);
         if rows.is_empty() {
             return;
         }

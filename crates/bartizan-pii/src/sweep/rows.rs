@@ -12,6 +12,7 @@ use crate::{
 
 impl Sweep {
     /// The rows of which a value may begin at a place, the last one that was given.
+    /// (Some may need a word before: of these nobody asked here.)
     pub(crate) fn rows(&self, dispatch: &Dispatch, window: &Window<'_>, place: Place) -> Rows {
         let at = place.at;
         let bytes = window.bytes();
@@ -38,8 +39,7 @@ impl Sweep {
             rows = rows.or(self.other_rows(dispatch, bytes, at));
         }
         let rows = rows.and(dispatch.starts(byte));
-        let rows = bytes.get(at + 1).map_or(rows, |second| rows.and(dispatch.seconds(*second)));
-        self.audible(dispatch, at, rows)
+        bytes.get(at + 1).map_or(rows, |second| rows.and(dispatch.seconds(*second)))
     }
 
     /// Those of some rows that may speak here: others need a word before.
@@ -76,6 +76,9 @@ impl Sweep {
             return Rows::default();
         }
         let first = place + lead;
+        if first == self.number.0 {
+            return self.number.1;
+        }
         let digits = self.bits_from(first, |kinds| kinds.digit);
         let ends = self.bits_from(first, Kinds::ends_number);
         self.rows_of_number(dispatch, bytes, first, (digits, ends))
