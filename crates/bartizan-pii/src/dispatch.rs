@@ -126,8 +126,9 @@ impl Marks {
 pub(crate) struct Dispatch {
     /// The rows of which a value may begin with a byte.
     starts: [Rows; 256],
-    /// The rows of which one may go on with a byte: told apart where a row has forms.
-    seconds: [Rows; 256],
+    /// The rows of which one may go on with a byte behind none and behind a mark: told apart where a row has
+    /// forms.
+    seconds: [[Rows; 256]; 2],
     /// By the length of the first run, by what follows it.
     numbers: [ByNext; LONGEST_RUN + 1],
     /// By the digits within reach and before any letter or comma.
@@ -209,7 +210,7 @@ impl Dispatch {
     ) -> Box<Self> {
         let mut dispatch = Box::new(Self {
             starts: [Rows::default(); 256],
-            seconds: [Rows::default(); 256],
+            seconds: [[Rows::default(); 256]; 2],
             numbers: [[Rows::default(); NEXT_KINDS]; LONGEST_RUN + 1],
             number_digits: [Rows::default(); NUMBER_REACH + 1],
             leads: [false; 256],
@@ -249,13 +250,16 @@ impl Dispatch {
             signals: Signals::default(),
         });
         for (place, row) in rows.iter().enumerate() {
-            let bytes = (0..=u8::MAX).zip(&mut dispatch.starts).zip(&mut dispatch.seconds);
-            for ((byte, starts), seconds) in bytes {
+            for (byte, rows) in (0..=u8::MAX).zip(&mut dispatch.starts) {
                 if (row.starts)(byte) {
-                    starts.insert(place);
+                    rows.insert(place);
                 }
-                if forms::may_be_second(anchors(row), byte) {
-                    seconds.insert(place);
+            }
+            for (behind_mark, seconds) in [false, true].into_iter().zip(&mut dispatch.seconds) {
+                for (byte, rows) in (0..=u8::MAX).zip(seconds) {
+                    if forms::may_be_second(anchors(row), behind_mark, byte) {
+                        rows.insert(place);
+                    }
                 }
             }
             dispatch.secret = row.entity.is_secret();
@@ -502,10 +506,17 @@ impl Dispatch {
         self.starts.get(usize::from(byte)).copied().unwrap_or_default()
     }
 
-    /// The rows of which a value may have this byte behind its first one.
+    /// The rows of which a value may begin with these bytes, of which the second may not be known.
     #[inline]
-    pub(crate) fn seconds(&self, byte: u8) -> Rows {
-        self.seconds.get(usize::from(byte)).copied().unwrap_or_default()
+    pub(crate) fn begins(&self, first: u8, second: Option<u8>) -> Rows {
+        let starts = self.starts(first);
+        let seconds = self.seconds.get(usize::from(!is_word(first)));
+        match (seconds, second) {
+            (Some(seconds), Some(second)) => {
+                starts.and(seconds.get(usize::from(second)).copied().unwrap_or_default())
+            }
+            _ => starts,
+        }
     }
 
     /// Whether any value begins with letters and then a digit.

@@ -38,8 +38,7 @@ impl Sweep {
         if self.is(place, Kind::Other) {
             rows = rows.or(self.other_rows(dispatch, bytes, at));
         }
-        let rows = rows.and(dispatch.starts(byte));
-        bytes.get(at + 1).map_or(rows, |second| rows.and(dispatch.seconds(*second)))
+        rows.and(dispatch.begins(byte, bytes.get(at + 1).copied()))
     }
 
     /// Those of some rows that may speak here: others need a word before.
