@@ -159,6 +159,25 @@ impl<const N: usize> ManyKinds<N> {
         }
     }
 
+    /// Makes the last so many blocks the first ones.
+    #[inline(always)]
+    pub(crate) fn take_last<const LAST: usize>(&mut self) {
+        let take = |all: &mut [u64; N]| all.copy_within(N - LAST.., 0);
+        take(&mut self.digit);
+        take(&mut self.letter);
+        take(&mut self.sign);
+        take(&mut self.colon);
+        take(&mut self.solid);
+        take(&mut self.dash);
+        take(&mut self.dot);
+        take(&mut self.capital);
+        take(&mut self.beyond);
+        take(&mut self.literal);
+        take(&mut self.assign);
+        take(&mut self.comma);
+        take(&mut self.set);
+    }
+
     /// Sets those of one block.
     #[inline(always)]
     pub(crate) fn put(&mut self, index: usize, kinds: &Kinds) {

@@ -5,8 +5,8 @@ use super::signals::MANY;
 use crate::simd::{Kinds, ManyKinds};
 
 /// So many blocks before those that are told of together: rows are asked at a place of the last of
-/// them, and look at what stands before it.
-const BEFORE: usize = 2;
+/// them, and look at what stands before it. (With one more, a register holds what is kept of a kind.)
+const BEFORE: usize = 3;
 /// The last one stands behind those that are told of together.
 const KEPT: usize = BEFORE + MANY + 1;
 
@@ -43,10 +43,9 @@ impl Blocks {
     }
 
     /// Those that are told of together are the next ones.
+    #[inline(always)]
     fn turn(&mut self) {
-        for (to, from) in (MANY..KEPT).enumerate() {
-            self.kinds.put(to, &self.kinds.one(from));
-        }
+        self.kinds.take_last::<{ KEPT - MANY }>();
         self.base += MANY;
     }
 
