@@ -15,8 +15,7 @@ pub(crate) use tables::{Literals, Set, Tables};
 pub(crate) const BLOCK: usize = 64;
 pub(crate) const READ: usize = BLOCK + 2;
 
-/// One bit for each of 64 bytes, the first one lowest. (So aligned that one of several is found by a
-/// shift.)
+/// One bit for each of 64 bytes, the first one lowest. (Aligned to lines of the cache.)
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(align(128))]
 pub(crate) struct Kinds<T = u64> {
