@@ -2,6 +2,8 @@
 
 mod ascii;
 
+use ascii::Words;
+
 use crate::{
     dispatch::Rows,
     simd::{Isa, Tables},
@@ -85,16 +87,12 @@ impl Vocabulary {
         let text = text.get(end.saturating_sub(ascii::MOST)..).unwrap_or_default();
         let length = end.min(ascii::MOST);
         let earliest = length.saturating_sub(REACH);
-        ascii::each_word(self.isa, &self.tables, text, length, |start, end| {
-            let word = text.get(start..end).unwrap_or_default();
-            // A plural begins as its singular does, if that has three letters.
-            let known = word.len() <= BEGINNING || self.begins_some(word);
-            if start >= earliest && word.len() > 1 && known {
-                self.look_up_with_stem(word, said);
-            }
-        });
+        Words::of(self.isa, &self.tables, text, length, earliest)
+            .beginning_with(|letters| self.begins_some(letters))
+            .each(|word| self.look_up_with_stem(word, said));
     }
 
+    #[inline(never)]
     fn look_up_with_stem(&self, word: &[u8], said: &mut Said) {
         self.look_up(word, said);
         if let Some(stem) = stem(word) {
@@ -102,21 +100,14 @@ impl Vocabulary {
         }
     }
 
-    /// Whether any word begins with the same three letters.
+    /// Whether any word, or its plural, begins with the same three letters.
     #[inline]
-    fn begins_some(&self, word: &[u8]) -> bool {
-        let (place, bit) = beginning(word);
+    fn begins_some(&self, letters: [u8; 3]) -> bool {
+        let (place, bit) = beginning(letters);
         self.beginnings.get(place).is_some_and(|bits| bits >> bit & 1 == 1)
     }
 
     fn look_up(&self, word: &[u8], said: &mut Said) {
-        if self.begins_some(word) {
-            self.look_up_hashed(word, said);
-        }
-    }
-
-    #[inline(never)]
-    fn look_up_hashed(&self, word: &[u8], said: &mut Said) {
         let mut slot = hash(word);
         while let Some(Some(entry)) = self.slots.get(slot & (self.slots.len() - 1)) {
             if entry.word.as_bytes().eq_ignore_ascii_case(word) {
@@ -129,9 +120,13 @@ impl Vocabulary {
     }
 
     fn add(&mut self, word: &'static str, note: impl Fn(&mut Said)) {
-        let (place, bit) = beginning(word.as_bytes());
-        if let Some(bits) = self.beginnings.get_mut(place) {
-            *bits |= 1 << bit;
+        // A plural begins with other letters where a word has two.
+        let [first, second, third] = first_three(word.as_bytes());
+        let plural = [first, second, if third == 0 { b's' } else { third }];
+        for (place, bit) in [beginning([first, second, third]), beginning(plural)] {
+            if let Some(bits) = self.beginnings.get_mut(place) {
+                *bits |= 1 << bit;
+            }
         }
         let mask = self.slots.len() - 1;
         let mut slot = hash(word.as_bytes());
@@ -157,17 +152,18 @@ fn hash(word: &[u8]) -> usize {
     (hash ^ hash >> 15) as usize
 }
 
-/// So many letters are a beginning.
-const BEGINNING: usize = 3;
-
 /// Three letters of five bits each, 64 of them in each number.
 const BEGINNINGS: usize = 1 << 15 >> 6;
 
-/// The place of the first three letters, in any case, in a table of bits.
+/// The first three letters of a word of two and more.
+fn first_three(word: &[u8]) -> [u8; 3] {
+    [0, 1, 2].map(|place| word.get(place).copied().unwrap_or_default())
+}
+
+/// The place of three letters, in any case, in a table of bits.
 #[inline]
-fn beginning(word: &[u8]) -> (usize, u32) {
-    let letter = |place: usize| word.get(place).map_or(0, |byte| usize::from(byte & 31));
-    let place = letter(0) << 10 | letter(1) << 5 | letter(2);
+fn beginning(letters: [u8; 3]) -> (usize, u32) {
+    let place = letters.iter().fold(0, |place, letter| place << 5 | usize::from(letter & 31));
     (place / 64, (place % 64) as u32)
 }
 
@@ -357,11 +353,8 @@ mod tests {
                 for behind in ["", "next"] {
                     let mut found = Vec::new();
                     let text = [&text, behind.as_bytes()].concat();
-                    ascii::each_word(isa, &ascii::tables(), &text, length, |start, end| {
-                        if start >= earliest && end - start > 1 {
-                            found.push(text[start..end].to_vec());
-                        }
-                    });
+                    Words::of(isa, &ascii::tables(), &text, length, earliest)
+                        .each(|word| found.push(word.to_vec()));
                     assert_eq!(expected, found, "{isa:?} {}", String::from_utf8_lossy(&text));
                 }
             }

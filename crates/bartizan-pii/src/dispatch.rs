@@ -126,6 +126,9 @@ impl Marks {
 pub(crate) struct Dispatch {
     /// The rows of which a value may begin with a byte.
     starts: [Rows; 256],
+    /// The rows of which one may go on with a byte behind none and behind a mark: told apart where a row has
+    /// forms.
+    seconds: [[Rows; 256]; 2],
     /// By the length of the first run, by what follows it.
     numbers: [ByNext; LONGEST_RUN + 1],
     /// By the digits within reach and before any letter or comma.
@@ -207,6 +210,7 @@ impl Dispatch {
     ) -> Box<Self> {
         let mut dispatch = Box::new(Self {
             starts: [Rows::default(); 256],
+            seconds: [[Rows::default(); 256]; 2],
             numbers: [[Rows::default(); NEXT_KINDS]; LONGEST_RUN + 1],
             number_digits: [Rows::default(); NUMBER_REACH + 1],
             leads: [false; 256],
@@ -249,6 +253,13 @@ impl Dispatch {
             for (byte, rows) in (0..=u8::MAX).zip(&mut dispatch.starts) {
                 if (row.starts)(byte) {
                     rows.insert(place);
+                }
+            }
+            for (behind_mark, seconds) in [false, true].into_iter().zip(&mut dispatch.seconds) {
+                for (byte, rows) in (0..=u8::MAX).zip(seconds) {
+                    if forms::may_be_second(anchors(row), behind_mark, byte) {
+                        rows.insert(place);
+                    }
                 }
             }
             dispatch.secret = row.entity.is_secret();
@@ -493,6 +504,19 @@ impl Dispatch {
     #[inline]
     pub(crate) fn starts(&self, byte: u8) -> Rows {
         self.starts.get(usize::from(byte)).copied().unwrap_or_default()
+    }
+
+    /// The rows of which a value may begin with these bytes, of which the second may not be known.
+    #[inline]
+    pub(crate) fn begins(&self, first: u8, second: Option<u8>) -> Rows {
+        let starts = self.starts(first);
+        let seconds = self.seconds.get(usize::from(!is_word(first)));
+        match (seconds, second) {
+            (Some(seconds), Some(second)) => {
+                starts.and(seconds.get(usize::from(second)).copied().unwrap_or_default())
+            }
+            _ => starts,
+        }
     }
 
     /// Whether any value begins with letters and then a digit.

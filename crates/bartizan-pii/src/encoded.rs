@@ -45,6 +45,11 @@ impl Decoded {
         Self { bytes: [0; FEW], length: 0, long: Vec::new(), end: 0, is_cut: false }
     }
 
+    fn clear(&mut self) {
+        (self.length, self.end, self.is_cut) = (0, 0, false);
+        self.long.clear();
+    }
+
     pub(crate) fn text(&self) -> &[u8] {
         if self.long.is_empty() {
             self.bytes.get(..self.length).unwrap_or_default()
@@ -149,28 +154,44 @@ static ROLES: [u8; 256] = {
     table
 };
 
-/// What the word at `at` says, if it is text in base64 or in hexadecimal digits: by itself, and together
-/// with the lines behind it where it ends with its line.
-pub(crate) fn words(window: &Window<'_>, at: usize) -> Peek<[Option<Decoded>; 2]> {
-    if window.before(at, 1).is_some_and(|byte| sextet(byte).is_some()) {
-        return Ok([None, None]);
+/// Gives all that the word at `at` says in another writing: in base64 or in hexadecimal digits, or in
+/// letters that stand one by one.
+pub(crate) fn each(window: &Window<'_>, at: usize, mut take: impl FnMut(&Decoded)) -> Peek<()> {
+    let mut decoded = Decoded::new();
+    words(window, at, &mut decoded, &mut take)?;
+    if spread(window, at, &mut decoded)? {
+        take(&decoded);
     }
-    if !is_marked(window.bytes().get(at..).unwrap_or_default()) {
-        return Ok([None, None]);
-    }
-    let Some(word) = base64(window, at, false)? else {
-        return Ok([hexadecimal(window, at)?, None]);
-    };
-    let lines = match next_line(window, at, word.end)? {
-        Some(_) => base64(window, at, true)?,
-        None => None,
-    };
-    Ok([Some(word), lines])
+    Ok(())
 }
 
-/// RFC 4648, sections 4 and 5, with padding or without; in one line, or in several.
-fn base64(window: &Window<'_>, at: usize, lines: bool) -> Peek<Option<Decoded>> {
-    let mut decoded = Decoded::new();
+/// Base64 is read by itself, and together with the lines behind it where it ends with its line.
+fn words(
+    window: &Window<'_>,
+    at: usize,
+    decoded: &mut Decoded,
+    mut take: impl FnMut(&Decoded),
+) -> Peek<()> {
+    if window.before(at, 1).is_some_and(|byte| sextet(byte).is_some())
+        || !is_marked(window.bytes().get(at..).unwrap_or_default())
+    {
+        return Ok(());
+    }
+    if base64(window, at, false, decoded)? {
+        take(decoded);
+        if next_line(window, at, decoded.end)?.is_some() && base64(window, at, true, decoded)? {
+            take(decoded);
+        }
+    } else if hexadecimal(window, at, decoded)? {
+        take(decoded);
+    }
+    Ok(())
+}
+
+/// Whether text stands there by RFC 4648, sections 4 and 5, with padding or without; in one line, or in
+/// several.
+fn base64(window: &Window<'_>, at: usize, lines: bool, decoded: &mut Decoded) -> Peek<bool> {
+    decoded.clear();
     let most = if lines { MOST_WRAPPED } else { MOST };
     let (mut bits, mut held, mut end, mut line) = (0_u32, 0_u32, at, at);
     // What the lines before this one say, and where they end.
@@ -189,7 +210,7 @@ fn base64(window: &Window<'_>, at: usize, lines: bool) -> Peek<Option<Decoded>> 
             held -= 8;
             if !decoded.push((bits >> held & 0xFF) as u8) {
                 // What stands in this line is something else; those before it say what they say.
-                let Some(said) = before else { return Ok(None) };
+                let Some(said) = before else { return Ok(false) };
                 (decoded.length, end) = said;
                 break;
             }
@@ -198,11 +219,11 @@ fn base64(window: &Window<'_>, at: usize, lines: bool) -> Peek<Option<Decoded>> 
     }
     // A single letter beyond four is none of base64.
     if end - at < LEAST || (held == 6 && before.is_none()) {
-        return Ok(None);
+        return Ok(false);
     }
     decoded.is_cut = end - at >= most;
     decoded.end = end + window.count(end, 2, |byte| byte == b'=')?;
-    Ok(Some(decoded))
+    Ok(true)
 }
 
 /// Where the next line of a word begins whose line goes from `line` to `end`, if one does.
@@ -219,32 +240,33 @@ fn next_line(window: &Window<'_>, line: usize, end: usize) -> Peek<Option<usize>
     Ok(window.is(next, |byte| sextet(byte).is_some())?.then_some(next))
 }
 
-fn hexadecimal(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
-    let mut decoded = Decoded::new();
+/// Whether text stands there in hexadecimal digits.
+fn hexadecimal(window: &Window<'_>, at: usize, decoded: &mut Decoded) -> Peek<bool> {
+    decoded.clear();
     let mut end = at;
     while end - at < MOST {
         let Some(high) = window.byte(end)?.and_then(hex_digit) else { break };
-        let Some(low) = window.byte(end + 1)?.and_then(hex_digit) else { return Ok(None) };
+        let Some(low) = window.byte(end + 1)?.and_then(hex_digit) else { return Ok(false) };
         if !decoded.push(high << 4 | low) {
-            return Ok(None);
+            return Ok(false);
         }
         end += 2;
     }
     (decoded.end, decoded.is_cut) = (end, end - at >= MOST);
-    Ok((end - at >= LEAST).then_some(decoded))
+    Ok(end - at >= LEAST)
 }
 
-/// What letters say that stand one by one from `at` on, with the same mark between any two.
-pub(crate) fn spread(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
+/// Whether letters stand one by one from `at` on, with the same mark between any two.
+fn spread(window: &Window<'_>, at: usize, decoded: &mut Decoded) -> Peek<bool> {
     let joined = |b: u8| b.is_ascii_graphic() && !is_mark(b);
     if window.before(at, 1).is_some_and(joined) || !window.is(at, may_lead)? {
-        return Ok(None);
+        return Ok(false);
     }
-    let Some(mark) = window.byte(at + 1)?.filter(|byte| is_mark(*byte)) else { return Ok(None) };
+    let Some(mark) = window.byte(at + 1)?.filter(|byte| is_mark(*byte)) else { return Ok(false) };
     if !spread_begins(window, at, mark)? {
-        return Ok(None);
+        return Ok(false);
     }
-    let mut decoded = Decoded::new();
+    decoded.clear();
     let mut next = at;
     while next - at < MOST_SPREAD {
         let Some(letter) = window.byte(next)?.filter(u8::is_ascii_graphic) else {
@@ -274,7 +296,7 @@ pub(crate) fn spread(window: &Window<'_>, at: usize) -> Peek<Option<Decoded>> {
         decoded.length -= 1;
     }
     decoded.is_cut = decoded.end - at >= MOST_SPREAD;
-    Ok((decoded.length >= FEWEST_LETTERS).then_some(decoded))
+    Ok(decoded.length >= FEWEST_LETTERS)
 }
 
 /// Whether such letters begin at `at`: three letters or digits, perhaps behind some other letters

@@ -113,11 +113,11 @@ impl Masker {
         self.walk(json, None, Some(hand))
     }
 
-    fn walk<'j>(
+    fn walk<'h, 'j>(
         &self,
         json: &'j [u8],
-        vault: Option<&mut Vault>,
-        hand: Option<&mut dyn Hand>,
+        vault: Option<&'h mut Vault>,
+        hand: Option<&'h mut dyn Hand>,
     ) -> Result<MaskedJson<'j>, JsonError> {
         let mut walk = Walk::new(Some(self), vault, as_text(json)?);
         walk.hand = hand;
@@ -222,7 +222,7 @@ impl<F: FnMut(&str, &str) -> Option<String>> Hand for F {
 struct Walk<'m, 'h, 'j> {
     /// Nothing is looked for where there is none.
     masker: Option<&'m Masker>,
-    vault: Option<&'m mut Vault>,
+    vault: Option<&'h mut Vault>,
     hand: Option<&'h mut dyn Hand>,
     json: &'j str,
     at: usize,
@@ -232,13 +232,13 @@ struct Walk<'m, 'h, 'j> {
     places: Places,
     blocked: bool,
     /// Made when something is looked for; one for the document and what stands in it.
-    reader: Option<Box<Reader>>,
+    reader: Option<Box<Reader<'m>>>,
     /// In how many strings the document stands.
     nesting: usize,
 }
 
-impl<'m, 'j> Walk<'m, '_, 'j> {
-    fn new(masker: Option<&'m Masker>, vault: Option<&'m mut Vault>, json: &'j str) -> Self {
+impl<'m, 'h, 'j> Walk<'m, 'h, 'j> {
+    fn new(masker: Option<&'m Masker>, vault: Option<&'h mut Vault>, json: &'j str) -> Self {
         Self {
             masker,
             vault,
@@ -382,7 +382,7 @@ impl<'m, 'j> Walk<'m, '_, 'j> {
 
     /// The same for the value of a member that is named like a password or a key: rows that look at
     /// what a value is assigned to see the name before it, as they do in a text.
-    fn scan_assigned(&mut self, masker: &Masker, text: &str, name: &str) -> Vec<Finding> {
+    fn scan_assigned(&mut self, masker: &'m Masker, text: &str, name: &str) -> Vec<Finding> {
         let quote = ['"', '\'', '`'].into_iter().find(|quote| !text.contains(*quote));
         let end = end_of(name, ASSIGNED);
         let assigned = match quote {

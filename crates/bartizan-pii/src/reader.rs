@@ -19,17 +19,17 @@ const MARGIN: usize = 64;
 
 /// What is known of one text in both readings, kept from search to search.
 #[derive(Debug, Default)]
-pub(crate) struct Reader {
+pub(crate) struct Reader<'s> {
     sweep: Sweep,
-    plain: Option<Search>,
-    unfolded: Option<Box<Unfolded>>,
+    plain: Option<Search<'s>>,
+    unfolded: Option<Box<Unfolded<'s>>>,
     /// No unit stands before this place that was not unfolded.
     searched: usize,
 }
 
 /// A stretch of the text with its units undone.
 #[derive(Debug, Default)]
-struct Unfolded {
+struct Unfolded<'s> {
     active: bool,
     folded: Folded,
     sweep: Sweep,
@@ -38,12 +38,12 @@ struct Unfolded {
     /// The stretch ends with what is known of the text.
     at_end: bool,
     /// What was found and not taken yet.
-    next: Option<Candidate>,
+    next: Option<Candidate<'s>>,
 }
 
 /// What the second reading says of values up to a limit.
-enum Reading {
-    Found(Candidate),
+enum Reading<'s> {
+    Found(Candidate<'s>),
     /// From here on more must be known.
     Undecided(usize),
     Nothing,
@@ -58,7 +58,7 @@ enum Begun {
     Cut,
 }
 
-impl Reader {
+impl<'s> Reader<'s> {
     /// Forgets the text.
     pub(crate) fn reset(&mut self) {
         self.sweep.reset();
@@ -70,7 +70,12 @@ impl Reader {
 
     /// The first value that begins at `from` or later, as far as the window can tell. The window
     /// must be the one of the searches before, until [`reset`](Self::reset).
-    pub(crate) fn search(&mut self, scanner: &Scanner, window: &Window<'_>, from: usize) -> Search {
+    pub(crate) fn search(
+        &mut self,
+        scanner: &'s Scanner,
+        window: &Window<'_>,
+        from: usize,
+    ) -> Search<'s> {
         match self.search_both(scanner, window, from) {
             // Half an escape does not go out before it is known what begins behind it.
             Search::ClearUpTo(end) => {
@@ -84,12 +89,17 @@ impl Reader {
         }
     }
 
-    fn search_both(&mut self, scanner: &Scanner, window: &Window<'_>, from: usize) -> Search {
+    fn search_both(
+        &mut self,
+        scanner: &'s Scanner,
+        window: &Window<'_>,
+        from: usize,
+    ) -> Search<'s> {
         let plain = self.plain(scanner, window, from);
         let limit = match &plain {
             Search::Found(found) => {
                 if let Some(unit) = unfold::around(window, found.start).filter(|at| *at >= from) {
-                    let found = Candidate { start: unit, ..found.clone() };
+                    let found = Candidate { start: unit, ..*found };
                     return self.inside_of_unit(scanner, window, from, found);
                 }
                 found.start
@@ -117,11 +127,11 @@ impl Reader {
     /// along: half an escape must not stay.
     fn inside_of_unit(
         &mut self,
-        scanner: &Scanner,
+        scanner: &'s Scanner,
         window: &Window<'_>,
         from: usize,
-        plain: Candidate,
-    ) -> Search {
+        plain: Candidate<'s>,
+    ) -> Search<'s> {
         match self.unfolded(scanner, window, from, plain.end) {
             Reading::Found(other) if other.start < plain.end => Search::Found(other),
             Reading::Found(_) | Reading::Nothing => Search::Found(plain),
@@ -129,7 +139,7 @@ impl Reader {
         }
     }
 
-    fn plain(&mut self, scanner: &Scanner, window: &Window<'_>, from: usize) -> Search {
+    fn plain(&mut self, scanner: &'s Scanner, window: &Window<'_>, from: usize) -> Search<'s> {
         let still_ahead = match &self.plain {
             Some(Search::Found(found)) => found.start >= from,
             Some(Search::ClearUpTo(end)) => *end >= from,
@@ -138,16 +148,16 @@ impl Reader {
         if !still_ahead {
             self.plain = Some(scanner.search(&mut self.sweep, window, None, from));
         }
-        self.plain.clone().unwrap_or(Search::ClearUpTo(from))
+        self.plain.unwrap_or(Search::ClearUpTo(from))
     }
 
     fn unfolded(
         &mut self,
-        scanner: &Scanner,
+        scanner: &'s Scanner,
         window: &Window<'_>,
         from: usize,
         limit: usize,
-    ) -> Reading {
+    ) -> Reading<'s> {
         loop {
             if !self.unfolded.as_ref().is_some_and(|unfolded| unfolded.active) {
                 match self.begin(scanner, window, from, limit) {
@@ -173,7 +183,7 @@ impl Reader {
     /// Unfolds the next stretch with a unit that may be a part of a value up to `limit`, if any.
     fn begin(
         &mut self,
-        scanner: &Scanner,
+        scanner: &'s Scanner,
         window: &Window<'_>,
         from: usize,
         limit: usize,
@@ -198,11 +208,11 @@ impl Reader {
     /// readings are the same before it, and behind it anything may come.
     fn before_cut(
         &mut self,
-        scanner: &Scanner,
+        scanner: &'s Scanner,
         window: &Window<'_>,
         from: usize,
         limit: usize,
-    ) -> Reading {
+    ) -> Reading<'s> {
         let known = window.bytes().get(..self.searched).unwrap_or_default();
         let known = Window::partial(known).with_hint(window.hint());
         let sweep = &mut self.unfolded.get_or_insert_default().sweep;
@@ -216,7 +226,7 @@ impl Reader {
     }
 }
 
-impl Unfolded {
+impl<'s> Unfolded<'s> {
     fn begin(&mut self, unit: usize) {
         self.folded.begin(unit.saturating_sub(AHEAD + BEHIND + MARGIN));
         self.sweep.reset();
@@ -225,9 +235,14 @@ impl Unfolded {
 
     /// The first value from `from` on that a unit is near to; `None` where the stretch ends before
     /// there is one.
-    fn search(&mut self, scanner: &Scanner, window: &Window<'_>, from: usize) -> Option<Search> {
+    fn search(
+        &mut self,
+        scanner: &'s Scanner,
+        window: &Window<'_>,
+        from: usize,
+    ) -> Option<Search<'s>> {
         if let Some(next) = self.next.take_if(|next| next.start >= from) {
-            self.next = Some(next.clone());
+            self.next = Some(next);
             return Some(Search::Found(next));
         }
         if self.valid == 0 {
@@ -243,7 +258,7 @@ impl Unfolded {
                         return None;
                     }
                     if found.start >= from && self.folded.matters(found.start) {
-                        self.next = Some(found.clone());
+                        self.next = Some(found);
                         return Some(Search::Found(found));
                     }
                 }
@@ -265,7 +280,7 @@ impl Unfolded {
         }
     }
 
-    fn search_at(&mut self, scanner: &Scanner, window: &Window<'_>, at: usize) -> Search {
+    fn search_at(&mut self, scanner: &'s Scanner, window: &Window<'_>, at: usize) -> Search<'s> {
         let shown = &self.folded.bytes;
         let all = self.at_end && window.is_complete();
         let shown = if all { Window::whole(shown) } else { Window::partial(shown) };
@@ -301,7 +316,7 @@ impl Unfolded {
     }
 
     /// A value of the stretch as one of the text.
-    fn in_text(&self, found: Candidate) -> Candidate {
+    fn in_text(&self, found: Candidate<'s>) -> Candidate<'s> {
         let (start, end) = (self.folded.start(found.start), self.folded.end_before(found.end));
         Candidate { start, end, ..found }
     }

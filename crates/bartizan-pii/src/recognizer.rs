@@ -8,7 +8,7 @@ mod crypto;
 mod date;
 mod device;
 mod first_name;
-mod form;
+pub(crate) mod form;
 mod geo;
 mod health;
 mod id;

@@ -50,9 +50,9 @@ pub struct Scanner {
 }
 
 /// A value whose beginning is certain, and whose end is too or follows by [`Run`].
-#[derive(Debug, Clone)]
-pub(crate) struct Candidate {
-    pub(crate) entity: Entity,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Candidate<'s> {
+    pub(crate) entity: &'s Entity,
     pub(crate) start: usize,
     pub(crate) end: usize,
     pub(crate) run: Option<Run>,
@@ -60,9 +60,9 @@ pub(crate) struct Candidate {
 }
 
 /// How far a search came.
-#[derive(Debug, Clone)]
-pub(crate) enum Search {
-    Found(Candidate),
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Search<'s> {
+    Found(Candidate<'s>),
     /// Nothing begins before this byte, where the known text ends or more of it is needed.
     ClearUpTo(usize),
 }
@@ -133,15 +133,19 @@ impl Scanner {
     }
 
     /// The same with a reader that is used again, for many short texts.
-    pub(crate) fn scan_with(&self, reader: &mut Reader, window: &Window<'_>) -> Vec<Finding> {
+    pub(crate) fn scan_with<'s>(
+        &'s self,
+        reader: &mut Reader<'s>,
+        window: &Window<'_>,
+    ) -> Vec<Finding> {
         let mut findings = Vec::new();
         let mut from = 0;
         reader.reset();
         while let Search::Found(candidate) = reader.search(self, window, from) {
-            let (end, _) = candidate.extend(window, candidate.end);
+            let Candidate { entity, start, end, run, score } = candidate;
+            let end = run.map_or(end, |run| run.extend(window, end).0);
             from = end;
-            let Candidate { entity, start, score, .. } = candidate;
-            findings.push(Finding { entity, start, end, score });
+            findings.push(Finding { entity: entity.clone(), start, end, score });
         }
         findings
     }
@@ -155,7 +159,7 @@ impl Scanner {
         window: &Window<'_>,
         folded: Option<&Folded>,
         from: usize,
-    ) -> Search {
+    ) -> Search<'_> {
         let mut from = from;
         while let Some(place) = sweep.next(&self.dispatch, self.isa, window, from) {
             let at = place.at;
@@ -186,8 +190,13 @@ impl Scanner {
     }
 
     /// The preferred one of all values that begin exactly at `place`.
-    fn best(&self, sweep: &Sweep, window: &Window<'_>, place: Place) -> Peek<Option<Candidate>> {
-        let mut best: Option<Candidate> = None;
+    fn best(
+        &self,
+        sweep: &Sweep,
+        window: &Window<'_>,
+        place: Place,
+    ) -> Peek<Option<Candidate<'_>>> {
+        let mut best: Option<Candidate<'_>> = None;
         if sweep.is_custom(place) {
             for custom in self.custom.iter() {
                 if let Some(candidate) = self.try_custom(custom, window, place.at)? {
@@ -196,18 +205,22 @@ impl Scanner {
             }
         }
         if sweep.is_encoded(place) {
-            let spread = encoded::spread(window, place.at)?;
-            let words = encoded::words(window, place.at)?.into_iter().flatten();
-            for decoded in words.chain(spread) {
-                if let Some(candidate) = self.inside(place.at, &decoded) {
+            encoded::each(window, place.at, |decoded| {
+                if let Some(candidate) = self.inside(place.at, decoded) {
                     best = Some(preferred(best, candidate));
                 }
-            }
+            })?;
         }
         let mut rows = sweep.rows(&self.dispatch, window, place);
         let mut said = None;
+        let weak = rows.and(self.dispatch.weak);
+        if !weak.is_empty() {
+            // Without a word for them, their answer does not matter.
+            let said = said.insert(self.said(sweep, window, place.at));
+            rows = rows.without(weak.without(said.support));
+        }
         while let Some(place_of_row) = rows.take_first() {
-            let Some(row) = self.rows.get(place_of_row) else { continue };
+            let Some(&row) = self.rows.get(place_of_row) else { continue };
             let answer = (row.check)(window, place.at);
             if answer == Ok(None) {
                 continue;
@@ -219,9 +232,6 @@ impl Scanner {
                 continue;
             }
             let said = said.get_or_insert_with(|| self.said(sweep, window, place.at));
-            if self.dispatch.weak.has(place_of_row) && !said.support.has(place_of_row) {
-                continue;
-            }
             let Some(end) = answer? else { continue };
             let score = score(row, place_of_row, said);
             if score >= self.min_confidence {
@@ -233,7 +243,7 @@ impl Scanner {
 
     /// All of a word that says something in which a value is found.
     #[cold]
-    fn inside(&self, at: usize, decoded: &Decoded) -> Option<Candidate> {
+    fn inside(&self, at: usize, decoded: &Decoded) -> Option<Candidate<'_>> {
         let window = Window::whole(decoded.text());
         let Search::Found(inner) = self.search(&mut Sweep::of_decoded(), &window, None, 0) else {
             return None;
@@ -245,7 +255,7 @@ impl Scanner {
     /// What the words before `at` say of the rows.
     fn said(&self, sweep: &Sweep, window: &Window<'_>, at: usize) -> Said {
         let mut said = Said::default();
-        if sweep.words_before(window, at) {
+        if sweep.words_before(at) {
             let left = window.left(at).len();
             let text = window.bytes().get(at - left..).unwrap_or_default();
             self.vocabulary.said(text, left, &mut said);
@@ -254,12 +264,12 @@ impl Scanner {
         said
     }
 
-    fn try_custom(
+    fn try_custom<'s>(
         &self,
-        custom: &Custom,
+        custom: &'s Custom,
         window: &Window<'_>,
         at: usize,
-    ) -> Peek<Option<Candidate>> {
+    ) -> Peek<Option<Candidate<'s>>> {
         let answer = custom.check(window, at);
         if answer == Ok(None) {
             return Ok(None);
@@ -270,19 +280,12 @@ impl Scanner {
             return Ok(None);
         }
         let Some(end) = answer? else { return Ok(None) };
-        let entity = custom.entity.clone();
-        Ok((score >= self.min_confidence).then_some(Candidate {
-            entity,
-            start: at,
-            end,
-            run: None,
-            score,
-        }))
+        Ok(Some(Candidate { entity: &custom.entity, start: at, end, run: None, score }))
     }
 
     /// Where the value ends, if it is on the allow list. Of an open-ended one that is known once it differs
     /// from all of the list, or has ended.
-    fn allowed_end(&self, window: &Window<'_>, candidate: &Candidate) -> Peek<Option<usize>> {
+    fn allowed_end(&self, window: &Window<'_>, candidate: &Candidate<'_>) -> Peek<Option<usize>> {
         for allowed in self.allow.iter().map(String::as_bytes) {
             let end = candidate.start + allowed.len();
             let same_length = match candidate.run {
@@ -301,13 +304,12 @@ impl Scanner {
     }
 }
 
-impl Candidate {
+impl Run {
     /// The end of the value as far as it is known, searched from `from`, and whether it is final.
-    pub(crate) fn extend(&self, window: &Window<'_>, from: usize) -> (usize, bool) {
-        let Some(run) = self.run else { return (from, true) };
+    pub(crate) fn extend(self, window: &Window<'_>, from: usize) -> (usize, bool) {
         let mut end = from;
         loop {
-            match run.step(window, end) {
+            match self.step(window, end) {
                 Ok(Some(Step::More(bytes))) => end += bytes,
                 Ok(Some(Step::Last(bytes))) => return (end + bytes, true),
                 // A run goes on behind what nobody sees, and where it is escaped.
@@ -322,12 +324,12 @@ impl Candidate {
     }
 }
 
-fn candidate(row: &Recognizer, start: usize, end: End, score: f32) -> Candidate {
+fn candidate(row: &'static Recognizer, start: usize, end: End, score: f32) -> Candidate<'static> {
     let (end, run) = match end {
         End::At(end) => (end, None),
         End::Open(end, run) => (end, Some(run)),
     };
-    Candidate { entity: row.entity.clone(), start, end, run, score }
+    Candidate { entity: &row.entity, start, end, run, score }
 }
 
 fn score(row: &Recognizer, place: usize, said: &Said) -> f32 {
@@ -343,14 +345,14 @@ fn tidy(score: f32) -> f32 {
     (score.clamp(0.0, 1.0) * 100.0).round() / 100.0
 }
 
-fn preferred(best: Option<Candidate>, other: Candidate) -> Candidate {
+fn preferred<'s>(best: Option<Candidate<'s>>, other: Candidate<'s>) -> Candidate<'s> {
     match best {
         Some(best) if rank(&best) >= rank(&other) => best,
         _ => other,
     }
 }
 
-pub(crate) fn rank(candidate: &Candidate) -> (bool, usize) {
+pub(crate) fn rank(candidate: &Candidate<'_>) -> (bool, usize) {
     (candidate.run.is_some(), candidate.end)
 }
 

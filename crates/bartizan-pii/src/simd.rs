@@ -15,8 +15,7 @@ pub(crate) use tables::{Literals, Set, Tables};
 pub(crate) const BLOCK: usize = 64;
 pub(crate) const READ: usize = BLOCK + 2;
 
-/// One bit for each of 64 bytes, the first one lowest. (So aligned that one of several is found by a
-/// shift.)
+/// One bit for each of 64 bytes, the first one lowest. (Aligned to lines of the cache.)
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(align(128))]
 pub(crate) struct Kinds<T = u64> {
@@ -159,12 +158,23 @@ impl<const N: usize> ManyKinds<N> {
         }
     }
 
-    /// Makes the last two blocks the first two.
+    /// Makes the last so many blocks the first ones.
     #[inline(always)]
-    pub(crate) fn take_last_two(&mut self) {
-        for (to, from) in (0..N).zip(N - 2..N) {
-            self.put(to, &self.one(from));
-        }
+    pub(crate) fn take_last<const LAST: usize>(&mut self) {
+        let take = |all: &mut [u64; N]| all.copy_within(N - LAST.., 0);
+        take(&mut self.digit);
+        take(&mut self.letter);
+        take(&mut self.sign);
+        take(&mut self.colon);
+        take(&mut self.solid);
+        take(&mut self.dash);
+        take(&mut self.dot);
+        take(&mut self.capital);
+        take(&mut self.beyond);
+        take(&mut self.literal);
+        take(&mut self.assign);
+        take(&mut self.comma);
+        take(&mut self.set);
     }
 
     /// Sets those of one block.

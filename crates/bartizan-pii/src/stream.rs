@@ -18,11 +18,8 @@
 //! is missing is masked to the end of the text.
 
 use crate::{
-    Action, LOOK_BEHIND, Masker, Tally, Window,
-    mask::Opened,
-    reader::Reader,
-    scan::{Candidate, Search},
-    unfold,
+    Action, Entity, LOOK_BEHIND, Masker, Run, Tally, Window, mask::Opened, reader::Reader,
+    scan::Search, unfold,
 };
 
 /// So much more than the look-behind is kept at most: thousands of streams may wait at a time.
@@ -40,11 +37,19 @@ pub struct Stream {
     /// The first byte of the buffer that has not gone out.
     held: usize,
     /// The open-ended value that the text is inside of.
-    open: Option<(Candidate, Opened)>,
+    open: Option<Open>,
     blocked: bool,
     tallies: Vec<Tally>,
     /// The name of the member that the text is the value of.
     hint: Option<Box<str>>,
+}
+
+/// An open-ended value, of which the beginning has gone out.
+#[derive(Clone, Debug)]
+struct Open {
+    entity: Entity,
+    run: Run,
+    value: Opened,
 }
 
 impl Stream {
@@ -141,17 +146,17 @@ impl Stream {
         // It would have to forget the text before each use, and is larger than most texts.
         let mut reader = Reader::default();
         while !*blocked {
-            if let Some((found, mut value)) = open.take() {
-                let (end, is_final) = found.extend(&window, *held);
+            if let Some(Open { entity, run, mut value }) = open.take() {
+                let (end, is_final) = run.extend(&window, *held);
                 let end = if is_final { end } else { end.min(last_boundary(buffer)) };
-                let action = masker.action(&found.entity);
-                value.go_on(action, &found.entity, part(buffer, *held, end), out);
+                let action = masker.action(&entity);
+                value.go_on(action, &entity, part(buffer, *held, end), out);
                 *held = end;
                 if !is_final {
-                    *open = Some((found, value));
+                    *open = Some(Open { entity, run, value });
                     break;
                 }
-                value.close(action, &found.entity, out);
+                value.close(action, &entity, out);
             }
             match reader.search(&masker.scanner, &window, *held) {
                 Search::ClearUpTo(end) => {
@@ -162,19 +167,20 @@ impl Stream {
                 }
                 Search::Found(found) => {
                     out.extend_from_slice(part(buffer, *held, found.start));
-                    count(tallies, &found);
+                    count(tallies, found.entity);
                     let value = part(buffer, found.start, found.end);
                     *held = found.end;
-                    match masker.action(&found.entity) {
-                        Action::Block => {
+                    let entity = found.entity;
+                    match (masker.action(entity), found.run) {
+                        (Action::Block, _) => {
                             *blocked = true;
                             *held = buffer.len();
                         }
-                        action if found.run.is_some() => {
-                            let opened = Opened::new(action, &found.entity, value, out);
-                            *open = Some((found, opened));
+                        (action, Some(run)) => {
+                            let value = Opened::new(action, entity, value, out);
+                            *open = Some(Open { entity: entity.clone(), run, value });
                         }
-                        action => action.apply(&found.entity, value, out),
+                        (action, None) => action.apply(entity, value, out),
                     }
                 }
             }
@@ -192,10 +198,10 @@ impl Stream {
     }
 }
 
-fn count(tallies: &mut Vec<Tally>, found: &Candidate) {
-    match tallies.iter_mut().find(|tally| tally.entity == found.entity) {
+fn count(tallies: &mut Vec<Tally>, entity: &Entity) {
+    match tallies.iter_mut().find(|tally| tally.entity == *entity) {
         Some(tally) => tally.count += 1,
-        None => tallies.push(Tally { entity: found.entity.clone(), count: 1 }),
+        None => tallies.push(Tally { entity: entity.clone(), count: 1 }),
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod assign;
 mod bits;
+mod blocks;
 mod hidden;
 mod mark;
 mod rows;
@@ -16,14 +17,15 @@ mod signals;
 
 use crate::{
     Window,
-    dispatch::Dispatch,
+    dispatch::{Dispatch, Rows},
     simd::{BLOCK, Isa, Kernel, Kinds, Work, with_block},
 };
+use blocks::Blocks;
 use mark::Near;
 pub(crate) use signals::{FEWEST_LONG, Signals};
 use signals::{Loud, Told};
 
-/// So many blocks are kept: one before that in question, and two behind it.
+/// The places of so many blocks are kept: of that in question, and of two behind it.
 const RING: usize = 4;
 
 /// A text of so many blocks is looked at as a whole.
@@ -52,8 +54,10 @@ pub(crate) struct Sweep {
     ready: usize,
     /// What the next blocks may hold.
     told: Told,
-    kinds: Ring<Kinds>,
-    found: Ring<Found>,
+    blocks: Blocks,
+    found: Ring,
+    /// The number that was marked last, and the rows that may speak of it.
+    number: (usize, Rows),
 }
 
 /// Where numbers and codes may begin, what stands before an `@`, what stands around each of the marks,
@@ -85,31 +89,25 @@ struct Found {
     by_kind: [u64; KINDS],
 }
 
-/// The last blocks, by their number.
+/// The places of the last blocks, by their number.
 #[derive(Debug, Default)]
-struct Ring<T>([T; RING]);
+struct Ring([Found; RING]);
 
-impl<T: Copy + Default> Ring<T> {
+impl Ring {
+    /// The places of any kind.
     #[inline(always)]
-    fn get(&self, block: usize) -> T {
-        self.0.get(block % RING).copied().unwrap_or_default()
+    fn any(&self, block: usize) -> u64 {
+        self.0.get(block % RING).map_or(0, |found| found.any)
     }
 
-    /// A part of one of them.
+    /// Forgets those of a block.
     #[inline(always)]
-    fn one(&self, block: usize, part: impl Fn(&T) -> u64) -> u64 {
-        self.0.get(block % RING).map_or(0, part)
-    }
-
-    #[inline(always)]
-    fn set(&mut self, block: usize, value: T) {
+    fn clear(&mut self, block: usize) {
         if let Some(slot) = self.0.get_mut(block % RING) {
-            *slot = value;
+            *slot = Found::default();
         }
     }
-}
 
-impl Ring<Found> {
     /// Whether a kind was noted at a bit.
     #[inline(always)]
     fn has(&self, kind: Kind, block: usize, bit: u32) -> bool {
@@ -178,7 +176,7 @@ impl Sweep {
         let mut from = from;
         while from < length {
             if !self.is_near(from) {
-                isa.run(Begin { sweep: self, dispatch, window, from });
+                self.begin(window, from);
             }
             let block = (from - self.origin) / BLOCK;
             if block < self.ready {
@@ -194,6 +192,22 @@ impl Sweep {
         None
     }
 
+    /// Turns to a place of the text that is far from the last one, or in another text.
+    fn begin(&mut self, window: &Window<'_>, from: usize) {
+        self.active = true;
+        self.hinted = !window.hint().is_empty();
+        self.partial = !window.is_complete();
+        // One block before the place is seen with it.
+        self.origin = from.saturating_sub(BLOCK);
+        self.known = window.bytes().len() - self.origin;
+        let first = usize::from(from >= BLOCK);
+        (self.marked, self.ready) = (first, first);
+        self.told.forget();
+        self.number.0 = usize::MAX;
+        self.blocks.begin(first);
+        self.found.clear(first);
+    }
+
     /// Whether the places from `from` on are kept, or come next.
     fn is_near(&self, from: usize) -> bool {
         let earliest = self.origin + self.ready.saturating_sub(1) * BLOCK;
@@ -202,8 +216,7 @@ impl Sweep {
     }
 
     fn next_found(&self, block: usize, from: usize) -> Option<Place> {
-        let ahead =
-            self.found.one(block, |found| found.any) & u64::MAX << ((from - self.origin) % BLOCK);
+        let ahead = self.found.any(block) & u64::MAX << ((from - self.origin) % BLOCK);
         if ahead == 0 {
             return None;
         }
@@ -232,13 +245,16 @@ impl Sweep {
         self.known / BLOCK
     }
 
-    /// Tells the kinds of a block.
+    /// Tells the kinds of all blocks up to `last`.
     #[inline(always)]
-    fn classify(&mut self, kernel: impl Kernel, dispatch: &Dispatch, text: &[u8], block: usize) {
-        let rest = text.get(self.origin + block * BLOCK..).unwrap_or_default();
-        match rest.first_chunk() {
-            Some(bytes) => self.kinds.set(block, kernel.kinds(bytes, &dispatch.tables)),
-            None => self.kinds.set(block, self.kinds_of_end(kernel, dispatch, rest)),
+    fn classify(&mut self, kernel: impl Kernel, dispatch: &Dispatch, text: &[u8], last: usize) {
+        for block in self.blocks.missing(last) {
+            let rest = text.get(self.origin + block * BLOCK..).unwrap_or_default();
+            let kinds = match rest.first_chunk() {
+                Some(bytes) => kernel.kinds(bytes, &dispatch.tables),
+                None => self.kinds_of_end(kernel, dispatch, rest),
+            };
+            self.blocks.put(block, &kinds);
         }
     }
 
@@ -257,9 +273,7 @@ impl Sweep {
         }
         let rest = window.bytes().get(self.origin + block * BLOCK..).unwrap_or_default();
         let found = with_block(rest, |bytes| kernel.literals(bytes, literals));
-        if let Some(kinds) = self.kinds.0.get_mut(block % RING) {
-            kinds.literal |= found;
-        }
+        self.blocks.add_literals(block, found);
     }
 
     /// The same of a block at the end of what is known: bytes behind that have the kinds that they may
@@ -285,37 +299,6 @@ impl Sweep {
             }
         }
         kinds
-    }
-}
-
-/// Turns to a place of the text that is far from the last one, or in another text.
-struct Begin<'a, 't> {
-    sweep: &'a mut Sweep,
-    dispatch: &'a Dispatch,
-    window: &'a Window<'t>,
-    from: usize,
-}
-
-impl Work for Begin<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self, kernel: impl Kernel) {
-        let Self { sweep, dispatch, window, from } = self;
-        sweep.active = true;
-        sweep.hinted = !window.hint().is_empty();
-        sweep.partial = !window.is_complete();
-        // One block before the place is seen with it.
-        sweep.origin = from.saturating_sub(BLOCK);
-        sweep.known = window.bytes().len() - sweep.origin;
-        let first = usize::from(from >= BLOCK);
-        (sweep.marked, sweep.ready) = (first, first);
-        sweep.told.forget();
-        sweep.kinds.set(RING - 1, Kinds::NONE);
-        sweep.found.set(first, Found::default());
-        for block in 0..=first {
-            sweep.classify(kernel, dispatch, window.bytes(), block);
-        }
     }
 }
 
@@ -353,7 +336,7 @@ impl Work for Advance<'_, '_> {
                 break;
             }
             sweep.classify(kernel, dispatch, text, block + 1);
-            sweep.found.set(block + 1, Found::default());
+            sweep.found.clear(block + 1);
             if loud.is_any() {
                 isa.run(Mark { sweep, dispatch, window, block, loud });
             }
@@ -361,7 +344,7 @@ impl Work for Advance<'_, '_> {
             // What begins in a block may be seen in the next one.
             if block > sweep.ready {
                 sweep.ready = block;
-                if sweep.found.one(block - 1, |found| found.any) != 0 {
+                if sweep.found.any(block - 1) != 0 {
                     return;
                 }
             }
@@ -371,8 +354,8 @@ impl Work for Advance<'_, '_> {
 }
 
 impl Sweep {
-    /// Passes over blocks that hold nothing, if it is worth it, and tells what the next one may hold;
-    /// that is not known from `end` on.
+    /// Passes over blocks that hold nothing, and tells what the next one may hold; that is not known
+    /// from `end` on.
     #[inline(always)]
     fn pass_quiet(
         &mut self,
@@ -382,44 +365,30 @@ impl Sweep {
         window: &Window<'_>,
         end: usize,
     ) -> Loud {
-        let (text, first) = (window.bytes(), self.marked);
-        let (mut block, mut loud, mut kinds) = (first, Loud::ALL, None);
-        while block < end {
-            loud = match self.told.of(block) {
-                Some(loud) => loud,
-                None => {
-                    self.tell(kernel, dispatch, text, block, &mut kinds);
-                    continue;
-                }
+        let first = self.marked;
+        // Places that were not given yet are given first.
+        let passes = self.found.any(first.wrapping_sub(1)) | self.found.any(first) == 0;
+        let mut block = first;
+        let loud = loop {
+            if block == end {
+                break Loud::ALL;
+            }
+            let Some(loud) = self.told.of(block) else {
+                self.tell(kernel, dispatch, window.bytes(), block);
+                continue;
             };
-            debug_assert!(
-                self.is_all(kernel, dispatch, isa, window, block, loud),
-                "{loud:?} {text:?}"
-            );
-            if loud.is_any() || self.has_places_near(first) {
-                break;
+            debug_assert!(self.is_all(kernel, dispatch, isa, window, block, loud), "{loud:?}");
+            if loud.is_any() || !passes {
+                break loud;
             }
             block += 1;
-            loud = Loud::ALL;
+        };
+        if block > first {
+            self.found.clear(block - 1);
+            self.found.clear(block);
+            (self.marked, self.ready) = (block, block - 1);
         }
-        if block < first + 3 {
-            return self.told.of(first).unwrap_or(Loud::ALL);
-        }
-        // What is seen of what stands before a place.
-        for near in block - 2..=block {
-            self.classify(kernel, dispatch, text, near);
-        }
-        self.found.set(block - 1, Found::default());
-        self.found.set(block, Found::default());
-        (self.marked, self.ready) = (block, block - 1);
         loud
-    }
-
-    /// Whether places of a block, or of the one before, were not given yet.
-    #[inline(always)]
-    fn has_places_near(&self, block: usize) -> bool {
-        let any = |block: usize| self.found.one(block, |found| found.any);
-        any(block.wrapping_sub(1)) | any(block) != 0
     }
 
     /// Whether marking all of a block notes no more than marking what it may hold.
@@ -434,10 +403,10 @@ impl Sweep {
     ) -> bool {
         let [some, all] = [loud, Loud::ALL].map(|loud| {
             let Self { decoded, hinted, partial, origin, known, .. } = *self;
-            let mut sweep = Self { decoded, hinted, partial, origin, known, ..Self::default() };
-            for near in block.saturating_sub(2)..=block + 1 {
-                sweep.classify(kernel, dispatch, window.bytes(), near);
-            }
+            let blocks = self.blocks.clone();
+            let mut sweep =
+                Self { decoded, hinted, partial, origin, known, blocks, ..Self::default() };
+            sweep.classify(kernel, dispatch, window.bytes(), block + 1);
             isa.run(Mark { sweep: &mut sweep, dispatch, window, block, loud });
             sweep.found.0
         });
@@ -468,7 +437,7 @@ impl Work for Mark<'_, '_> {
             _ => u64::MAX,
         };
         let [before, here, next] =
-            [block.wrapping_sub(1), block, block + 1].map(|block| sweep.kinds.get(block));
+            [block.wrapping_sub(1), block, block + 1].map(|block| sweep.blocks.one(block));
         sweep.mark(dispatch, window, Near { block, before, here, next, known }, loud);
     }
 }

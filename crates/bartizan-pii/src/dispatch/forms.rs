@@ -1,7 +1,7 @@
 //! With what do the values of a form begin? A row that is a form gets its anchors from it.
 
 use super::{Dispatch, NUMBER_REACH};
-use crate::Anchor;
+use crate::{Anchor, recognizer::form::fits};
 
 impl Dispatch {
     /// What is common to all values of a form: its first run, and what follows that.
@@ -28,7 +28,7 @@ impl Dispatch {
             };
         };
         let (digit, letter, marks) = kinds(*place);
-        if *optional || matches!(place, b'_' | b'~') {
+        if may_be_missing((*place, *optional)) {
             self.follow_form(row, rest, begun, digits);
         }
         let Begun { digits: run, letters } = begun;
@@ -65,6 +65,36 @@ impl Dispatch {
             false => self.anywhere.insert(row),
         }
     }
+}
+
+/// Whether a value with such anchors may have a byte behind its first one, which is a mark or none: a quick
+/// no for forms, of which many begin with the same mark.
+pub(super) fn may_be_second(anchors: &[Anchor], behind_mark: bool, byte: u8) -> bool {
+    anchors.iter().any(|anchor| match anchor {
+        Anchor::Forms(forms) => {
+            forms.iter().any(|form| may_follow(&places(form.as_bytes()), behind_mark, byte))
+        }
+        _ => true,
+    })
+}
+
+/// Whether a byte may stand behind the first one of a form.
+fn may_follow(places: &[(u8, bool)], behind_mark: bool, byte: u8) -> bool {
+    let Some((first, rest)) = places.split_first() else { return false };
+    let (digit, letter, _) = kinds(first.0);
+    let begins = behind_mark != (digit || letter) && may_stand(rest, byte);
+    begins || (may_be_missing(*first) && may_follow(rest, behind_mark, byte))
+}
+
+/// Whether a byte may stand where these places of a form begin.
+fn may_stand(places: &[(u8, bool)], byte: u8) -> bool {
+    places.split_first().is_none_or(|(first, rest)| {
+        fits(first.0, byte) || (may_be_missing(*first) && may_stand(rest, byte))
+    })
+}
+
+fn may_be_missing((place, optional): (u8, bool)) -> bool {
+    optional || matches!(place, b'_' | b'~')
 }
 
 /// How many digits a form has: in all, and before its first place for a letter or comma.

@@ -30,7 +30,7 @@ impl Rows {
     }
 
     pub(crate) fn is_empty(self) -> bool {
-        self.0 == [0; MOST_ROWS / 64]
+        self.0.iter().fold(0, |any, word| any | word) == 0
     }
 
     pub(crate) fn without(self, other: Self) -> Self {

@@ -140,8 +140,9 @@ fn leading_digits(window: &Window<'_>, at: usize, form: &[u8], plain: &mut Plain
     text.iter().all(u8::is_ascii_digit).then_some(places)
 }
 
+/// Whether a byte is one for a place of a form.
 #[inline]
-fn fits(place: u8, byte: u8) -> bool {
+pub(crate) fn fits(place: u8, byte: u8) -> bool {
     match place {
         b'9' => class(byte) & DIGIT != 0,
         b'A' => class(byte) & LETTER != 0,

@@ -354,8 +354,8 @@ fn is_announced(window: &Window<'_>, at: usize) -> bool {
     let left = window.left(at);
     // All cues end with a mark or a blank, so it is the letters before that which tell most apart.
     let last = last_letters(left).filter(|pair| CUE_ENDS.has(*pair));
-    let mut like = CUES.iter().filter(|cue| last_letters(cue.as_bytes()) == last);
-    (last.is_some() && like.any(|cue| stands_before(window, at, left, cue)))
+    let mut like = BY_END.iter().filter(|(end, _)| Some(*end) == last);
+    (last.is_some() && like.any(|(_, cue)| stands_before(window, at, left, cue)))
         || is_labelled(window, at)
 }
 
@@ -398,8 +398,12 @@ static LABEL_ENDS: LazyLock<Pairs> = LazyLock::new(|| {
     ends
 });
 
-static CUE_ENDS: LazyLock<Pairs> =
-    LazyLock::new(|| Pairs::of(CUES.iter().filter_map(|cue| last_letters(cue.as_bytes()))));
+/// The cues, with the letters before their last one.
+static BY_END: LazyLock<Vec<((u8, u8), &str)>> = LazyLock::new(|| {
+    CUES.iter().filter_map(|cue| Some((last_letters(cue.as_bytes())?, *cue))).collect()
+});
+
+static CUE_ENDS: LazyLock<Pairs> = LazyLock::new(|| Pairs::of(BY_END.iter().map(|(end, _)| *end)));
 
 /// Whether `cue`, in any case of ASCII letters, ends what stands before `at`, and begins a word.
 fn stands_before(window: &Window<'_>, at: usize, left: &[u8], cue: &str) -> bool {

@@ -121,7 +121,9 @@ impl Sweep {
     fn number(&mut self, dispatch: &Dispatch, window: &Window<'_>, at: usize, bits: (u64, u64)) {
         let (text, place) = (window.bytes(), self.origin + at);
         let rows = self.rows_of_number(dispatch, text, at, bits);
-        let rows = self.audible(dispatch, window, place, rows);
+        let rows = self.audible(dispatch, place, rows);
+        // They will be asked at its places.
+        self.number = (at, rows);
         if rows.is_empty() {
             return;
         }
@@ -291,7 +293,7 @@ impl Sweep {
         let place = self.origin + at;
         let Some(byte) = window.bytes().get(place) else { return true };
         let rows = rows.and(dispatch.starts(*byte));
-        !self.audible(dispatch, window, place, rows).is_empty()
+        !self.audible(dispatch, place, rows).is_empty()
     }
 
     /// Literals, long runs, what is assigned, and the bytes of what is asked everywhere.

@@ -12,6 +12,7 @@ use crate::{
 
 impl Sweep {
     /// The rows of which a value may begin at a place, the last one that was given.
+    /// (Some may need a word before: of these nobody asked here.)
     pub(crate) fn rows(&self, dispatch: &Dispatch, window: &Window<'_>, place: Place) -> Rows {
         let at = place.at;
         let bytes = window.bytes();
@@ -37,36 +38,31 @@ impl Sweep {
         if self.is(place, Kind::Other) {
             rows = rows.or(self.other_rows(dispatch, bytes, at));
         }
-        self.audible(dispatch, window, at, rows.and(dispatch.starts(byte)))
+        rows.and(dispatch.begins(byte, bytes.get(at + 1).copied()))
     }
 
     /// Those of some rows that may speak here: others need a word before.
     #[inline(always)]
-    pub(super) fn audible(
-        &self,
-        dispatch: &Dispatch,
-        window: &Window<'_>,
-        at: usize,
-        rows: Rows,
-    ) -> Rows {
+    pub(super) fn audible(&self, dispatch: &Dispatch, at: usize, rows: Rows) -> Rows {
         let weak = rows.and(dispatch.weak);
-        let all = weak.is_empty() || self.hinted || self.words_before(window, at);
+        let all = weak.is_empty() || self.hinted || self.words_before(at);
         if all { rows } else { rows.without(weak) }
     }
 
     /// Whether words may stand closely before `at`: two letters side by side, or other scripts.
     #[inline]
-    pub(crate) fn words_before(&self, window: &Window<'_>, at: usize) -> bool {
+    pub(crate) fn words_before(&self, at: usize) -> bool {
         let Some(first) = (at - self.origin).checked_sub(BLOCK) else { return true };
         let letters = self.bits_from(first, |kinds| kinds.letter);
-        letters & letters >> 1 != 0 || !window.left(at).is_ascii()
+        letters & letters >> 1 | self.bits_from(first, |kinds| kinds.beyond) != 0
     }
 
     /// The 64 bits of a kind from a distance from the origin on.
     #[inline]
     fn bits_from(&self, at: usize, kind: impl Fn(&Kinds) -> u64) -> u64 {
         let (block, bit) = (at / BLOCK, (at % BLOCK) as u32);
-        bits::from(self.kinds.one(block, &kind), self.kinds.one(block + 1, &kind), bit)
+        let of = |block: usize| kind(&self.blocks.one(block));
+        bits::from(of(block), of(block + 1), bit)
     }
 
     fn number_rows(&self, dispatch: &Dispatch, bytes: &[u8], at: usize, byte: u8) -> Rows {
@@ -79,6 +75,9 @@ impl Sweep {
             return Rows::default();
         }
         let first = place + lead;
+        if first == self.number.0 {
+            return self.number.1;
+        }
         let digits = self.bits_from(first, |kinds| kinds.digit);
         let ends = self.bits_from(first, Kinds::ends_number);
         self.rows_of_number(dispatch, bytes, first, (digits, ends))

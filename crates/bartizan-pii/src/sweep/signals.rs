@@ -5,11 +5,11 @@
 //! wider one that is cheaper; of many blocks this is reckoned at once. Whoever runs this with debug
 //! assertions marks quiet blocks, too, and sees that nothing is noted.
 
-use super::{Sweep, assign::assignable, bits, hidden::LONG_WORD, mark::FRAME};
+use super::{Sweep, assign::assignable, bits, blocks::Blocks, hidden::LONG_WORD, mark::FRAME};
 use crate::{
     dispatch::Dispatch,
     encoded,
-    simd::{BLOCK, Kernel, Kinds, ManyKinds, with_block},
+    simd::{BLOCK, Kernel, Kinds, with_block},
 };
 
 /// Numbers with so many digits go on for so many bytes.
@@ -49,8 +49,6 @@ pub(crate) struct Signals {
 
 /// So many blocks are told of at once.
 pub(super) const MANY: usize = 8;
-/// The same with one block before and one behind.
-pub(super) const AROUND: usize = MANY + 2;
 
 /// What a block may hold: some of the conditions, as bits.
 #[derive(Debug, Clone, Copy, Default)]
@@ -115,8 +113,7 @@ impl Told {
 }
 
 impl Sweep {
-    /// Tells what the blocks from `first` on may hold, or show in the block before. `kinds` are those
-    /// that were told of last in the same way, with the blocks around them: these end before `first`.
+    /// Tells what the blocks from `first` on may hold, or show in the block before.
     #[inline(always)]
     pub(super) fn tell(
         &mut self,
@@ -124,32 +121,12 @@ impl Sweep {
         dispatch: &Dispatch,
         text: &[u8],
         first: usize,
-        kinds: &mut Option<ManyKinds<AROUND>>,
     ) {
         if self.told.guess(first) {
             return;
         }
-        let mut index = match kinds {
-            Some(kinds) => {
-                kinds.take_last_two();
-                2
-            }
-            None => usize::from(first == 0),
-        };
-        let kinds = kinds.get_or_insert(ManyKinds::EMPTY);
-        let mut at = self.origin + (first + index - 1) * BLOCK;
-        while index < AROUND
-            && let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk)
-        {
-            kinds.put(index, &kernel.kinds(bytes, &dispatch.tables));
-            (index, at) = (index + 1, at + BLOCK);
-        }
-        for index in index..AROUND {
-            let rest = text.get(at..).unwrap_or_default();
-            kinds.put(index, &self.kinds_of_end(kernel, dispatch, rest));
-            at += BLOCK;
-        }
-        let Heard { loud, long, prefixed } = Heard::all(&dispatch.signals, kinds);
+        self.classify(kernel, dispatch, text, first + MANY);
+        let Heard { loud, long, prefixed } = Heard::all(&dispatch.signals, &self.blocks);
         let loud = loud.map(|bits| Loud(bits as u8));
         self.told = Told { behind_first: first + 1, loud, guessed: false };
         let blocks = long.into_iter().zip(prefixed).zip(&mut self.told.loud).zip(first..);
@@ -183,16 +160,16 @@ struct Heard {
 }
 
 impl Heard {
-    /// Of blocks between the first and the last one, which stand around them.
+    /// Of the blocks that are told of together.
     ///
     /// The loop has no branch and no call, so that it is done for as many blocks at once as a register
     /// holds.
     #[inline(always)]
-    fn all(signals: &Signals, kinds: &ManyKinds<AROUND>) -> Self {
+    fn all(signals: &Signals, blocks: &Blocks) -> Self {
         let [mut loud, mut long, mut prefixed] = [[0; MANY]; 3];
         let slots = loud.iter_mut().zip(&mut long).zip(&mut prefixed);
         for (index, ((loud, long), prefixed)) in slots.enumerate() {
-            let [before, here, next] = [0, 1, 2].map(|offset| kinds.one(index + offset));
+            let [before, here, next] = blocks.around(index);
             let near = Near { before, here, next };
             *loud = near.loud(signals);
             *long = near.long();
