@@ -1,11 +1,13 @@
 //! The program, started on ports of its own and stopped when the test is over.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use bartizan_testkit::clock::TurnedClock;
 use sha2::{Digest as _, Sha256};
 
 /// The key of the caller `key:ci`, who holds `data:read` and, by assignment, the role `user`.
@@ -37,12 +39,31 @@ impl Program {
         Self::trusting(upstream, arguments, change, None)
     }
 
+    /// The same on a machine whose clock the test turns.
+    pub(crate) fn with_clock(
+        upstream: SocketAddr,
+        change: impl FnOnce(String) -> String,
+        clock: &TurnedClock,
+    ) -> Self {
+        Self::on_a_machine(upstream, &[], change, clock.environment())
+    }
+
     /// The same on a machine that trusts the certificates in a file.
     pub(crate) fn trusting(
         upstream: SocketAddr,
         arguments: &[&str],
         change: impl FnOnce(String) -> String,
         trusted: Option<&Path>,
+    ) -> Self {
+        let trusted = trusted.map(|file| ("SSL_CERT_FILE", file.as_os_str().to_owned()));
+        Self::on_a_machine(upstream, arguments, change, trusted)
+    }
+
+    fn on_a_machine(
+        upstream: SocketAddr,
+        arguments: &[&str],
+        change: impl FnOnce(String) -> String,
+        environment: impl IntoIterator<Item = (&'static str, OsString)>,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("bartizan.yaml");
@@ -53,7 +74,7 @@ impl Program {
             .arg(&file)
             .args(arguments)
             .env_remove("RUST_LOG")
-            .envs(trusted.map(|file| ("SSL_CERT_FILE", file)))
+            .envs(environment)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -5,8 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use proptest::prelude::*;
 
 use super::at;
+use crate::limit::digest::{Digest, siphash};
 use crate::limit::log::{Entry, Log};
-use crate::limit::table::{Digest, Table};
+use crate::limit::table::Table;
 use crate::limit::{Counter, MeterKey, Shape};
 use crate::time::Timestamp;
 
@@ -23,12 +24,12 @@ fn counter(limit: u64) -> Counter {
 fn replay(mut table: Table, steps: &[(u16, bool)]) {
     let mut model = HashMap::new();
     for (step, (number, goes)) in steps.iter().enumerate() {
-        let digest = Digest::of(&key(*number));
+        let digest = Digest::of(key(*number).as_str());
         if *goes {
             table.remove(digest);
             model.remove(number);
         } else {
-            table.insert(digest, key(*number), counter(step as u64));
+            table.insert(&key(*number), counter(step as u64));
             model.insert(*number, step as u64);
         }
         assert_eq!(table.len(), model.len());
@@ -36,7 +37,7 @@ fn replay(mut table: Table, steps: &[(u16, bool)]) {
         assert_eq!(said, model.get(number).copied());
     }
     for number in 0..=300 {
-        let said = table.get(Digest::of(&key(number))).map(Counter::limit);
+        let said = table.get(Digest::of(key(number).as_str())).map(Counter::limit);
         assert_eq!(said, model.get(&number).copied(), "{number}");
     }
     let mut listed: Vec<_> = table.iter().map(|(key, one)| (key.clone(), one.limit())).collect();
@@ -79,6 +80,15 @@ proptest! {
     #[test]
     fn a_table_of_many_says_what_was_put_in(steps in prop::collection::vec((0_u16..300, any::<bool>()), 1..600)) {
         replay(Table::large(), &steps);
+    }
+
+    #[test]
+    fn the_digest_is_the_siphash_of_everybody_else(
+        bytes in prop::collection::vec(any::<u8>(), 0..100),
+        key in any::<[u64; 2]>(),
+    ) {
+        let theirs = siphasher::sip128::SipHasher13::new_with_keys(key[0], key[1]).hash(&bytes);
+        prop_assert_eq!(siphash(key, &bytes), [theirs.h1, theirs.h2]);
     }
 
     // Few or many, near or far apart: a log is a list.
