@@ -116,7 +116,8 @@ async fn what_a_budget_refuses_the_limits_get_back() {
     let Verdict::Taken { standings } = reserve(&meter, 6, 60).await.unwrap() else {
         panic!("refusals have used up the limits");
     };
-    let left: Vec<_> = standings.of(&[]).iter().map(|one| (&*one.name, one.remaining)).collect();
+    let standings = standings.of(&[]);
+    let left: Vec<_> = standings.iter().map(|one| (&*one.name, one.remaining)).collect();
     assert_eq!(left, [("money", 40), ("place", 0), ("calls", 1)]);
     // What the limits refuse costs no money.
     assert!(matches!(reserve(&meter, 7, 1).await.unwrap(), Verdict::Short(_)));

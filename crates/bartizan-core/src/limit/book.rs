@@ -46,7 +46,7 @@ pub struct Book {
 /// A refused draw leaves no counter behind, and an idle counter is forgotten.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Capacity {
-    /// Counters; each takes 80 to 100 bytes, and up to 7 kB where a window is full of draws.
+    /// Counters; each takes 130 to 160 bytes, and up to 7 kB where a window is full of draws.
     pub counters: usize,
     /// Open reservations.
     pub open: usize,
