@@ -1,6 +1,7 @@
 //! Every way to be turned away, sorted by who must do something about it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::admit::Misdirected;
 use crate::authenticate::Rejection;
@@ -147,6 +148,23 @@ pub enum Outage {
     /// Every upstream that could answer has failed of late, and is left alone.
     #[error("the upstream has failed of late and is left alone for a while")]
     Upstream,
+}
+
+impl Outage {
+    /// How long it will last, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Meter(unavailable) => unavailable.retry_after,
+            Self::Approvals(_)
+            | Self::Audit
+            | Self::Credential
+            | Self::Identities
+            | Self::Overload
+            | Self::ShuttingDown
+            | Self::Upstream => None,
+        }
+    }
 }
 
 /// What went wrong behind us.

@@ -13,7 +13,9 @@ use bartizan_core::authorize::{Access, Endpoint, Names, Policy};
 use bartizan_core::exchange::{Arrival, Exchange, Masked, Realm, Refused};
 use bartizan_core::id::RequestId;
 use bartizan_core::limit::permit::Returns;
-use bartizan_core::limit::{Calendar, Draw, Measure, Period, ReservationId, Rule, Shape, Verdict};
+use bartizan_core::limit::{
+    Calendar, Draw, Measure, Period, ReservationId, Rule, Shape, Standings, Verdict,
+};
 use bartizan_core::mask::{Guard, Profile};
 use bartizan_core::settle::Spent;
 use bartizan_core::time::Timestamp;
@@ -147,10 +149,10 @@ fn walk_with(
         purpose: Purpose::Call,
     };
     let caller = Caller::assert(Identity::bare(Principal::parse("ann")));
-    let taken = || Ok(Verdict::Taken { standings: Vec::new() });
+    let taken = || Ok(Verdict::Taken { standings: Standings::default() });
     let exchange = Exchange::open(request, arrival, Arc::clone(book) as Arc<dyn Trail>);
     let exchange = exchange.route(policy)?;
-    let exchange = exchange.admit(taken())?;
+    let exchange = exchange.admit(&[], taken())?;
     let exchange = exchange.authenticate(Ok(caller), &Places::default())?;
     let exchange = exchange.authorize(policy)?;
     let (exchange, ()) = exchange.take_body();

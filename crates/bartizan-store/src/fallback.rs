@@ -90,7 +90,8 @@ impl Fallback {
                 if self.degraded.lock().insert(id) {
                     self.open.fetch_add(1, Ordering::Release);
                 }
-                Verdict::Taken { standings: every(draws, &rules, standings, now) }
+                let standings = every(draws, &rules, standings.of(&counted), now);
+                Verdict::Taken { standings: standings.into() }
             }
             Verdict::Short(mut exhausted) => {
                 exhausted.standings = every(draws, &rules, exhausted.standings, now);
@@ -208,7 +209,7 @@ fn every(
     let fresh = |draw: &Draw| {
         let draws = [Draw { amount: 0, ..draw.clone() }];
         match Book::page(now).reserve(ReservationId(0), &draws, now, now) {
-            Ok(Verdict::Taken { standings }) => standings.into_iter().next(),
+            Ok(Verdict::Taken { standings }) => standings.of(&draws).into_iter().next(),
             Ok(Verdict::Short(_)) | Err(_) => None,
         }
     };

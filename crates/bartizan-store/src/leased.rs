@@ -112,7 +112,7 @@ impl Inner {
                     self.give_back(id, Draw { amount: 0, ..draw.clone() }).await;
                     return Err(none());
                 }
-                Ok((id, standings.into_iter().next()))
+                Ok((id, standings.of(draws).into_iter().next()))
             }
             Ok(Verdict::Short(short)) => {
                 Err((draw.key.clone(), short.standings.into_iter().next()))
@@ -187,16 +187,16 @@ impl Meter for Leased {
                 return Told::now(Err(Unavailable::new(why)));
             }
             if let Some(standings) = leases.take(id, draws, deadline, now) {
-                return Told::now(Ok(Verdict::Taken { standings }));
+                return Told::now(Ok(Verdict::Taken { standings: standings.into() }));
             }
         }
         Told::later(async move {
             let verdict = self.inner.shared.reserve(id, draws, deadline, now).await?;
             let standings = match &verdict {
-                Verdict::Short(short) => &short.standings,
-                Verdict::Taken { standings } => standings,
+                Verdict::Short(short) => short.standings.clone(),
+                Verdict::Taken { standings } => standings.clone().of(draws),
             };
-            self.inner.leases.lock().told(draws, standings, now);
+            self.inner.leases.lock().told(draws, &standings, now);
             Ok(verdict)
         })
     }

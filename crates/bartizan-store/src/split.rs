@@ -68,7 +68,7 @@ impl SplitMeter {
         let mut standings = Vec::new();
         if !taken.draws.is_empty() {
             match self.limits.reserve(id, &taken.draws, deadline, now).await {
-                Ok(Verdict::Taken { standings: limits }) => standings = limits,
+                Ok(Verdict::Taken { standings: limits }) => standings = limits.of(&taken.draws),
                 refused => {
                     taken.draws.clear();
                     return refused;
@@ -79,7 +79,8 @@ impl SplitMeter {
             Ok(Verdict::Taken { standings: money }) => {
                 self.funded.add(id);
                 taken.draws.clear();
-                Ok(Verdict::Taken { standings: in_order(draws, standings, money) })
+                let standings = in_order(draws, standings, money.of(&budgets));
+                Ok(Verdict::Taken { standings: standings.into() })
             }
             Ok(Verdict::Short(short)) => {
                 taken.give_back().await;

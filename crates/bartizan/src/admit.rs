@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bartizan_core::authorize::Policy;
 use bartizan_core::exchange::{Admitted, Exchange, Received, Refused};
-use bartizan_core::limit::{Meter, ReservationId, Verdict};
+use bartizan_core::limit::{Meter, ReservationId, Standings, Verdict};
 
 use crate::clock;
 use crate::stage::Stage;
@@ -23,10 +23,11 @@ impl<B: Send> Stage<Exchange<Received<B>>> for Admit {
         let exchange = exchange.route(&self.policy)?;
         let draws = exchange.door_draws();
         if draws.is_empty() {
-            return exchange.admit(Ok(Verdict::Taken { standings: Vec::new() }));
+            return exchange.admit(&[], Ok(Verdict::Taken { standings: Standings::default() }));
         }
         let (id, now) = (ReservationId(clock::chance()), exchange.now());
         // A draw at the door is never given back.
-        exchange.admit(self.meter.spend(id, &draws, now).await)
+        let verdict = self.meter.spend(id, &draws, now).await;
+        exchange.admit(&draws, verdict)
     }
 }

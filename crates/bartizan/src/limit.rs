@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bartizan_core::exchange::{Exchange, Permitted, Refused, Validated};
 use bartizan_core::limit::permit::{Demand, Returns};
-use bartizan_core::limit::{Meter, ReservationId, Verdict};
+use bartizan_core::limit::{Meter, ReservationId, Standings, Verdict};
 
 use crate::clock;
 use crate::stage::Stage;
@@ -29,7 +29,7 @@ impl<B: Send> Stage<Exchange<Validated<B>>> for Limit {
         let (id, now) = (ReservationId(clock::chance()), exchange.now());
         let verdict = match &demand {
             Demand::ForGood(draws) if draws.is_empty() => {
-                Ok(Verdict::Taken { standings: Vec::new() })
+                Ok(Verdict::Taken { standings: Standings::default() })
             }
             Demand::ForGood(draws) => self.meter.spend(id, draws, now).await,
             Demand::Reserved(draws) => {

@@ -125,17 +125,18 @@ impl<B> Exchange<Routed<B>> {
             .map_or_else(Vec::new, |endpoint| at_the_door(endpoint, client))
     }
 
-    /// Lets the request in, if there is room.
+    /// Lets the request in, if there is room for these draws.
     ///
     /// # Errors
     /// Refused where a limit by address is used up, or cannot be asked.
     pub fn admit(
         self,
+        draws: &[Draw],
         verdict: Result<Verdict, Unavailable>,
     ) -> Result<Exchange<Admitted<B>>, Refused> {
         self.step(|_, memory, Routed { route, body }| {
             match verdict? {
-                Verdict::Taken { standings } => memory.standings = standings,
+                Verdict::Taken { standings } => memory.standings = standings.of(draws),
                 Verdict::Short(exhausted) => return Err(Refusal::Exhausted(exhausted)),
             }
             Ok(Admitted { route, body })

@@ -1,14 +1,12 @@
 //! What is drawn on each counter?
 
-use super::table::Digest;
 use super::{Draw, MeterKey};
 use crate::time::Timestamp;
 
-/// What one decision is about: draws, the digests of their keys, and when.
+/// What one decision is about: draws, and when.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) draws: &'a [Draw],
-    pub(super) digests: &'a [Digest],
     /// The book's clock.
     pub(super) at: Timestamp,
     /// The caller's.
@@ -19,26 +17,22 @@ pub(super) struct Asked<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Merged<'a> {
     pub(super) draw: &'a Draw,
-    pub(super) digest: Digest,
     pub(super) amount: u64,
 }
 
 impl<'a> Asked<'a> {
-    pub(super) fn each(self) -> impl Iterator<Item = (&'a Draw, Digest)> {
-        self.draws.iter().zip(self.digests.iter().copied())
-    }
-
     /// Draws on the same key count together: each key once, with the sum.
     pub(super) fn merged(self) -> impl Iterator<Item = Merged<'a>> {
-        let merge = move |(index, (draw, digest))| {
-            if self.digests.iter().take(index).any(|earlier| *earlier == digest) {
+        let merge = move |(index, draw): (usize, &'a Draw)| {
+            let same = |other: &&Draw| other.key.digest == draw.key.digest;
+            if self.draws.iter().take(index).any(|earlier| same(&earlier)) {
                 return None;
             }
-            let same = self.each().skip(index).filter(|(_, other)| *other == digest);
-            let amount = same.fold(0_u64, |sum, (draw, _)| sum.saturating_add(draw.amount));
-            Some(Merged { draw, digest, amount })
+            let all = self.draws.iter().skip(index).filter(same);
+            let amount = all.fold(0_u64, |sum, draw| sum.saturating_add(draw.amount));
+            Some(Merged { draw, amount })
         };
-        self.each().enumerate().filter_map(merge)
+        self.draws.iter().enumerate().filter_map(merge)
     }
 }
 

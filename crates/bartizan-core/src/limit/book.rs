@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use super::asked::{Asked, Merged, said};
 use super::counter::Counter;
+use super::digest::Digest;
 use super::meter::{Charge, Expired, Order, ReservationId, Settlement, Unavailable};
 use super::reservation::{Reservation, State, Take};
 use super::room::Room;
-use super::table::{Digest, Table};
-use super::{Draw, Exhausted, Kind, MeterKey, Rule, Shape, Standing, Verdict};
+use super::table::Table;
+use super::{Draw, Exhausted, Kind, MeterKey, Rule, Standing, Standings, Verdict};
 use crate::id::ChanceMap;
 use crate::time::Timestamp;
 
@@ -32,13 +33,12 @@ pub struct Book {
     settled: VecDeque<ReservationId>,
     /// Those that expired, the first to be forgotten first.
     lapsed: VecDeque<ReservationId>,
-    /// When to look whether a counter is idle: one appointment for each that was made here. They are
-    /// made near the end and kept at the beginning, and both stay at hand in a tree.
-    appointments: BTreeSet<(Timestamp, Digest)>,
+    /// When the walk that looks for idle counters goes on.
+    next_steps: Timestamp,
+    /// What stands on a page is forgotten by its store alone.
+    page: bool,
     /// What expired and nobody has been told of.
     expired: VecDeque<Expired>,
-    /// Room for the digests of one decision, kept so that none asks for memory.
-    digests: Vec<Digest>,
 }
 
 /// How much a book holds. When it is full of counters or of open reservations it is unavailable
@@ -46,7 +46,7 @@ pub struct Book {
 /// A refused draw leaves no counter behind, and an idle counter is forgotten.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Capacity {
-    /// Counters; each takes 400 bytes to 7 kB, its key and its appointment included.
+    /// Counters; each takes 130 to 160 bytes, and up to 7 kB where a window is full of draws.
     pub counters: usize,
     /// Open reservations.
     pub open: usize,
@@ -68,11 +68,13 @@ const IN_PASSING: usize = 8;
 const IN_BULK: usize = 4096;
 /// How many expired reservations wait to be told; the oldest are dropped first.
 const MOST_UNTOLD: usize = 4096;
-/// A counter that only settling makes idle is looked at again after this.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// How long one walk through all counters takes, where calls come often enough: so much later than it
+/// could be is an idle counter forgotten.
+const WALK: Duration = Duration::from_secs(16);
 
 impl Book {
-    /// An empty book that holds so much.
+    /// An empty book that holds so much. It does not keep the texts of its keys: [`Book::counters`]
+    /// lists none.
     #[must_use]
     pub fn with_capacity(capacity: Capacity) -> Self {
         Self { capacity, counters: Table::large(), ..Self::default() }
@@ -82,7 +84,7 @@ impl Book {
     /// touches before it asks, and reads what became of it.
     #[must_use]
     pub fn page(clock: Timestamp) -> Self {
-        Self { clock, ..Self::default() }
+        Self { clock, page: true, ..Self::default() }
     }
 
     /// Takes every draw, or none: see [`super::Meter::reserve`].
@@ -97,10 +99,7 @@ impl Book {
         now: Timestamp,
     ) -> Result<Verdict, Unavailable> {
         let at = self.tick(now);
-        let digests = self.digests(draws);
-        let verdict = self.reserve_at(id, Asked { draws, digests: &digests, at, now }, deadline);
-        self.digests = digests;
-        verdict
+        self.reserve_at(id, Asked { draws, at, now }, deadline)
     }
 
     /// Takes every draw for good, or none: see [`super::Meter::spend`]. Nothing is remembered of it
@@ -110,10 +109,15 @@ impl Book {
     /// [`Unavailable`] if the book is full.
     pub fn spend(&mut self, draws: &[Draw], now: Timestamp) -> Result<Verdict, Unavailable> {
         let at = self.tick(now);
-        let digests = self.digests(draws);
-        let verdict = self.spend_at(Asked { draws, digests: &digests, at, now });
-        self.digests = digests;
-        verdict
+        // The most frequent call of all: one draw, on a counter that is there and has room. It is looked
+        // for once, and what is told of it is written where the caller reads it, and copied nowhere.
+        if let [draw @ Draw { amount: 1, .. }] = draws
+            && let Some(counter) = self.counters.get_mut(draw.key.digest)
+            && let Some(numbers) = counter.spend_one(&draw.rule.shape, at, now)
+        {
+            return Ok(Verdict::Taken { standings: Standings::Alone(numbers) });
+        }
+        self.spend_at(Asked { draws, at, now })
     }
 
     /// Marks the call as sent: see [`super::Meter::depart`].
@@ -153,6 +157,7 @@ impl Book {
         self.clock = self.clock.max(now);
         let settlement = self.close(id, actual, self.clock);
         self.sweep(IN_PASSING);
+        self.walk_on();
         settlement
     }
 
@@ -165,7 +170,7 @@ impl Book {
         };
         let mut takes = std::mem::take(&mut reservation.takes);
         let part = |take: &mut Take| {
-            let counter = self.counters.get_mut(Digest::of(&take.key))?;
+            let counter = self.counters.get_mut(take.key.digest)?;
             let (_, sum) = said(used, &take.key)?;
             take.charge_part(counter, sum, at)
         };
@@ -180,13 +185,14 @@ impl Book {
     pub fn expire(&mut self, now: Timestamp) -> Vec<Expired> {
         self.clock = self.clock.max(now);
         self.sweep(IN_BULK);
+        self.forget_idle(IN_BULK);
         self.expired.drain(..).collect()
     }
 
     /// The counter of that key, if it counts anything.
     #[must_use]
     pub fn counter(&self, key: &MeterKey) -> Option<&Counter> {
-        self.counters.get(Digest::of(key))
+        self.counters.get(key.digest)
     }
 
     /// Every counter that counts something, in no order.
@@ -206,9 +212,8 @@ impl Book {
     }
 
     /// Puts in a counter that a store has kept. It is never forgotten here: that is the store's.
-    pub fn hold_counter(&mut self, key: MeterKey, counter: Counter) {
-        let digest = Digest::of(&key);
-        self.counters.insert(digest, key, counter);
+    pub fn hold_counter(&mut self, key: &MeterKey, counter: Counter) {
+        self.counters.insert(key, counter);
     }
 
     /// Puts in a reservation, as a store has kept it.
@@ -216,7 +221,7 @@ impl Book {
         if reservation.is_open() {
             self.deadlines.insert((reservation.deadline, id));
             for take in reservation.takes.iter().filter(|take| take.kind == Kind::Budget) {
-                *self.held.entry(Digest::of(&take.key)).or_default() += 1;
+                *self.held.entry(take.key.digest).or_default() += 1;
             }
         }
         self.reservations.insert(id, reservation);
@@ -226,15 +231,8 @@ impl Book {
     fn tick(&mut self, now: Timestamp) -> Timestamp {
         self.clock = self.clock.max(now);
         self.sweep(IN_PASSING);
+        self.walk_on();
         self.clock
-    }
-
-    /// The digests of the keys, in the order of the draws.
-    fn digests(&mut self, draws: &[Draw]) -> Vec<Digest> {
-        let mut digests = std::mem::take(&mut self.digests);
-        digests.clear();
-        digests.extend(draws.iter().map(|draw| Digest::of(&draw.key)));
-        digests
     }
 
     fn reserve_at(
@@ -245,7 +243,7 @@ impl Book {
     ) -> Result<Verdict, Unavailable> {
         if let Some(reservation) = self.reservations.get(&id) {
             if reservation.is_open() {
-                return Ok(Verdict::Taken { standings: self.standings(asked) });
+                return Ok(Verdict::Taken { standings: self.standings(asked).into() });
             }
             return Err(Unavailable::new("the reservation is closed: reserve under a new id"));
         }
@@ -253,62 +251,79 @@ impl Book {
             return Ok(Verdict::Short(exhausted));
         }
         self.make_room(asked)?;
+        if self.deadlines.len() >= self.capacity.open {
+            return Err(Unavailable::new("it has no memory for another reservation"));
+        }
         let takes = asked.merged().map(|draw| self.take(draw, asked.at)).collect();
         // The deadline is a distance from the caller's clock, which may be behind ours.
         let deadline = asked.at.plus(deadline.since(asked.now));
         self.hold_reservation(id, Reservation { deadline, state: State::Held, takes });
-        Ok(Verdict::Taken { standings: self.standings(asked) })
+        Ok(Verdict::Taken { standings: self.standings(asked).into() })
+    }
+
+    /// One draw, on a counter that is there: none where it is not.
+    fn decide_one(&mut self, draw: &Draw, at: Timestamp, now: Timestamp) -> Option<Verdict> {
+        let counter = self.counters.get_mut(draw.key.digest)?;
+        counter.fit(&draw.rule.shape, at);
+        let room = counter.room(draw.amount, at);
+        if room == Room::Free || draw.rule.soft {
+            counter.spend(draw.amount, at);
+            let standings = Standings::Alone(counter.numbers(&draw.rule.shape, now));
+            return Some(Verdict::Taken { standings });
+        }
+        let standing = counter.standing(&draw.rule, now);
+        let window = standing.window;
+        Some(Verdict::Short(short(draw, free_at(room), window, vec![standing], now)))
     }
 
     fn spend_at(&mut self, asked: Asked<'_>) -> Result<Verdict, Unavailable> {
+        if let [draw] = asked.draws
+            && let Some(verdict) = self.decide_one(draw, asked.at, asked.now)
+        {
+            return Ok(verdict);
+        }
         if let Some(exhausted) = self.exhausted(asked) {
             return Ok(Verdict::Short(exhausted));
         }
         self.make_room(asked)?;
-        for Merged { draw, digest, amount } in asked.merged() {
-            self.change((draw, digest), asked.at, |counter| {
-                let mark = counter.take(amount, asked.at);
-                counter.settle(mark, amount, amount, asked.at);
-            });
+        for Merged { draw, amount } in asked.merged() {
+            self.change(draw, asked.at, |counter| counter.spend(amount, asked.at));
         }
-        Ok(Verdict::Taken { standings: self.standings(asked) })
+        Ok(Verdict::Taken { standings: self.standings(asked).into() })
     }
 
     /// Why the draws cannot all be taken, if they cannot.
     fn exhausted(&mut self, asked: Asked<'_>) -> Option<Exhausted> {
-        let Asked { draws, at, now, .. } = asked;
+        let Asked { draws, at, now } = asked;
         let mut worst: Option<(&Draw, Timestamp)> = None;
-        for Merged { draw, digest, amount } in asked.merged() {
-            let until = match self.ask(digest, &draw.rule, at, |counter| counter.room(amount, at)) {
-                Room::Free => continue,
-                Room::At(_) | Room::Never if draw.rule.soft => continue,
-                Room::At(until) => until,
-                Room::Never => Timestamp(u64::MAX),
-            };
+        for Merged { draw, amount } in asked.merged() {
+            let room =
+                self.ask(draw.key.digest, &draw.rule, at, |counter| counter.room(amount, at));
+            if room == Room::Free || draw.rule.soft {
+                continue;
+            }
+            let until = free_at(room);
             if worst.is_none_or(|(_, latest)| latest < until) {
                 worst = Some((draw, until));
             }
         }
         let (draw, until) = worst?;
-        let never = until == Timestamp(u64::MAX);
         let standings = self.standings(asked);
-        let whole = draws.iter().zip(&standings).find(|(other, _)| *other == draw);
-        let window = whole.map_or(Duration::ZERO, |(_, standing)| standing.window);
-        let retry_after = if never { window } else { until.since(now) };
-        let (name, kind) = (draw.rule.name.clone(), draw.rule.kind());
-        Some(Exhausted { name, kind, retry_after, never, standings })
+        let place = draws.iter().position(|other| other == draw);
+        let window = place.and_then(|place| standings.get(place)).map(|standing| standing.window);
+        Some(short(draw, until, window.unwrap_or_default(), standings, now))
     }
 
     /// How the counters of the draws stand.
     fn standings(&mut self, asked: Asked<'_>) -> Vec<Standing> {
-        let Asked { at, now, .. } = asked;
-        let standing = |(draw, digest): (&Draw, Digest)| {
-            self.ask(digest, &draw.rule, at, |counter| {
+        let Asked { draws, at, now } = asked;
+        let standing = |draw: &Draw| {
+            self.ask(draw.key.digest, &draw.rule, at, |counter| {
                 counter.room(0, at);
                 counter.standing(&draw.rule, now)
             })
         };
-        asked.each().map(standing).collect()
+        draws.iter().map(standing).collect()
     }
 
     /// Asks a counter, or a fresh one where there is none: asking leaves nothing behind.
@@ -329,8 +344,8 @@ impl Book {
     }
 
     fn take(&mut self, merged: Merged<'_>, at: Timestamp) -> Take {
-        let Merged { draw, digest, amount } = merged;
-        let mark = self.change((draw, digest), at, |counter| counter.take(amount, at));
+        let Merged { draw, amount } = merged;
+        let mark = self.change(draw, at, |counter| counter.take(amount, at));
         let (name, measure, kind) = (draw.rule.name.clone(), draw.rule.measure, draw.rule.kind());
         let (key, on_crash) = (draw.key.clone(), draw.rule.on_crash);
         Take { key, name, measure, kind, amount, used: 0, mark, on_crash }
@@ -339,24 +354,23 @@ impl Book {
     /// Changes the counter of a draw, made if there is none.
     fn change<T>(
         &mut self,
-        (draw, digest): (&Draw, Digest),
+        draw: &Draw,
         at: Timestamp,
         change: impl FnOnce(&mut Counter) -> T,
     ) -> T {
-        if let Some(counter) = self.counters.get_mut(digest) {
+        if let Some(counter) = self.counters.get_mut(draw.key.digest) {
             return change(counter);
         }
         let mut counter = Counter::new(&draw.rule.shape, at);
         let said = change(&mut counter);
-        self.appointments.insert((at.plus(look_after(&draw.rule)), digest));
-        self.counters.insert(digest, draw.key.clone(), counter);
+        self.counters.insert(&draw.key, counter);
         said
     }
 
     /// Is there memory for what these draws would add?
     fn make_room(&mut self, asked: Asked<'_>) -> Result<(), Unavailable> {
         if self.counters.len() + asked.draws.len() > self.capacity.counters {
-            let known = |merged: &Merged<'_>| self.counters.get(merged.digest).is_some();
+            let known = |merged: &Merged<'_>| self.counters.get(merged.draw.key.digest).is_some();
             let new = asked.merged().filter(|merged| !known(merged)).count();
             if self.counters.len() + new > self.capacity.counters {
                 self.forget_idle(IN_BULK);
@@ -364,9 +378,6 @@ impl Book {
             if self.counters.len() + new > self.capacity.counters {
                 return Err(Unavailable::new("it has no memory for another counter"));
             }
-        }
-        if self.deadlines.len() >= self.capacity.open {
-            return Err(Unavailable::new("it has no memory for another reservation"));
         }
         Ok(())
     }
@@ -407,12 +418,12 @@ impl Book {
         draw: Option<&Draw>,
         at: Timestamp,
     ) -> Option<Charge> {
-        let (stands, digest) = (take.stands(was), Digest::of(&take.key));
+        let (stands, digest) = (take.stands(was), take.key.digest);
         let charge = |counter: &mut Counter| take.charge(counter, was, actual, at);
         match draw {
             // The window it was counted in may be long past, and the counter forgotten: what goes
             // beyond the reservation counts all the same.
-            Some(draw) if actual > stands => self.change((draw, digest), at, charge),
+            Some(draw) if actual > stands => self.change(draw, at, charge),
             _ => self.counters.get_mut(digest).and_then(charge),
         }
     }
@@ -440,7 +451,6 @@ impl Book {
                 _ => break,
             }
         }
-        self.forget_idle(many);
     }
 
     /// The deadline of an open reservation has passed.
@@ -462,7 +472,7 @@ impl Book {
     /// The reservation of these takes is open no more.
     fn let_go(&mut self, takes: &[Take]) {
         for take in takes.iter().filter(|take| take.kind == Kind::Budget) {
-            if let Entry::Occupied(mut held) = self.held.entry(Digest::of(&take.key)) {
+            if let Entry::Occupied(mut held) = self.held.entry(take.key.digest) {
                 *held.get_mut() -= 1;
                 if *held.get() == 0 {
                     held.remove();
@@ -478,31 +488,48 @@ impl Book {
         }
     }
 
-    /// Keeps the appointments that are due: an idle counter goes, another is looked at later.
+    /// Goes on with the walk, if it is time for it: in passing it never takes longer.
+    fn walk_on(&mut self) {
+        if self.clock < self.next_steps {
+            return;
+        }
+        let steps = u32::try_from(self.counters.steps() / IN_PASSING).unwrap_or(u32::MAX);
+        // Who was not asked for long does not make up for it.
+        self.next_steps = self.next_steps.max(self.clock.minus(WALK)).plus(WALK / steps.max(1));
+        self.forget_idle(IN_PASSING);
+    }
+
+    /// Goes on so many steps, through the whole table at the most, and forgets who is idle.
     fn forget_idle(&mut self, many: usize) {
-        for _ in 0..many {
-            match self.appointments.first() {
-                Some((due, _)) if *due <= self.clock => {}
-                _ => break,
-            }
-            let Some((_, digest)) = self.appointments.pop_first() else { break };
-            let Some(counter) = self.counters.get_mut(digest) else { continue };
-            if self.held.contains_key(&digest) {
-                self.appointments.insert((self.clock.plus(LOOK_AGAIN), digest));
-            } else if counter.is_idle(self.clock) {
-                self.counters.remove(digest);
-            } else {
-                let later = counter.idle_at().unwrap_or_else(|| self.clock.plus(LOOK_AGAIN));
-                self.appointments.insert((later, digest));
-            }
+        let (clock, held) = (self.clock, &self.held);
+        if !self.page {
+            let goes = |digest, counter: &mut Counter| {
+                counter.is_idle(clock) && !held.contains_key(&digest)
+            };
+            self.counters.walk(many.min(self.counters.steps()), goes);
         }
     }
 }
 
-/// When a new counter is looked at for the first time.
-fn look_after(rule: &Rule) -> Duration {
-    match rule.shape {
-        Shape::Window { length, .. } | Shape::Gcra { length, .. } => length,
-        Shape::Budget { .. } | Shape::Concurrency { .. } => LOOK_AGAIN,
+/// When there will be room; the end of time where there never is.
+fn free_at(room: Room) -> Timestamp {
+    match room {
+        Room::At(until) => until,
+        Room::Free => Timestamp(0),
+        Room::Never => Timestamp(u64::MAX),
     }
+}
+
+/// The refusal of a draw that has no room until then.
+fn short(
+    draw: &Draw,
+    until: Timestamp,
+    window: Duration,
+    standings: Vec<Standing>,
+    now: Timestamp,
+) -> Exhausted {
+    let never = until == Timestamp(u64::MAX);
+    let retry_after = if never { window } else { until.since(now) };
+    let (name, kind) = (draw.rule.name.clone(), draw.rule.kind());
+    Exhausted { name, kind, retry_after, never, standings }
 }

@@ -8,20 +8,22 @@ use super::budget::Budget;
 use super::concurrency::Concurrency;
 use super::gcra::{Gcra, Place};
 use super::period::Period;
+use super::queue::Queue;
 use super::room::Room;
 use super::window::Window;
-use super::{Rule, Shape, Standing};
+use super::{Numbers, Rule, Shape, Standing};
 use crate::time::Timestamp;
 
-/// The state behind one [`super::MeterKey`]. A store keeps it as one value.
+/// The state behind one [`super::MeterKey`]. A store keeps it as one value. What most keys have is a
+/// window of few draws: that one stands in place, and what is larger or rarer in a box of its own.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Counter {
     /// Of [`Shape::Budget`] by the calendar.
-    Budget(Budget),
+    Budget(Box<Budget>),
     /// Of [`Shape::Concurrency`].
     Concurrency(Concurrency),
     /// Of [`Shape::Gcra`].
-    Gcra(Gcra),
+    Gcra(Queue),
     /// Of [`Shape::Window`], and of budgets that roll.
     Window(Window),
 }
@@ -58,9 +60,13 @@ impl Counter {
             Shape::Budget { limit, period: Period::Rolling(length) } => {
                 Self::Window(Window::new(*limit, *length))
             }
-            Shape::Budget { limit, period } => Self::Budget(Budget::new(*limit, period, now)),
+            Shape::Budget { limit, period } => {
+                Self::Budget(Box::new(Budget::new(*limit, period, now)))
+            }
             Shape::Concurrency { limit } => Self::Concurrency(Concurrency::new(*limit)),
-            Shape::Gcra { limit, length, burst } => Self::Gcra(Gcra::new(*limit, *length, *burst)),
+            Shape::Gcra { limit, length, burst } => {
+                Self::Gcra(Gcra::new(*limit, *length, *burst).into())
+            }
             Shape::Window { limit, length } => Self::Window(Window::new(*limit, *length)),
         }
     }
@@ -82,7 +88,7 @@ impl Counter {
             }
             (Self::Concurrency(places), Shape::Concurrency { limit }) => places.fit(*limit),
             (Self::Gcra(gcra), Shape::Gcra { limit, length, burst }) => {
-                gcra.fit(*limit, *length, *burst);
+                gcra.with(|gcra| gcra.fit(*limit, *length, *burst));
             }
             (other, shape) => *other = Self::new(shape, now),
         }
@@ -93,7 +99,7 @@ impl Counter {
         match self {
             Self::Budget(budget) => budget.room(amount, now),
             Self::Concurrency(places) => places.room(amount, now),
-            Self::Gcra(gcra) => gcra.room(amount, now),
+            Self::Gcra(gcra) => gcra.with(|gcra| gcra.room(amount, now)),
             Self::Window(window) => window.room(amount, now),
         }
     }
@@ -106,8 +112,40 @@ impl Counter {
                 places.take(amount);
                 Mark::Concurrency
             }
-            Self::Gcra(gcra) => Mark::Gcra(gcra.take(amount, now)),
+            Self::Gcra(gcra) => Mark::Gcra(gcra.with(|gcra| gcra.take(amount, now))),
             Self::Window(window) => Mark::Window(window.take(amount, now)),
+        }
+    }
+
+    /// Takes `amount` for good. Ask for room first: this does not.
+    pub fn spend(&mut self, amount: u64, now: Timestamp) {
+        match self {
+            // What was taken from a window or a queue stays there as it is.
+            Self::Window(window) => _ = window.take(amount, now),
+            Self::Gcra(gcra) => _ = gcra.with(|gcra| gcra.take(amount, now)),
+            Self::Budget(_) | Self::Concurrency(_) => {
+                let mark = self.take(amount, now);
+                self.settle(mark, amount, amount, now);
+            }
+        }
+    }
+
+    /// Counts one call for good, where that is simple, and how it stands then; none where it is not, and
+    /// then nothing is done. `at` is the store's clock, `now` the caller's.
+    #[inline(always)]
+    pub(super) fn spend_one(
+        &mut self,
+        shape: &Shape,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Option<Numbers> {
+        match (self, shape) {
+            (Self::Window(window), Shape::Window { limit, length }) => {
+                let (held, reset) = window.take_one(*limit, *length, at)?;
+                let remaining = limit.saturating_sub(held);
+                Some(Numbers { window: *length, remaining, reset: reset.since(now) })
+            }
+            _ => None,
         }
     }
 
@@ -117,7 +155,9 @@ impl Counter {
         match (self, mark) {
             (Self::Budget(budget), Mark::Budget(start)) => budget.settle(start, reserved, actual),
             (Self::Concurrency(places), Mark::Concurrency) => places.release(reserved),
-            (Self::Gcra(gcra), Mark::Gcra(place)) => gcra.settle(place, reserved, actual, now),
+            (Self::Gcra(gcra), Mark::Gcra(place)) => {
+                gcra.with(|gcra| gcra.settle(place, reserved, actual, now));
+            }
             (Self::Window(window), Mark::Window(at)) => window.settle(at, reserved, actual, now),
             _ => {}
         }
@@ -129,7 +169,9 @@ impl Counter {
             (Self::Budget(budget), Mark::Budget(start)) => {
                 budget.correct(start, charged, actual, now);
             }
-            (Self::Gcra(gcra), Mark::Gcra(place)) => gcra.settle(place, charged, actual, now),
+            (Self::Gcra(gcra), Mark::Gcra(place)) => {
+                gcra.with(|gcra| gcra.settle(place, charged, actual, now));
+            }
             (Self::Window(window), Mark::Window(at)) => window.settle(at, charged, actual, now),
             // Expiry has freed the place already.
             _ => {}
@@ -141,7 +183,7 @@ impl Counter {
         match self {
             Self::Budget(budget) => budget.is_idle(now),
             Self::Concurrency(places) => places.held() == 0,
-            Self::Gcra(gcra) => gcra.is_idle(now),
+            Self::Gcra(gcra) => gcra.with(|gcra| gcra.is_idle(now)),
             Self::Window(window) => window.is_idle(now),
         }
     }
@@ -157,7 +199,7 @@ impl Counter {
             }
             Self::Concurrency(places) if places.held() == 0 => Some(Timestamp(0)),
             Self::Budget(_) | Self::Concurrency(_) => None,
-            Self::Gcra(gcra) => Some(gcra.idle_at()),
+            Self::Gcra(gcra) => Some(gcra.whole().idle_at()),
             Self::Window(window) => Some(window.idle_at()),
         }
     }
@@ -168,7 +210,7 @@ impl Counter {
         match self {
             Self::Budget(budget) => budget.limit(),
             Self::Concurrency(places) => places.limit(),
-            Self::Gcra(gcra) => gcra.limit(),
+            Self::Gcra(gcra) => gcra.whole().limit(),
             Self::Window(window) => window.limit(),
         }
     }
@@ -181,7 +223,7 @@ impl Counter {
             (Self::Budget(budget), Mark::Budget(start)) => budget.settled_in(start),
             (Self::Budget(budget), _) => budget.current().settled,
             (Self::Concurrency(places), _) => places.held(),
-            (Self::Gcra(gcra), _) => gcra.held(),
+            (Self::Gcra(gcra), _) => gcra.whole().held(),
             (Self::Window(window), _) => window.total(),
         }
     }
@@ -201,7 +243,7 @@ impl Counter {
     #[must_use]
     pub fn overdrawn(&self, mark: Mark) -> bool {
         match self {
-            Self::Gcra(gcra) => gcra.overdrawn(),
+            Self::Gcra(gcra) => gcra.whole().overdrawn(),
             _ => self.spent(mark) > self.limit(),
         }
     }
@@ -209,6 +251,11 @@ impl Counter {
     /// How it stands. Ask for room first: that brings it to `now`.
     #[must_use]
     pub fn standing(&self, rule: &Rule, now: Timestamp) -> Standing {
+        self.numbers(&rule.shape, now).of(rule)
+    }
+
+    /// The same in numbers.
+    pub(super) fn numbers(&self, shape: &Shape, now: Timestamp) -> Numbers {
         let (window, remaining, reset) = match self {
             Self::Budget(budget) => {
                 let ledger = budget.current();
@@ -217,15 +264,16 @@ impl Counter {
             Self::Concurrency(places) => {
                 (Duration::ZERO, places.limit().saturating_sub(places.held()), now)
             }
-            Self::Gcra(gcra) => (gcra.length(), gcra.remaining(), gcra.reset()),
+            Self::Gcra(gcra) => {
+                let gcra = gcra.whole();
+                (gcra.length(), gcra.remaining(), gcra.reset())
+            }
             Self::Window(window) => {
                 let remaining = window.limit().saturating_sub(window.total());
-                (rule.shape.length(), remaining, window.reset())
+                (shape.length(), remaining, window.reset())
             }
         };
-        let (name, measure, kind) = (rule.name.clone(), rule.measure, rule.kind());
-        let (limit, reset) = (rule.shape.limit(), reset.since(now));
-        Standing { name, measure, kind, limit, window, remaining, reset }
+        Numbers { window, remaining, reset: reset.since(now) }
     }
 }
 

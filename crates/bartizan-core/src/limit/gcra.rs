@@ -15,20 +15,20 @@ use crate::time::Timestamp;
 /// none holds more than `limit + burst`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Gcra {
-    limit: u64,
+    pub(super) limit: u64,
     /// Microseconds.
-    length: u64,
-    burst: u64,
+    pub(super) length: u64,
+    pub(super) burst: u64,
     /// The latest instant it was told; a clock that goes back drains nothing.
-    at: Timestamp,
+    pub(super) at: Timestamp,
     /// When the queue was last empty.
-    since: Timestamp,
+    pub(super) since: Timestamp,
     /// Parts that came in since then.
     #[serde(with = "decimal")]
-    added: u128,
+    pub(super) added: u128,
     /// Parts that have drained or were given back since then.
     #[serde(with = "decimal")]
-    gone: u128,
+    pub(super) gone: u128,
 }
 
 /// Where a draw stands in the queue.

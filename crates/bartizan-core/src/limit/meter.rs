@@ -269,11 +269,20 @@ pub struct Expired {
 pub struct Unavailable {
     /// Why, for the operator. Never for the client.
     pub reason: String,
+    /// How long it will last, where that is known: the client is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<Duration>,
 }
 
 impl Unavailable {
     /// Cannot answer, because.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into() }
+        Self { reason: reason.into(), retry_after: None }
+    }
+
+    /// The same, which lasts so long.
+    #[must_use]
+    pub fn lasts(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
     }
 }

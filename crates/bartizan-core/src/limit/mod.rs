@@ -12,6 +12,7 @@
 //! | [`Shape::Concurrency`] | never more than the limit are under way |
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,11 +33,15 @@ pub mod treasury;
 pub mod alert;
 pub mod lease;
 mod asked;
+mod digest;
+mod few;
+mod full;
 mod log;
 mod room;
 mod table;
 mod window;
 mod gcra;
+mod queue;
 mod budget;
 mod concurrency;
 #[cfg(test)]
@@ -48,12 +53,14 @@ pub use book::{Book, Capacity};
 pub use budget::{Budget, Ledger};
 pub use concurrency::Concurrency;
 pub use counter::{Counter, Mark};
+use digest::Digest;
 pub use gcra::Gcra;
 pub use meter::{
     Charge, Expired, Meter, Order, ReservationId, Settlement, Told, Unavailable, spend_in_two,
 };
 pub use period::{Calendar, Period};
 pub use price::{NanoUsd, Price};
+pub use queue::Queue;
 pub use reservation::{Reservation, State, Take};
 pub use room::Room;
 pub use transfer::{Account, Cause, Transfer};
@@ -214,9 +221,13 @@ impl Shape {
     }
 }
 
-/// Who shares a counter: the rule, and whom it counts.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct MeterKey(Arc<str>);
+/// Who shares a counter: the rule, and whom it counts. The text says it, and its digest finds it: that is
+/// worked out once, where the text is made.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct MeterKey {
+    text: Arc<str>,
+    digest: Digest,
+}
 
 /// Subjects up to this many bytes stand in the key as they are, so that an operator can read them.
 const READABLE_SUBJECT: usize = 96;
@@ -230,16 +241,21 @@ impl MeterKey {
         // A zero byte is no text to a database: it would refuse all that is written with the key.
         if subject.len() > READABLE_SUBJECT || subject.as_bytes().contains(&0) {
             let digest = Hex(Sha256::digest(subject.as_bytes()).into());
-            return Self(format!("{}sha256:{digest}", rule.prefix).into());
+            return Self::from(&*format!("{}sha256:{digest}", rule.prefix));
         }
-        Self([&*rule.prefix, subject].concat().into())
+        Self::of([&*rule.prefix, subject].concat().into())
+    }
+
+    fn of(text: Arc<str>) -> Self {
+        let digest = Digest::of(&text);
+        Self { text, digest }
     }
 
     /// What the key of a budget says: the budget's name, what it counts and for how long, and
     /// whom it counts. None for the key of another limit.
     #[must_use]
     pub fn of_budget(&self) -> Option<BudgetKey<'_>> {
-        let (name, rest) = self.0.split_once('/')?;
+        let (name, rest) = self.text.split_once('/')?;
         let (form, subject) = rest.split_once('/')?;
         let (measure, period) = form.split_once(".budget.")?;
         Some(BudgetKey {
@@ -253,7 +269,7 @@ impl MeterKey {
     /// The key as a store writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 }
 
@@ -286,25 +302,31 @@ impl BudgetKey<'_> {
 /// A key that a store wrote.
 impl From<&str> for MeterKey {
     fn from(key: &str) -> Self {
-        Self(key.into())
+        Self::of(key.into())
     }
 }
 
 impl fmt::Display for MeterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
+    }
+}
+
+impl Hash for MeterKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
     }
 }
 
 impl Serialize for MeterKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(&self.text)
     }
 }
 
 impl<'de> Deserialize<'de> for MeterKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(String::deserialize(deserializer)?.into()))
+        Ok(Self::of(String::deserialize(deserializer)?.into()))
     }
 }
 
@@ -361,6 +383,63 @@ pub struct Standing {
     pub reset: Duration,
 }
 
+/// How one counter stands, in numbers. Whoever tells a client of it knows the rule.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Numbers {
+    /// For how long: the window or the period; zero for concurrency.
+    pub window: Duration,
+    /// How much is left now.
+    pub remaining: u64,
+    /// When there will be more; zero if nothing is used.
+    pub reset: Duration,
+}
+
+impl Numbers {
+    /// What is told of a counter of that rule.
+    #[must_use]
+    pub fn of(self, rule: &Rule) -> Standing {
+        let Self { window, remaining, reset } = self;
+        let (name, measure, kind) = (rule.name.clone(), rule.measure, rule.kind());
+        Standing { name, measure, kind, limit: rule.shape.limit(), window, remaining, reset }
+    }
+}
+
+/// How the counters of a call stand that was taken.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Standings {
+    /// That of its only draw. A meter in memory asks for no memory to say so, and most calls are of
+    /// this kind.
+    Alone(Numbers),
+    /// Those of its draws, in their order.
+    Each(Vec<Standing>),
+}
+
+impl Standings {
+    /// What is told of them, in the order of the draws.
+    #[must_use]
+    pub fn of(self, draws: &[Draw]) -> Vec<Standing> {
+        match self {
+            Self::Alone(numbers) => {
+                draws.first().map(|draw| numbers.of(&draw.rule)).into_iter().collect()
+            }
+            Self::Each(standings) => standings,
+        }
+    }
+}
+
+/// Nothing was drawn.
+impl Default for Standings {
+    fn default() -> Self {
+        Self::Each(Vec::new())
+    }
+}
+
+impl From<Vec<Standing>> for Standings {
+    fn from(standings: Vec<Standing>) -> Self {
+        Self::Each(standings)
+    }
+}
+
 /// What a meter answers to a reservation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
@@ -368,8 +447,8 @@ pub enum Verdict {
     Short(Exhausted),
     /// Every draw was taken.
     Taken {
-        /// How each counter stands now, in the order of the draws.
-        standings: Vec<Standing>,
+        /// How each counter stands now.
+        standings: Standings,
     },
 }
 

@@ -31,6 +31,12 @@ impl Demand {
         }
     }
 
+    fn draws(&self) -> &[Draw] {
+        match self {
+            Self::ForGood(draws) | Self::Reserved(draws) => draws,
+        }
+    }
+
     /// What is to be settled afterwards.
     fn settled_later(self) -> Vec<Draw> {
         match self {
@@ -80,7 +86,7 @@ impl Permit {
         returns_to: Arc<dyn Returns>,
     ) -> Result<(Self, Vec<Standing>), Exhausted> {
         let standings = match verdict {
-            Verdict::Taken { standings } => standings,
+            Verdict::Taken { standings } => standings.of(demand.draws()),
             Verdict::Short(exhausted) => return Err(exhausted),
         };
         let draws = demand.settled_later();

@@ -204,7 +204,10 @@ pub fn rebuilt(
         let limit = old.map_or(0, Counter::limit);
         let counter = match key.of_budget().and_then(|key| key.rolling()) {
             Some(length) => Some(Counter::Window(window(limit, length, &sums, now))),
-            None => budget(limit, &sums, now, old.is_some()).map(Counter::Budget),
+            None => {
+                let made = budget(limit, &sums, now, old.is_some());
+                made.map(|budget| Counter::Budget(Box::new(budget)))
+            }
         };
         made.extend(counter.map(|counter| (key.clone(), counter)));
     }

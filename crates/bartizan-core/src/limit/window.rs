@@ -4,36 +4,31 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::log::{Entry, Log};
+use super::few::Few;
+use super::full::Full;
+use super::log::Entry;
 use super::room::Room;
 use crate::time::Timestamp;
 
 /// A sliding window. Up to a limit of 128 it remembers every draw; above, draws that came within
-/// a 64th of the length are remembered as one that came at the last of them. That errs on the side
+/// a 64th of the length may be remembered as one that came at the last of them. That errs on the side
 /// of the limit: such a draw is held in the window for up to a 64th too long, never too short.
 ///
-/// What a decision reads stands in fields of its own; older entries are read when they leave, or when
-/// there is no room.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// A clock that goes back is not followed: what has left the window by then is forgotten, and could not
+/// be counted again.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(from = "Written", into = "Written")]
-pub struct Window {
-    limit: u64,
-    /// Microseconds.
-    length: u64,
-    /// The latest instant it was told. A clock that goes back is not followed: what has left the
-    /// window by then is forgotten, and could not be counted again.
-    latest: Timestamp,
-    total: u64,
-    /// The last instant of the oldest entry, and how much leaves with it.
-    oldest: (Timestamp, u64),
-    /// What was counted last; an amount of zero where nothing is counted at all.
-    newest: Entry,
-    /// The entries before it.
-    older: Log,
+pub struct Window(Form);
+
+/// Most windows are small: a full one becomes small again when it is empty.
+#[derive(Clone, Debug)]
+enum Form {
+    Few(Few),
+    Full(Box<Full>),
 }
 
 /// A window as a store keeps it.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, Eq, PartialEq, Serialize)]
 struct Written {
     limit: u64,
     length: Duration,
@@ -43,17 +38,13 @@ struct Written {
 }
 
 /// Up to this limit every draw is remembered.
-const EXACT: u64 = 128;
+pub(super) const EXACT: u64 = 128;
 /// Above it, into how many parts the window is divided.
-const PARTS: u32 = 64;
-/// Overdrafts may add entries beyond the limit. From here on they are merged into the last one.
-const MOST_ENTRIES: usize = 256;
+pub(super) const PARTS: u32 = 64;
 
 impl Window {
     pub(super) fn new(limit: u64, length: Duration) -> Self {
-        let (latest, total, oldest) = (Timestamp(0), 0, (Timestamp(0), 0));
-        let (newest, older) = (Entry::default(), Log::default());
-        Self { limit, length: micros(length), latest, total, oldest, newest, older }
+        Self::empty(limit, micros(length), Timestamp(0))
     }
 
     /// A window that holds what a ledger says: first and last instant of each entry, and how much.
@@ -62,40 +53,35 @@ impl Window {
         length: Duration,
         entries: impl IntoIterator<Item = (Timestamp, Timestamp, u64)>,
     ) -> Self {
-        let mut window = Self::new(limit, length);
+        let mut window = Full::new(limit, micros(length), Timestamp(0));
         for (first, last, amount) in entries {
-            window.latest = window.latest.max(last);
-            window.total = window.total.saturating_add(amount);
+            window.tell(last);
             window.push(Entry(first, last, amount));
         }
-        window
+        Self(Form::Full(Box::new(window)))
     }
 
     pub(super) fn fit(&mut self, limit: u64, length: Duration) {
-        (self.limit, self.length) = (limit, micros(length));
+        let length = micros(length);
+        match &mut self.0 {
+            Form::Few(few) => {
+                if !few.fit(limit, length) {
+                    let mut full = Self::in_full(few);
+                    full.fit(limit, length);
+                    self.0 = Form::Full(full);
+                }
+            }
+            Form::Full(full) => full.fit(limit, length),
+        }
     }
 
     pub(super) fn room(&mut self, amount: u64, now: Timestamp) -> Room {
         self.advance(now);
-        if amount > self.limit {
-            return Room::Never;
+        match &self.0 {
+            _ if amount > self.limit() => Room::Never,
+            Form::Few(few) => few.room(amount),
+            Form::Full(full) => full.room(amount),
         }
-        let over = self.total.saturating_add(amount).saturating_sub(self.limit);
-        if over == 0 {
-            return Room::Free;
-        }
-        // Most often one is enough, and then no other is read.
-        if over <= self.oldest.1 {
-            return Room::At(self.reset());
-        }
-        let mut freed = 0_u64;
-        for Entry(_, last, amount) in self.entries() {
-            freed = freed.saturating_add(amount);
-            if freed >= over {
-                return Room::At(self.leaves(last));
-            }
-        }
-        Room::At(self.leaves(self.latest))
     }
 
     /// Counts a draw for which there is room; the answer finds it again.
@@ -104,11 +90,30 @@ impl Window {
         self.add(amount)
     }
 
+    /// Counts one call, where that is simple: how much is held then, and when the oldest of it leaves.
+    /// None where it is not, and then nothing is done.
+    #[inline(always)]
+    pub(super) fn take_one(
+        &mut self,
+        limit: u64,
+        length: Duration,
+        now: Timestamp,
+    ) -> Option<(u64, Timestamp)> {
+        match &mut self.0 {
+            Form::Few(few) => few.add_one(limit, micros(length), now),
+            Form::Full(_) => None,
+        }
+    }
+
     /// What was `reserved` at `mark` was really `actual`. Less is given back at the instant it was
     /// taken; more is counted now, since that instant may have left the window already.
     pub(super) fn settle(&mut self, mark: Timestamp, reserved: u64, actual: u64, now: Timestamp) {
         self.advance(now);
-        self.reduce(mark, reserved.saturating_sub(actual));
+        let less = reserved.saturating_sub(actual);
+        match &mut self.0 {
+            Form::Few(few) => few.reduce(mark, less),
+            Form::Full(full) => full.reduce(mark, less),
+        }
         self.add(actual.saturating_sub(reserved));
     }
 
@@ -118,124 +123,138 @@ impl Window {
     }
 
     pub(super) fn idle_at(&self) -> Timestamp {
-        if self.is_empty() { Timestamp(0) } else { self.leaves(self.newest.1) }
+        match &self.0 {
+            _ if self.is_empty() => Timestamp(0),
+            Form::Few(few) => self.leaves(few.newest()),
+            Form::Full(full) => self.leaves(full.newest()),
+        }
     }
 
     pub(super) fn limit(&self) -> u64 {
-        self.limit
+        match &self.0 {
+            Form::Few(few) => few.limit(),
+            Form::Full(full) => full.limit(),
+        }
     }
 
     pub(super) fn total(&self) -> u64 {
-        self.total
+        match &self.0 {
+            Form::Few(few) => few.total(),
+            Form::Full(full) => full.total(),
+        }
     }
 
     /// When the oldest of what is in it leaves.
     pub(super) fn reset(&self) -> Timestamp {
-        if self.is_empty() { Timestamp(0) } else { self.leaves(self.oldest.0) }
+        match &self.0 {
+            _ if self.is_empty() => Timestamp(0),
+            Form::Few(few) => self.leaves(few.oldest()),
+            Form::Full(full) => self.leaves(full.oldest()),
+        }
+    }
+
+    /// An empty one, whose clock stands at `latest`.
+    fn empty(limit: u64, length: u64, latest: Timestamp) -> Self {
+        let full = || Form::Full(Box::new(Full::new(limit, length, latest)));
+        Self(Few::new(limit, length, latest).map_or_else(full, Form::Few))
     }
 
     /// When a draw of that instant is no longer in it.
     fn leaves(&self, instant: Timestamp) -> Timestamp {
-        Timestamp(instant.0.saturating_add(self.length))
+        Timestamp(instant.0.saturating_add(self.length()))
+    }
+
+    /// Microseconds.
+    fn length(&self) -> u64 {
+        match &self.0 {
+            Form::Few(few) => few.length(),
+            Form::Full(full) => full.length(),
+        }
     }
 
     fn is_empty(&self) -> bool {
-        self.newest.2 == 0
-    }
-
-    fn entries(&self) -> impl Iterator<Item = Entry> {
-        self.older.iter().chain((!self.is_empty()).then_some(self.newest))
+        match &self.0 {
+            Form::Few(few) => few.is_empty(),
+            Form::Full(full) => full.is_empty(),
+        }
     }
 
     fn advance(&mut self, now: Timestamp) {
-        self.latest = self.latest.max(now);
-        while !self.is_empty() && self.leaves(self.oldest.0) <= self.latest {
-            let left = self.older.pop_front().unwrap_or_else(|| std::mem::take(&mut self.newest));
-            self.total = self.total.saturating_sub(left.2);
-            self.look_for_oldest();
+        match &mut self.0 {
+            Form::Few(few) => few.advance(now),
+            Form::Full(full) => {
+                let held = !full.is_empty();
+                full.advance(now);
+                if held && full.is_empty() {
+                    *self = Self::empty(full.limit(), full.length(), full.latest());
+                }
+            }
         }
     }
 
     fn add(&mut self, amount: u64) -> Timestamp {
-        let now = self.latest;
-        if amount == 0 {
-            return now;
-        }
-        self.total = self.total.saturating_add(amount);
-        let (width, full) = (self.width(), self.older.len() + 1 >= MOST_ENTRIES);
-        let together = full || now.since(self.newest.0) < width;
-        if together && !self.is_empty() {
-            let Entry(first, _, sum) = self.newest;
-            self.newest = Entry(first, now, sum.saturating_add(amount));
-            if self.older.is_empty() {
-                self.oldest = (now, self.newest.2);
+        match &mut self.0 {
+            Form::Few(few) => {
+                if few.add(amount) {
+                    return few.latest();
+                }
+                let mut full = Self::in_full(few);
+                let mark = full.add(amount);
+                self.0 = Form::Full(full);
+                mark
             }
-            first
-        } else {
-            self.push(Entry(now, now, amount));
-            now
+            Form::Full(full) => full.add(amount),
         }
     }
 
-    /// One entry more, after all others. One that counts nothing is none.
-    fn push(&mut self, entry: Entry) {
-        if entry.2 == 0 {
-            return;
-        }
-        if self.is_empty() {
-            self.oldest = (entry.1, entry.2);
-        } else {
-            self.older.push_back(self.newest);
-        }
-        self.newest = entry;
+    /// The same in full, to hold what the few cannot.
+    #[cold]
+    fn in_full(few: &Few) -> Box<Full> {
+        let mut full = Full::new(few.limit(), few.length(), few.latest());
+        few.entries().for_each(|entry| full.push(entry));
+        Box::new(full)
     }
+}
 
-    fn reduce(&mut self, mark: Timestamp, amount: u64) {
-        if amount == 0 || self.is_empty() {
-            return;
-        }
-        if self.newest.0 == mark {
-            let back = amount.min(self.newest.2);
-            self.newest.2 -= back;
-            self.total = self.total.saturating_sub(back);
-            if self.newest.2 == 0 {
-                self.newest = self.older.pop_back().unwrap_or_default();
-            }
-        } else {
-            self.total = self.total.saturating_sub(self.older.reduce(mark, amount));
-        }
-        self.look_for_oldest();
-    }
-
-    fn look_for_oldest(&mut self) {
-        let Entry(_, last, amount) = self.older.front().unwrap_or(self.newest);
-        self.oldest = (last, amount);
-    }
-
-    /// Draws closer than this to the first of an entry belong to it.
-    fn width(&self) -> Duration {
-        let length = Duration::from_micros(self.length);
-        if self.limit <= EXACT { Duration::from_micros(1) } else { length / PARTS }
+impl From<&Window> for Written {
+    fn from(window: &Window) -> Self {
+        let (latest, entries) = match &window.0 {
+            Form::Few(few) => (few.latest(), few.entries().collect()),
+            Form::Full(full) => (full.latest(), full.entries().collect()),
+        };
+        let length = Duration::from_micros(window.length());
+        Self { limit: window.limit(), length, latest, total: window.total(), entries }
     }
 }
 
 impl From<Window> for Written {
     fn from(window: Window) -> Self {
-        let Window { limit, length, latest, total, .. } = window;
-        let entries = window.entries().collect();
-        Self { limit, length: Duration::from_micros(length), latest, total, entries }
+        Self::from(&window)
     }
 }
 
 impl From<Written> for Window {
     fn from(written: Written) -> Self {
-        let Written { limit, length, latest, total, entries } = written;
-        let mut window = Self { latest, total, ..Self::new(limit, length) };
-        entries.into_iter().for_each(|entry| window.push(entry));
-        window
+        let Written { limit, length, latest, entries, .. } = written;
+        if entries.is_empty() {
+            return Self::empty(limit, micros(length), latest);
+        }
+        let mut full = Full::new(limit, micros(length), latest);
+        entries.into_iter().for_each(|entry| full.push(entry));
+        Self(Form::Full(Box::new(full)))
     }
 }
 
-fn micros(length: Duration) -> u64 {
-    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
+/// The same of both forms is the same window.
+impl PartialEq for Window {
+    fn eq(&self, other: &Self) -> bool {
+        Written::from(self) == Written::from(other)
+    }
+}
+
+impl Eq for Window {}
+
+pub(super) fn micros(length: Duration) -> u64 {
+    let whole = length.as_secs().saturating_mul(1_000_000);
+    whole.saturating_add(length.subsec_micros().into())
 }

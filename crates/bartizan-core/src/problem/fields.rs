@@ -106,9 +106,11 @@ pub(super) fn advise(refusal: &Refusal, context: &Context<'_>, headers: &mut Hea
                 put(headers, header::CONNECTION, b"upgrade");
             }
         }
-        // Every second we look again ourselves, at whatever was out of reach or too busy.
-        Refusal::Unavailable(_) => {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        // Every second we look again ourselves, at whatever was out of reach or too busy, unless it
+        // is known that it takes longer.
+        Refusal::Unavailable(outage) => {
+            let wait = outage.retry_after().map_or(1, whole_seconds);
+            headers.insert(header::RETRY_AFTER, wait.max(1).into());
         }
         _ => {}
     }

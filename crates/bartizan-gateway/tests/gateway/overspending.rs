@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use bartizan_testkit::clock::TurnedClock;
 use tokio::task::JoinSet;
 
 use crate::program::{Program, until};
@@ -96,4 +97,43 @@ async fn tokens_are_charged_as_they_are_reported_and_what_remains_goes_down() {
         );
     }
     assert!(refused, "a limit of 1000 tokens carried 120 calls of {ANSWER}");
+}
+
+/// The clock of the gateway's own machine: an operator sets it, or a virtual machine wakes up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_clock_of_the_gateway_that_is_turned_opens_nothing_before_its_time() {
+    const LIMITS: &str = "
+limits: [{ name: minute, by: ip, rate: 3/minute, match: { path: \"/open/*\" } }]
+budgets: [{ name: month, by: global, requests: 4, period: month, match: { path: \"/api/*\" } }]
+";
+    let (upstream, clock) = (Upstream::start().await, TurnedClock::new());
+    let gateway = Program::with_clock(upstream.address, |usual| usual + LIMITS, &clock);
+    for _ in 0..3 {
+        assert_eq!(get(gateway.address, "/open/x").await, 200);
+    }
+    for _ in 0..4 {
+        assert_eq!(get(gateway.address, "/api/x").await, 200);
+    }
+    // Back by an hour, by more than a year, and a little; right again; ahead, and not far enough.
+    for seconds in [-3_600, -400 * 86_400, -10, 0, 20] {
+        clock.turn(seconds);
+        for path in ["/open/x", "/api/x"] {
+            let answer = ask(gateway.address, &format!("GET {path}"), &[]).await;
+            assert_eq!(status(&answer), 429, "{path} was opened by {seconds}");
+            assert!(answer.to_ascii_lowercase().contains("retry-after: "), "{answer}");
+        }
+    }
+    // Where a minute has passed for the machine, it has passed for the limit, and not for the month
+    // unless that has ended, too.
+    clock.turn(65);
+    assert_eq!(get(gateway.address, "/open/x").await, 200);
+    clock.turn(32 * 86_400);
+    assert_eq!(get(gateway.address, "/api/x").await, 200);
+    // What was counted then stays counted when the clock is right again.
+    clock.turn(0);
+    for _ in 0..3 {
+        assert_eq!(get(gateway.address, "/api/x").await, 200);
+    }
+    assert_eq!(get(gateway.address, "/api/x").await, 429);
+    assert_eq!(upstream.seen().len(), 3 + 4 + 1 + 4);
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use bartizan_testkit::clock::TurnedClock;
 use sha2::{Digest as _, Sha256};
 
 /// The key of the caller `key:ci`, who holds `data:read` and, by assignment, the role `user`.
@@ -35,6 +36,17 @@ impl Program {
         change: impl FnOnce(String) -> String,
     ) -> Self {
         Self::trusting(upstream, arguments, change, None)
+    }
+
+    /// The same on a machine whose clock the test turns.
+    pub(crate) fn with_clock(
+        upstream: SocketAddr,
+        change: impl FnOnce(String) -> String,
+        clock: &TurnedClock,
+    ) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
+        command.envs(clock.environment());
+        Self::run(command, upstream, &[], change)
     }
 
     /// The same on a machine that trusts the certificates in a file.

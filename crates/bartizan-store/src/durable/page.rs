@@ -197,7 +197,7 @@ impl Before {
     ) -> (Done, Written) {
         let mut book = Book::page(clock);
         for (key, counter) in &self.counters {
-            book.hold_counter(key.clone(), counter.clone());
+            book.hold_counter(key, counter.clone());
         }
         for (id, reservation) in &self.reservations {
             book.hold_reservation(*id, reservation.clone());

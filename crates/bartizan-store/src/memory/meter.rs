@@ -8,9 +8,15 @@ use parking_lot::Mutex;
 
 /// Counters in memory. A restart forgets them; budgets that must hold across one belong in a
 /// durable store.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryMeter {
     book: Mutex<Book>,
+}
+
+impl Default for MemoryMeter {
+    fn default() -> Self {
+        Self::with_capacity(Capacity::default())
+    }
 }
 
 impl MemoryMeter {

@@ -136,11 +136,12 @@ local function advance(it)
   end
 end
 
--- Counts were lost, and for as long as they could matter nobody knows how much room there is.
+-- Counts were lost, and for as long as they could matter nobody knows how much room there is: how much
+-- longer that is, in microseconds.
 local function unknown(it)
-  if lost == 0 then return false end
-  if it.form == 'b' then return it.s <= lost end
-  return it.form ~= 'c' and lost + it.N > at
+  if lost == 0 or it.form == 'c' then return 0 end
+  if it.form == 'b' then return it.s <= lost and math.max(1, it.e - at) or 0 end
+  return math.max(0, lost + it.N - at)
 end
 
 local function fits(it, amount)

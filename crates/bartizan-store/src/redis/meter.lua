@@ -193,13 +193,14 @@ end
 
 -- What to answer where the draws cannot all be taken; nothing where they can.
 local function refused(draws)
-  local free = true
+  local free, wait = true, 0
   for _, draw in ipairs(draws) do
     fit(draw.it, draw.shape)
     advance(draw.it)
     free = fits(draw.it, draw.amount) and free
-    if unknown(draw.it) then return answer('lost') end
+    wait = math.max(wait, unknown(draw.it))
   end
+  if wait > 0 then return answer('lost', { text(wait) }) end
   if not free then return answer('short', described(draws, true)) end
 end
 

@@ -279,9 +279,7 @@ impl Shared {
     ) -> Result<Verdict, Unavailable> {
         match answer.what.as_str() {
             "taken" | "short" => verdict(answer, id, draws, self.told(answer, now)),
-            "lost" => Err(Unavailable::new(
-                "Redis has lost what it counted: refused for as long as that could matter",
-            )),
+            "lost" => Err(lost(answer)),
             "closed" => Err(Unavailable::new("the reservation is closed: reserve under a new id")),
             _ => Err(strange("it is none to a reservation")),
         }
@@ -313,6 +311,17 @@ impl Shared {
 
     fn name(&self) -> String {
         format!("{:016x}{:016x}", self.chance, self.names.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Refused, and for how long that is.
+fn lost(answer: &Answer) -> Unavailable {
+    let why = Unavailable::new(
+        "Redis has lost what it counted: refused for as long as that could matter",
+    );
+    match answer.more.first().and_then(|wait| wait.parse().ok()) {
+        Some(wait) => why.lasts(Duration::from_micros(wait)),
+        None => why,
     }
 }
 

@@ -103,7 +103,7 @@ pub(super) fn verdict(
     for (draw, told) in merged.iter().zip(&answer.more) {
         let counter: Counter =
             serde_json::from_str(told).map_err(|error| strange(&error.to_string()))?;
-        book.hold_counter(draw.key.clone(), counter);
+        book.hold_counter(&draw.key, counter);
     }
     let taken = answer.what == "taken";
     if taken {

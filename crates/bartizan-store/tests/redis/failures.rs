@@ -242,6 +242,12 @@ async fn a_server_that_has_forgotten_everything_does_not_make_money_anew() {
         assert!(refused.is_err(), "{refused:?}");
     }
     assert!(gate.health().lost + other.health().lost > 0);
+    // How long that lasts is known and told: a minute for a window, and the rest of the period for money.
+    let minute = Shape::Window { limit: 9, length: Duration::from_secs(60) };
+    let minute = Arc::new(Rule::new("calls", Measure::Requests, minute));
+    let calls = timed(&gate, 10, &[Draw::new(minute, "ann", 1)]).await.unwrap_err();
+    let wait = calls.retry_after.expect("it is known").as_secs();
+    assert!((50..=60).contains(&wait), "{wait}");
     // A gate that comes new learns it from the store.
     let fresh = meter(&server.url());
     fresh.up().await;

@@ -118,7 +118,7 @@ async fn money_beyond_the_reach_of_doubles_is_counted_to_the_last_nano_dollar() 
     };
     let (most, verdict) = reserve(limit - 3).await;
     let Verdict::Taken { standings } = verdict else { panic!("{verdict:?}") };
-    assert_eq!(standings[0].remaining, 3);
+    assert_eq!(standings.of(&[])[0].remaining, 3);
     assert!(matches!(reserve(4).await.1, Verdict::Short(_)), "one nano-dollar too many");
     let (rest, verdict) = reserve(3).await;
     assert!(matches!(verdict, Verdict::Taken { .. }));

@@ -8,7 +8,7 @@ use bartizan::core::limit::permit::{Demand, Permit, Returns};
 use bartizan::core::limit::{ReservationId, Verdict};
 
 fn permit(grant: Grant, till: Arc<dyn Returns>) -> Permit {
-    let taken = Verdict::Taken { standings: Vec::new() };
+    let taken = Verdict::Taken { standings: Vec::new().into() };
     Permit::issue(grant, ReservationId(1), Demand::ForGood(Vec::new()), taken, till).unwrap().0
 }
 

@@ -76,7 +76,7 @@ fn asked_again_nothing_more_is_taken_and_settled_again_nothing_more_is_charged()
     let (held, used) = ([draw(&money, "ann", 60)], [draw(&money, "ann", 50)]);
     for _ in 0..3 {
         let Verdict::Taken { standings } = reserve(&mut book, 1, &held, 0) else { panic!() };
-        assert_eq!(standings[0].remaining, 40);
+        assert_eq!(standings.of(&held)[0].remaining, 40);
     }
     assert_eq!(book.settle(id(1), &used, at(1)).order, Order::First);
     let again = book.settle(id(1), &[draw(&money, "ann", 99)], at(2));
@@ -275,11 +275,12 @@ fn two_hundred_thousand_junk_keys_are_not_kept() {
         assert!(taken(&reserve(&mut book, u128::from(number), &junk, now)));
         book.settle(id(u128::from(number)), &junk, at(now));
     }
-    // A minute's worth at a thousand a second, and nobody had to ask for the rest to go.
-    assert!(book.counters().count() <= 60_001, "{} counters", book.counters().count());
+    // A minute's worth at a thousand a second, and what came while those who look for idle ones walked
+    // once through all; nobody had to ask for the rest to go.
+    assert!(book.counters().count() <= 78_000, "{} counters", book.counters().count());
     assert!(book.reservations().count() <= 1 << 10, "{} ids", book.reservations().count());
     book.expire(at(400 * SECOND));
-    for _ in 0..20 {
+    for _ in 0..60 {
         book.expire(at(400 * SECOND));
     }
     assert_eq!(book.counters().count(), 0);

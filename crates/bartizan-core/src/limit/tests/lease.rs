@@ -95,7 +95,9 @@ impl World {
                     self.gates[gate].told(&draws, &short.standings, now);
                     return;
                 }
-                Verdict::Taken { standings } => self.gates[gate].told(&draws, &standings, now),
+                Verdict::Taken { standings } => {
+                    self.gates[gate].told(&draws, &standings.of(&draws), now)
+                }
             }
             self.shared.depart(id, now).unwrap();
         }
@@ -141,7 +143,7 @@ impl World {
                 match verdict.unwrap() {
                     Verdict::Taken { standings } => {
                         self.shared.depart(id, now).unwrap();
-                        let standing = standings.into_iter().next();
+                        let standing = standings.of(&[]).into_iter().next();
                         self.gates[gate].granted(id, &draw, deadline, standing, now);
                     }
                     Verdict::Short(short) => {
@@ -254,7 +256,7 @@ fn what_was_used_is_told_within_two_lives_of_a_slice_however_long_one_call_takes
         if world.gates[0].take(id, &most, deadline, now).is_none() {
             let verdict = world.shared.reserve(id, &most, deadline, now).unwrap();
             let Verdict::Taken { standings } = verdict else { panic!("{verdict:?}") };
-            world.gates[0].told(&most, &standings, now);
+            world.gates[0].told(&most, &standings.of(&most), now);
             world.shared.settle(id, &actual, now);
             world.spent += 5;
         } else if step % 20 == 19 {
