@@ -22,6 +22,7 @@ use super::Standing;
 use super::callers::host;
 use crate::agents::Agents;
 use crate::config::Settings;
+use crate::mcp::hosts;
 use crate::config::file::OpenApiAccess;
 use crate::config::settings::credential::Credential as Shown;
 use crate::config::settings::upstream::Target as Answers;
@@ -64,7 +65,8 @@ pub(super) fn serve(
             Answers::Upstream(upstream) => upstream.url.to_string(),
             Answers::Health | Answers::ForwardAuth => String::new(),
         };
-        draft = draft.mcp(standing.mcp.rules(&configured.path, upstream, mcp));
+        let hosts = hosts(settings, mcp);
+        draft = draft.mcp(standing.mcp.rules(&configured.path, upstream, mcp, hosts));
     }
     if let Some(tenant) = &configured.tenant {
         draft = draft.tenant(tenant.clone());

@@ -16,7 +16,6 @@ use bartizan_core::validate::Listener;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::denied_tool;
 use crate::body::{Body, BodyError};
 use crate::settle::Away;
 
@@ -230,7 +229,6 @@ impl Homebound {
         let Halt { why, out } = halt;
         let away = self.away.as_ref();
         match (&why, away) {
-            (Stopped::Denied(tool), Some(away)) => away.note(denied_tool(tool)),
             (Stopped::Blocked, Some(away)) => away.blocked(&self.screen.detections()),
             _ => {}
         }

@@ -37,6 +37,8 @@ pub struct Listener {
     model: Option<Arc<str>>,
     seen: Tokens,
     open: Vec<Calling>,
+    /// The items of a response whose calls are on record.
+    called: Vec<u64>,
     /// How many choices were asked for.
     choices: u64,
     /// The call whose arguments came although it never began.
@@ -186,10 +188,20 @@ struct Item<'a> {
     input: Option<Text<'a>>,
     #[serde(borrow)]
     code: Option<Text<'a>>,
+    #[serde(borrow, deserialize_with = "raw")]
+    action: Option<&'a str>,
+    #[serde(borrow, deserialize_with = "raw")]
+    operation: Option<&'a str>,
     #[serde(borrow)]
     content: Option<Content<'a>>,
     #[serde(borrow)]
     summary: Option<Content<'a>>,
+}
+
+/// What somebody else reads, as it is written.
+fn raw<'de: 'a, 'a, D: Deserializer<'de>>(source: D) -> Result<Option<&'a str>, D::Error> {
+    let raw = <&'a RawValue>::deserialize(source)?.get();
+    Ok((raw != "null").then_some(raw))
 }
 
 /// A part of an item.
@@ -265,7 +277,8 @@ impl<'a> Message<'a> {
             let name = function.as_ref().and_then(|function| function.name.as_deref());
             name.is_none_or(str::is_empty)
         };
-        let mut said = self.choices().iter().filter_map(|choice| choice.delta.as_ref());
+        let said = self.choices().iter().flat_map(|choice| [&choice.delta, &choice.message]);
+        let mut said = said.flatten();
         self.usage.is_none()
             && self.response.is_none()
             && said.all(|said| {
@@ -285,6 +298,7 @@ impl Listener {
     pub(super) fn new(api: Api) -> Self {
         let (used, model, seen) = (None, None, Tokens::default());
         let (open, items, parts) = (Vec::new(), Begun::default(), Vec::new());
+        let called = Vec::new();
         let (hides_usage, hidden, told_at) = (false, false, seen);
         let (choices, stray) = (1, None);
         let (spoken, labels) = (listener::Place::default(), Labels::default());
@@ -297,6 +311,7 @@ impl Listener {
             model,
             seen,
             open,
+            called,
             choices,
             stray,
             items,
@@ -374,11 +389,11 @@ impl Listener {
                 .filter_map(|(_, text, _)| *text)
                 .for_each(|text| self.seen.add(text));
             for function in said.functions() {
-                heard.call(&function.name, function.written(), grant);
+                heard.call(function.name.as_deref().unwrap_or_default(), function.written(), grant);
             }
         }
-        for item in message.output.iter().flatten().filter(|item| item.is_call()) {
-            heard.call(&item.name, item.written(), grant);
+        for item in message.output.iter().flatten() {
+            item.called(grant, &mut heard);
         }
         self.told_at = self.seen;
         heard
@@ -387,7 +402,7 @@ impl Listener {
     pub(in crate::validate) fn hear(&mut self, data: &[u8], grant: &Grant) -> Heard {
         if data.trim_ascii() == b"[DONE]" {
             let mut heard = Heard { ends: Ends::All, last: true, ..Heard::default() };
-            self.close(&mut heard);
+            self.close(grant, &mut heard);
             return heard;
         }
         if data.trim_ascii().is_empty() {
@@ -410,7 +425,7 @@ impl Listener {
             self.event(kind, &message, grant, &mut heard);
         }
         if heard.ends == Ends::All {
-            self.close(&mut heard);
+            self.close(grant, &mut heard);
         }
         if told {
             self.told_at = self.seen;
@@ -480,6 +495,10 @@ impl Listener {
         let channel = |kind, part| Channel { kind, item, part };
         let path = format!("/choices/{at}");
         self.piece(heard, &path, "text", Text::get(choice.text.as_ref()), channel(Kind::Text, 0));
+        // Some servers write whole messages, and some clients read them.
+        for function in choice.message.iter().flat_map(Said::functions) {
+            heard.call(function.name.as_deref().unwrap_or_default(), function.written(), grant);
+        }
         if let Some(said) = &choice.delta {
             let path = format!("{path}/delta");
             let role = Text::get(said.role.as_ref());
@@ -517,7 +536,7 @@ impl Listener {
         // Some write an empty one into each chunk.
         if Text::get(choice.finish_reason.as_ref()).is_some_and(|reason| !reason.is_empty()) {
             heard.ends = Ends::Item(item);
-            self.close_item(item, heard);
+            self.close_item(item, grant, heard);
         }
     }
 
@@ -569,6 +588,10 @@ impl Listener {
             Channel { kind, item, part: part.unwrap_or(0) }
         };
         let response = message.response.as_deref();
+        let output = response.and_then(|response| response.output.as_deref());
+        for (at, done) in (0..).zip(output.into_iter().flatten()) {
+            self.is_told(at, done, grant, heard);
+        }
         match name {
             "created" => heard.unsound |= response.is_some_and(|response| !response.says_nothing()),
             "queued" | "in_progress" => {
@@ -579,8 +602,8 @@ impl Listener {
                 heard.wholes = response.map(|all| joined(all, "/response")).unwrap_or_default();
             }
             "output_item.added" => {
-                if let Some(call) = message.item.as_ref().filter(|item| item.is_call()) {
-                    self.begin(item, 0, call.name.as_deref().unwrap_or_default(), grant, heard);
+                if let Some(tool) = message.item.as_ref().and_then(|item| item.tool(grant)) {
+                    self.begin(item, 0, tool, grant, heard);
                 }
                 if let Some(added) = &message.item {
                     self.item_begins(item, added, heard);
@@ -602,7 +625,10 @@ impl Listener {
             "output_item.done" => {
                 heard.ends = Ends::Item(item);
                 self.items.end(item);
-                self.close_item(item, heard);
+                if let Some(done) = &message.item {
+                    self.is_done(item, done, grant, heard);
+                }
+                self.close_item(item, grant, heard);
                 if let Some(done) = message.item.as_ref().filter(|item| item.is_message()) {
                     done.joined("/item", &mut heard.wholes);
                     (heard.pauses, heard.between) = (self.spoken.end(item, None), true);
@@ -639,6 +665,29 @@ impl Listener {
                     heard.between = true;
                 }
             }
+        }
+    }
+
+    /// An item is told whole at its end. Not every server announces one before.
+    fn is_done(&mut self, item: u64, done: &Item<'_>, grant: &Grant, heard: &mut Heard) {
+        let Some(tool) = done.tool(grant) else { return };
+        heard.check(tool, grant);
+        if self.open.iter().any(|open| open.item == item) {
+            self.went_on(item, 0, done.action());
+        } else {
+            self.is_told(item, done, grant, heard);
+        }
+    }
+
+    /// An item stands in a whole, in which clients look for calls, too: one that is told so for the first time
+    /// is a call of its own.
+    fn is_told(&mut self, item: u64, told: &Item<'_>, grant: &Grant, heard: &mut Heard) {
+        let Some(tool) = told.tool(grant) else { return };
+        heard.check(tool, grant);
+        let open = self.open.iter().any(|open| open.item == item);
+        if !open && !self.called.contains(&item) && self.called.len() < MAX_CALLS {
+            self.called.push(item);
+            told.called(grant, heard);
         }
     }
 
@@ -718,7 +767,7 @@ impl Listener {
         heard.check(name, grant);
         let known = self.open.iter().any(|open| (open.item, open.part) == (item, part));
         if !known && self.open.len() < MAX_CALLS {
-            self.open.push(Calling::new(item, part, name));
+            self.open.push(Calling::new(item, part, name, grant));
         }
     }
 
@@ -740,14 +789,18 @@ impl Listener {
         self.items.takes(item) && (part == 0 || self.parts.contains(&place))
     }
 
-    fn close_item(&mut self, item: u64, heard: &mut Heard) {
+    fn close_item(&mut self, item: u64, grant: &Grant, heard: &mut Heard) {
         self.stray = self.stray.filter(|stray| stray.0 != item);
         let over = self.open.extract_if(.., |open| open.item == item);
-        heard.calls.extend(over.map(Calling::end));
+        let before = heard.calls.len();
+        heard.calls.extend(over.map(|open| open.end(grant)));
+        if heard.calls.len() > before && self.called.len() < MAX_CALLS {
+            self.called.push(item);
+        }
     }
 
-    fn close(&mut self, heard: &mut Heard) {
-        heard.calls.extend(self.open.drain(..).map(Calling::end));
+    fn close(&mut self, grant: &Grant, heard: &mut Heard) {
+        heard.calls.extend(self.open.drain(..).map(|open| open.end(grant)));
         self.items.end_all();
         self.parts.clear();
         self.stray = None;
@@ -762,10 +815,9 @@ impl Heard {
         }
     }
 
-    fn call(&mut self, name: &Option<Cow<'_, str>>, arguments: &str, grant: &Grant) {
-        let name = name.as_deref().unwrap_or_default();
+    fn call(&mut self, name: &str, arguments: &str, grant: &Grant) {
         self.check(name, grant);
-        self.calls.push(ToolCall::new(name, arguments.as_bytes()));
+        self.calls.push(ToolCall::of_model(name, arguments.as_bytes(), grant));
     }
 }
 
@@ -855,14 +907,49 @@ impl Item<'_> {
         all.extend(texts.map(|told| Piece { pointer: pointer(told.pointer), channel }));
     }
 
-    fn is_call(&self) -> bool {
-        let kind = self.kind.as_deref();
-        matches!(kind, Some("function_call" | "custom_tool_call" | "mcp_call"))
+    /// The tool that it calls, if it calls one: by its name where it has one, and else by its type, as it is
+    /// offered.
+    fn tool(&self, grant: &Grant) -> Option<&str> {
+        let kind = self.kind.as_deref()?;
+        let named = self.name.as_deref().filter(|name| !name.is_empty());
+        if kind == "mcp_approval_request" {
+            return Some(named.unwrap_or_default());
+        }
+        let own = kind.strip_suffix("_call")?;
+        match own {
+            "function" | "custom_tool" | "mcp" => Some(named.unwrap_or_default()),
+            "web_search" => Some(one_of(&["web_search", "web_search_preview"], grant)),
+            "computer" => Some(one_of(&["computer", "computer_use_preview"], grant)),
+            "apply_patch" | "code_interpreter" | "file_search" | "image_generation"
+            | "local_shell" | "shell" | "tool_search" => Some(own),
+            _ => Some(named.unwrap_or(own)),
+        }
     }
 
-    fn written(&self) -> &str {
-        Text::get(self.arguments.as_ref()).or(Text::get(self.input.as_ref())).unwrap_or_default()
+    /// Tells that it calls a tool, if it does, with all of its arguments.
+    fn called(&self, grant: &Grant, heard: &mut Heard) {
+        if let Some(tool) = self.tool(grant) {
+            heard.call(tool, self.written(), grant);
+        }
     }
+
+    /// With what it calls its tool.
+    fn written(&self) -> &str {
+        let texts = [&self.arguments, &self.input, &self.code];
+        let text = texts.into_iter().find_map(|text| Text::get(text.as_ref()));
+        text.or(self.action).or(self.operation).unwrap_or_default()
+    }
+
+    /// The same, as far as it does not come in pieces.
+    fn action(&self) -> &str {
+        self.action.or(self.operation).unwrap_or_default()
+    }
+}
+
+/// The one of several names of a tool to which there is a right; the first where there is none.
+fn one_of(names: &'static [&'static str], grant: &Grant) -> &'static str {
+    let granted = names.iter().find(|name| grant.tool(name).is_some());
+    granted.or(names.first()).copied().unwrap_or_default()
 }
 
 /// Whether an event of the responses API tells everything in it as a whole.
