@@ -10,6 +10,7 @@ use bartizan_core::validate::usage::{Kinds, Tier};
 use bartizan_pii::{Action, Config, CustomPattern, Masker, Scanner, Vault};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::place::Place;
 use bartizan_core::authorize::OnDeniedTool;
@@ -188,7 +189,9 @@ fn responses(text: &str, pieces: usize) -> Vec<u8> {
     }
     push(json!({ "type": "response.function_call_arguments.done", "item_id": "fc_1",
         "output_index": 1, "arguments": arguments }));
-    push(json!({ "type": "response.output_item.done", "output_index": 1, "item": call(&arguments) }));
+    push(
+        json!({ "type": "response.output_item.done", "output_index": 1, "item": call(&arguments) }),
+    );
     push(json!({ "type": "response.completed", "response": { "id": "resp_1", "model": "m",
         "usage": { "input_tokens": 9, "output_tokens": 3, "input_tokens_details": { "cached_tokens": 2 } } } }));
     out
@@ -469,6 +472,26 @@ fn tool_calls_are_put_together_over_their_pieces() {
             })
             .collect();
         assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{digests:?}");
+    }
+}
+
+#[test]
+fn the_log_has_the_digest_of_arguments_as_they_go_on() {
+    for ((protocol, path, script), arguments) in SCRIPTS.into_iter().zip([
+        "0 call 0",
+        "response.function_call_arguments.delta 1 null",
+        "1 partial_json",
+    ]) {
+        let mut place = Place::new(protocol);
+        for action in [None, Some(Action::MASK)] {
+            let guard = |action| Arc::new(Guard::new(masker(action)));
+            place.profile.response = action.clone().map(guard);
+            let mut run = run(&place, path, &asked(), action, &[&script(SAID, 3)]);
+            let [note] = &run.stream.take_notes()[..] else { panic!("one call") };
+            let sent = Sha256::digest(&texts(&run.out)[arguments]);
+            let sent: String = sent.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(note.details["arguments_sha256"], sent, "{path}");
+        }
     }
 }
 

@@ -22,11 +22,11 @@ use super::Standing;
 use super::callers::host;
 use crate::agents::Agents;
 use crate::config::Settings;
-use crate::mcp::hosts;
 use crate::config::file::OpenApiAccess;
 use crate::config::settings::credential::Credential as Shown;
 use crate::config::settings::upstream::Target as Answers;
 use crate::config::settings::{self, endpoint as configured};
+use crate::mcp::hosts;
 
 /// One verb of a configured endpoint.
 pub(super) fn serve(

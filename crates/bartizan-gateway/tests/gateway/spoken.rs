@@ -96,7 +96,8 @@ fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 fn program(server: &Server, endpoints: &str) -> Program {
     Program::with(server.address, &[], |usual| {
         let (base, _) = usual.split_once("endpoints:").unwrap();
-        let base = base.replace("server:\n", "server:\n  public_url: \"https://gate.example.com\"\n");
+        let base =
+            base.replace("server:\n", "server:\n  public_url: \"https://gate.example.com\"\n");
         let endpoints = endpoints.replace("SERVER", &format!("http://{}", server.address));
         format!("{base}endpoints:\n{endpoints}")
     })
@@ -207,7 +208,9 @@ async fn a10_an_argument_that_is_masked_leaves_in_no_header_field_either() {
     let meta = json!({ "io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientInfo": { "name": "t", "version": "1" }, "io.modelcontextprotocol/clientCapabilities": {} });
     let done = json!({ "body": said(json!({ "content": [] })) });
     let ask = async |arguments: Value, mirrors: &str| {
-        let fields = format!("mcp-protocol-version: {MODERN}\r\nmcp-method: tools/call\r\nmcp-name: mail\r\n{mirrors}");
+        let fields = format!(
+            "mcp-protocol-version: {MODERN}\r\nmcp-method: tools/call\r\nmcp-name: mail\r\n{mirrors}"
+        );
         let params = json!({ "name": "mail", "arguments": arguments, "_meta": meta });
         call(&program, "/masked", &fields, &done, &message("tools/call", params)).await
     };
@@ -215,7 +218,9 @@ async fn a10_an_argument_that_is_masked_leaves_in_no_header_field_either() {
     let arguments = || json!({ "to": "ann@example.org", "cc": "ä ann@example.org", "deep": { "n": 42 }, "open": true });
     let before = program.records().len();
     // Nobody has seen a list of tools: a field mirrors what says the same.
-    let all = format!("mcp-param-to: ann@example.org\r\nmcp-param-copy: {coded}\r\nmcp-param-n: 42.0\r\nmcp-param-open: true\r\n");
+    let all = format!(
+        "mcp-param-to: ann@example.org\r\nmcp-param-copy: {coded}\r\nmcp-param-n: 42.0\r\nmcp-param-open: true\r\n"
+    );
     assert_eq!(status(&ask(arguments(), &all).await), 200);
     let (head, body) = server.last();
     assert!(!head.contains("ann@") && !body.contains("ann@"), "{head}{body}");
@@ -225,7 +230,10 @@ async fn a10_an_argument_that_is_masked_leaves_in_no_header_field_either() {
     let copied = sent["params"]["arguments"]["cc"].as_str().unwrap();
     // The head was written in small letters to be read here, and so its value is compared so.
     assert_eq!(copy, format!("=?base64?{}?=", STANDARD.encode(copied)).to_ascii_lowercase());
-    assert_eq!((field(&head, "mcp-param-n"), field(&head, "mcp-param-open")), (Some("42"), Some("true")));
+    assert_eq!(
+        (field(&head, "mcp-param-n"), field(&head, "mcp-param-open")),
+        (Some("42"), Some("true"))
+    );
     assert!(program.records().len() > before);
     // What the log has the digest of is what went out.
     let calls = told(&program, 1, "TOOL_CALL");
@@ -233,8 +241,12 @@ async fn a10_an_argument_that_is_masked_leaves_in_no_header_field_either() {
     let written = written.split_once(",\"name\"").or(written.split_once(",\"_meta\"")).unwrap().0;
     assert_eq!(calls[0]["details"]["arguments_sha256"], digest(written), "{body}");
     // What no argument says is no mirror of one.
-    for wrong in ["mcp-param-to: bob@example.org\r\n", "mcp-param-n: 43\r\n", "mcp-param-x: =?base64?%?=\r\n",
-        "mcp-param-to: ann@example.org\r\nmcp-param-to: ann@example.org\r\n"] {
+    for wrong in [
+        "mcp-param-to: bob@example.org\r\n",
+        "mcp-param-n: 43\r\n",
+        "mcp-param-x: =?base64?%?=\r\n",
+        "mcp-param-to: ann@example.org\r\nmcp-param-to: ann@example.org\r\n",
+    ] {
         let refused = ask(arguments(), wrong).await;
         assert!(status(&refused) == 400 && refused.contains("-32020"), "{wrong}: {refused}");
     }
@@ -247,17 +259,24 @@ async fn a10_an_argument_that_is_masked_leaves_in_no_header_field_either() {
         "deep": { "type": "object", "properties": { "who": property("Who") } } } });
     let tools = json!({ "tools": [{ "name": "mail", "inputSchema": schema }] });
     let list = message("tools/list", json!({ "_meta": meta }));
-    let fields = format!("mcp-protocol-version: {MODERN}\r\nmcp-method: tools/list\r\nmcp-param-to: ann@example.org\r\n");
+    let fields = format!(
+        "mcp-protocol-version: {MODERN}\r\nmcp-method: tools/list\r\nmcp-param-to: ann@example.org\r\n"
+    );
     let listed = call(&program, "/masked", &fields, &json!({ "body": said(tools) }), &list).await;
     assert_eq!(status(&listed), 200);
     assert_eq!(field(&server.last().0, "mcp-param-to"), None, "a list has no arguments");
-    let arguments = || json!({ "to": "x", "cc": "ann@example.org", "deep": { "who": "bob@example.org" } });
+    let arguments =
+        || json!({ "to": "x", "cc": "ann@example.org", "deep": { "who": "bob@example.org" } });
     let refused = ask(arguments(), "mcp-param-to: ann@example.org\r\n").await;
     assert!(status(&refused) == 400 && refused.contains("-32020"), "that is `cc`: {refused}");
-    let mirrors = "mcp-param-to: x\r\nMcp-Param-Who: bob@example.org\r\nmcp-param-cc: ann@example.org\r\n";
+    let mirrors =
+        "mcp-param-to: x\r\nMcp-Param-Who: bob@example.org\r\nmcp-param-cc: ann@example.org\r\n";
     assert_eq!(status(&ask(arguments(), mirrors).await), 200);
     let (head, _) = server.last();
-    assert_eq!((field(&head, "mcp-param-to"), field(&head, "mcp-param-who")), (Some("x"), Some(MASKED)));
+    assert_eq!(
+        (field(&head, "mcp-param-to"), field(&head, "mcp-param-who")),
+        (Some("x"), Some(MASKED))
+    );
     assert_eq!(field(&head, "mcp-param-cc"), None, "nobody asked for it");
 }
 
@@ -266,13 +285,18 @@ async fn what_is_said_with_the_status_of_an_error_is_held_to_the_same_rights() {
     let server = Server::start().await;
     let program = program(&server, ENDPOINTS);
     let tools = said(json!({ "tools": [{ "name": "ok" }, { "name": "hidden" }] }));
-    let task = json!({ "id": "raw-task", "contextId": "raw-context", "status": { "state": "working" } });
+    let task =
+        json!({ "id": "raw-task", "contextId": "raw-context", "status": { "state": "working" } });
     let card = json!({ "name": "x", "url": "http://inside/", "skills": [{ "id": "hidden" }] });
     let send = json!({ "jsonrpc": "2.0", "id": 1, "method": "message/send", "params": { "message": { "messageId": "m", "role": "user", "parts": [{ "kind": "text", "text": "x" }], "metadata": { "skillId": "echo" } } } });
     for code in [200, 206, 400, 404, 405, 500, 503] {
         for media in ["application/json", "text/event-stream", "text/html"] {
             let say = |body: &str| {
-                let body = if media == "text/event-stream" { format!("data: {body}\n\n") } else { body.to_owned() };
+                let body = if media == "text/event-stream" {
+                    format!("data: {body}\n\n")
+                } else {
+                    body.to_owned()
+                };
                 json!({ "status": code, "type": media, "body": body })
             };
             let list = message("tools/list", json!({}));
@@ -288,7 +312,14 @@ async fn what_is_said_with_the_status_of_an_error_is_held_to_the_same_rights() {
                 let seen = call(&program, "/agent/~rpc", "", &say(&body), &send).await;
                 assert!(!seen.contains("raw-task\"") && !seen.contains("raw-context\""), "{code} {media}: {seen}");
             }
-            let seen = call(&program, "/agent/.well-known/agent-card.json", "", &say(&card.to_string()), &Value::Null).await;
+            let seen = call(
+                &program,
+                "/agent/.well-known/agent-card.json",
+                "",
+                &say(&card.to_string()),
+                &Value::Null,
+            )
+            .await;
             assert!(!seen.contains("hidden") && !seen.contains("inside"), "{code} {media}: {seen}");
         }
     }
@@ -333,7 +364,7 @@ async fn no_cache_keeps_an_answer_of_which_somebody_else_may_see_less() {
     assert_eq!(head.matches("vary: ").count(), 2, "{head}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_call_of_a_tool_has_one_end_on_record_however_it_fails() {
     let server = Server::start().await;
     let program = program(&server, ENDPOINTS);
@@ -350,18 +381,43 @@ async fn every_call_of_a_tool_has_one_end_on_record_however_it_fails() {
         ("/mcp", &ok, json!({ "body": "{\"oops\":1}", "status": 500 }), "TOOL_FAILURE"),
         ("/mcp", &ok, json!({ "status": 401 }), "TOOL_FAILURE"),
         ("/mcp", &ok, json!({ "status": 202 }), "TOOL_FAILURE"),
-        ("/mcp", &ok, json!({ "status": 502, "type": "text/html", "body": "<p>bad" }), "TOOL_FAILURE"),
+        (
+            "/mcp",
+            &ok,
+            json!({ "status": 502, "type": "text/html", "body": "<p>bad" }),
+            "TOOL_FAILURE",
+        ),
         ("/mcp", &ok, json!({ "act": "hang up" }), "TOOL_FAILURE"),
         ("/mcp", &ok, json!({ "act": "half" }), "TOOL_FAILURE"),
         ("/mcp", &ok, json!({ "act": "silence" }), "TOOL_FAILURE"),
-        ("/mcp", &ok, json!({ "type": "text/event-stream", "body": ": nothing\n\n" }), "TOOL_FAILURE"),
-        ("/mcp", &ok, json!({ "type": "text/event-stream", "body": format!("data: {done}\n\n") }), "TOOL_SUCCESS"),
+        (
+            "/mcp",
+            &ok,
+            json!({ "type": "text/event-stream", "body": ": nothing\n\n" }),
+            "TOOL_FAILURE",
+        ),
+        (
+            "/mcp",
+            &ok,
+            json!({ "type": "text/event-stream", "body": format!("data: {done}\n\n") }),
+            "TOOL_SUCCESS",
+        ),
         ("/gone", &ok, json!({}), "TOOL_FAILURE"),
         ("/dead/~rpc", &send, json!({}), "TOOL_FAILURE"),
         ("/agent/~rpc", &send, json!({ "act": "hang up" }), "TOOL_FAILURE"),
         ("/agent/~rpc", &send, json!({ "status": 500, "body": "{}" }), "TOOL_FAILURE"),
-        ("/agent/~rpc", &send, json!({ "status": 502, "type": "text/html", "body": "<p>bad" }), "TOOL_FAILURE"),
-        ("/agent/~rpc", &send, json!({ "body": said(json!({ "kind": "message", "messageId": "1", "role": "agent", "parts": [] })) }), "TOOL_SUCCESS"),
+        (
+            "/agent/~rpc",
+            &send,
+            json!({ "status": 502, "type": "text/html", "body": "<p>bad" }),
+            "TOOL_FAILURE",
+        ),
+        (
+            "/agent/~rpc",
+            &send,
+            json!({ "body": said(json!({ "kind": "message", "messageId": "1", "role": "agent", "parts": [] })) }),
+            "TOOL_SUCCESS",
+        ),
     ];
     let mut expected = Vec::new();
     for (at, (path, body, say, end)) in cases.iter().enumerate() {
@@ -397,38 +453,81 @@ async fn a_call_that_is_not_granted_does_not_pass_whatever_it_is_called_and_is_o
     let server = Server::start().await;
     let program = program(&server, ENDPOINTS);
     let items = [
-        ("wipe", json!({ "type": "function_call", "call_id": "c", "name": "wipe", "arguments": "{}" }), "{}"),
-        ("wipe", json!({ "type": "custom_tool_call", "call_id": "c", "name": "wipe", "input": "x" }), "x"),
-        ("wipe", json!({ "type": "mcp_call", "name": "wipe", "server_label": "s", "arguments": "{}" }), "{}"),
-        ("wipe", json!({ "type": "mcp_approval_request", "name": "wipe", "server_label": "s", "arguments": "{}" }), "{}"),
-        ("local_shell", json!({ "type": "local_shell_call", "action": { "command": ["rm"] } }), "{\"command\":[\"rm\"]}"),
-        ("shell", json!({ "type": "shell_call", "action": { "commands": ["rm"] } }), "{\"commands\":[\"rm\"]}"),
-        ("apply_patch", json!({ "type": "apply_patch_call", "operation": { "path": "x" } }), "{\"path\":\"x\"}"),
-        ("computer", json!({ "type": "computer_call", "action": { "type": "click" } }), "{\"type\":\"click\"}"),
-        ("web_search", json!({ "type": "web_search_call", "action": { "query": "q" } }), "{\"query\":\"q\"}"),
+        (
+            "wipe",
+            json!({ "type": "function_call", "call_id": "c", "name": "wipe", "arguments": "{}" }),
+            "{}",
+        ),
+        (
+            "wipe",
+            json!({ "type": "custom_tool_call", "call_id": "c", "name": "wipe", "input": "x" }),
+            "x",
+        ),
+        (
+            "wipe",
+            json!({ "type": "mcp_call", "name": "wipe", "server_label": "s", "arguments": "{}" }),
+            "{}",
+        ),
+        (
+            "wipe",
+            json!({ "type": "mcp_approval_request", "name": "wipe", "server_label": "s", "arguments": "{}" }),
+            "{}",
+        ),
+        (
+            "local_shell",
+            json!({ "type": "local_shell_call", "action": { "command": ["rm"] } }),
+            "{\"command\":[\"rm\"]}",
+        ),
+        (
+            "shell",
+            json!({ "type": "shell_call", "action": { "commands": ["rm"] } }),
+            "{\"commands\":[\"rm\"]}",
+        ),
+        (
+            "apply_patch",
+            json!({ "type": "apply_patch_call", "operation": { "path": "x" } }),
+            "{\"path\":\"x\"}",
+        ),
+        (
+            "computer",
+            json!({ "type": "computer_call", "action": { "type": "click" } }),
+            "{\"type\":\"click\"}",
+        ),
+        (
+            "web_search",
+            json!({ "type": "web_search_call", "action": { "query": "q" } }),
+            "{\"query\":\"q\"}",
+        ),
         ("file_search", json!({ "type": "file_search_call", "queries": ["q"] }), ""),
         ("code_interpreter", json!({ "type": "code_interpreter_call", "code": "1" }), "1"),
         ("image_generation", json!({ "type": "image_generation_call", "result": "" }), ""),
         ("brand_new", json!({ "type": "brand_new_call" }), ""),
     ];
     let mut exchanges = 0;
-    let mut judged = async |path: &str, body: &Value, say: Value, tool: &str, arguments: Option<&str>| {
-        let answer = call(&program, path, "", &say, body).await;
-        exchanges += 1;
-        let all = told(&program, exchanges, "TOOL_CALL");
-        assert_eq!(all.len(), exchanges, "once: {say} {answer}");
-        let record = all.last().unwrap();
-        assert_eq!((&record["outcome"], &record["details"]["tool"]), (&json!("deny"), &json!(tool)), "{say}");
-        if let Some(arguments) = arguments {
-            assert_eq!(record["details"]["arguments_sha256"], digest(arguments), "{say}");
-        }
-        answer
-    };
+    let mut judged =
+        async |path: &str, body: &Value, say: Value, tool: &str, arguments: Option<&str>| {
+            let answer = call(&program, path, "", &say, body).await;
+            exchanges += 1;
+            let all = told(&program, exchanges, "TOOL_CALL");
+            assert_eq!(all.len(), exchanges, "once: {say} {answer}");
+            let record = all.last().unwrap();
+            assert_eq!(
+                (&record["outcome"], &record["details"]["tool"]),
+                (&json!("deny"), &json!(tool)),
+                "{say}"
+            );
+            if let Some(arguments) = arguments {
+                assert_eq!(record["details"]["arguments_sha256"], digest(arguments), "{say}");
+            }
+            answer
+        };
     for (tool, item, arguments) in &items {
         let (item, arguments) = (item.clone(), Some(*arguments));
         let whole = json!({ "id": "r", "model": "m", "output": [item], "usage": { "input_tokens": 1, "output_tokens": 1 } });
         let asked = json!({ "model": "m", "input": "x", "max_output_tokens": 4 });
-        let answer = judged("/v1/responses", &asked, json!({ "body": whole.to_string() }), tool, arguments).await;
+        let answer =
+            judged("/v1/responses", &asked, json!({ "body": whole.to_string() }), tool, arguments)
+                .await;
         assert_eq!(status(&answer), 502, "{answer}");
         // In a stream it may be announced, be done at once, or stand in the last event alone.
         let asked = json!({ "model": "m", "input": "x", "max_output_tokens": 4, "stream": true });
@@ -444,7 +543,10 @@ async fn a_call_that_is_not_granted_does_not_pass_whatever_it_is_called_and_is_o
         ] {
             let say = json!({ "type": "text/event-stream", "body": events });
             let answer = judged("/v1/responses", &asked, say, tool, arguments).await;
-            assert!(!answer.contains("_call\"") && !answer.contains("approval_request"), "{answer}");
+            assert!(
+                !answer.contains("_call\"") && !answer.contains("approval_request"),
+                "{answer}"
+            );
         }
     }
     let calls = json!([{ "index": 0, "id": "1", "type": "function", "function": { "name": "wipe", "arguments": "{}" } }]);
@@ -455,7 +557,8 @@ async fn a_call_that_is_not_granted_does_not_pass_whatever_it_is_called_and_is_o
         json!({ "index": 0, "delta": {}, "message": { "tool_calls": calls } }),
         json!({ "index": 0, "message": { "function_call": { "name": "wipe", "arguments": "{}" } } }),
     ] {
-        let events = format!("data: {}\n\ndata: [DONE]\n\n", json!({ "id": "x", "choices": [choice] }));
+        let events =
+            format!("data: {}\n\ndata: [DONE]\n\n", json!({ "id": "x", "choices": [choice] }));
         let say = json!({ "type": "text/event-stream", "body": events });
         let answer = judged("/v1/chat/completions", &asked, say, "wipe", Some("{}")).await;
         assert!(!answer.contains("\"wipe\""), "{answer}");
@@ -465,7 +568,13 @@ async fn a_call_that_is_not_granted_does_not_pass_whatever_it_is_called_and_is_o
 #[tokio::test]
 async fn a9_a_page_that_takes_our_address_for_its_own_name_is_not_answered() {
     let server = Server::start().await;
-    let program = program(&server, &ENDPOINTS.replace("tools: { ok: {}, mail: {} }", "tools: { ok: {} }\n    mcp: { hosts: [gateway.internal] }"));
+    let program = program(
+        &server,
+        &ENDPOINTS.replace(
+            "tools: { ok: {}, mail: {} }",
+            "tools: { ok: {} }\n    mcp: { hosts: [gateway.internal] }",
+        ),
+    );
     let ping = message("tools/list", json!({}));
     let say = json!({ "body": said(json!({ "tools": [] })) });
     for (host, code) in [
@@ -504,16 +613,40 @@ async fn what_a_person_or_a_tool_wrote_into_a_call_is_masked_wherever_it_stands(
         (chat, json!({ "messages": [{ "role": "tool", "tool_call_id": "1", "content": who }] })),
         (chat, json!({ "messages": [{ "role": "assistant", "tool_calls": [call] }] })),
         (responses, json!({ "instructions": format!("You help {who}."), "input": "x" })),
-        (responses, json!({ "input": [{ "type": "function_call_output", "call_id": "1", "output": who }] })),
-        (responses, json!({ "input": [{ "type": "function_call_output", "call_id": "1", "output": [{ "type": "input_text", "text": who }] }] })),
-        (responses, json!({ "input": [{ "type": "function_call", "call_id": "1", "name": "f", "arguments": json!({ "to": who }).to_string() }] })),
-        (responses, json!({ "input": [user(json!([{ "type": "input_file", "filename": who, "file_data": "AAAA" }]))] })),
+        (
+            responses,
+            json!({ "input": [{ "type": "function_call_output", "call_id": "1", "output": who }] }),
+        ),
+        (
+            responses,
+            json!({ "input": [{ "type": "function_call_output", "call_id": "1", "output": [{ "type": "input_text", "text": who }] }] }),
+        ),
+        (
+            responses,
+            json!({ "input": [{ "type": "function_call", "call_id": "1", "name": "f", "arguments": json!({ "to": who }).to_string() }] }),
+        ),
+        (
+            responses,
+            json!({ "input": [user(json!([{ "type": "input_file", "filename": who, "file_data": "AAAA" }]))] }),
+        ),
         (messages, json!({ "system": who, "messages": [] })),
         (messages, json!({ "system": [{ "type": "text", "text": who }], "messages": [] })),
-        (messages, json!({ "messages": [user(json!([{ "type": "tool_result", "tool_use_id": "1", "content": who }]))] })),
-        (messages, json!({ "messages": [user(json!([{ "type": "tool_result", "tool_use_id": "1", "content": [{ "type": "text", "text": who }] }]))] })),
-        (messages, json!({ "messages": [user(json!([{ "type": "document", "title": who, "context": who, "source": source }]))] })),
-        (messages, json!({ "messages": [{ "role": "assistant", "content": [{ "type": "tool_use", "id": "1", "name": "f", "input": { "to": who } }] }] })),
+        (
+            messages,
+            json!({ "messages": [user(json!([{ "type": "tool_result", "tool_use_id": "1", "content": who }]))] }),
+        ),
+        (
+            messages,
+            json!({ "messages": [user(json!([{ "type": "tool_result", "tool_use_id": "1", "content": [{ "type": "text", "text": who }] }]))] }),
+        ),
+        (
+            messages,
+            json!({ "messages": [user(json!([{ "type": "document", "title": who, "context": who, "source": source }]))] }),
+        ),
+        (
+            messages,
+            json!({ "messages": [{ "role": "assistant", "content": [{ "type": "tool_use", "id": "1", "name": "f", "input": { "to": who } }] }] }),
+        ),
     ] {
         let mut body = body;
         (body["model"], body["max_tokens"]) = (json!("m"), json!(4));

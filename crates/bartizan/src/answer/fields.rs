@@ -7,8 +7,7 @@ const MADE_OF_IT: [&str; 6] =
     ["etag", "last-modified", "content-digest", "repr-digest", "digest", "content-md5"];
 
 /// What lets caches keep an answer, beside `Cache-Control` (RFC 9111 section 5.3; RFC 9213).
-const KEEPING: [&str; 5] =
-    ["expires", "pragma", "age", "cdn-cache-control", "surrogate-control"];
+const KEEPING: [&str; 5] = ["expires", "pragma", "age", "cdn-cache-control", "surrogate-control"];
 
 /// Takes out what was made of an answer as it came. It is not true of what goes on, and tells whoever tries
 /// all numbers which of them was masked (RFC 9530; RFC 9110 section 8.8.3).

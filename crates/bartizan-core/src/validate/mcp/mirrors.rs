@@ -159,7 +159,8 @@ fn gather(schema: &Value, path: &mut Place, found: &mut Vec<(HeaderName, Place)>
         path.push(name.clone());
         let field = property.get(ANNOTATION).and_then(Value::as_str);
         let field = field.and_then(|field| format!("{PREFIX}{field}").parse().ok());
-        found.extend(field.filter(|_| found.len() < MOST_FIELDS).map(|field| (field, path.clone())));
+        found
+            .extend(field.filter(|_| found.len() < MOST_FIELDS).map(|field| (field, path.clone())));
         if path.len() < MAX_DEPTH {
             gather(property, path, found);
         }
