@@ -104,7 +104,7 @@ impl Reader<'_> {
     fn card(self) -> Result<Said, Unfit> {
         self.without_body()?;
         let target = self.target(self.path, self.asked.head.uri.query())?;
-        let listener = Listener::of_a_card(Arc::clone(self.agent), self.binder.clone());
+        let listener = Listener::of_a_card(Arc::clone(self.agent), self.binder);
         let listener = Some(listener::Listener::A2a(Box::new(listener)));
         Ok(Said { target, listener, ..Said::default() })
     }
