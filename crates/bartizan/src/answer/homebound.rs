@@ -228,9 +228,8 @@ impl Homebound {
     fn halt(&mut self, halt: Halt) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Halt { why, out } = halt;
         let away = self.away.as_ref();
-        match (&why, away) {
-            (Stopped::Blocked, Some(away)) => away.blocked(&self.screen.detections()),
-            _ => {}
+        if let (Stopped::Blocked, Some(away)) = (&why, away) {
+            away.blocked(&self.screen.detections());
         }
         let event = away.and_then(Away::journey).and_then(|journey| {
             let context = problem::Context {
