@@ -187,6 +187,7 @@ pub fn kind(refusal: &Refusal) -> &'static Problem {
             | Denial::Tool(_)
             | Denial::Unseen => &FORBIDDEN,
             Denial::Approval(_) => &APPROVAL_LAPSED,
+            Denial::Host => &MISDIRECTED,
             Denial::Origin => &ORIGIN,
             Denial::Session => &SESSION,
             Denial::Override => &MALFORMED,
@@ -372,6 +373,7 @@ fn detail(refusal: &Refusal) -> String {
             Denial::Api
             | Denial::Approval(_)
             | Denial::Arguments { .. }
+            | Denial::Host
             | Denial::Method(_)
             | Denial::Model(_)
             | Denial::Notifications

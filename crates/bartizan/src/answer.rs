@@ -2,13 +2,13 @@
 
 mod asked;
 mod conversation;
+mod fields;
 mod homebound;
 mod illegible;
 mod relay;
 
 use std::sync::Arc;
 
-use bartizan_core::audit::{Event, Note, Outcome};
 use bartizan_core::exchange::{Journey, Refused, is_event_stream, media};
 use bartizan_core::id::RequestId;
 use bartizan_core::mask::legible::{self, Opening};
@@ -17,7 +17,7 @@ use bartizan_core::problem;
 use bartizan_core::refusal::{Objection, Outage, Refusal, Upstream};
 use bartizan_core::settle::{Reported, Spent};
 use bartizan_core::validate::echo::Echo;
-use bartizan_core::validate::listener::Piece;
+use bartizan_core::validate::listener::{Piece, denied_tool};
 use bartizan_core::validate::{Heard, Listener, Media, Protocol, mcp};
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
@@ -25,7 +25,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::ext::ReasonPhrase;
-use serde_json::Map;
 
 use crate::aside::{LARGE, aside};
 use crate::body::Body;
@@ -76,20 +75,17 @@ pub async fn bring_home(
     if away.journey().is_some_and(Journey::is_headline) {
         behead(&away, &mut response, !hooks.is_empty());
     }
-    if speaks_mcp(&away) && !response.status().is_success() && !is_legible(&response) {
-        // What a server or somebody before it says is no message; its status says enough.
-        wordless(&mut response);
-    }
-    let listener = away.take_listener();
-    // What an agent says of an error names no task.
-    let listener = listener.filter(|ear| !ear.insists() || response.status().is_success());
-    if listener.is_some() && !response.status().is_success() {
-        away.used(free());
+    let mut listener = away.take_listener();
+    if let Some(ear) = &mut listener {
+        fields::for_this_caller(response.headers_mut());
+        if !response.status().is_success() {
+            failed_call(&mut away, ear, &mut response);
+        }
     }
     let curious: Vec<_> = hooks.iter().filter(|hook| hook.looks_at_answers()).collect();
     let read = listener.as_ref().is_some_and(|ear| {
         let pictured = media(response.headers()) == Media::Binary;
-        ear.insists() || (response.status().is_success() && ear.must_hear(pictured))
+        response.status().is_success() && ear.must_hear(pictured)
     });
     if read && !is_legible(&response) {
         return refuse(away, Refusal::Upstream(Upstream::Garbled));
@@ -104,6 +100,17 @@ pub async fn bring_home(
         }
         Plan::Whole => whole(away, response, listener, &curious).await,
         Plan::Stream(passage) => Ok(stream(away, response, passage, listener)),
+    }
+}
+
+/// What somebody says whose status says that the call has failed.
+fn failed_call(away: &mut Away, ear: &mut Listener, response: &mut Response<Body>) {
+    ear.expect_failure();
+    if !ear.hears_failures() {
+        away.used(free());
+    } else if !is_legible(response) {
+        // What a server or somebody before it says is no message; its status says enough.
+        wordless(response);
     }
 }
 
@@ -337,7 +344,7 @@ impl Seen {
             head.headers.insert(header::CONTENT_LENGTH, bytes.len().into());
         }
         if found || bytes != told {
-            undigest(&mut head.headers);
+            fields::changed(&mut head.headers);
         }
         (head, bytes)
     }
@@ -353,7 +360,7 @@ fn look(
     let bytes = told.clone();
     // An error of a provider is told as it words it, and no client looks for calls in it.
     let heeds = |ear: &&mut Listener| {
-        !is_event_stream(&head.headers) && (ear.insists() || head.status.is_success())
+        !is_event_stream(&head.headers) && (ear.hears_failures() || head.status.is_success())
     };
     let heard = match listener.as_mut().filter(heeds) {
         Some(listener) => hear(away, listener, bytes),
@@ -400,19 +407,15 @@ fn hear(away: &mut Away, listener: &mut Listener, bytes: Bytes) -> Option<(Bytes
     if let Some(reported) = listener.used() {
         away.used(Spent::Reported(reported));
     }
+    let told = calls.iter().any(|call| call.denied);
     calls.into_iter().for_each(|call| away.note(call.note()));
     if let Some(tool) = denied {
-        away.note(denied_tool(&tool));
+        if !told {
+            away.note(denied_tool(&tool));
+        }
         return None;
     }
     Some((instead.map_or(bytes, Bytes::from), pieces))
-}
-
-/// What the log is told about a tool that a model has called and its caller may not use.
-fn denied_tool(tool: &str) -> Note {
-    let details = Map::from_iter([("tool".to_owned(), tool.into())]);
-    let reason = Some("the tool is not granted".to_owned());
-    Note { event: Event::ToolCall, outcome: Outcome::Deny, reason, details }
 }
 
 /// Takes out what must not pass; usage is read in passing where it stands in events.
@@ -566,7 +569,7 @@ fn stream(
     away.answered(head.status.as_u16());
     if screen.changes() {
         head.headers.remove(header::CONTENT_LENGTH);
-        undigest(&mut head.headers);
+        fields::changed(&mut head.headers);
     }
     Response::from_parts(head, Body::wrap(Homebound::new(body, screen, away)))
 }
@@ -610,14 +613,6 @@ pub(crate) fn name(headers: &mut HeaderMap, id: bartizan_core::id::RequestId) {
 /// Whether the length of an answer is that of a body which is not sent (RFC 9110 section 8.6).
 fn is_headline(away: &Away, status: StatusCode) -> bool {
     status == StatusCode::NOT_MODIFIED || away.journey().is_some_and(Journey::is_headline)
-}
-
-/// Takes out what was made of an answer as it came. It is not true of what goes on, and tells whoever tries
-/// all numbers which of them was masked (RFC 9530; RFC 9110 section 8.8.3).
-fn undigest(headers: &mut HeaderMap) {
-    for name in ["etag", "content-digest", "repr-digest", "digest", "content-md5"] {
-        headers.remove(name);
-    }
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {

@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::Method;
 use serde_json::{Map, Value};
@@ -366,6 +366,8 @@ pub struct Dossier {
     trail: Arc<dyn Trail>,
     /// Where it leads, if something is looked for there that the operator has added.
     own: Option<Arc<Endpoint>>,
+    /// What was told of a tool that was called, until it is told what became of it.
+    call: Mutex<Option<Box<Map<String, Value>>>>,
 }
 
 /// Something that happened on the way, and is worth a record of its own.
@@ -396,11 +398,15 @@ pub struct Ending {
     pub usage: Usage,
 }
 
+/// Why a call of a tool has failed, where nothing else is known.
+const UNANSWERED: &str = "no answer came in this exchange";
+
 impl Dossier {
     /// Opens the dossier of an exchange that began at `opened`.
     #[must_use]
     pub fn open(facts: Facts, opened: Timestamp, trail: Arc<dyn Trail>) -> Self {
-        Self { facts: Arc::new(facts.into()), opened, closed: false, trail, own: None }
+        let (facts, call) = (Arc::new(facts.into()), Mutex::default());
+        Self { facts, opened, closed: false, trail, own: None, call }
     }
 
     /// What is known so far.
@@ -433,6 +439,12 @@ impl Dossier {
         add(&mut *Arc::make_mut(&mut self.facts));
     }
 
+    /// A tool is called, of which this was told: what becomes of it is on record before the end, at the latest
+    /// as a failure.
+    pub fn expects(&mut self, details: Map<String, Value>) {
+        self.call = Mutex::new(Some(Box::new(details)));
+    }
+
     /// Records an event on the way.
     pub fn note(
         &self,
@@ -442,6 +454,9 @@ impl Dossier {
         reason: Option<String>,
         mut details: Map<String, Value>,
     ) -> Receipt {
+        if matches!(event, Event::ToolSuccess | Event::ToolFailure) {
+            self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
         if !self.trail.keeps(event) {
             return Receipt::Done;
         }
@@ -465,6 +480,11 @@ impl Dossier {
 
     fn finish(&mut self, ending: Ending) -> Receipt {
         let Ending { outcome, time, status, reason, usage } = ending;
+        let call = self.call.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(details) = call {
+            let why = reason.clone().or_else(|| Some(UNANSWERED.to_owned()));
+            drop(self.note(Event::ToolFailure, Outcome::Error, time, why, *details));
+        }
         let event = match outcome {
             Outcome::Allow => Event::RequestEnd,
             Outcome::Abandoned | Outcome::Deny | Outcome::Error => Event::RequestError,

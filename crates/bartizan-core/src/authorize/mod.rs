@@ -95,6 +95,9 @@ pub enum Denial {
     /// Cedar's policies forbid it, or none of them permits it.
     #[error("cedar: {0}")]
     Cedar(Arc<str>),
+    /// The call was sent to a name that is not ours: a web page may have made its own one mean our address.
+    #[error("this is not the host that was asked for")]
+    Host,
     /// A method to which the caller has no right.
     #[error("the method `{0}` is not granted")]
     Method(Arc<str>),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header;
 use http::request::Parts;
+use http::{HeaderName, HeaderValue, header};
 use serde_json::{Map, Value};
 
 use super::field::{X_APPROVAL_ID, declared};
@@ -92,12 +92,7 @@ impl Exchange<Authorized<()>> {
             if grant.need().is_some() {
                 call.check_legible(head)?;
             }
-            for (name, value) in call.take_fields() {
-                match value {
-                    Some(value) => drop(head.headers.insert(name, value)),
-                    None => drop(head.headers.remove(name)),
-                }
-            }
+            apply(call.take_fields(), head);
             if let Some(target) = call.take_target() {
                 head.uri = target.into();
             }
@@ -327,8 +322,11 @@ impl<B> Exchange<Agreed<B>> {
 
     /// Tells the log that the request is about to depart; it departs when that is durable.
     pub fn announce(self) -> (Exchange<Announced<B>>, Receipt) {
-        let Self { head, memory, state: Agreed { permit, mut call, approval } } = self;
+        let Self { head, mut memory, state: Agreed { permit, mut call, approval } } = self;
         for note in call.take_notes() {
+            if (note.event, note.outcome) == (Event::ToolCall, Outcome::Allow) {
+                memory.dossier.expects(note.details.clone());
+            }
             memory.note(note);
         }
         let details = approval.as_deref().map_or_else(Map::new, agreed);
@@ -378,6 +376,8 @@ impl<B> Exchange<Announced<B>> {
             let refusal = Box::new(Refusal::Unavailable(outage));
             return Err(Refused { refusal, memory, protocol, bill });
         }
+        // Those that mirror what was taken out of the body.
+        apply(call.take_fields(), &mut head);
         if let Payload::Whole(bytes) = call.body() {
             // Masking may have changed it; the length is ours to state.
             head.headers.remove(header::TRANSFER_ENCODING);
@@ -406,6 +406,16 @@ impl<B> Exchange<Announced<B>> {
             Departure { id, client, head, body, document, caller, subject, roles, endpoint, model };
         let vault = vault.map(Arc::from);
         Ok((departure, Journey { permit, models, estimate, listener, vault, memory }))
+    }
+}
+
+/// Writes header fields as they go on, and takes out those that do not.
+fn apply(fields: Vec<(HeaderName, Option<HeaderValue>)>, head: &mut Parts) {
+    for (name, value) in fields {
+        match value {
+            Some(value) => drop(head.headers.insert(name, value)),
+            None => drop(head.headers.remove(name)),
+        }
     }
 }
 

@@ -33,7 +33,7 @@ use crate::audit::Note;
 use crate::authorize::Grant;
 use crate::sse::{self, Event, Reader};
 use crate::validate::beside::Beside;
-use crate::validate::listener::{Channel, Ends, Heard, Piece};
+use crate::validate::listener::{Channel, Ends, Heard, Piece, ToolCall, denied_tool};
 use crate::validate::{Listener, Media, Protocol, Reported, mcp};
 
 /// An answer in events on its way to the client.
@@ -287,7 +287,8 @@ impl AnswerStream {
         let mut pieces = pieces;
         self.is_told |= last;
         self.notes.extend(notes);
-        self.notes.extend(calls.into_iter().map(|call| call.note()));
+        let told = calls.iter().any(|call| call.denied);
+        self.notes.extend(calls.into_iter().map(ToolCall::note));
         let looks = self.guard.is_some() || self.vault.is_some();
         if let (true, false, [piece]) = (goes_on, looks, pieces.as_slice()) {
             self.forms.learn(event, piece);
@@ -296,6 +297,7 @@ impl AnswerStream {
             return Ok(());
         }
         if let Some(tool) = denied {
+            self.notes.extend((!told).then(|| denied_tool(&tool)));
             return Err(Stopped::Denied(tool));
         }
         if unsound {

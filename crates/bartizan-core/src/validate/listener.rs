@@ -6,11 +6,12 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::beside::{Beside, is_label};
-use super::{Reported, a2a, anthropic, mcp, openai};
+use super::{Media, Reported, a2a, anthropic, mcp, openai};
 use crate::audit::{Event, Note, Outcome};
 use crate::authorize::Grant;
 
@@ -172,8 +173,11 @@ pub enum Ends {
 pub struct ToolCall {
     /// Its name.
     pub name: Arc<str>,
-    /// SHA-256 of the arguments as the model wrote them, in hexadecimal digits.
-    pub digest: String,
+    /// SHA-256 of the arguments as they go on, in hexadecimal digits: a digest of a value that was masked could be
+    /// found by trying all of them. `None` where they do not go on, or are too long to be masked for it.
+    pub digest: Option<String>,
+    /// Whether the caller has no right to it.
+    pub denied: bool,
 }
 
 impl Listener {
@@ -218,10 +222,20 @@ impl Listener {
         }
     }
 
-    /// Whether an answer to which it cannot listen does not pass.
+    /// Whether it listens also to what is said with the status of an error. Clients of these protocols
+    /// believe the message, and not its status.
     #[must_use]
-    pub fn insists(&self) -> bool {
-        matches!(self, Self::A2a(_))
+    pub fn hears_failures(&self) -> bool {
+        matches!(self, Self::Mcp(_) | Self::A2a(_))
+    }
+
+    /// The status of the answer says that the call has failed, whatever is said in it.
+    pub fn expect_failure(&mut self) {
+        match self {
+            Self::Mcp(listener) => listener.expect_failure(),
+            Self::A2a(listener) => listener.expect_failure(),
+            Self::OpenAi(_) | Self::Anthropic(_) => {}
+        }
     }
 
     /// Whether a good answer to which it cannot listen does not pass: it would hide what was used, and
@@ -311,18 +325,46 @@ impl ToolCall {
     /// A call with all of its arguments.
     #[must_use]
     pub fn new(name: &str, arguments: &[u8]) -> Self {
-        Self { name: beginning(name), digest: hex(&Sha256::digest(arguments)) }
+        Self { name: beginning(name), digest: Some(digest_of(arguments)), denied: false }
+    }
+
+    /// A call that a model makes, in an answer out of which something may be taken before it goes on.
+    pub(super) fn of_model(name: &str, arguments: &[u8], grant: &Grant) -> Self {
+        let denied = grant.tool(name).is_none();
+        let digest = match &grant.endpoint().profile.response {
+            None => Some(digest_of(arguments)),
+            Some(guard) => {
+                let screened = guard.screen(Media::Text, Bytes::copy_from_slice(arguments));
+                screened.ok().map(|screened| digest_of(&screened.bytes))
+            }
+        };
+        Self { name: beginning(name), digest, denied }
     }
 
     /// What the log is told about it.
     #[must_use]
     pub fn note(self) -> Note {
-        let details = Map::from_iter([
-            ("tool".to_owned(), Value::from(&*self.name)),
-            ("arguments_sha256".to_owned(), self.digest.into()),
-        ]);
-        Note { event: Event::ToolCall, outcome: Outcome::Allow, reason: None, details }
+        let mut details = Map::from_iter([("tool".to_owned(), Value::from(&*self.name))]);
+        if let Some(digest) = self.digest {
+            details.insert("arguments_sha256".into(), digest.into());
+        }
+        let (outcome, reason) = match self.denied {
+            true => (Outcome::Deny, Some(NOT_GRANTED.to_owned())),
+            false => (Outcome::Allow, None),
+        };
+        Note { event: Event::ToolCall, outcome, reason, details }
     }
+}
+
+/// Why a call is denied that a model makes.
+const NOT_GRANTED: &str = "the tool is not granted";
+
+/// What the log is told of a tool that must not be called, where no call of it is on record yet.
+#[must_use]
+pub fn denied_tool(tool: &str) -> Note {
+    let details = Map::from_iter([("tool".to_owned(), tool.into())]);
+    let reason = Some(NOT_GRANTED.to_owned());
+    Note { event: Event::ToolCall, outcome: Outcome::Deny, reason, details }
 }
 
 /// Takes other texts from the root of an event, which may go on in it themselves.
@@ -376,20 +418,52 @@ pub(super) struct Calling {
     pub(super) item: u64,
     pub(super) part: u64,
     name: Arc<str>,
-    arguments: Sha256,
+    arguments: Written,
 }
 
+/// The arguments of a call so far.
+#[derive(Clone, Debug)]
+enum Written {
+    /// Their digest, where they go on as they come.
+    Digest(Sha256),
+    /// They themselves, where something may be taken out of them.
+    Text(Vec<u8>),
+    /// Too many of them.
+    TooLong,
+}
+
+/// So many bytes of the arguments of a call are kept until it is whole.
+const LONGEST_KEPT: usize = 64 * 1024;
+
 impl Calling {
-    pub(super) fn new(item: u64, part: u64, name: &str) -> Self {
-        Self { item, part, name: beginning(name), arguments: Sha256::new() }
+    pub(super) fn new(item: u64, part: u64, name: &str, grant: &Grant) -> Self {
+        let arguments = match grant.endpoint().profile.response {
+            None => Written::Digest(Sha256::new()),
+            Some(_) => Written::Text(Vec::new()),
+        };
+        Self { item, part, name: beginning(name), arguments }
     }
 
     pub(super) fn push(&mut self, piece: &str) {
-        self.arguments.update(piece.as_bytes());
+        match &mut self.arguments {
+            Written::Digest(digest) => digest.update(piece.as_bytes()),
+            Written::Text(text) if text.len() + piece.len() <= LONGEST_KEPT => {
+                text.extend_from_slice(piece.as_bytes());
+            }
+            Written::Text(_) | Written::TooLong => self.arguments = Written::TooLong,
+        }
     }
 
-    pub(super) fn end(self) -> ToolCall {
-        ToolCall { name: self.name, digest: hex(&self.arguments.finalize()) }
+    pub(super) fn end(self, grant: &Grant) -> ToolCall {
+        let Self { name, arguments, .. } = self;
+        let denied = grant.tool(&name).is_none();
+        match arguments {
+            Written::Text(text) => ToolCall::of_model(&name, &text, grant),
+            Written::Digest(digest) => {
+                ToolCall { name, digest: Some(hex(&digest.finalize())), denied }
+            }
+            Written::TooLong => ToolCall { name, digest: None, denied },
+        }
     }
 }
 
@@ -399,6 +473,10 @@ pub(super) const MAX_CALLS: usize = 128;
 /// A name as far as it is remembered: nobody calls a tool by a longer one.
 fn beginning(name: &str) -> Arc<str> {
     name.get(..name.floor_char_boundary(128)).unwrap_or_default().into()
+}
+
+fn digest_of(arguments: &[u8]) -> String {
+    hex(&Sha256::digest(arguments))
 }
 
 fn hex(digest: &[u8]) -> String {

@@ -320,6 +320,9 @@ impl<B> Call<B> {
 
     /// Puts other bytes in the place of the body, of the same meaning.
     pub(crate) fn rewrite(&mut self, bytes: Bytes) {
+        if let Some(said) = &mut self.said {
+            said.rewritten(&bytes);
+        }
         (self.body, self.document) = (Payload::Whole(bytes), None);
     }
 

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::media::Media;
-use super::{Estimate, Invalid, Listener};
+use super::{Estimate, Invalid, Listener, a2a, mcp};
 use crate::audit::Note;
 use crate::authorize::approval::CallDigest;
 use crate::authorize::{Denial, Grant};
@@ -52,12 +52,25 @@ pub struct Said {
     pub mirrored: bool,
     /// Header fields that go on otherwise than they came, or not at all.
     pub fields: Vec<(HeaderName, Option<HeaderValue>)>,
+    /// Header fields that say what stands in the body.
+    pub mirrors: Vec<mcp::Mirror>,
     /// Where it goes behind the gate, where the protocol had something to change in that.
     pub target: Option<PathAndQuery>,
     /// What the log is to know when it departs.
     pub notes: Vec<Note>,
     /// Who listens to its answer.
     pub listener: Option<Listener>,
+}
+
+impl Said {
+    /// These bytes go on in place of the body: what the log and the header fields say of it is said of them.
+    pub(super) fn rewritten(&mut self, bytes: &[u8]) {
+        match &self.listener {
+            Some(Listener::Mcp(_)) => mcp::rewritten(self, bytes),
+            Some(Listener::A2a(_)) => a2a::rewritten(self, bytes),
+            Some(Listener::OpenAi(_) | Listener::Anthropic(_)) | None => {}
+        }
+    }
 }
 
 /// The models of a call.

@@ -242,8 +242,17 @@ fn a12_a_session_is_of_whoever_opened_it_and_of_nobody_else() {
     assert!(!answer.contains_key("www-authenticate"), "there is one place to log in: ours");
     let shown = answer["mcp-session-id"].to_str().unwrap().to_owned();
     let body = asked("tools/list", &json!({})).to_string();
-    for (verb, body) in [(Method::POST, &*body), (Method::GET, ""), (Method::DELETE, "")] {
-        let read = |grant, id: &str| read_with(grant, &verb, &[("mcp-session-id", id)], body);
+    let verbs = [(Method::POST, &*body), (Method::GET, ""), (Method::DELETE, "")];
+    // Every revision that has sessions.
+    let revisions = [None, Some("2025-03-26"), Some("2025-06-18"), Some("2025-11-25")];
+    let all =
+        revisions.into_iter().flat_map(|one| verbs.clone().map(|(verb, body)| (one, verb, body)));
+    for (revision, verb, body) in all {
+        let read = |grant, id: &str| {
+            let version = revision.map(|revision| ("mcp-protocol-version", revision));
+            let fields: Vec<_> = version.into_iter().chain([("mcp-session-id", id)]).collect();
+            read_with(grant, &verb, &fields, body)
+        };
         assert!(read(&ann, &shown).is_ok(), "{verb}");
         let changed = format!("{shown}x");
         for (grant, id) in [
@@ -500,7 +509,11 @@ fn what_a_server_wants_to_be_told_again_is_told_by_the_same_caller() {
     };
     let waits = result(&json!({ "resultType": "input_required", "requestState": "theirs" }));
     let (told, heard) = heard(&place.grant(), &mut listener(&place, &call(None)), &waits);
-    assert!(heard.notes.is_empty(), "nobody knows yet what becomes of it");
+    let [note] = &heard.notes[..] else { panic!("one end") };
+    assert_eq!(
+        (note.event.as_str(), &note.details["input_required"]),
+        ("TOOL_SUCCESS", &json!(true))
+    );
     let told = told.unwrap();
     let shown = told["result"]["requestState"].as_str().unwrap();
     let again = call(Some(shown)).to_string();

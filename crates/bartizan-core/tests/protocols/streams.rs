@@ -9,6 +9,7 @@ use bartizan_core::validate::Protocol;
 use bartizan_pii::{Action, Config, Masker, Scanner};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::place::Place;
 use bartizan_core::authorize::OnDeniedTool;
@@ -175,6 +176,21 @@ pub(super) fn responses(text: &str, pieces: usize) -> Vec<u8> {
     }
     push(json!({ "type": "response.output_text.done", "item_id": "msg_1", "output_index": 0,
         "content_index": 0, "text": text }));
+    let call = |arguments: &str| {
+        json!({ "type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "search",
+        "arguments": arguments })
+    };
+    push(json!({ "type": "response.output_item.added", "output_index": 1, "item": call("") }));
+    let arguments = json!({ "q": text }).to_string();
+    for piece in arguments.chars().collect::<Vec<_>>().chunks(pieces) {
+        push(json!({ "type": "response.function_call_arguments.delta", "item_id": "fc_1",
+            "output_index": 1, "delta": String::from_iter(piece) }));
+    }
+    push(json!({ "type": "response.function_call_arguments.done", "item_id": "fc_1",
+        "output_index": 1, "arguments": arguments }));
+    push(
+        json!({ "type": "response.output_item.done", "output_index": 1, "item": call(&arguments) }),
+    );
     push(json!({ "type": "response.completed", "response": { "id": "resp_1", "model": "m",
         "usage": { "input_tokens": 9, "output_tokens": 3, "input_tokens_details": { "cached_tokens": 2 } } } }));
     out
@@ -269,7 +285,7 @@ fn what_cannot_become_a_value_leaves_at_once() {
 
 #[test]
 fn tool_calls_are_put_together_over_their_pieces() {
-    for (protocol, path, script) in [SCRIPTS[0], SCRIPTS[2]] {
+    for (protocol, path, script) in SCRIPTS {
         let place = Place::new(protocol);
         let digests: Vec<_> = [1, 5, 100]
             .into_iter()
@@ -285,8 +301,28 @@ fn tool_calls_are_put_together_over_their_pieces() {
 }
 
 #[test]
+fn the_log_has_the_digest_of_arguments_as_they_go_on() {
+    for ((protocol, path, script), arguments) in SCRIPTS.into_iter().zip([
+        "0 call 0",
+        "response.function_call_arguments.delta 1 null",
+        "1 partial_json",
+    ]) {
+        let mut place = Place::new(protocol);
+        for action in [None, Some(Action::MASK)] {
+            let guard = |action| Arc::new(Guard::new(masker(action)));
+            place.profile.response = action.clone().map(guard);
+            let mut run = run(&place, path, &asked(), action, &[&script(SAID, 3)]);
+            let [note] = &run.stream.take_notes()[..] else { panic!("one call") };
+            let sent = Sha256::digest(&texts(&run.out)[arguments]);
+            let sent: String = sent.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(note.details["arguments_sha256"], sent, "{path}");
+        }
+    }
+}
+
+#[test]
 fn a_tool_that_is_not_granted_is_stopped_before_a_letter_of_it_passes() {
-    for (protocol, path, script) in [SCRIPTS[0], SCRIPTS[2]] {
+    for (protocol, path, script) in SCRIPTS {
         let place = Place::new(protocol).tools(&["other"], OnDeniedTool::Refuse);
         let run = run(&place, path, &asked(), None, &[&script("hello", 2)]);
         assert_eq!(run.ended, Err(Stopped::Denied("search".into())));

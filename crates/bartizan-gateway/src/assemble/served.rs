@@ -26,6 +26,7 @@ use crate::config::file::OpenApiAccess;
 use crate::config::settings::credential::Credential as Shown;
 use crate::config::settings::upstream::Target as Answers;
 use crate::config::settings::{self, endpoint as configured};
+use crate::mcp::hosts;
 
 /// One verb of a configured endpoint.
 pub(super) fn serve(
@@ -64,7 +65,8 @@ pub(super) fn serve(
             Answers::Upstream(upstream) => upstream.url.to_string(),
             Answers::Health | Answers::ForwardAuth => String::new(),
         };
-        draft = draft.mcp(standing.mcp.rules(&configured.path, upstream, mcp));
+        let hosts = hosts(settings, mcp);
+        draft = draft.mcp(standing.mcp.rules(&configured.path, upstream, mcp, hosts));
     }
     if let Some(tenant) = &configured.tenant {
         draft = draft.tenant(tenant.clone());

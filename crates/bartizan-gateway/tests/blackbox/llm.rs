@@ -221,7 +221,7 @@ async fn only_end(gateway: &Gateway) -> Value {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_a_stream_is_charged_what_had_come_of_it() {
+async fn a_client_that_leaves_a_stream_is_charged_what_had_come_of_it_and_its_provider_stops() {
     let provider = Provider::start();
     let gateway = Gateway::configured(&configuration(provider.address));
     hang_up(&gateway, "/v1/chat/completions", "slow", "Ann").await;
@@ -230,6 +230,12 @@ async fn a_client_that_leaves_a_stream_is_charged_what_had_come_of_it() {
     let out = end["usage"]["tokens_out"].as_u64().unwrap();
     assert!((2..40).contains(&out), "neither nothing nor all that was reserved: {end}");
     assert!(end["usage"]["tokens_in"].as_u64().unwrap() > 0);
+    // Nobody makes what nobody reads.
+    let until = Instant::now() + Duration::from_secs(20);
+    while provider.seen().await[0]["left"] != true {
+        assert!(Instant::now() < until, "the provider goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

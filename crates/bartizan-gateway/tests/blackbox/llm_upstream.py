@@ -4,6 +4,7 @@ It notes what reaches it; `GET /seen` tells. The model `flaky` is refused twice 
 `slow` waits between its pieces, and `lingers` behind the last of them, until somebody asks `GET /go`."""
 
 import json
+import select
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +34,15 @@ class Provider(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), text)
         self.end_headers()
         self.wfile.write(body)
+
+    def wait(self, mine):
+        """Until somebody says go, or the other side hangs up."""
+        for _ in range(600):
+            if GO.wait(0.05):
+                return
+            if select.select([self.connection], [], [], 0)[0]:
+                mine["left"] = True
+                raise ConnectionResetError
 
     def do_GET(self):
         if self.path == "/seen":
@@ -68,7 +78,7 @@ class Provider(BaseHTTPRequestHandler):
         try:
             for at in range(0, len(text), 97):
                 if body.get("model") == "slow" and at > 3000:
-                    GO.wait(30)
+                    self.wait(mine)
                 piece = text[at : at + 97]
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
                 self.wfile.flush()

@@ -36,7 +36,7 @@ await tried("large", async () => text(await client.callTool({ name: "get-sum", a
 await tried("structured", async () => (await client.callTool({ name: "get-structured-content", arguments: { location: "New York" } })).structuredContent);
 await tried("hidden", async () => client.callTool({ name: "get-env", arguments: {} }));
 await tried("nowhere", async () => client.callTool({ name: "get-xyz", arguments: {} }));
-await tried("sampling", async () => text(await client.callTool({ name: "trigger-sampling-request", arguments: { prompt: "hello" } })));
+await tried("sampling", async () => JSON.stringify((await client.callTool({ name: "trigger-sampling-request", arguments: { prompt: "hello" } })).content));
 await tried("prompt", async () => (await client.getPrompt({ name: "simple-prompt" })).messages.length);
 await tried("denied prompt", async () => client.getPrompt({ name: "args-prompt" }));
 await transport.terminateSession();

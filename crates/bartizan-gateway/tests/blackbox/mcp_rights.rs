@@ -92,7 +92,7 @@ const RIGHTS: &str = r#"
       trigger-sampling-request: {}
     resources: { "demo://resource/static/document/f*": {} }
     prompts: { simple-prompt: {} }
-    server_requests: { "roots/list": {} }
+    server_requests: { "roots/list": {}, "sampling/createMessage": { roles: [admin] } }
     pii:
       request: { detect: [EMAIL], action: mask }
       response: { detect: [EMAIL], action: mask }
@@ -128,6 +128,11 @@ async fn the_sdk_for_javascript_sees_and_calls_what_is_granted_and_nothing_else(
     assert!(admin["tools"].to_string().contains("get-env"));
     // It is not told that the client could be asked, so it does not even offer this.
     assert!(!tools.contains("sampling"), "{tools}");
+    assert!(!reader["sampling"].to_string().contains("sampled"), "{reader}");
+    // Who may be asked is asked, and what they say is masked on its way in.
+    let sampled = admin["sampling"].to_string();
+    assert!(sampled.contains("sampled for ***************"), "{sampled}");
+    assert!(!sampled.contains("ann@"), "{sampled}");
     assert_eq!(reader["prompts"], json!(["simple-prompt"]));
     assert_eq!(reader["resources"], json!(["demo://resource/static/document/features.md"]));
     assert_eq!(reader["prompt"], 1);

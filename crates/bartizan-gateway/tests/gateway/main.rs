@@ -31,6 +31,7 @@ mod overspending;
 mod pages;
 mod secrets;
 mod shared;
+mod spoken;
 mod streams;
 mod tls;
 mod told;

@@ -16,7 +16,6 @@ use bartizan_core::validate::Listener;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::denied_tool;
 use crate::body::{Body, BodyError};
 use crate::settle::Away;
 
@@ -229,10 +228,8 @@ impl Homebound {
     fn halt(&mut self, halt: Halt) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Halt { why, out } = halt;
         let away = self.away.as_ref();
-        match (&why, away) {
-            (Stopped::Denied(tool), Some(away)) => away.note(denied_tool(tool)),
-            (Stopped::Blocked, Some(away)) => away.blocked(&self.screen.detections()),
-            _ => {}
+        if let (Stopped::Blocked, Some(away)) = (&why, away) {
+            away.blocked(&self.screen.detections());
         }
         let event = away.and_then(Away::journey).and_then(|journey| {
             let context = problem::Context {

@@ -43,6 +43,17 @@ impl Wants {
     }
 }
 
+/// What an error says: by JSON-RPC, or as a problem (RFC 9457). Everything else in it could be a task of somebody
+/// else, or a card.
+fn belongs_to_an_error(name: &str, value: &Value) -> bool {
+    match name {
+        "error" => true,
+        "jsonrpc" | "id" | "status" | "code" => !value.is_object() && !value.is_array(),
+        "type" | "title" | "detail" | "instance" | "message" => value.is_string(),
+        _ => false,
+    }
+}
+
 /// Who listens to an agent.
 #[derive(Clone, Debug)]
 pub struct Listener {
@@ -53,8 +64,12 @@ pub struct Listener {
     rpc: bool,
     /// The context that is listed, as the agent knows it.
     context: Option<String>,
+    /// Whether it is an answer to a call, and no card for everybody.
+    called: bool,
     /// Whether the log knows how it ends.
     told: bool,
+    /// Whether the status of the answer says that the call has failed.
+    fails: bool,
     artifacts: Vec<Artifact>,
 }
 
@@ -79,13 +94,24 @@ impl Listener {
         rpc: bool,
         context: Option<String>,
     ) -> Self {
-        Self { agent, binder, wants, rpc, context, told: false, artifacts: Vec::new() }
+        let (called, told, fails, artifacts) = (true, false, false, Vec::new());
+        Self { agent, binder, wants, rpc, context, called, told, fails, artifacts }
+    }
+
+    /// For a card that anybody may fetch.
+    pub(super) fn of_a_card(agent: Arc<Agent>, binder: Binder) -> Self {
+        Self { called: false, ..Self::new(agent, binder, Wants::Card, false, None) }
+    }
+
+    /// The status of the answer says that the call has failed.
+    pub(in crate::validate) fn expect_failure(&mut self) {
+        self.fails = true;
     }
 
     pub(in crate::validate) fn hear_whole(&mut self, document: &[u8], grant: &Grant) -> Heard {
         if document.trim_ascii().is_empty() {
-            // What was deleted has nothing to say.
-            let unsound = self.wants != Wants::Push;
+            // What was deleted has nothing to say, and some errors.
+            let unsound = self.wants != Wants::Push && !self.fails;
             return Heard { unsound, ..Heard::default() };
         }
         let Some((mut heard, message)) = self.heard(document, grant) else {
@@ -122,8 +148,10 @@ impl Listener {
             let null = self.wants == Wants::Push && data.trim_ascii() == b"null";
             return null.then(|| (Heard::default(), Map::new()));
         };
-        let failed = message.contains_key("error");
-        if self.rpc && !failed {
+        let failed = self.fails || message.contains_key("error");
+        if failed {
+            message.retain(|name, value| belongs_to_an_error(name, value));
+        } else if self.rpc {
             let result = message.get_mut("result").map(Value::take).unwrap_or_default();
             let result = match result {
                 Value::Object(result) => Value::Object(self.result(result, grant)?),
@@ -132,7 +160,7 @@ impl Listener {
                 _ => return None,
             };
             message.insert("result".into(), result);
-        } else if !failed {
+        } else {
             message = self.result(message, grant)?;
         }
         let notes = self.note(failed, &message);
@@ -142,8 +170,7 @@ impl Listener {
 
     /// What the log is told of how a call ended; it was told of the call when it departed.
     fn note(&mut self, failed: bool, message: &Members) -> Vec<Note> {
-        let card = self.wants == Wants::Card && !self.rpc;
-        if card || (self.told && !failed) {
+        if !self.called || (self.told && !failed) {
             return Vec::new();
         }
         self.told = true;

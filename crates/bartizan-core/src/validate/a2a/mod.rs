@@ -104,7 +104,8 @@ impl Reader<'_> {
     fn card(self) -> Result<Said, Unfit> {
         self.without_body()?;
         let target = self.target(self.path, self.asked.head.uri.query())?;
-        let listener = self.listener(Wants::Card, false, None);
+        let listener = Listener::of_a_card(Arc::clone(self.agent), self.binder);
+        let listener = Some(listener::Listener::A2a(Box::new(listener)));
         Ok(Said { target, listener, ..Said::default() })
     }
 
@@ -270,21 +271,32 @@ impl Reader<'_> {
         }
         let body = body.map(|body| Bytes::from(Value::Object(body).to_string()));
         let tool = named.skills.first().map(|skill| Arc::from(skill.as_str()));
-        let notes = vec![departure(method, tool.as_ref(), self.asked.bytes)];
+        let sent = body.as_ref().unwrap_or(self.asked.bytes);
+        let notes = vec![departure(method, tool.as_ref(), sent)];
         let listener = self.listener(Wants::of(method), rpc, named.context);
         let (streams, estimate) = (method.streams(), Estimate::default());
         Ok(Said { estimate, tool, streams, body, notes, listener, target, ..Said::default() })
     }
 }
 
+/// Something was taken out of a call: the log has the digest of what goes out.
+pub(super) fn rewritten(said: &mut Said, bytes: &[u8]) {
+    for note in said.notes.iter_mut().filter(|note| note.event == Event::ToolCall) {
+        note.details.insert("arguments_sha256".into(), digest(bytes).into());
+    }
+}
+
+fn digest(call: &[u8]) -> String {
+    Sha256::digest(call).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What the log is told about a call.
 fn departure(method: Method, skill: Option<&Arc<str>>, call: &[u8]) -> Note {
-    let digest = Sha256::digest(call).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let mut details = Map::new();
     details.insert("method".into(), method.name().into());
     if let Some(skill) = skill {
         details.insert("tool".into(), skill.to_string().into());
     }
-    details.insert("arguments_sha256".into(), digest.into());
+    details.insert("arguments_sha256".into(), digest(call).into());
     Note { event: Event::ToolCall, outcome: Outcome::Allow, reason: None, details }
 }

@@ -209,7 +209,7 @@ impl Listener {
             let name = block.name.as_deref().unwrap_or_default();
             heard.check(name, grant);
             let input = block.input.map(|input| input.get().as_bytes()).unwrap_or_default();
-            heard.calls.push(ToolCall::new(name, input));
+            heard.calls.push(ToolCall::of_model(name, input, grant));
         }
         heard
     }
@@ -255,7 +255,7 @@ impl Listener {
                 self.blocks.end(item);
                 heard.pauses = self.spoken.end(item, None);
                 heard.between = true;
-                self.close(Some(item), &mut heard);
+                self.close(Some(item), grant, &mut heard);
             }
             Some(last @ ("message_delta" | "message_stop" | "error")) => {
                 heard.last = last == "message_stop";
@@ -263,7 +263,7 @@ impl Listener {
                 self.told |= message.usage.is_some();
                 heard.ends = Ends::All;
                 self.blocks.end_all();
-                self.close(None, &mut heard);
+                self.close(None, grant, &mut heard);
             }
             // What nobody knows says nothing of the text.
             _ => heard.between = true,
@@ -314,7 +314,7 @@ impl Listener {
             let name = block.name.as_deref().unwrap_or_default();
             heard.check(name, grant);
             if self.open.len() < MAX_CALLS {
-                self.open.push(Calling::new(item, 0, name));
+                self.open.push(Calling::new(item, 0, name, grant));
             }
         }
         for (name, text, kind) in
@@ -371,9 +371,9 @@ impl Listener {
     }
 
     /// The calls of one block are over, or of all.
-    fn close(&mut self, item: Option<u64>, heard: &mut Heard) {
+    fn close(&mut self, item: Option<u64>, grant: &Grant, heard: &mut Heard) {
         let over = self.open.extract_if(.., |open| item.is_none_or(|item| open.item == item));
-        heard.calls.extend(over.map(Calling::end));
+        heard.calls.extend(over.map(|open| open.end(grant)));
     }
 }
 

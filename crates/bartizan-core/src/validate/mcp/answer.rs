@@ -22,6 +22,8 @@ pub struct Listener {
     id: Option<Value>,
     /// The tool that it calls, until it is known what became of it.
     call: Option<ToolCall>,
+    /// Whether the status of the answer says that the call has failed.
+    fails: bool,
 }
 
 /// How servers of the official SDKs and of FastMCP say that they have no such tool: what stands before
@@ -47,11 +49,23 @@ enum Verdict {
 
 impl Listener {
     pub(super) fn of_request(id: Value, call: Option<ToolCall>) -> Self {
-        Self { id: Some(id), call }
+        Self { id: Some(id), call, fails: false }
     }
 
     pub(super) fn of_stream() -> Self {
-        Self { id: None, call: None }
+        Self { id: None, call: None, fails: false }
+    }
+
+    /// The call that is waited for, which goes out with other arguments than it came with.
+    pub(super) fn call_with(&mut self, arguments: &[u8]) -> Option<ToolCall> {
+        let call = self.call.as_mut()?;
+        *call = ToolCall::new(&call.name, arguments);
+        Some(call.clone())
+    }
+
+    /// The status of the answer says that the call has failed.
+    pub(in crate::validate) fn expect_failure(&mut self) {
+        self.fails = true;
     }
 
     /// An answer as a whole is one message; what is withheld is an error in its place.
@@ -129,10 +143,15 @@ impl Listener {
         }
         let waits = result.get("resultType").is_some_and(|kind| kind == "input_required");
         let failed = result.get("isError").is_some_and(|failed| *failed == true);
-        if failed {
+        if failed || self.fails {
             self.failed(heard);
-        } else if !waits && let Some(call) = self.call.take() {
-            heard.notes.push(Note { event: Event::ToolSuccess, ..call.note() });
+        } else if let Some(call) = self.call.take() {
+            let mut note = Note { event: Event::ToolSuccess, ..call.note() };
+            if waits {
+                // It goes on with another call, which has a record of its own.
+                note.details.insert("input_required".into(), true.into());
+            }
+            heard.notes.push(note);
         }
         let mut changed = tools(&mut result, grant, rules, heard);
         changed |= lists(&mut result, grant);
@@ -211,6 +230,7 @@ fn tools(result: &mut Map<String, Value>, grant: &Grant, rules: &Rules, heard: &
         if !names.insert(name.to_owned()) {
             return false;
         }
+        rules.mirrors.learn(name, tool);
         let look = rules.pins.look(name, tool);
         if let Some(alarm) = alarm(name, look) {
             heard.notes.push(alarm);

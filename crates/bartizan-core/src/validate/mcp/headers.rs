@@ -1,9 +1,12 @@
 //! Do the header fields say what the body says? What others decide by them must be what is done.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName};
 use serde_json::{Map, Value, json};
 
@@ -91,8 +94,24 @@ pub(super) fn origin_fits(headers: &HeaderMap, origins: &[Arc<str>]) -> bool {
     shown.next().is_none() && origins.iter().any(same)
 }
 
+/// Whether a call was sent to one of these names, where they are known. A page that makes its own name mean
+/// our address (DNS rebinding) sends calls without `Origin`, but not without that name. Addresses and
+/// `localhost` are nobody's to make mean something else.
+pub(super) fn host_fits(head: &Parts, hosts: Option<&[Arc<str>]>) -> bool {
+    let Some(hosts) = hosts else { return true };
+    let named = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    let named = named.and_then(|host| host.parse::<Authority>().ok());
+    let Some(authority) = named.as_ref().or(head.uri.authority()) else { return false };
+    let name = authority.host();
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    address.parse::<IpAddr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || hosts.iter().any(|host| host.eq_ignore_ascii_case(name))
+}
+
 /// The one value of a field.
-fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Fault> {
+pub(super) fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Fault> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().map_err(|_| mismatch(name.as_str()))?;
@@ -100,7 +119,7 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>,
 }
 
 /// What a field means that cannot say everything: `=?base64?…?=` (Value Encoding).
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn decoded(text: &str) -> Option<String> {
     let inner = text.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?="));
     match inner {
         Some(inner) => STANDARD.decode(inner).ok().and_then(|bytes| String::from_utf8(bytes).ok()),
@@ -108,7 +127,7 @@ fn decoded(text: &str) -> Option<String> {
     }
 }
 
-fn mismatch(field: &str) -> Fault {
+pub(super) fn mismatch(field: &str) -> Fault {
     let detail = format!("Header mismatch: {field} is missing or does not match the body");
     Fault::new(HEADER_MISMATCH, detail)
 }

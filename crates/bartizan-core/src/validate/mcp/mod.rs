@@ -4,6 +4,7 @@
 mod address;
 mod answer;
 mod headers;
+mod mirrors;
 pub mod pins;
 mod rules;
 mod session;
@@ -20,13 +21,14 @@ use super::jsonrpc::{self, Fault, INVALID_PARAMS, Message};
 use super::listener::{self, ToolCall};
 use super::said::{Asked, Said, Unfit};
 use super::{Invalid, json};
-use crate::audit::canonical;
+use crate::audit::{self, canonical};
 use crate::authorize::approval::CallDigest;
 use crate::authorize::{Denial, Grant};
 use crate::sse::Event;
 
 pub use answer::Listener;
 pub use headers::{HEADER_MISMATCH, REVISIONS, UNSUPPORTED_VERSION};
+pub use mirrors::{Mirror, Mirrors};
 pub use rules::{Rules, Term};
 pub use session::{Sealed, SessionKey};
 pub(crate) use structure::keep;
@@ -88,6 +90,9 @@ enum About<'a> {
 /// Reads a call.
 pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
     let Some(rules) = &asked.grant.endpoint().mcp else { return Err(Denial::Api.into()) };
+    if !headers::host_fits(asked.head, rules.hosts.as_deref()) {
+        return Err(Denial::Host.into());
+    }
     if !headers::origin_fits(&asked.head.headers, &rules.origins) {
         return Err(Denial::Origin.into());
     }
@@ -99,6 +104,12 @@ pub(super) fn read(asked: &Asked<'_>) -> Result<Said, Unfit> {
             return Err(Denial::UnknownVerb(verbs).into());
         }
     };
+    for field in mirrors::names(&asked.head.headers) {
+        if !mirrors::hold(&said.mirrors, field) {
+            // It mirrors nothing, and could say anything.
+            said.fields.push((field.clone(), None));
+        }
+    }
     if asked.head.headers.contains_key(header::ORIGIN) {
         // It was decided here; the server would hold it against its own address.
         said.fields.push((header::ORIGIN, None));
@@ -306,6 +317,8 @@ fn tool(
     if !pointers.is_empty() {
         return Err(Denial::Arguments { tool: name.into(), pointers }.into());
     }
+    let fields = &asked.head.headers;
+    said.mirrors = rules.mirrors.check(fields, name, arguments).map_err(Invalid::Rpc)?;
     let call = ToolCall::new(name, raw_arguments(asked.bytes).unwrap_or_default());
     said.tool = Some(name.into());
     said.notes.push(call.clone().note());
@@ -346,6 +359,22 @@ fn agreed_beside(params: &Map<String, Value>) -> Map<String, Value> {
         }
     }
     beside
+}
+
+/// Something was taken out of a call: the log has the digest of the arguments that go out, and the fields that
+/// mirror them say the same.
+pub(super) fn rewritten(said: &mut Said, bytes: &[u8]) {
+    let raw = raw_arguments(bytes).unwrap_or_default();
+    if let Some(listener::Listener::Mcp(listener)) = &mut said.listener
+        && let Some(call) = listener.call_with(raw)
+    {
+        said.notes.retain(|note| note.event != audit::Event::ToolCall);
+        said.notes.push(call.note());
+    }
+    if !said.mirrors.is_empty() {
+        let arguments = serde_json::from_slice(raw).unwrap_or_default();
+        said.fields.extend(said.mirrors.iter().map(|mirror| mirror.of(&arguments)));
+    }
 }
 
 /// The arguments as they were written: what the log has the digest of.

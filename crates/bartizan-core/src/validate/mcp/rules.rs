@@ -6,6 +6,7 @@ use std::sync::Arc;
 use secrecy::SecretSlice;
 use serde_json::{Map, Value};
 
+use super::mirrors::Mirrors;
 use super::pins::Pins;
 use super::session::SessionKey;
 use crate::validate::schema::{Schema, Violation};
@@ -17,10 +18,15 @@ pub struct Rules {
     pub key: SessionKey,
     /// From which web pages calls may come. One that names no page comes from none.
     pub origins: Vec<Arc<str>>,
+    /// By which names callers reach it, beside its addresses and `localhost`; `None` where nobody has said, and
+    /// any will do.
+    pub hosts: Option<Vec<Arc<str>>>,
     /// What the arguments of tools must be, by the pattern of their right.
     pub terms: BTreeMap<Arc<str>, Vec<Term>>,
     /// What the tools are.
     pub pins: Pins,
+    /// Which arguments are mirrored in header fields.
+    pub mirrors: Mirrors,
 }
 
 /// What a part of the arguments of a tool must be.
@@ -33,11 +39,12 @@ pub struct Term {
 }
 
 impl Rules {
-    /// Nothing but a key: no web page may call, arguments may be anything, changed tools are told.
+    /// Nothing but a key: no web page may call, hosts may be called anything, arguments may be anything, changed tools are told.
     #[must_use]
     pub fn new(secret: &SecretSlice<u8>) -> Self {
         let (key, pins) = (SessionKey::new(secret), Pins::default());
-        Self { key, origins: Vec::new(), terms: BTreeMap::new(), pins }
+        let (origins, terms, mirrors) = (Vec::new(), BTreeMap::new(), Mirrors::default());
+        Self { key, origins, hosts: None, terms, pins, mirrors }
     }
 }
 

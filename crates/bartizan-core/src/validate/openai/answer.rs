@@ -39,6 +39,8 @@ pub struct Listener {
     model: Option<Arc<str>>,
     seen: Tokens,
     open: Vec<Calling>,
+    /// The items of a response whose calls are on record.
+    called: Vec<u64>,
     /// How many choices were asked for.
     choices: u64,
     /// The call whose arguments came although it never began.
@@ -62,6 +64,7 @@ impl Listener {
     pub(super) fn new(api: Api) -> Self {
         let (used, model, seen) = (None, None, Tokens::default());
         let (open, items, parts) = (Vec::new(), Begun::default(), Vec::new());
+        let called = Vec::new();
         let (hides_usage, hidden, told_at) = (false, false, seen);
         let (choices, stray) = (1, None);
         let (spoken, labels) = (listener::Place::default(), Labels::default());
@@ -74,6 +77,7 @@ impl Listener {
             model,
             seen,
             open,
+            called,
             choices,
             stray,
             items,
@@ -151,11 +155,13 @@ impl Listener {
                 .filter_map(|(_, text, _)| *text)
                 .for_each(|text| self.seen.add(text));
             for function in said.functions() {
-                heard.call(&function.name, function.written(), grant);
+                heard.call(function.name.as_deref().unwrap_or_default(), function.written(), grant);
             }
         }
-        for item in message.output.iter().flatten().filter(|item| item.is_call()) {
-            heard.call(&item.name, item.written(), grant);
+        for item in message.output.iter().flatten() {
+            if let Some(tool) = item.tool(grant) {
+                heard.call(tool, item.written(), grant);
+            }
         }
         self.told_at = self.seen;
         heard
@@ -164,7 +170,7 @@ impl Listener {
     pub(in crate::validate) fn hear(&mut self, data: &[u8], grant: &Grant) -> Heard {
         if data.trim_ascii() == b"[DONE]" {
             let mut heard = Heard { ends: Ends::All, last: true, ..Heard::default() };
-            self.close(&mut heard);
+            self.close(grant, &mut heard);
             return heard;
         }
         if data.trim_ascii().is_empty() {
@@ -187,7 +193,7 @@ impl Listener {
             self.event(kind, &message, grant, &mut heard);
         }
         if heard.ends == Ends::All {
-            self.close(&mut heard);
+            self.close(grant, &mut heard);
         }
         if told {
             self.told_at = self.seen;
@@ -257,6 +263,10 @@ impl Listener {
         let channel = |kind, part| Channel { kind, item, part };
         let path = format!("/choices/{at}");
         self.piece(heard, &path, "text", Text::get(choice.text.as_ref()), channel(Kind::Text, 0));
+        // Some servers write whole messages, and some clients read them.
+        for function in choice.message.iter().flat_map(Said::functions) {
+            heard.call(function.name.as_deref().unwrap_or_default(), function.written(), grant);
+        }
         if let Some(said) = &choice.delta {
             let path = format!("{path}/delta");
             let role = Text::get(said.role.as_ref());
@@ -294,7 +304,7 @@ impl Listener {
         // Some write an empty one into each chunk.
         if Text::get(choice.finish_reason.as_ref()).is_some_and(|reason| !reason.is_empty()) {
             heard.ends = Ends::Item(item);
-            self.close_item(item, heard);
+            self.close_item(item, grant, heard);
         }
     }
 
@@ -343,7 +353,7 @@ impl Listener {
         heard.check(name, grant);
         let known = self.open.iter().any(|open| (open.item, open.part) == (item, part));
         if !known && self.open.len() < MAX_CALLS {
-            self.open.push(Calling::new(item, part, name));
+            self.open.push(Calling::new(item, part, name, grant));
         }
     }
 
@@ -358,14 +368,18 @@ impl Listener {
         known || self.stray == Some((item, part)) || self.open.len() >= MAX_CALLS
     }
 
-    fn close_item(&mut self, item: u64, heard: &mut Heard) {
+    fn close_item(&mut self, item: u64, grant: &Grant, heard: &mut Heard) {
         self.stray = self.stray.filter(|stray| stray.0 != item);
         let over = self.open.extract_if(.., |open| open.item == item);
-        heard.calls.extend(over.map(Calling::end));
+        let before = heard.calls.len();
+        heard.calls.extend(over.map(|open| open.end(grant)));
+        if heard.calls.len() > before && self.called.len() < MAX_CALLS {
+            self.called.push(item);
+        }
     }
 
-    fn close(&mut self, heard: &mut Heard) {
-        heard.calls.extend(self.open.drain(..).map(Calling::end));
+    fn close(&mut self, grant: &Grant, heard: &mut Heard) {
+        heard.calls.extend(self.open.drain(..).map(|open| open.end(grant)));
         self.items.end_all();
         self.parts.clear();
         self.stray = None;
@@ -380,10 +394,9 @@ impl Heard {
         }
     }
 
-    fn call(&mut self, name: &Option<Cow<'_, str>>, arguments: &str, grant: &Grant) {
-        let name = name.as_deref().unwrap_or_default();
+    fn call(&mut self, name: &str, arguments: &str, grant: &Grant) {
         self.check(name, grant);
-        self.calls.push(ToolCall::new(name, arguments.as_bytes()));
+        self.calls.push(ToolCall::of_model(name, arguments.as_bytes(), grant));
     }
 }
 

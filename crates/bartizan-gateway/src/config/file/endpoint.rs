@@ -380,6 +380,11 @@ pub struct Mcp {
     /// Web pages from which calls may come, as `https://app.example.com`. Default: none.
     #[serde(default)]
     pub origins: Vec<Located<Word>>,
+    /// Names by which callers reach the gateway, beside that of `server.public_url`, as
+    /// `gateway.internal`. Calls to other names are refused where `public_url` is written, and where the
+    /// gateway listens on a loopback address. Default: none.
+    #[serde(default)]
+    pub hosts: Vec<Located<Word>>,
     /// What becomes of a tool whose description or schema changes. Default: `alert`.
     pub on_change: Option<Located<OnChange>>,
     /// With what sessions are bound to their callers, at least 32 bytes: the same for gateways that

@@ -23,6 +23,8 @@ const SHORTEST_KEY: usize = 32;
 pub struct Mcp {
     /// Web pages from which calls may come.
     pub origins: Vec<Arc<str>>,
+    /// Names by which callers reach the gateway, beside its own.
+    pub hosts: Vec<Arc<str>>,
     /// What becomes of a tool that is not what it was.
     pub on_change: OnChange,
     /// With what sessions are bound, where gateways share them.
@@ -49,6 +51,7 @@ pub(super) fn resolve(
     let section = entry.mcp.as_ref();
     let mut mcp = Mcp {
         origins: Vec::new(),
+        hosts: Vec::new(),
         on_change: match section.and_then(|mcp| mcp.on_change.as_ref()).map(|word| word.value) {
             Some(file::OnChange::Block) => OnChange::Block,
             Some(file::OnChange::Alert) | None => OnChange::Alert,
@@ -60,6 +63,7 @@ pub(super) fn resolve(
     if let Some(section) = section {
         let origins = section.origins.iter().filter_map(|text| origin(resolver, text));
         mcp.origins = origins.collect();
+        mcp.hosts = section.hosts.iter().filter_map(|text| host(resolver, text)).collect();
         mcp.session_key = session_key(resolver, section);
     }
     for (name, tool) in &entry.tools {
@@ -114,8 +118,19 @@ fn pin(resolver: &mut Resolver<'_>, name: &str, tool: &Located<file::Tool>) -> O
     pin
 }
 
+/// The name of a host, without a port.
+fn host(resolver: &mut Resolver<'_>, text: &Located<Word>) -> Option<Arc<str>> {
+    let word = &text.value.0;
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    if word.is_empty() || !word.bytes().all(letter) || word.ends_with('.') {
+        let help = "write a name alone, as `gateway.internal`";
+        resolver.error(&text.place, format!("`{word}` is no name of a host"), help);
+        return None;
+    }
+    Some(Arc::from(word.as_str()))
+}
+
 /// An origin as browsers write it (RFC 6454 section 6.2).
-/// An origin as browsers write it.
 pub(super) fn origin(resolver: &mut Resolver<'_>, text: &Located<Word>) -> Option<Arc<str>> {
     let word = &text.value.0;
     let uri = word.parse::<Uri>().ok();

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::counts::{Counts, counts};
+use crate::authorize::Grant;
 use crate::validate::listener::{Channel, Kind, Piece};
 use crate::validate::parts::Content;
 use crate::validate::text::{Text, number};
@@ -136,10 +137,20 @@ pub(super) struct Item<'a> {
     pub(super) input: Option<Text<'a>>,
     #[serde(borrow)]
     pub(super) code: Option<Text<'a>>,
+    #[serde(borrow, deserialize_with = "raw")]
+    pub(super) action: Option<&'a str>,
+    #[serde(borrow, deserialize_with = "raw")]
+    pub(super) operation: Option<&'a str>,
     #[serde(borrow)]
     pub(super) content: Option<Content<'a>>,
     #[serde(borrow)]
     pub(super) summary: Option<Content<'a>>,
+}
+
+/// What somebody else reads, as it is written.
+fn raw<'de: 'a, 'a, D: Deserializer<'de>>(source: D) -> Result<Option<&'a str>, D::Error> {
+    let raw = <&'a RawValue>::deserialize(source)?.get();
+    Ok((raw != "null").then_some(raw))
 }
 
 /// A part of an item.
@@ -172,7 +183,8 @@ impl<'a> Message<'a> {
             let name = function.as_ref().and_then(|function| function.name.as_deref());
             name.is_none_or(str::is_empty)
         };
-        let mut said = self.choices().iter().filter_map(|choice| choice.delta.as_ref());
+        let said = self.choices().iter().flat_map(|choice| [&choice.delta, &choice.message]);
+        let mut said = said.flatten();
         self.usage.is_none()
             && self.response.is_none()
             && said.all(|said| {
@@ -269,12 +281,40 @@ impl Item<'_> {
         all.extend(texts.map(|told| Piece { pointer: pointer(told.pointer), channel }));
     }
 
-    pub(super) fn is_call(&self) -> bool {
-        let kind = self.kind.as_deref();
-        matches!(kind, Some("function_call" | "custom_tool_call" | "mcp_call"))
+    /// The tool that it calls, if it calls one: by its name where it has one, and else by its type, as it is
+    /// offered.
+    pub(super) fn tool(&self, grant: &Grant) -> Option<&str> {
+        let kind = self.kind.as_deref()?;
+        let named = self.name.as_deref().filter(|name| !name.is_empty());
+        if kind == "mcp_approval_request" {
+            return Some(named.unwrap_or_default());
+        }
+        let own = kind.strip_suffix("_call")?;
+        match own {
+            "function" | "custom_tool" | "mcp" => Some(named.unwrap_or_default()),
+            "web_search" => Some(one_of(&["web_search", "web_search_preview"], grant)),
+            "computer" => Some(one_of(&["computer", "computer_use_preview"], grant)),
+            "apply_patch" | "code_interpreter" | "file_search" | "image_generation"
+            | "local_shell" | "shell" | "tool_search" => Some(own),
+            _ => Some(named.unwrap_or(own)),
+        }
     }
 
+    /// With what it calls its tool.
     pub(super) fn written(&self) -> &str {
-        Text::get(self.arguments.as_ref()).or(Text::get(self.input.as_ref())).unwrap_or_default()
+        let texts = [&self.arguments, &self.input, &self.code];
+        let text = texts.into_iter().find_map(|text| Text::get(text.as_ref()));
+        text.or(self.action).or(self.operation).unwrap_or_default()
     }
+
+    /// The same, as far as it does not come in pieces.
+    pub(super) fn action(&self) -> &str {
+        self.action.or(self.operation).unwrap_or_default()
+    }
+}
+
+/// The one of several names of a tool to which there is a right; the first where there is none.
+fn one_of(names: &'static [&'static str], grant: &Grant) -> &'static str {
+    let granted = names.iter().find(|name| grant.tool(name).is_some());
+    granted.or(names.first()).copied().unwrap_or_default()
 }

@@ -3,7 +3,7 @@
 use super::Listener;
 use super::message::{Item, Message, joined};
 use crate::authorize::Grant;
-use crate::validate::listener::{Channel, Ends, Heard, Kind, Piece};
+use crate::validate::listener::{Channel, Ends, Heard, Kind, MAX_CALLS, Piece};
 use crate::validate::parts::Content;
 use crate::validate::text::Text;
 
@@ -50,6 +50,10 @@ impl Listener {
             Channel { kind, item, part: part.unwrap_or(0) }
         };
         let response = message.response.as_deref();
+        let output = response.and_then(|response| response.output.as_deref());
+        for (at, done) in (0..).zip(output.into_iter().flatten()) {
+            self.is_told(at, done, grant, heard);
+        }
         match name {
             "created" => heard.unsound |= response.is_some_and(|response| !response.says_nothing()),
             "queued" | "in_progress" => {
@@ -60,8 +64,8 @@ impl Listener {
                 heard.wholes = response.map(|all| joined(all, "/response")).unwrap_or_default();
             }
             "output_item.added" => {
-                if let Some(call) = message.item.as_ref().filter(|item| item.is_call()) {
-                    self.begin(item, 0, call.name.as_deref().unwrap_or_default(), grant, heard);
+                if let Some(tool) = message.item.as_ref().and_then(|item| item.tool(grant)) {
+                    self.begin(item, 0, tool, grant, heard);
                 }
                 if let Some(added) = &message.item {
                     self.item_begins(item, added, heard);
@@ -83,7 +87,10 @@ impl Listener {
             "output_item.done" => {
                 heard.ends = Ends::Item(item);
                 self.items.end(item);
-                self.close_item(item, heard);
+                if let Some(done) = &message.item {
+                    self.is_done(item, done, grant, heard);
+                }
+                self.close_item(item, grant, heard);
                 if let Some(done) = message.item.as_ref().filter(|item| item.is_message()) {
                     done.joined("/item", &mut heard.wholes);
                     (heard.pauses, heard.between) = (self.spoken.end(item, None), true);
@@ -120,6 +127,29 @@ impl Listener {
                     heard.between = true;
                 }
             }
+        }
+    }
+
+    /// An item is told whole at its end. Not every server announces one before.
+    fn is_done(&mut self, item: u64, done: &Item<'_>, grant: &Grant, heard: &mut Heard) {
+        let Some(tool) = done.tool(grant) else { return };
+        heard.check(tool, grant);
+        if self.open.iter().any(|open| open.item == item) {
+            self.went_on(item, 0, done.action());
+        } else {
+            self.is_told(item, done, grant, heard);
+        }
+    }
+
+    /// An item stands in a whole, in which clients look for calls, too: one that is told so for the first time
+    /// is a call of its own.
+    fn is_told(&mut self, item: u64, told: &Item<'_>, grant: &Grant, heard: &mut Heard) {
+        let Some(tool) = told.tool(grant) else { return };
+        heard.check(tool, grant);
+        let open = self.open.iter().any(|open| open.item == item);
+        if !open && !self.called.contains(&item) && self.called.len() < MAX_CALLS {
+            self.called.push(item);
+            heard.call(tool, told.written(), grant);
         }
     }
 
