@@ -153,7 +153,9 @@ fn every_row_of_the_checklist_finds_its_mistake_in_an_example() {
             examine(path).findings.iter().filter_map(|finding| finding.check).collect::<Vec<_>>()
         })
         .collect();
-    for row in config::profile::ROWS {
+    // What no file in a repository can be: its rights are those that whoever cloned it gives.
+    let by_file = |row: &&config::profile::Row| row.id == "exposed-file";
+    for row in config::profile::ROWS.iter().filter(|row| !by_file(row)) {
         assert!(found.contains(row.id), "no example for `{}`", row.id);
     }
 }
