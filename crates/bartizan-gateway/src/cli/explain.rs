@@ -47,8 +47,8 @@ pub struct Explain {
     /// A file with the body, JSON; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     pub body: Option<PathBuf>,
-    /// The tool that is called (MCP) or offered (language models), in place of a body: what it is
-    /// given is not looked at then.
+    /// The tool that is called without arguments (MCP) or offered (language models), in place of a
+    /// body.
     #[arg(long, value_name = "NAME", conflicts_with = "body")]
     pub tool: Option<String>,
     /// The model that is asked, in place of a body.

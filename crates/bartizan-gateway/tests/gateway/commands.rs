@@ -246,8 +246,8 @@ fn a_decision_about_a_tool_or_a_model_needs_no_body_and_says_why_somebody_must_a
     let text = format!(
         "store: {{ durable: \"sqlite:{at}/b.db\" }}\naudit: {{ destination: \"file://{at}/audit.jsonl\" }}\n\
          access: {{ roles: {{ user: {{}} }}, assign: {{ \"corp:ann\": [user] }} }}\n\
-         auth: {{ issuers: [{{ issuer: \"https://id.example.com\", name: corp, audience: api }}] }}\n\
-         approvals: {{ roles: [user] }}\n\
+         auth: {{ oidc: [{{ name: corp, issuer: \"https://id.example.com\", audience: api }}] }}\n\
+         approvals: {{ roles: [user] }}\nserver: {{ public_url: \"https://gate.example.com\" }}\n\
          endpoints:\n\
          \x20 - {{ path: /mcp, verbs: [POST], authenticated: true, protocol: mcp, upstream: {{ url: \"http://127.0.0.1:9\" }}, tools: {{ pay: {{ approval: required }}, look: {{}} }} }}\n\
          \x20 - {{ path: \"/v1/{{*rest}}\", verbs: [POST, GET], authenticated: true, protocol: openai, upstream: {{ url: \"http://127.0.0.1:9\" }}, models: {{ \"gpt-5*\": {{}} }} }}\n\
@@ -284,7 +284,8 @@ fn a_store_that_everybody_can_read_is_told_by_the_checklist() {
 
     let folder = tempfile::tempdir().unwrap();
     let (file, store) = (folder.path().join("bartizan.yaml"), folder.path().join("bartizan.db"));
-    std::fs::write(&file, "title: Test\n").unwrap();
+    let text = "endpoints: [{ path: /x, verbs: [GET], public: true, upstream: { url: \"http://127.0.0.1:9\" } }]\n";
+    std::fs::write(&file, text).unwrap();
     std::fs::write(&store, "").unwrap();
     let told = |mode: u32| {
         std::fs::set_permissions(&store, std::fs::Permissions::from_mode(mode)).unwrap();
