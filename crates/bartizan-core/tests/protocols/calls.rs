@@ -151,7 +151,7 @@ fn the_list_of_models_has_the_names_that_the_caller_may_ask_for_and_no_others() 
         let mut listener = place.read("/v1/models", "").unwrap().take_listener().unwrap();
         let list = json!({ "data": [{ "id": "gpt-4o-mini", "created": 7 }, { "id": "o3" }] });
         let heard = listener.hear_whole(list.to_string().as_bytes(), &place.grant());
-        let told: Value = serde_json::from_slice(&heard.instead.unwrap()).unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&heard.instead.unwrap()).unwrap();
         let fast = json!({ "id": "fast", "created": 7 });
         assert!(told["data"].as_array().unwrap().contains(&fast), "{told}");
         for hidden in ["gone", "deep", "*"] {
