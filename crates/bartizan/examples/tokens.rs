@@ -61,7 +61,7 @@ async fn notify() -> Result<Json<bool>, Problem> {
     Ok(Json(true))
 }
 
-/// Of `secret`. Make your own with `bartizan users passwd`.
+/// Of `secret`. Make your own with `bartizan users hash`.
 const PASSWORD_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$\
     MDEyMzQ1Njc4OWFiY2RlZg$8qPpaWig0H31wvibKAgpght2Ry2M8rtRQYtZ93ooMus";
 

@@ -1,5 +1,6 @@
 //! How does a program become a guarded one? It writes an [`App`].
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -156,8 +157,16 @@ async fn sweep(meter: Arc<dyn Meter>, stop: CancellationToken) {
         match meter.expire(clock::now()).await {
             Ok(expired) => {
                 for reservation in expired.iter().filter(|reservation| reservation.departed) {
-                    let id = reservation.id.0;
-                    tracing::warn!(id, "a reservation ran out of time and was charged in full");
+                    // As `bartizan budgets show` writes it.
+                    let id = format!("{:032x}", reservation.id.0);
+                    let names: BTreeSet<&str> =
+                        reservation.charges.iter().map(|charge| &*charge.name).collect();
+                    let limits = names.into_iter().collect::<Vec<_>>().join(", ");
+                    tracing::warn!(
+                        id,
+                        limits,
+                        "a reservation ran out of time and was charged in full"
+                    );
                 }
             }
             Err(error) => tracing::error!(%error, "reservations could not be swept"),

@@ -76,7 +76,9 @@ pub enum FetchError {
     #[error("`{0}` is not read: it must be https, or http on loopback")]
     Scheme(String),
     /// It leads into a private network, and nobody wrote it there by hand.
-    #[error("`{0}` lies in a private network; list its host in `egress.allow` if that is right")]
+    #[error(
+        "`{0}` lies in a private network; if that is right, write the address itself in the configuration, such as `jwks_uri`"
+    )]
     Private(String),
     /// Another answer than 200.
     #[error("`{0}` answered {1}")]
@@ -319,7 +321,7 @@ impl Service<Name> for Guarded {
             let fitting: Vec<_> =
                 found.into_iter().filter(|address| allowed || is_public(address.ip())).collect();
             if fitting.is_empty() {
-                let refused = "no address outside of private networks; see `egress.allow`";
+                let refused = "no address outside of private networks; if that is right, write the address itself in the configuration, such as `jwks_uri`";
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, refused));
             }
             Ok(fitting.into_iter())

@@ -290,14 +290,14 @@ impl Road {
 
     /// Ends a dry run: everything was decided, nothing is sent, and what was reserved goes back.
     async fn rehearsed(&self, exchange: Exchange<Agreed<Body>>) -> Response<Body> {
-        let needs_approval = exchange.grant().need().is_some();
+        let needed = exchange.grant().need().map(|need| Arc::clone(&need.because));
         let rehearsed = exchange.rehearsed(204, clock::now());
         self.settle.now(rehearsed.release).await;
         drop(rehearsed.receipt);
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
-        if needs_approval {
-            response.extensions_mut().insert(AwaitsApproval);
+        if needed.is_some() {
+            response.extensions_mut().insert(AwaitsApproval { because: needed });
         }
         response
     }
@@ -312,7 +312,7 @@ impl Road {
         }
         let mut response = answered.response.map(Body::full);
         if waits {
-            response.extensions_mut().insert(AwaitsApproval);
+            response.extensions_mut().insert(AwaitsApproval { because: None });
         }
         response
     }
@@ -327,13 +327,16 @@ impl Road {
         let exchange = self.open(request, peer, None, true, Purpose::Call);
         match self.pass(exchange, Some(caller)).await {
             Ok(response) => {
-                let approval = response.extensions().get::<AwaitsApproval>().is_some();
-                Rehearsal { status: response.status(), passes: true, approval, reason: None }
+                let awaits = response.extensions().get::<AwaitsApproval>();
+                let approval = awaits.is_some();
+                let because = awaits.and_then(|awaits| awaits.because.clone());
+                let status = response.status();
+                Rehearsal { status, passes: true, approval, because, reason: None }
             }
             Err(refused) => {
                 let reason = Some(refused.refusal().to_string());
                 let status = self.refuse(refused).await.status();
-                Rehearsal { status, passes: false, approval: false, reason }
+                Rehearsal { status, passes: false, approval: false, because: None, reason }
             }
         }
     }
@@ -382,14 +385,19 @@ pub struct Rehearsal {
     pub passes: bool,
     /// Whether somebody would have to agree first.
     pub approval: bool,
+    /// What asks for that: `endpoint`, a policy's name, or `tool NAME`.
+    pub because: Option<Arc<str>>,
     /// Why it would not pass: what the log would say.
     pub reason: Option<String>,
 }
 
 /// Marks the answer to a call that somebody must agree to first, for those inside who made it:
 /// its status alone might be an upstream's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct AwaitsApproval;
+#[derive(Clone, Debug)]
+pub(crate) struct AwaitsApproval {
+    /// What asks for it, as far as that is known here.
+    because: Option<Arc<str>>,
+}
 
 impl Door {
     fn arrival(

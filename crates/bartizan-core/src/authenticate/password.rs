@@ -29,7 +29,7 @@ pub struct PasswordHash(phc::PasswordHash);
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PasswordHashError {
     /// Not in the PHC string format.
-    #[error("not a password hash in PHC format; make one with `bartizan users passwd`")]
+    #[error("not a password hash in PHC format; make one with `bartizan users hash`")]
     Malformed,
     /// Another function than ours.
     #[error("only argon2id, version 19, is taken as a password hash")]

@@ -433,6 +433,14 @@ impl Grant {
         models.right(name, &self.held.as_ref()?.models)
     }
 
+    /// The models that the caller may ask for by another name than they have behind the gate: that
+    /// name, and what it stands for. Patterns are no names.
+    pub fn model_aliases(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> {
+        let rules = self.endpoint.names.models.iter().flat_map(|models| models.rules());
+        let names = rules.map(|rule| &rule.pattern).filter(|pattern| !pattern.contains('*'));
+        names.filter_map(|name| Some((name, self.model(name)?.stands_for?)))
+    }
+
     /// The patterns by which the right to a tool of that name is decided.
     pub fn tool_patterns<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Arc<str>> {
         let tools = self.endpoint.names.tools.as_deref();

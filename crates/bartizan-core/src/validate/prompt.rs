@@ -273,6 +273,25 @@ fn granted(name: &Value, member: &'static str, grant: &Grant) -> Result<(Arc<str
     Ok(right.stands_for.map_or((name, false), |meant| (Arc::clone(meant), true)))
 }
 
+/// Leaves of a list of models those that the caller may use, each by every name by which they may ask
+/// for it.
+pub(super) fn keep_granted(models: &mut Vec<Value>, grant: &Grant) {
+    let id = |model: &Value| model.get("id").and_then(Value::as_str).map(str::to_owned);
+    let mut aliases: Vec<Value> = Vec::new();
+    for (name, meant) in grant.model_aliases() {
+        let is = |name: &str| models.iter().find(|model| id(model).as_deref() == Some(name));
+        // What the upstream does not have is offered by no name.
+        let (None, Some(model)) = (is(name), is(meant)) else { continue };
+        let mut alias = model.clone();
+        if let Some(members) = alias.as_object_mut() {
+            members.insert("id".into(), name.to_string().into());
+        }
+        aliases.push(alias);
+    }
+    models.retain(|model| id(model).is_some_and(|id| grant.model(&id).is_some()));
+    models.append(&mut aliases);
+}
+
 /// Whether something is granted, priced or counted here by the model that a call names.
 fn models_matter(grant: &Grant) -> bool {
     let endpoint = grant.endpoint();

@@ -136,6 +136,31 @@ fn a_model_is_named_by_its_alias_and_only_where_there_is_a_right_to_it() {
 }
 
 #[test]
+fn the_list_of_models_has_the_names_that_the_caller_may_ask_for_and_no_others() {
+    for protocol in [Protocol::OpenAi, Protocol::Anthropic] {
+        let mut place = Place::new(protocol);
+        let alias = |name: &str, meant: &str| NameRule {
+            pattern: name.into(),
+            stands_for: Some(meant.into()),
+            ..NameRule::default()
+        };
+        let mut models = rules(&["o3"]);
+        models.extend([alias("fast", "gpt-4o-mini"), alias("gone", "gpt-3"), alias("*", "x")]);
+        models.push(NameRule { roles: vec!["research".into()], ..alias("deep", "o3") });
+        place.names.models = Some(Arc::new(Named::new(models)));
+        let mut listener = place.read("/v1/models", "").unwrap().take_listener().unwrap();
+        let list = json!({ "data": [{ "id": "gpt-4o-mini", "created": 7 }, { "id": "o3" }] });
+        let heard = listener.hear_whole(list.to_string().as_bytes(), &place.grant());
+        let told: serde_json::Value = serde_json::from_slice(&heard.instead.unwrap()).unwrap();
+        let fast = json!({ "id": "fast", "created": 7 });
+        assert!(told["data"].as_array().unwrap().contains(&fast), "{told}");
+        for hidden in ["gone", "deep", "*"] {
+            assert!(!told.to_string().contains(&format!("\"{hidden}\"")), "{told}");
+        }
+    }
+}
+
+#[test]
 fn a_model_that_is_only_a_replacement_needs_a_right_as_well() {
     let mut place = openai();
     place.names.models = Some(Arc::new(Named::new(rules(&["small"]))));

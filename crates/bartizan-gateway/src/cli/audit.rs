@@ -122,7 +122,8 @@ pub enum ExportFormat {
     /// The records as they are.
     #[default]
     Jsonl,
-    /// Open Cybersecurity Schema Framework.
+    /// Open Cybersecurity Schema Framework: not built, and so told by name.
+    #[value(hide = true)]
     Ocsf,
     /// Common Event Format.
     Cef,
@@ -353,6 +354,9 @@ impl Unsound {
 }
 
 fn open(path: &Path) -> anyhow::Result<Lines> {
+    if path.is_dir() {
+        bail!("`{}` is a folder: name the file in it that holds the log", path.display());
+    }
     Lines::open(path).with_context(|| format!("the log `{}` cannot be read", path.display()))
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
+use bartizan_core::authenticate::jwt::LOCAL;
+use bartizan_core::authorize::endpoint::By;
 use bartizan_core::limit::{
     BudgetKey, Counter, Difference, Draw, Holding, Mark, MeterKey, NanoUsd, Posted, Reservation,
     ReservationId, Rule, Treasury,
@@ -39,7 +41,8 @@ pub enum Budgets {
 pub struct Whose {
     /// The budget's name.
     pub name: String,
-    /// Whom it counts, as `list` shows it; left out for a budget that everybody shares.
+    /// Whom it counts, as `list` shows it; a bare name means `local:NAME` where users are counted.
+    /// Left out for a budget that everybody shares.
     #[arg(default_value = "-")]
     pub subject: String,
 }
@@ -73,9 +76,12 @@ pub(super) async fn run(
 ) -> anyhow::Result<u8> {
     match command {
         Budgets::List { name } => list(name.as_deref(), treasury, desk).await,
-        Budgets::Show(whose) => show(whose, treasury, desk).await,
-        Budgets::Set(set) => self::set(set, treasury, desk).await,
-        Budgets::Reset(whose) => reset(whose, treasury, desk).await,
+        Budgets::Show(whose) => show(&qualified(whose, desk), treasury, desk).await,
+        Budgets::Set(set) => {
+            let whose = qualified(&set.whose, desk);
+            self::set(&Set { whose, ..set.clone() }, treasury, desk).await
+        }
+        Budgets::Reset(whose) => reset(&qualified(whose, desk), treasury, desk).await,
         Budgets::Rebuild => {
             desk.record("budgets.rebuild", json!({})).await?;
             let wrong = treasury.rebuild().await?;
@@ -135,6 +141,23 @@ async fn list(
         }
         Some(name) => Err(unknown(name, counted, desk)),
     }
+}
+
+/// The counter with the whole name of the principal: a bare one is a local user, or a key where keys
+/// are counted.
+fn qualified(whose: &Whose, desk: &Desk<'_>) -> Whose {
+    let Whose { name, subject } = whose;
+    let budgets = desk.budgets.iter().filter(|budget| *budget.name == **name);
+    let counted = budgets.flat_map(|budget| &budget.rules).find_map(|applied| match applied.by {
+        By::User => Some(LOCAL),
+        By::Key => Some("key"),
+        _ => None,
+    });
+    let subject = match counted {
+        Some(issuer) if subject != "-" && !subject.contains(':') => format!("{issuer}:{subject}"),
+        Some(_) | None => subject.clone(),
+    };
+    Whose { name: name.clone(), subject }
 }
 
 /// The rules of a budget of the configuration.

@@ -1,5 +1,7 @@
 //! `bartizan explain`: may they, and why? Everything is decided, nothing is sent.
 
+mod named;
+
 use std::io::{self, Read as _, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,13 @@ pub struct Explain {
     /// A file with the body, JSON; `-` is standard input.
     #[arg(long, value_name = "FILE")]
     pub body: Option<PathBuf>,
+    /// The tool that is called without arguments (MCP) or offered (language models), in place of a
+    /// body.
+    #[arg(long, value_name = "NAME", conflicts_with = "body")]
+    pub tool: Option<String>,
+    /// The model that is asked, in place of a body.
+    #[arg(long, value_name = "NAME", conflicts_with = "body")]
+    pub model: Option<String>,
     /// From which address they call.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     pub ip: IpAddr,
@@ -290,22 +299,26 @@ async fn decide(
         reasons.push(Reason { holds: true, what: what.into() });
     }
     let decided = policy.decide(caller.clone(), &route, &circumstances);
-    let blind = args.body.is_none() && endpoint.as_ref().is_some_and(|e| wants_body(e));
+    let body = match (&args.body, &endpoint) {
+        (Some(file), _) => Some(read(file, endpoint.as_ref().map_or(0, |e| e.max_request_size))?),
+        (None, Some(endpoint)) => {
+            named::body(args.tool.as_deref(), args.model.as_deref(), target.path(), endpoint)?
+        }
+        (None, None) => None,
+    };
+    let blind = body.is_none() && endpoint.as_ref().is_some_and(|e| wants_body(e));
     if let (true, Ok(grant)) = (blind, &decided) {
-        let what = "the body was not looked at: give one with `--body`";
+        let what = "the body was not looked at: give one with `--body`, or `--tool` or `--model`";
         reasons.push(Reason { holds: true, what: what.into() });
         let outcome = if grant.need().is_some() { Outcome::Approval } else { Outcome::Allow };
         return Ok(Verdict { endpoint, reasons, outcome });
     }
-    let body = match &args.body {
-        None => Bytes::new(),
-        Some(file) => read(file, endpoint.as_ref().map_or(0, |e| e.max_request_size))?,
-    };
-    if let (Some(_), Ok(grant)) = (&args.body, &decided) {
-        look_into(grant, &head, &body, &mut reasons);
+    if let (Some(body), Ok(grant)) = (&body, &decided) {
+        look_into(grant, &head, body, args.body.is_some(), &mut reasons);
     }
-    let mut request = Request::from_parts(head, Body::full(body));
-    if args.body.is_some() {
+    let has_body = body.is_some();
+    let mut request = Request::from_parts(head, Body::full(body.unwrap_or_default()));
+    if has_body {
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().entry(header::CONTENT_TYPE).or_insert(json);
     }
@@ -314,6 +327,11 @@ async fn decide(
         && !reasons.iter().any(|reason| !reason.holds)
     {
         reasons.push(Reason { holds: false, what });
+    }
+    // What the endpoint and the policies ask for was told before the call was read.
+    if let Some(tool) = rehearsal.because.as_deref().and_then(|why| why.strip_prefix("tool ")) {
+        let what = format!("somebody must agree first: `tools` asks for it for `{tool}`");
+        reasons.push(Reason { holds: true, what });
     }
     let outcome = match (rehearsal.passes, rehearsal.approval) {
         (true, false) => Outcome::Allow,
@@ -328,13 +346,19 @@ fn wants_body(endpoint: &Endpoint) -> bool {
     endpoint.schema.is_some() || endpoint.protocol != Protocol::Http
 }
 
-/// What exactly is wrong with a body: a client is told as much.
-fn look_into(grant: &Grant, head: &Parts, body: &Bytes, reasons: &mut Vec<Reason>) {
+/// What exactly is wrong with a body: a client is told as much. Of one that was made here it is no
+/// news that it is sound.
+fn look_into(grant: &Grant, head: &Parts, body: &Bytes, given: bool, reasons: &mut Vec<Reason>) {
     let mut head = head.clone();
     let json = HeaderValue::from_static("application/json");
     head.headers.entry(header::CONTENT_TYPE).or_insert(json);
     match Call::<()>::parse(grant, &head, Payload::Whole(body.clone())) {
-        Ok(_) => reasons.push(Reason { holds: true, what: "the body is sound".into() }),
+        Ok(_) if given => reasons.push(Reason { holds: true, what: "the body is sound".into() }),
+        Ok(_) => {
+            let what =
+                "the call was made up of `--tool` and `--model`: give a whole one with `--body`";
+            reasons.push(Reason { holds: true, what: what.into() });
+        }
         Err(Unfit::Invalid(Invalid::Schema(violations))) => {
             let told =
                 violations.iter().map(|v| format!("the body at `{}`: {}", v.pointer, v.detail));

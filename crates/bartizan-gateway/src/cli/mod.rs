@@ -14,6 +14,7 @@ mod show;
 pub mod tokens;
 
 use std::io::{self, BufWriter, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -25,6 +26,9 @@ use clap_complete::Shell;
 #[derive(Debug, Parser)]
 #[command(name = "bartizan", version, arg_required_else_help = true)]
 pub struct Cli {
+    /// The configuration, for the commands that read one. Default: `bartizan.yaml`.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// What is asked.
     #[command(subcommand)]
     pub command: Command,
@@ -175,8 +179,36 @@ fn wait<F: Future>(work: F) -> anyhow::Result<F::Output> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_configuration_may_be_named_before_and_after_every_command() {
+        for line in ["--config x.yaml check", "check --config x.yaml"] {
+            let words = std::iter::once("bartizan").chain(line.split(' '));
+            let Command::Check(check) = Cli::try_parse_from(words).unwrap().command else {
+                panic!("another command")
+            };
+            assert_eq!(check.config, std::path::Path::new("x.yaml"));
+        }
+        for line in
+            ["--config x.yaml keys list", "keys --config x.yaml list", "keys list --config x.yaml"]
+        {
+            let words = std::iter::once("bartizan").chain(line.split(' '));
+            let Command::Keys { store, .. } = Cli::try_parse_from(words).unwrap().command else {
+                panic!("another command")
+            };
+            assert_eq!(store.config, std::path::Path::new("x.yaml"));
+        }
+        for line in ["version", "config schema", "audit tail log", "completions bash"] {
+            let words = ["bartizan", "--config", "x.yaml"].into_iter().chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+            let words =
+                ["bartizan"].into_iter().chain(line.split(' ')).chain(["--config", "x.yaml"]);
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
 
     #[test]
     fn the_commands_do_not_contradict_each_other() {

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,17 +29,20 @@ use crate::admin::Admin;
 use crate::assemble::{Standing, assemble};
 use crate::config::seen::Files;
 use crate::config::settings::server::Timeouts;
-use crate::config::{self, Findings, Overrides, Paint, Settings};
+use crate::config::{self, Findings, Overrides, Paint, Settings, exposed};
 use crate::demo::Demo;
 use crate::descriptors;
 use crate::reload::{self, Cause, Loaded, Outcome, Watcher};
 use crate::telemetry::{self, LogFormat};
 
+/// The configuration where none is named.
+const USUAL: &str = "bartizan.yaml";
+
 /// Starts the gateway. SIGHUP, or a change of the file, reloads it; SIGTERM or SIGINT drains it.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The configuration.
-    #[arg(long, value_name = "FILE", default_value = "bartizan.yaml")]
+    #[arg(long, value_name = "FILE", default_value = USUAL)]
     pub config: PathBuf,
     /// The address to listen on.
     #[arg(long, value_name = "ADDRESS", value_parser = host)]
@@ -128,6 +131,10 @@ impl Args {
         if !self.demo {
             return Ok(Source::File(self.config.clone()));
         }
+        // Named before the command it conflicts with nothing there.
+        if self.config != Path::new(USUAL) {
+            bail!("the demo has a configuration of its own: leave out `--config` or `--demo`");
+        }
         // Its password is in every copy of the guide.
         match self.host {
             Some(host) if !host.is_loopback() => bail!(
@@ -201,6 +208,12 @@ impl Gateway {
             eprint!("{}", settings.warnings.to_text(&source.name(), Paint::Plain));
         }
         let standing = Standing::open(&settings).await?;
+        for (_, file) in exposed::find(&settings) {
+            let file = file.display();
+            tracing::warn!(
+                "everybody on this machine can read `{file}`, which holds secrets: `chmod 600` it"
+            );
+        }
         let public = bind(settings.server.listen, "--port").await?;
         let private = bind(settings.server.admin, "--admin-port").await?;
         let running = source.running(settings, &standing).await?;
@@ -247,7 +260,8 @@ impl Gateway {
 
         standing.tell_alerts();
         let standing = Arc::new(standing);
-        let reloading = Reloading { source, overrides, standing: Arc::clone(&standing) };
+        let begun = running.load().settings.clone();
+        let reloading = Reloading { source, overrides, begun, standing: Arc::clone(&standing) };
         let reloading =
             reloading.run(watcher, Arc::clone(&running), tls, Arc::clone(&admin), shutdown.clone());
         tokio::select! {
@@ -273,6 +287,8 @@ impl Gateway {
 struct Reloading {
     source: Source,
     overrides: Overrides,
+    /// With what the process began: what cannot be replaced is still as it says.
+    begun: Settings,
     standing: Arc<Standing>,
 }
 
@@ -295,7 +311,7 @@ impl Reloading {
                 Outcome::Replaced(old) => {
                     let new = running.load();
                     tls.store(new.tls.clone());
-                    told(cause, &old.settings, &new.settings);
+                    told(cause, &self.begun, &old.settings, &new.settings);
                 }
                 Outcome::Kept(unsound) => {
                     tracing::error!(
@@ -351,9 +367,9 @@ impl Display for Unsound {
 }
 
 /// Says that a reload took effect, and what of it must wait for the next start.
-fn told(cause: Cause, old: &Settings, new: &Settings) {
+fn told(cause: Cause, begun: &Settings, old: &Settings, new: &Settings) {
     tracing::info!(?cause, "the new configuration is in force");
-    for key in later(old, new) {
+    for key in later(begun, new) {
         tracing::warn!("`{key}` takes effect at the next start");
     }
     match (&old.server.tls, &new.server.tls) {

@@ -16,7 +16,9 @@ pub enum Config {
 /// `out` cannot be written.
 pub fn run(command: &Config, out: &mut dyn Write) -> anyhow::Result<()> {
     match command {
-        Config::Schema => writeln!(out, "{:#}", crate::config::shape::schema())?,
+        Config::Schema => {
+            writeln!(out, "{:#}", crate::config::unsupported::schema_of_what_is_built())?
+        }
     }
     Ok(())
 }

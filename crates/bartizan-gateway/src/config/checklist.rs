@@ -180,6 +180,12 @@ pub static LINES: &[Line] = &[
         judge: Rows(&["pepper"]),
     },
     Line {
+        id: "files",
+        from: Production,
+        title: "nobody else on this machine reads the store and the private key",
+        judge: Rows(&["exposed-file"]),
+    },
+    Line {
         id: "audit",
         from: Production,
         title: "the audit log is on, complete and durable",

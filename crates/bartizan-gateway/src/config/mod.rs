@@ -15,6 +15,7 @@ pub mod shape;
 pub mod decode;
 pub mod file;
 pub mod settings;
+pub mod exposed;
 pub mod profile;
 pub mod checklist;
 mod hard_coded;

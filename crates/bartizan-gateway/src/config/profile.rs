@@ -11,6 +11,7 @@ use bartizan_core::validate::Protocol;
 use http::Method;
 use secrecy::SecretString;
 
+use super::exposed;
 use super::file::OpenApiAccess;
 use super::findings::Severity;
 use super::settings::endpoint::Endpoint;
@@ -197,6 +198,14 @@ pub static ROWS: &[Row] = &[
         message: "what the digests of keys and secrets are keyed with is kept beside them, in the store{}",
         help: "write `auth: { pepper: { env: BARTIZAN_PEPPER } }` or `{ file: … }`: who reads the store alone can then check no guess",
         find: pepper,
+    },
+    Row {
+        id: "exposed-file",
+        from: PRODUCTION,
+        severity: Severity::Error,
+        message: "everybody on this machine can read `{}`, which holds secrets",
+        help: "`chmod 600` it, and give it to the user that the gateway runs as",
+        find: exposed_file,
     },
     Row {
         id: "access-token-ttl",
@@ -449,6 +458,11 @@ fn password_grant(settings: &Settings) -> Vec<At> {
 
 fn pepper(settings: &Settings) -> Vec<At> {
     when(settings.auth.pepper.is_none(), "/auth")
+}
+
+fn exposed_file(settings: &Settings) -> Vec<At> {
+    let found = exposed::find(settings).into_iter();
+    found.map(|(pointer, path)| (pointer.to_owned(), path.display().to_string())).collect()
 }
 
 fn access_token_ttl(settings: &Settings) -> Vec<At> {

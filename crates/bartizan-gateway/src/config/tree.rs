@@ -392,7 +392,12 @@ fn fault(place: Place, message: String) -> Fault {
 
 fn broken(pointer: &str, error: &ScanError) -> Fault {
     let place = Place::at(pointer, Span::empty(*error.marker()));
-    fault(place, format!("the file is not YAML from here on: {}", error.info()))
+    let wrong = fault(place, format!("the file is not YAML from here on: {}", error.info()));
+    let tab = error.info().to_lowercase().contains("tab");
+    Fault {
+        help: tab.then(|| "YAML is indented with spaces: put them in the place of tabs".into()),
+        ..wrong
+    }
 }
 
 /// A scalar by the core schema (YAML 1.2.2, section 10.3.2): `yes`, `on` and `1:30` are text,

@@ -3,6 +3,9 @@
 //! One row a key; whoever builds the function deletes the row.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use serde_json::Value;
 
 use super::findings::Findings;
 use super::tree::{Kind, Node};
@@ -72,6 +75,45 @@ pub fn from_environment(at: &str, text: &str) -> Option<(String, &'static str)> 
     Some((row.message(), row.help))
 }
 
+/// The JSON Schema (draft 2020-12) of what this version keeps, for editors and people: without the
+/// keys that it refuses whatever stands there.
+pub fn schema_of_what_is_built() -> &'static Value {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let mut schema = super::shape::schema().clone();
+        // What only another build keeps is no news of this version.
+        let never = ROWS.iter().filter(|row| row.when.is_none() && !row.at.contains("cedar"));
+        for row in never {
+            let Some((section, key)) = row.at.rsplit_once('/') else { continue };
+            let Some(section) = section_of(&schema, section) else { continue };
+            if let Some(object) = schema.pointer_mut(&section).and_then(Value::as_object_mut) {
+                object.get_mut("properties").and_then(Value::as_object_mut).map(|p| p.remove(key));
+            }
+        }
+        schema
+    })
+}
+
+/// Where in the schema the object is described that stands at `at` in a file.
+fn section_of(schema: &Value, at: &str) -> Option<String> {
+    let mut here = String::new();
+    for token in at.split('/').skip(1) {
+        here = followed(schema, here)?;
+        let items = || schema.pointer(&here)?.get("items").map(|_| format!("{here}/items"));
+        here = match token {
+            "*" => items().unwrap_or_else(|| format!("{here}/additionalProperties")),
+            token => format!("{here}/properties/{token}"),
+        };
+    }
+    followed(schema, here)
+}
+
+/// Where a reference leads.
+fn followed(schema: &Value, pointer: String) -> Option<String> {
+    let reference = schema.pointer(&pointer)?.get("$ref").and_then(Value::as_str);
+    Some(reference.map_or(pointer, |reference| reference.trim_start_matches('#').to_owned()))
+}
+
 impl Row {
     fn fits(&self, node: &Node) -> bool {
         let pointer = &node.place.pointer;
@@ -111,6 +153,18 @@ mod tests {
         let found = check(&mut tree, &mut findings);
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["/audit/destination", "/telemetry"]);
         assert!(findings.iter().all(|finding| !finding.message.contains("pw")));
+    }
+
+    #[test]
+    fn editors_do_not_recommend_what_is_refused() {
+        let built = schema_of_what_is_built();
+        for row in ROWS.iter().filter(|row| row.when.is_none() && !row.at.contains("cedar")) {
+            let (section, key) = row.at.rsplit_once('/').unwrap();
+            let section = section_of(built, section).unwrap();
+            let properties = built.pointer(&section).unwrap().get("properties").unwrap();
+            assert!(properties.get(key).is_none(), "{}", row.at);
+            assert!(!properties.as_object().unwrap().is_empty(), "{}", row.at);
+        }
     }
 
     #[test]

@@ -187,3 +187,119 @@ fn a_misspelt_member_or_entity_is_not_taken_for_nothing_found() {
     let (code, out, error) = command(&["pii", "decrypt", "--key-file", &other], &masked);
     assert_eq!((code, out), (1, masked), "{error}");
 }
+
+#[test]
+fn a_hash_for_the_configuration_is_made_without_one_and_opens_by_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, out, error) = command(&["users", "hash", "--password-stdin"], "correct horse\n");
+    assert_eq!((code, error.as_str()), (0, ""), "{out}");
+    let hash: bartizan_core::authenticate::password::PasswordHash = out.trim().parse().unwrap();
+    let password = secrecy::SecretString::from("correct horse");
+    assert!(bartizan_core::authenticate::password::verify(Some(&hash), &password));
+
+    let (code, out, error) = command(&["users", "hash"], "");
+    assert!(code == 0 && out.starts_with("$argon2id$") && error.contains("It is shown once"));
+    let (code, out, _) = command(&["users", "hash", "--format", "json"], "");
+    let made: Value = serde_json::from_str(&out).unwrap();
+    let (hash, password) = (made["password_hash"].as_str(), made["password"].as_str());
+    let password = secrecy::SecretString::from(password.unwrap());
+    let hash = hash.unwrap().parse().unwrap();
+    assert!(code == 0 && bartizan_core::authenticate::password::verify(Some(&hash), &password));
+    assert_eq!(command(&["users", "hash", "--password-stdin"], "short\n").0, 2);
+
+    let file = folder.path().join("bartizan.yaml");
+    let wrong = "auth: { tokens: { users: [{ username: ann, password_hash: secret }] } }\n";
+    std::fs::write(&file, wrong).unwrap();
+    let (_, out, _) = command(&["--config", file.to_str().unwrap(), "check"], "");
+    assert!(out.contains("`bartizan users hash`"), "{out}");
+}
+
+#[test]
+fn a_bare_name_is_a_local_user_where_users_are_counted_and_nothing_else_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, at) = (folder.path().join("bartizan.yaml"), folder.path().display());
+    let text = format!(
+        "store: {{ durable: \"sqlite:{at}/b.db\" }}\naudit: {{ destination: \"file://{at}/audit.jsonl\" }}\n\
+         budgets:\n  - {{ name: daily, by: user, usd: 100.00, period: day }}\n  - {{ name: firm, by: tenant, usd: 100.00, period: day }}\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    for (arguments, whose) in [
+        (["set", "daily", "bob"], "`local:bob`"),
+        (["set", "daily", "corp:bob"], "`corp:bob`"),
+        (["set", "firm", "acme"], "`acme`"),
+    ] {
+        let line = [&["--config", &file, "budgets"][..], &arguments, &["--usd", "5.00"]].concat();
+        let (code, out, error) = command(&line, "");
+        assert!(code == 0 && out.contains(&format!("for {whose} is 5")), "{out}{error}");
+    }
+    // Whoever reads the log sees what was changed, and for whom.
+    let log = folder.path().join("audit.admin.jsonl").display().to_string();
+    let (_, out, error) = command(&["audit", "tail", &log], "");
+    assert!(out.contains("budgets.set budget=daily subject=local:bob"), "{out}{error}");
+}
+
+#[test]
+fn a_decision_about_a_tool_or_a_model_needs_no_body_and_says_why_somebody_must_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, at) = (folder.path().join("bartizan.yaml"), folder.path().display());
+    let text = format!(
+        "store: {{ durable: \"sqlite:{at}/b.db\" }}\naudit: {{ destination: \"file://{at}/audit.jsonl\" }}\n\
+         access: {{ roles: {{ user: {{}} }}, assign: {{ \"corp:ann\": [user] }} }}\n\
+         auth: {{ oidc: [{{ name: corp, issuer: \"https://id.example.com\", audience: api }}] }}\n\
+         approvals: {{ roles: [user] }}\nserver: {{ public_url: \"https://gate.example.com\" }}\n\
+         endpoints:\n\
+         \x20 - {{ path: /mcp, verbs: [POST], authenticated: true, protocol: mcp, upstream: {{ url: \"http://127.0.0.1:9\" }}, tools: {{ pay: {{ approval: required }}, look: {{}} }} }}\n\
+         \x20 - {{ path: \"/v1/{{*rest}}\", verbs: [POST, GET], authenticated: true, protocol: openai, upstream: {{ url: \"http://127.0.0.1:9\" }}, models: {{ \"gpt-5*\": {{}} }} }}\n\
+         \x20 - {{ path: /plain, verbs: [POST], authenticated: true, upstream: {{ url: \"http://127.0.0.1:9\" }} }}\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    let explain = |arguments: &[&str]| {
+        let line = [&["--config", &file, "explain", "--as", "corp:ann", "POST"], arguments];
+        command(&line.concat(), "")
+    };
+    let (code, out, error) = explain(&["/mcp", "--tool", "look"]);
+    assert!(code == 0 && out.starts_with("allow"), "{out}{error}");
+    let (code, out, error) = explain(&["/mcp", "--tool", "pay"]);
+    assert!(code == 1 && out.starts_with("approval"), "{out}{error}");
+    assert!(out.contains("somebody must agree first: `tools` asks for it for `pay`"), "{out}");
+    let (code, out, error) = explain(&["/mcp", "--tool", "drop"]);
+    assert!(code == 1 && out.starts_with("deny"), "{out}{error}");
+    for path in
+        ["/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/images/generations"]
+    {
+        let (code, out, error) = explain(&[path, "--model", "gpt-5-mini"]);
+        assert!(code == 0 && out.starts_with("allow"), "{path} {out}{error}");
+        let (code, out, error) = explain(&[path, "--model", "other"]);
+        assert!(code == 1 && out.starts_with("deny"), "{path} {out}{error}");
+    }
+    let (code, _, error) = explain(&["/plain", "--tool", "look"]);
+    assert!(code == 2 && error.contains("`protocol: mcp`"), "{error}");
+}
+
+#[test]
+fn a_store_that_everybody_can_read_is_told_by_the_checklist() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let (file, store) = (folder.path().join("bartizan.yaml"), folder.path().join("bartizan.db"));
+    let text = "endpoints: [{ path: /x, verbs: [GET], public: true, upstream: { url: \"http://127.0.0.1:9\" } }]\n";
+    std::fs::write(&file, text).unwrap();
+    std::fs::write(&store, "").unwrap();
+    let told = |mode: u32| {
+        std::fs::set_permissions(&store, std::fs::Permissions::from_mode(mode)).unwrap();
+        let check = ["check", "--profile", "production", "--config", file.to_str().unwrap()];
+        command(&check, "").1
+    };
+    assert!(told(0o644).contains("bartizan.db`, which holds secrets"), "{}", told(0o644));
+    assert!(!told(0o640).contains("which holds secrets"), "{}", told(0o640));
+}
+
+#[test]
+fn a_folder_is_no_log_and_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, error) = command(&["audit", "verify", folder.path().to_str().unwrap()], "");
+    assert!(code == 2 && error.contains("is a folder"), "{error}");
+    assert!(error.contains(folder.path().to_str().unwrap()), "{error}");
+}

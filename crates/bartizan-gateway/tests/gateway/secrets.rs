@@ -105,6 +105,21 @@ async fn a_reload_names_every_key_that_waits_for_the_next_start() {
     }
     let log = program.log();
     assert!(!log.contains("`server.timeouts.idle`") && !log.contains("`server.listen`"), "{log}");
+
+    // Taken back, nothing waits: what runs is what the file says again.
+    fs::write(program.file(), text).unwrap();
+    let times = |what: &str| program.log().matches(what).count();
+    let in_force = times("the new configuration is in force");
+    crate::program::until(
+        || times("the new configuration is in force") > in_force,
+        || program.log(),
+    );
+    program.signal("HUP");
+    crate::program::until(
+        || times("the new configuration is in force") > in_force + 1,
+        || program.log(),
+    );
+    assert_eq!(times("takes effect at the next start"), 5, "{}", program.log());
 }
 
 #[tokio::test]

@@ -57,7 +57,9 @@ impl Handler for Rehearse {
             let response = road.travel(request, peer(&departure), origin).await;
             if response.status() == StatusCode::NO_CONTENT {
                 let valid = match response.extensions().get::<AwaitsApproval>() {
-                    Some(AwaitsApproval) => json!({ "status": "valid", "approval": "required" }),
+                    Some(AwaitsApproval { .. }) => {
+                        json!({ "status": "valid", "approval": "required" })
+                    }
                     None => json!({ "status": "valid" }),
                 };
                 return Ok(Answer::new(reply::json(&valid)));

@@ -103,7 +103,7 @@ pub enum Durability {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Reading or writing failed.
-    #[error("the audit log `{path}` cannot be opened: {error}")]
+    #[error("the audit log `{path}` cannot be opened: {error}{}", remedy(error))]
     Io {
         /// The file, or the folder.
         path: PathBuf,
@@ -125,6 +125,17 @@ pub enum OpenError {
     /// The thread that writes could not be started.
     #[error("the thread that writes the audit log cannot be started: {0}")]
     Thread(io::Error),
+}
+
+/// What to do about a file that cannot be opened, where that is known.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            "; let the user that this runs as write the file and its folder, or name another with \
+             `audit.destination`"
+        }
+        _ => "",
+    }
 }
 
 /// Not a destination.

@@ -8,7 +8,6 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::authorize::Grant;
-use crate::validate::Reported;
 use crate::validate::beside::{Begun, Beside};
 use crate::validate::listener::{
     Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Place, Tokens, ToolCall,
@@ -16,6 +15,7 @@ use crate::validate::listener::{
 use crate::validate::spelling::unspelled;
 use crate::validate::text::{Text, number};
 use crate::validate::usage::{Tier, Told};
+use crate::validate::{Reported, prompt};
 
 /// Listens to one answer.
 #[derive(Clone, Debug)]
@@ -438,9 +438,6 @@ fn granted_models(document: &[u8], grant: &Grant) -> Option<Vec<u8>> {
     grant.endpoint().names.models.as_ref()?;
     let mut document: Value = serde_json::from_slice(document).ok()?;
     let models = document.get_mut("data")?.as_array_mut()?;
-    models.retain(|model| {
-        let id = model.get("id").and_then(Value::as_str);
-        id.is_some_and(|id| grant.model(id).is_some())
-    });
+    prompt::keep_granted(models, grant);
     Some(document.to_string().into_bytes())
 }

@@ -13,7 +13,9 @@ use serde_json::Value;
 use super::api::Api;
 use super::labels::{Label, Labels};
 use crate::authorize::Grant;
+use crate::json;
 use crate::validate::Reported;
+use crate::validate::prompt;
 use crate::validate::beside::{Begun, Beside};
 use crate::validate::listener::{
     self, Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
@@ -405,10 +407,7 @@ fn granted_models(document: &[u8], grant: &Grant) -> Option<Vec<u8>> {
     grant.endpoint().names.models.as_ref()?;
     let mut document: Value = serde_json::from_slice(document).ok()?;
     let models = document.get_mut("data")?.as_array_mut()?;
-    models.retain(|model| {
-        let id = model.get("id").and_then(Value::as_str);
-        id.is_some_and(|id| grant.model(id).is_some())
-    });
+    prompt::keep_granted(models, grant);
     // llama.cpp tells them twice.
     if let Some(members) = document.as_object_mut() {
         members.remove("models");

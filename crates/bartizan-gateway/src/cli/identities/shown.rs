@@ -22,7 +22,8 @@ pub(super) fn key(record: &Record, now: Timestamp) -> (String, Value) {
     let rotating =
         rotating.map_or_else(String::new, |until| format!("  the one before it until {until}"));
     let text = format!(
-        "{id}  {state}  for {subject}  scopes {}  roles {}  expires {}  last used {}{rotating}",
+        "{id}  {state}  for {subject}{}  scopes {}  roles {}  expires {}  last used {}{rotating}",
+        of(tenant),
         words(scopes),
         words(roles),
         expires.as_deref().unwrap_or("never"),
@@ -41,7 +42,8 @@ pub(super) fn key(record: &Record, now: Timestamp) -> (String, Value) {
 pub(super) fn user(user: &User) -> (String, Value) {
     let User { name, scopes, roles, tenant, disabled, .. } = user;
     let state = if *disabled { "disabled" } else { "active" };
-    let text = format!("{name}  {state}  scopes {}  roles {}", words(scopes), words(roles));
+    let (of, scoped, held) = (of(tenant), words(scopes), words(roles));
+    let text = format!("{name}  {state}{of}  scopes {scoped}  roles {held}");
     let json = json!({
         "username": &**name, "state": state, "scopes": list(scopes), "roles": list(roles),
         "tenant": tenant.as_deref(),
@@ -55,7 +57,8 @@ pub(super) fn client(client: &Client) -> (String, Value) {
     let state = if *disabled { "disabled" } else { "active" };
     let grants: Vec<_> = grants.iter().map(|grant| grant.as_str()).collect();
     let text = format!(
-        "{id}  {state}  scopes {}  roles {}  grants {}",
+        "{id}  {state}{}  scopes {}  roles {}  grants {}",
+        of(tenant),
         words(scopes),
         words(roles),
         grants.join(" ")
@@ -66,6 +69,11 @@ pub(super) fn client(client: &Client) -> (String, Value) {
         "acts_at_most": { "scopes": client.acts_at_most.scopes, "roles": client.acts_at_most.roles },
     });
     (text, json)
+}
+
+/// The organisation, where there is one.
+fn of(tenant: &Option<Arc<str>>) -> String {
+    tenant.as_ref().map_or_else(String::new, |tenant| format!("  of {tenant}"))
 }
 
 fn words(words: &[Arc<str>]) -> String {

@@ -1,6 +1,6 @@
 //! `bartizan users`: who may log in at the token endpoint.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write};
 
 use anyhow::{Context as _, bail};
 use bartizan_core::authenticate::password::{self, PasswordHash};
@@ -8,7 +8,7 @@ use bartizan_core::issue::{User, account};
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::{Desk, Rights, random, secret, shown};
+use super::{Desk, Format, Rights, random, shown};
 
 /// Users of the token endpoint.
 #[derive(clap::Subcommand, Clone, Debug)]
@@ -17,6 +17,9 @@ pub enum Users {
     Add(Add),
     /// Gives a user another password, and ends their sessions.
     Passwd(Passwd),
+    /// Prints the hash of a password, for `auth.tokens.users[].password_hash` of the configuration.
+    /// Needs no configuration and changes nothing.
+    Hash(Secret),
     /// Lists the users.
     List,
     /// Removes a user, and ends their sessions.
@@ -42,6 +45,14 @@ pub struct Add {
 pub struct Passwd {
     /// By what they log in.
     pub name: String,
+    /// The password.
+    #[command(flatten)]
+    pub secret: Secret,
+}
+
+/// From where a password comes.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Secret {
     /// Reads the password from standard input. Without this one is made, and printed once: an
     /// argument would be seen by everybody on the machine.
     #[arg(long)]
@@ -55,6 +66,7 @@ pub(super) async fn run(command: &Users, desk: &mut Desk<'_>) -> anyhow::Result<
     match command {
         Users::Add(add) => self::add(add, desk).await,
         Users::Passwd(passwd) => self::passwd(passwd, desk).await,
+        Users::Hash(secret) => self::hash(secret, desk.format, desk.out),
         Users::List => list(desk).await,
         Users::Remove { name } => {
             desk.record("users.remove", json!({ "username": name })).await?;
@@ -77,7 +89,7 @@ async fn add(Add { who, rights }: &Add, desk: &mut Desk<'_>) -> anyhow::Result<(
     if desk.store.user(&who.name).await?.is_some() {
         bail!("there is a user `{0}`; `users passwd {0}` gives them another password", who.name);
     }
-    let chosen = Chosen::read(who)?;
+    let chosen = Chosen::read(&who.secret)?;
     let user = User {
         name: who.name.as_str().into(),
         password: chosen.hash,
@@ -95,12 +107,28 @@ async fn add(Add { who, rights }: &Add, desk: &mut Desk<'_>) -> anyhow::Result<(
 async fn passwd(who: &Passwd, desk: &mut Desk<'_>) -> anyhow::Result<()> {
     let user = desk.store.user(&who.name).await?;
     let user = user.with_context(|| format!("there is no user `{}`", who.name))?;
-    let chosen = Chosen::read(who)?;
+    let chosen = Chosen::read(&who.secret)?;
     desk.record("users.passwd", json!({ "username": who.name })).await?;
     desk.store.put_user(User { password: chosen.hash, ..user }).await?;
     // Whoever knew the old one may have a session by it.
     desk.store.end_sessions_of(&who.name).await?;
     print(desk, &who.name, chosen.made.as_deref())
+}
+
+/// Prints the hash, and beside it the password if it was made here.
+pub(super) fn hash(secret: &Secret, format: Format, out: &mut dyn Write) -> anyhow::Result<()> {
+    let Chosen { hash, made } = Chosen::read(secret)?;
+    let hash = hash.to_phc();
+    if format == Format::Json {
+        writeln!(out, "{}", json!({ "password_hash": hash, "password": made }))?;
+        return Ok(());
+    }
+    if let Some(made) = made {
+        let mut beside = std::io::stderr().lock();
+        let _ = writeln!(beside, "The password is {made}. It is shown once: keep it now.");
+    }
+    writeln!(out, "{hash}")?;
+    Ok(())
 }
 
 async fn list(desk: &mut Desk<'_>) -> anyhow::Result<()> {
@@ -124,11 +152,11 @@ struct Chosen {
 }
 
 impl Chosen {
-    fn read(who: &Passwd) -> anyhow::Result<Self> {
-        let (password, made) = if who.password_stdin {
+    fn read(secret: &Secret) -> anyhow::Result<Self> {
+        let (password, made) = if secret.password_stdin {
             (from_stdin()?, None)
         } else {
-            let made = secret()?;
+            let made = super::secret()?;
             (SecretString::from(made.clone()), Some(made))
         };
         let mut salt = [0; 16];

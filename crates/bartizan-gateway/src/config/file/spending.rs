@@ -56,7 +56,7 @@ pub enum OnFailure {
 }
 
 /// To which requests a limit or a budget applies: those that fit every key. With `by: ip` only
-/// `path`, `verb` and `host`.
+/// `path` and `verb`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Match {

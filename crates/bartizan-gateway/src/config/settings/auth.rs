@@ -145,6 +145,10 @@ pub(super) fn keys(
     let mut records = Vec::new();
     for file in files {
         name(resolver, &file.id, &mut seen);
+        if file.id.value.contains(char::is_whitespace) {
+            let help = "write letters, digits and hyphens, as `bartizan keys create` does";
+            resolver.error(&file.id.place, "the id of a key has no blanks", help);
+        }
         let hash = key_hash(
             resolver,
             &file.hash,

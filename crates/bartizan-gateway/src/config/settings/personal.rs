@@ -48,7 +48,7 @@ type Section<'f> = Option<&'f Located<file::Pii>>;
 pub(super) fn pii(resolver: &mut Resolver<'_>, own: Section<'_>, base: Section<'_>) -> Pii {
     let sections: Vec<&file::Pii> =
         own.into_iter().chain(base).map(|section| &section.value).collect();
-    let Some(words) = Vocabulary::read(resolver, &sections) else { return Profile::default() };
+    let words = Vocabulary::read(resolver, &sections);
     let request = sections.iter().find_map(|section| section.request.as_ref());
     let response = sections.iter().find_map(|section| section.response.as_ref());
     Profile {
@@ -79,11 +79,12 @@ enum Way {
 }
 
 impl Vocabulary {
-    fn read(resolver: &mut Resolver<'_>, sections: &[&file::Pii]) -> Option<Self> {
+    /// What cannot be read has been told; the rest is looked at with the default in its place.
+    fn read(resolver: &mut Resolver<'_>, sections: &[&file::Pii]) -> Self {
         let mask = sections.iter().find_map(|section| section.mask_character.as_ref());
-        let mask = mask.map_or(Some('*'), |text| mask_character(resolver, text));
+        let mask = mask.and_then(|text| mask_character(resolver, text)).unwrap_or('*');
         let confidence = sections.iter().find_map(|section| section.min_confidence.as_ref());
-        let min_confidence = confidence.map_or(Some(0.5), |text| resolver.fraction(text));
+        let min_confidence = confidence.and_then(|text| resolver.fraction(text)).unwrap_or(0.5);
         let texts = |pick: fn(&file::Pii) -> &Vec<Located<Word>>| -> Vec<String> {
             let section = sections.iter().find(|section| !pick(section).is_empty());
             section
@@ -94,7 +95,7 @@ impl Vocabulary {
         let custom = custom.map(|section| patterns(resolver, &section.custom)).unwrap_or_default();
         let config = Config {
             entities: None,
-            min_confidence: min_confidence?,
+            min_confidence,
             allow: texts(|section| &section.allow),
             block: texts(|section| &section.block),
             custom,
@@ -103,7 +104,7 @@ impl Vocabulary {
         let source = sections.iter().find_map(|section| section.key.as_ref());
         let key = source.and_then(|source| key(resolver, source));
         let bad_key = source.is_some() && key.is_none();
-        Some(Vocabulary { config, mask: mask?, key, bad_key })
+        Vocabulary { config, mask, key, bad_key }
     }
 
     fn guard(

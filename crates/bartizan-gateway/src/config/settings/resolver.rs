@@ -15,7 +15,7 @@ use super::super::decode::Located;
 use super::super::file::leaf::{Count, Fraction, Size, Source, Span, Word};
 use super::super::findings::{Finding, Findings, Severity};
 use super::super::substitute::{self, Missing, Outside};
-use super::super::tree::{self, Place};
+use super::super::tree::{self, Place, member};
 use super::super::{shape, units, unsupported};
 
 /// What the command line says over the file.
@@ -291,7 +291,8 @@ impl<'a> Resolver<'a> {
 
     /// One role that must be defined.
     pub(super) fn role(&mut self, place: &Place, role: &str, known: &super::AccessRules) {
-        if known.names.contains(role) || self.lost("/access/roles") {
+        // What is wrong inside a role that is defined takes no name away.
+        if known.names.contains(role) || self.lost(&member("/access/roles", role)) {
             return;
         }
         let help = match shape::meant(role, known.names.iter().map(|name| &**name)) {
