@@ -178,11 +178,11 @@ fn request(program: &Program, path: &str, fields: &str, say: &Value, body: &Valu
     )
 }
 
-fn message(method: &str, params: Value) -> Value {
+fn message(method: &str, params: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })
 }
 
-fn said(result: Value) -> String {
+fn said(result: &Value) -> String {
     json!({ "jsonrpc": "2.0", "id": 1, "result": result }).to_string()
 }
 
@@ -206,13 +206,13 @@ async fn a10_an_argument_that_is_masked_leaves_in_no_header_field_either() {
     let server = Server::start().await;
     let program = program(&server, ENDPOINTS);
     let meta = json!({ "io.modelcontextprotocol/protocolVersion": MODERN, "io.modelcontextprotocol/clientInfo": { "name": "t", "version": "1" }, "io.modelcontextprotocol/clientCapabilities": {} });
-    let done = json!({ "body": said(json!({ "content": [] })) });
+    let done = json!({ "body": said(&json!({ "content": [] })) });
     let ask = async |arguments: Value, mirrors: &str| {
         let fields = format!(
             "mcp-protocol-version: {MODERN}\r\nmcp-method: tools/call\r\nmcp-name: mail\r\n{mirrors}"
         );
         let params = json!({ "name": "mail", "arguments": arguments, "_meta": meta });
-        call(&program, "/masked", &fields, &done, &message("tools/call", params)).await
+        call(&program, "/masked", &fields, &done, &message("tools/call", &params)).await
     };
     let coded = format!("=?base64?{}?=", STANDARD.encode("ä ann@example.org"));
     let arguments = || json!({ "to": "ann@example.org", "cc": "ä ann@example.org", "deep": { "n": 42 }, "open": true });
@@ -258,11 +258,11 @@ async fn a10_an_argument_that_is_masked_leaves_in_no_header_field_either() {
     let schema = json!({ "type": "object", "properties": { "to": property("To"), "cc": { "type": "string" },
         "deep": { "type": "object", "properties": { "who": property("Who") } } } });
     let tools = json!({ "tools": [{ "name": "mail", "inputSchema": schema }] });
-    let list = message("tools/list", json!({ "_meta": meta }));
+    let list = message("tools/list", &json!({ "_meta": meta }));
     let fields = format!(
         "mcp-protocol-version: {MODERN}\r\nmcp-method: tools/list\r\nmcp-param-to: ann@example.org\r\n"
     );
-    let listed = call(&program, "/masked", &fields, &json!({ "body": said(tools) }), &list).await;
+    let listed = call(&program, "/masked", &fields, &json!({ "body": said(&tools) }), &list).await;
     assert_eq!(status(&listed), 200);
     assert_eq!(field(&server.last().0, "mcp-param-to"), None, "a list has no arguments");
     let arguments =
@@ -284,7 +284,7 @@ async fn a10_an_argument_that_is_masked_leaves_in_no_header_field_either() {
 async fn what_is_said_with_the_status_of_an_error_is_held_to_the_same_rights() {
     let server = Server::start().await;
     let program = program(&server, ENDPOINTS);
-    let tools = said(json!({ "tools": [{ "name": "ok" }, { "name": "hidden" }] }));
+    let tools = said(&json!({ "tools": [{ "name": "ok" }, { "name": "hidden" }] }));
     let task =
         json!({ "id": "raw-task", "contextId": "raw-context", "status": { "state": "working" } });
     let card = json!({ "name": "x", "url": "http://inside/", "skills": [{ "id": "hidden" }] });
@@ -299,7 +299,7 @@ async fn what_is_said_with_the_status_of_an_error_is_held_to_the_same_rights() {
                 };
                 json!({ "status": code, "type": media, "body": body })
             };
-            let list = message("tools/list", json!({}));
+            let list = message("tools/list", &json!({}));
             let shown = call(&program, "/mcp", "", &say(&tools), &list).await;
             assert!(!shown.contains("hidden"), "{code} {media}: {shown}");
             assert_eq!(shown.contains("ok\""), media != "text/html", "{code} {media}: {shown}");
@@ -308,7 +308,7 @@ async fn what_is_said_with_the_status_of_an_error_is_held_to_the_same_rights() {
             if code != 200 && code != 206 {
                 assert_eq!(status(&odd), code, "{media}: {odd}");
             }
-            for body in [said(task.clone()), json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -1, "message": "x" }, "result": task }).to_string()] {
+            for body in [said(&task), json!({ "jsonrpc": "2.0", "id": 1, "error": { "code": -1, "message": "x" }, "result": task }).to_string()] {
                 let seen = call(&program, "/agent/~rpc", "", &say(&body), &send).await;
                 assert!(!seen.contains("raw-task\"") && !seen.contains("raw-context\""), "{code} {media}: {seen}");
             }
@@ -343,7 +343,11 @@ async fn no_cache_keeps_an_answer_of_which_somebody_else_may_see_less() {
     let page = json!({ "mail": "ann@example.org" }).to_string();
     for (path, body, asked) in [
         ("/v1/models", &*models, Value::Null),
-        ("/mcp", &*said(json!({ "tools": [{ "name": "ok" }] })), message("tools/list", json!({}))),
+        (
+            "/mcp",
+            &*said(&json!({ "tools": [{ "name": "ok" }] })),
+            message("tools/list", &json!({})),
+        ),
         ("/agent/.well-known/agent-card.json", &*card, Value::Null),
         ("/page", &*page, Value::Null),
     ] {
@@ -368,11 +372,11 @@ async fn no_cache_keeps_an_answer_of_which_somebody_else_may_see_less() {
 async fn every_call_of_a_tool_has_one_end_on_record_however_it_fails() {
     let server = Server::start().await;
     let program = program(&server, ENDPOINTS);
-    let ok = message("tools/call", json!({ "name": "ok", "arguments": {} }));
+    let ok = message("tools/call", &json!({ "name": "ok", "arguments": {} }));
     let send = json!({ "jsonrpc": "2.0", "id": 1, "method": "message/send", "params": { "message": { "messageId": "m", "role": "user", "parts": [{ "kind": "text", "text": "x" }], "metadata": { "skillId": "echo" } } } });
-    let done = said(json!({ "content": [] }));
-    let failed = said(json!({ "content": [], "isError": true }));
-    let waits = said(json!({ "resultType": "input_required", "inputRequests": {} }));
+    let done = said(&json!({ "content": [] }));
+    let failed = said(&json!({ "content": [], "isError": true }));
+    let waits = said(&json!({ "resultType": "input_required", "inputRequests": {} }));
     let cases = [
         ("/mcp", &ok, json!({ "body": done }), "TOOL_SUCCESS"),
         ("/mcp", &ok, json!({ "body": waits }), "TOOL_SUCCESS"),
@@ -415,7 +419,7 @@ async fn every_call_of_a_tool_has_one_end_on_record_however_it_fails() {
         (
             "/agent/~rpc",
             &send,
-            json!({ "body": said(json!({ "kind": "message", "messageId": "1", "role": "agent", "parts": [] })) }),
+            json!({ "body": said(&json!({ "kind": "message", "messageId": "1", "role": "agent", "parts": [] })) }),
             "TOOL_SUCCESS",
         ),
     ];
@@ -575,8 +579,8 @@ async fn a9_a_page_that_takes_our_address_for_its_own_name_is_not_answered() {
             "tools: { ok: {} }\n    mcp: { hosts: [gateway.internal] }",
         ),
     );
-    let ping = message("tools/list", json!({}));
-    let say = json!({ "body": said(json!({ "tools": [] })) });
+    let ping = message("tools/list", &json!({}));
+    let say = json!({ "body": said(&json!({ "tools": [] })) });
     for (host, code) in [
         ("evil.example", 421),
         ("gate.example.com.evil.example", 421),

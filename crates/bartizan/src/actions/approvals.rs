@@ -239,20 +239,12 @@ pub fn row(approval: &Approval) -> Value {
     add("tenant", approval.tenant.as_ref());
     add("query", approval.query.as_ref());
     add("content_type", approval.media.as_ref());
-    add("tool", tool(approval).as_ref());
     add("body", approval.shown.as_ref());
     add("decided_by", approval.decided_by.as_ref());
     if let (Some(members), Some(length)) = (row.as_object_mut(), approval.length) {
         members.insert("body_bytes".into(), length.into());
     }
     row
-}
-
-/// The tool that is called, where the call is one of MCP.
-fn tool(approval: &Approval) -> Option<Arc<str>> {
-    let call: Value = serde_json::from_str(approval.shown.as_deref()?).ok()?;
-    let calls = call.get("method").is_some_and(|method| method == "tools/call");
-    calls.then(|| call.pointer("/params/name")?.as_str().map(Arc::from)).flatten()
 }
 
 fn unknown(request: RequestId) -> Answer {

@@ -5,7 +5,6 @@ mod counts;
 mod message;
 mod response;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -13,14 +12,13 @@ use serde_json::Value;
 use super::api::Api;
 use super::labels::{Label, Labels};
 use crate::authorize::Grant;
-use crate::json;
 use crate::validate::Reported;
-use crate::validate::prompt;
 use crate::validate::beside::{Begun, Beside};
 use crate::validate::listener::{
     self, Calling, Channel, Ends, Heard, Kind, MAX_CALLS, Piece, Tokens, ToolCall,
 };
 use crate::validate::parts::Content;
+use crate::validate::prompt;
 use crate::validate::spelling::unspelled;
 use crate::validate::text::Text;
 use crate::validate::usage::{Tier, Told};
@@ -266,7 +264,7 @@ impl Listener {
         let path = format!("/choices/{at}");
         self.piece(heard, &path, "text", Text::get(choice.text.as_ref()), channel(Kind::Text, 0));
         // Some servers write whole messages, and some clients read them.
-        for function in choice.message.iter().flat_map(Said::functions) {
+        for function in choice.message.iter().flat_map(message::Said::functions) {
             heard.call(function.name.as_deref().unwrap_or_default(), function.written(), grant);
         }
         if let Some(said) = &choice.delta {
