@@ -148,7 +148,7 @@ async fn the_sdks_work_unchanged_and_raise_their_own_errors() {
         assert!(whole.contains(MASKED) && !whole.contains("example.org"), "{whole}");
         assert_eq!(told[format!("{name} stream")], whole);
     }
-    assert_eq!(told["models"], json!(["smollm2-135m", "flaky"]));
+    assert_eq!(told["models"], json!(["smollm2-135m", "flaky", "fast"]));
     assert_eq!(told["openai stream usage unasked"], false);
     assert_eq!(told["openai stream usage asked"], json!([44]));
     assert_eq!(told["openai limits"], "1000");
