@@ -65,6 +65,7 @@ impl<'s> Reader<'s> {
         (self.plain, self.searched) = (None, 0);
         if let Some(unfolded) = &mut self.unfolded {
             unfolded.active = false;
+            unfolded.sweep.reset();
         }
     }
 
@@ -80,13 +81,18 @@ impl<'s> Reader<'s> {
             // Half an escape does not go out before it is known what begins behind it.
             Search::ClearUpTo(end) => {
                 // Nor does a part of an allowed value, of which the rest would be searched anew.
-                let end =
-                    self.sweep.passed_around(end).filter(|value| *value >= from).unwrap_or(end);
+                let end = self.passed_around(end).filter(|value| *value >= from).unwrap_or(end);
                 let whole = unfold::around(window, end).filter(|unit| *unit >= from);
                 Search::ClearUpTo(whole.unwrap_or(end))
             }
             found @ Search::Found(_) => found,
         }
+    }
+
+    /// Where the value of the allow list begins that holds this place inside of it, in either reading.
+    fn passed_around(&self, place: usize) -> Option<usize> {
+        let unfolded = || self.unfolded.as_ref()?.passed_around(place);
+        self.sweep.passed_around(place).or_else(unfolded)
     }
 
     fn search_both(
@@ -278,6 +284,12 @@ impl<'s> Unfolded<'s> {
                 }
             }
         }
+    }
+
+    /// Where the value begins, in the text, that was passed over here and holds this place inside of it.
+    fn passed_around(&self, place: usize) -> Option<usize> {
+        let value = self.sweep.passed_around(self.folded.at(place))?;
+        Some(self.folded.start(value))
     }
 
     fn search_at(&mut self, scanner: &'s Scanner, window: &Window<'_>, at: usize) -> Search<'s> {
