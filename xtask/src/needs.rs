@@ -230,14 +230,13 @@ pub(crate) const MCP_SUITE: &[Need] = &[
         cure: Cure::Debian(&["git"]),
     },
     Need {
-        name: "MCP's conformance suite, and the Inspector",
+        name: "MCP's conformance suite",
         present: &[
             "npm",
             "ls",
             "--prefix",
             MCP,
             "@modelcontextprotocol/conformance",
-            "@modelcontextprotocol/inspector",
             "@modelcontextprotocol/sdk",
             "tsx",
         ],
@@ -245,7 +244,6 @@ pub(crate) const MCP_SUITE: &[Need] = &[
             MCP,
             &[
                 "@modelcontextprotocol/conformance@0.2.0-alpha.12",
-                "@modelcontextprotocol/inspector@2.12.0",
                 "@modelcontextprotocol/sdk@^1.29",
                 "cors@^2.8.5",
                 "express@^5.2.1",

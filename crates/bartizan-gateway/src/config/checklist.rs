@@ -246,7 +246,7 @@ pub static LINES: &[Line] = &[
         title: "the store is backed up, and a restore was tried",
         judge: Elsewhere(|settings| match &settings.store.durable {
             Durable::Sqlite(path) => format!(
-                "copy `{}` with `sqlite3 FILE .backup`, and start from the copy",
+                "copy it while it runs: `sqlite3 {} \".backup copy.db\"`, and start from the copy",
                 path.display()
             ),
             Durable::Postgres(_) => {
